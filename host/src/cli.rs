@@ -1,0 +1,1 @@
+//! The command line: clap, terminal, exit codes, and the wiring of adapters to ports.

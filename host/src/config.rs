@@ -1,0 +1,1 @@
+//! Resolves flags, files and environment (given as a value) into settings.

@@ -1,0 +1,1 @@
+//! The store ports over containerd's gRPC API. Generated types never leave this module.

@@ -1,0 +1,18 @@
+//! Values of the container world: digests, descriptors, references, manifests, platforms.
+//!
+//! Everything here is a plain value with one parsing constructor that says which rule broke. Nothing here
+//! does I/O, waits, or knows another module of this crate.
+
+mod descriptor;
+mod digest;
+mod document;
+mod media_type;
+mod platform;
+mod reference;
+
+pub use descriptor::Descriptor;
+pub use digest::{Algorithm, ChainId, DiffId, Digest, DigestError};
+pub use document::{DocumentError, ImageConfig, Index, IndexEntry, Manifest};
+pub use media_type::{MediaKind, MediaType};
+pub use platform::{Platform, PlatformError};
+pub use reference::{Reference, ReferenceError};

@@ -1,0 +1,319 @@
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Descriptor, DiffId, Digest, MediaKind, MediaType, Platform};
+
+/// Why the bytes of an index, manifest or image config cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// Not JSON, or JSON of another shape.
+    #[error("the {what} is not valid JSON of its kind")]
+    Json {
+        /// What was being read.
+        what: &'static str,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Its own media type, or its members, say that it is something else.
+    #[error("the {what} is something else inside: it has {found}")]
+    OtherKind {
+        /// What was being read.
+        what: &'static str,
+        /// What was found.
+        found: String,
+    },
+    /// A schema 1 manifest.
+    #[error("the {what} is a Docker schema 1 manifest, which is not supported")]
+    Schema1 {
+        /// What was being read.
+        what: &'static str,
+    },
+    /// A descriptor in it states a negative size.
+    #[error("the {what} has a descriptor ({digest}) with a negative size")]
+    NegativeSize {
+        /// What was being read.
+        what: &'static str,
+        /// Whose size.
+        digest: Digest,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawDescriptor {
+    #[serde(default)]
+    media_type: String,
+    digest: Digest,
+    size: i64,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    urls: Option<Vec<String>>,
+    #[serde(default)]
+    artifact_type: Option<String>,
+    #[serde(default)]
+    platform: Option<RawPlatform>,
+}
+
+#[derive(Deserialize)]
+struct RawPlatform {
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    variant: Option<String>,
+    #[serde(default, rename = "os.version")]
+    os_version: Option<String>,
+    #[serde(default, rename = "os.features")]
+    os_features: Option<Vec<String>>,
+}
+
+impl From<RawPlatform> for Platform {
+    fn from(raw: RawPlatform) -> Self {
+        Self {
+            os: raw.os,
+            architecture: raw.architecture,
+            variant: raw.variant.unwrap_or_default(),
+            os_version: raw.os_version.unwrap_or_default(),
+            os_features: raw.os_features.unwrap_or_default(),
+        }
+    }
+}
+
+impl RawDescriptor {
+    fn into_descriptor(self, what: &'static str) -> Result<Descriptor, DocumentError> {
+        let Ok(size) = u64::try_from(self.size) else {
+            return Err(DocumentError::NegativeSize { what, digest: self.digest });
+        };
+        Ok(Descriptor {
+            media_type: MediaType::new(&self.media_type),
+            digest: self.digest,
+            size,
+            annotations: self.annotations.unwrap_or_default(),
+            urls: self.urls.unwrap_or_default(),
+            artifact_type: self.artifact_type.filter(|t| !t.is_empty()).map(|t| MediaType::new(&t)),
+            platform: self.platform.map(Platform::from),
+        })
+    }
+}
+
+/// Members that tell a document's kind, whatever the descriptor claims.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Probe {
+    #[serde(default)]
+    media_type: Option<String>,
+    #[serde(default)]
+    manifests: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    config: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    layers: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    fs_layers: Option<Vec<serde::de::IgnoredAny>>,
+}
+
+fn probe(bytes: &[u8], what: &'static str, expected: MediaKind) -> Result<(), DocumentError> {
+    let probe: Probe =
+        serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { what, source })?;
+    if probe.fs_layers.is_some_and(|layers| !layers.is_empty()) {
+        return Err(DocumentError::Schema1 { what });
+    }
+    let stated = probe.media_type.map(|text| MediaType::new(&text));
+    let (foreign_kind, foreign_member) = if expected == MediaKind::Manifest {
+        (MediaKind::Index, probe.manifests.map(|_| "`manifests`"))
+    } else {
+        (MediaKind::Manifest, probe.config.map(|_| "`config`").or(probe.layers.map(|_| "`layers`")))
+    };
+    if let Some(member) = foreign_member {
+        return Err(DocumentError::OtherKind { what, found: member.to_owned() });
+    }
+    if let Some(stated) = stated
+        && stated.kind() == foreign_kind
+    {
+        return Err(DocumentError::OtherKind { what, found: format!("media type `{stated}`") });
+    }
+    Ok(())
+}
+
+/// An image index or manifest list.
+#[derive(Clone, Debug)]
+pub struct Index {
+    /// Its entries, in order.
+    pub manifests: Vec<IndexEntry>,
+    /// Annotations of the index.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// One entry of an index: a manifest, or another index.
+pub type IndexEntry = Descriptor;
+
+impl Index {
+    /// Parses an index whose digest was verified.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are not an index, whatever their media type said.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
+        #[derive(Deserialize)]
+        struct Raw {
+            #[serde(default)]
+            manifests: Option<Vec<RawDescriptor>>,
+            #[serde(default)]
+            annotations: Option<BTreeMap<String, String>>,
+        }
+        let what = "image index";
+        probe(bytes, what, MediaKind::Index)?;
+        let raw: Raw =
+            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { what, source })?;
+        let entries = raw.manifests.unwrap_or_default().into_iter();
+        Ok(Self {
+            manifests: entries.map(|entry| entry.into_descriptor(what)).collect::<Result<_, _>>()?,
+            annotations: raw.annotations.unwrap_or_default(),
+        })
+    }
+}
+
+/// An image manifest.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// The image config, or the config of some other artifact.
+    pub config: Descriptor,
+    /// The layers, bottom-up, and whatever else an artifact lists as its layers.
+    pub layers: Vec<Descriptor>,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// Artifact type, where stated.
+    pub artifact_type: Option<MediaType>,
+}
+
+impl Manifest {
+    /// Parses a manifest whose digest was verified.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are not a manifest, whatever their media type said.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Raw {
+            config: RawDescriptor,
+            #[serde(default)]
+            layers: Option<Vec<RawDescriptor>>,
+            #[serde(default)]
+            annotations: Option<BTreeMap<String, String>>,
+            #[serde(default)]
+            artifact_type: Option<String>,
+        }
+        let what = "image manifest";
+        probe(bytes, what, MediaKind::Manifest)?;
+        let raw: Raw =
+            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { what, source })?;
+        let layers = raw.layers.unwrap_or_default().into_iter();
+        Ok(Self {
+            config: raw.config.into_descriptor(what)?,
+            layers: layers.map(|layer| layer.into_descriptor(what)).collect::<Result<_, _>>()?,
+            annotations: raw.annotations.unwrap_or_default(),
+            artifact_type: raw.artifact_type.filter(|t| !t.is_empty()).map(|t| MediaType::new(&t)),
+        })
+    }
+}
+
+/// What a pull needs of an image config.
+#[derive(Clone, Debug)]
+pub struct ImageConfig {
+    /// The platform that the config states.
+    pub platform: Platform,
+    /// Digests of the uncompressed layers, bottom-up.
+    pub diff_ids: Vec<DiffId>,
+    /// Labels of the image.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl ImageConfig {
+    /// Parses an image config whose digest was verified.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are not JSON of an image config.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
+        #[derive(Deserialize)]
+        struct Raw {
+            #[serde(flatten)]
+            platform: RawPlatform,
+            #[serde(default)]
+            rootfs: Option<RawRootfs>,
+            #[serde(default)]
+            config: Option<RawConfig>,
+        }
+        #[derive(Deserialize)]
+        struct RawRootfs {
+            #[serde(default)]
+            diff_ids: Option<Vec<Digest>>,
+        }
+        #[derive(Deserialize)]
+        struct RawConfig {
+            #[serde(default, rename = "Labels")]
+            labels: Option<BTreeMap<String, String>>,
+        }
+        let what = "image config";
+        let raw: Raw =
+            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { what, source })?;
+        let diff_ids = raw.rootfs.and_then(|rootfs| rootfs.diff_ids).unwrap_or_default();
+        Ok(Self {
+            platform: raw.platform.into(),
+            diff_ids: diff_ids.into_iter().map(DiffId::from_uncompressed).collect(),
+            labels: raw.config.and_then(|config| config.labels).unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(c: &str) -> String {
+        format!("sha256:{}", c.repeat(64))
+    }
+
+    #[test]
+    fn kinds_are_not_confused() {
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":3,"platform":{{"os":"linux","architecture":"arm","variant":"v7"}}}}]}}"#,
+            digest("a")
+        );
+        let parsed = Index::parse(index.as_bytes()).unwrap();
+        assert_eq!(parsed.manifests[0].platform.as_ref().unwrap().to_string(), "linux/arm/v7");
+        assert!(matches!(Manifest::parse(index.as_bytes()), Err(DocumentError::OtherKind { .. })));
+        let schema1 = br#"{"schemaVersion":1,"fsLayers":[{"blobSum":"x"}]}"#;
+        assert!(matches!(Manifest::parse(schema1), Err(DocumentError::Schema1 { .. })));
+        assert!(matches!(Manifest::parse(b"<html>"), Err(DocumentError::Json { .. })));
+    }
+
+    #[test]
+    fn null_members_and_negative_sizes() {
+        let with = |size: i64| {
+            format!(
+                r#"{{"config":{{"mediaType":"x","digest":"{}","size":{size},"annotations":null}},"layers":null}}"#,
+                digest("b")
+            )
+        };
+        assert!(Manifest::parse(with(2).as_bytes()).unwrap().layers.is_empty());
+        assert!(matches!(Manifest::parse(with(-1).as_bytes()), Err(DocumentError::NegativeSize { .. })));
+    }
+
+    #[test]
+    fn image_config() {
+        let text = format!(
+            r#"{{"os":"linux","architecture":"amd64","rootfs":{{"type":"layers","diff_ids":["{}"]}},"config":{{"Labels":{{"a":"b"}}}}}}"#,
+            digest("c")
+        );
+        let config = ImageConfig::parse(text.as_bytes()).unwrap();
+        assert_eq!(config.diff_ids.len(), 1);
+        assert_eq!(config.labels["a"], "b");
+        assert_eq!(config.platform.to_string(), "linux/amd64");
+    }
+}

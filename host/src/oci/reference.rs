@@ -1,0 +1,294 @@
+use std::fmt;
+
+use super::{Digest, DigestError};
+
+/// Registry, repository, and a tag or a digest, in the normal form that containerd stores.
+///
+/// The grammar is that of Docker's `distribution/reference`: short names belong to `docker.io`, official
+/// images to `library/`, and a name without tag and digest means `latest`. With both tag and digest the
+/// digest decides and the tag is dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reference {
+    domain: String,
+    path: String,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+/// Why a text is not a reference.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReferenceError {
+    /// The whole does not follow the grammar.
+    #[error("`{text}` is not a valid image reference")]
+    Format {
+        /// What was given.
+        text: String,
+    },
+    /// 64 hexadecimal digits, which would be mistaken for an image id.
+    #[error("repository name `{text}` must not consist of 64 hexadecimal digits")]
+    LooksLikeId {
+        /// What was given.
+        text: String,
+    },
+    /// Upper case where only lower case is allowed.
+    #[error("repository name `{name}` must be lower case")]
+    UpperCase {
+        /// The repository name.
+        name: String,
+    },
+    /// The path of the repository is too long.
+    #[error("repository name has {length} characters, at most 255 are allowed")]
+    TooLong {
+        /// Length of the path.
+        length: usize,
+    },
+    /// What follows `@` is not a digest.
+    #[error("`{text}` has an invalid digest")]
+    Digest {
+        /// What was given.
+        text: String,
+        /// Which rule the digest breaks.
+        #[source]
+        source: DigestError,
+    },
+}
+
+const DEFAULT_DOMAIN: &str = "docker.io";
+
+impl Reference {
+    /// Parses what a user typed.
+    ///
+    /// # Errors
+    ///
+    /// Says which rule broke.
+    pub fn parse(text: &str) -> Result<Self, ReferenceError> {
+        if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(ReferenceError::LooksLikeId { text: text.to_owned() });
+        }
+        let format = || ReferenceError::Format { text: text.chars().take(300).collect() };
+        let (domain, rest) = split_domain(text);
+        let name_part = rest.split(':').next().unwrap_or_default();
+        if name_part.chars().any(char::is_uppercase) {
+            return Err(ReferenceError::UpperCase { name: name_part.to_owned() });
+        }
+
+        let (rest, digest) = match rest.split_once('@') {
+            None => (rest.as_str(), None),
+            Some((rest, digest)) => {
+                // A digest that does not even have the shape of one makes the whole ill-formed.
+                let shaped = digest.split_once(':').is_some_and(|(algorithm, hex)| {
+                    is_digest_algorithm(algorithm)
+                        && hex.len() >= 32
+                        && hex.bytes().all(|b| b.is_ascii_hexdigit())
+                });
+                if !shaped {
+                    return Err(format());
+                }
+                let digest = Digest::parse(digest)
+                    .map_err(|source| ReferenceError::Digest { text: text.to_owned(), source })?;
+                (rest, Some(digest))
+            }
+        };
+        let (path, tag) = match rest.split_once(':') {
+            None => (rest, None),
+            Some((path, tag)) => (path, Some(tag)),
+        };
+        if !is_domain(&domain) || !path.split('/').all(is_path_component) {
+            return Err(format());
+        }
+        if let Some(tag) = tag
+            && !is_tag(tag)
+        {
+            return Err(format());
+        }
+        if path.len() > 255 {
+            return Err(ReferenceError::TooLong { length: path.len() });
+        }
+        let tag = match (&digest, tag) {
+            (Some(_), _) => None,
+            (None, Some(tag)) => Some(tag.to_owned()),
+            (None, None) => Some("latest".to_owned()),
+        };
+        Ok(Self { domain, path: path.to_owned(), tag, digest })
+    }
+
+    /// The registry's name with its port, such as `docker.io` or `localhost:5000`.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The repository in the registry, such as `library/debian`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The tag; absent if there is a digest.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// The digest.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// The registry's name without port and without the brackets of an IPv6 address.
+    pub fn host(&self) -> &str {
+        if let Some(bracketed) = self.domain.strip_prefix('[') {
+            return bracketed.split(']').next().unwrap_or_default();
+        }
+        self.domain.split(':').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.domain, self.path)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Splits off the registry by Docker's rule of thumb, and fills in what a short name leaves out.
+fn split_domain(text: &str) -> (String, String) {
+    let (domain, rest) = match text.split_once('/') {
+        Some((first, rest))
+            if first == "localhost"
+                || first.contains(['.', ':'])
+                || first.chars().any(char::is_uppercase) =>
+        {
+            (first, rest)
+        }
+        _ => (DEFAULT_DOMAIN, text),
+    };
+    let domain = if domain == "index.docker.io" { DEFAULT_DOMAIN } else { domain };
+    let rest = if domain == DEFAULT_DOMAIN && !rest.contains('/') {
+        format!("library/{rest}")
+    } else {
+        rest.to_owned()
+    };
+    (domain.to_owned(), rest)
+}
+
+fn is_domain(text: &str) -> bool {
+    let (name, port) = if let Some(rest) = text.strip_prefix('[') {
+        let Some((address, after)) = rest.split_once(']') else { return false };
+        if address.is_empty() || !address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') {
+            return false;
+        }
+        match after.strip_prefix(':') {
+            Some(port) => (None, Some(port)),
+            None if after.is_empty() => (None, None),
+            None => return false,
+        }
+    } else {
+        match text.split_once(':') {
+            None => (Some(text), None),
+            Some((name, port)) => (Some(name), Some(port)),
+        }
+    };
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    name.is_none_or(|name| name.split('.').all(label))
+        && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// `[a-z0-9]+` joined inside by one of `.`, `_`, `__`, or any run of `-`.
+fn is_path_component(text: &str) -> bool {
+    let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = text.as_bytes();
+    if !(bytes.first().copied().is_some_and(is_word) && bytes.last().copied().is_some_and(is_word)) {
+        return false;
+    }
+    bytes
+        .split(|&b| is_word(b))
+        .filter(|separator| !separator.is_empty())
+        .all(|separator| matches!(separator, b"." | b"_" | b"__") || separator.iter().all(|&b| b == b'-'))
+}
+
+fn is_tag(text: &str) -> bool {
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    text.len() <= 128
+        && text.bytes().next().is_some_and(is_word)
+        && text.bytes().all(|b| is_word(b) || matches!(b, b'.' | b'-'))
+}
+
+/// Letters and digits, starting with a letter, in parts joined by one of `+.-_`.
+fn is_digest_algorithm(text: &str) -> bool {
+    text.split(['+', '.', '-', '_']).all(|part| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normal_forms() {
+        let hex = "a".repeat(64);
+        let by_digest = format!("overlayfs@sha256:{hex}");
+        let both = format!("debian:12@sha256:{hex}");
+        for (text, expected) in [
+            ("debian", "docker.io/library/debian:latest".to_owned()),
+            ("debian:12", "docker.io/library/debian:12".to_owned()),
+            ("foo/bar:baz", "docker.io/foo/bar:baz".to_owned()),
+            ("index.docker.io/debian", "docker.io/library/debian:latest".to_owned()),
+            ("host:5000", "docker.io/library/host:5000".to_owned()),
+            ("localhost/x", "localhost/x:latest".to_owned()),
+            ("127.0.0.1:5000/foo/bar:baz", "127.0.0.1:5000/foo/bar:baz".to_owned()),
+            ("[::1]:5000/x", "[::1]:5000/x:latest".to_owned()),
+            ("UPPER/x", "UPPER/x:latest".to_owned()),
+            ("registry-1.docker.io/foo", "registry-1.docker.io/foo:latest".to_owned()),
+            (&by_digest, format!("docker.io/library/overlayfs@sha256:{hex}")),
+            (&both, format!("docker.io/library/debian@sha256:{hex}")),
+            ("a/b__c.d---e", "docker.io/a/b__c.d---e:latest".to_owned()),
+        ] {
+            let reference = Reference::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(reference.to_string(), expected, "{text}");
+            assert_eq!(Reference::parse(&expected).as_ref(), Ok(&reference), "{text}: stable");
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        let long = format!("{}/x", "a".repeat(260));
+        let hex = "a".repeat(64);
+        let algorithm = format!("x@md5:{hex}");
+        for (text, reason) in [
+            ("", "not a valid"),
+            (hex.as_str(), "64 hexadecimal"),
+            ("Debian", "lower case"),
+            ("docker.io/Debian", "lower case"),
+            ("a//b", "not a valid"),
+            ("a:b:c", "not a valid"),
+            ("a___b", "not a valid"),
+            ("-a", "not a valid"),
+            ("a@sha256:abc", "not a valid"),
+            (algorithm.as_str(), "invalid digest"),
+            (long.as_str(), "at most 255"),
+            ("a:-x", "not a valid"),
+            ("a\n", "not a valid"),
+            ("bad_.host/x.y", "not a valid"),
+        ] {
+            let error = Reference::parse(text).unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn hosts_without_ports() {
+        for (text, host) in [("localhost:5000/x", "localhost"), ("[::1]:5000/x", "::1"), ("x", "docker.io")] {
+            assert_eq!(Reference::parse(text).unwrap().host(), host);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Runs plugins: engine, compiled-code store, limits, bindings, one adapter per plugin kind.

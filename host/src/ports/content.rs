@@ -1,0 +1,120 @@
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{Labels, LeaseId, StoreError};
+use crate::oci::{Descriptor, Digest, MediaKind};
+
+/// Name of an ingest. Clients that write the same blob use the same name on purpose: the store lets one of
+/// them write, and the others wait for its result.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IngestRef(String);
+
+impl IngestRef {
+    /// The name that containerd's own clients give to the ingest of a blob.
+    pub fn of(descriptor: &Descriptor) -> Self {
+        let prefix = match descriptor.media_type.kind() {
+            MediaKind::Index => "index",
+            MediaKind::Manifest => "manifest",
+            MediaKind::Layer => "layer",
+            MediaKind::ImageConfig => "config",
+            MediaKind::Schema1 | MediaKind::Other => "unknown",
+        };
+        match descriptor.annotations.get("org.opencontainers.image.ref.name") {
+            Some(name) => Self(format!("{prefix}-{name}@{}", descriptor.digest)),
+            None => Self(format!("{prefix}-{}", descriptor.digest)),
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IngestRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A blob in the store.
+#[derive(Clone, Debug)]
+pub struct BlobInfo {
+    /// Size in bytes.
+    pub size: u64,
+    /// Labels of the blob.
+    pub labels: Labels,
+}
+
+/// What opening an ingest found.
+pub enum OpenedIngest {
+    /// The blob is in the store; the lease protects it now.
+    Exists,
+    /// Another client is writing it. Try again after a pause.
+    Locked,
+    /// Ready to be written, from the ingest's current offset.
+    Ready(Box<dyn Ingest>),
+}
+
+/// What a commit did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// This call made it.
+    New,
+    /// It was there already, by somebody else. As good as new.
+    Exists,
+}
+
+/// Blobs, addressed by digest.
+#[async_trait]
+pub trait ContentStore: Send + Sync {
+    /// What the store knows of a blob; `None` if the blob is not there. Does not protect it.
+    async fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>, StoreError>;
+
+    /// Reads a whole blob.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Class::NotFound`](super::Class::NotFound) if it is not there, and with
+    /// [`Class::OutOfRange`](super::Class::OutOfRange) if it has more than `limit` bytes.
+    async fn read(&self, digest: &Digest, limit: u64) -> Result<Bytes, StoreError>;
+
+    /// Opens the ingest of a blob, or finds the blob already there.
+    async fn open_ingest(
+        &self,
+        lease: &LeaseId,
+        ingest: &IngestRef,
+        descriptor: &Descriptor,
+    ) -> Result<OpenedIngest, StoreError>;
+
+    /// Sets labels of a blob; its other labels stay.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Class::NotFound`](super::Class::NotFound) if the blob is not there.
+    async fn set_labels(&self, digest: &Digest, labels: &Labels) -> Result<(), StoreError>;
+}
+
+/// A write in progress. It holds the store's lock on its name until it is committed, aborted or dropped.
+#[async_trait]
+pub trait Ingest: Send {
+    /// Number of bytes in the store. A new ingest has none; one that was interrupted goes on here.
+    fn offset(&self) -> u64;
+
+    /// Appends bytes. May return before the store has confirmed them; an error then comes from a later
+    /// call.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError>;
+
+    /// Finishes the blob: the store checks size and digest of everything written.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Class::FailedPrecondition`](super::Class::FailedPrecondition) if size or digest
+    /// differ. The ingest is then gone from the store, since every later try would find the same bytes.
+    async fn commit(self: Box<Self>) -> Result<Committed, StoreError>;
+
+    /// Throws away what was written, and then gives up the lock.
+    async fn abort(self: Box<Self>) -> Result<(), StoreError>;
+}

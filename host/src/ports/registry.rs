@@ -1,0 +1,83 @@
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::Stream;
+
+use crate::oci::{Descriptor, Reference};
+
+/// The kinds of failure that a pull treats differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FetchFault {
+    /// The registry has no such repository, tag or blob.
+    NotFound,
+    /// The registry refuses access: no or wrong credentials, or no rights.
+    Denied,
+    /// The registry cannot be reached, or broke off, or asks to come back later.
+    Unavailable,
+    /// The registry answered something that is against its protocol.
+    Protocol,
+    /// The configuration (credentials file, certificates) cannot be used.
+    Configuration,
+}
+
+/// Failure of a registry.
+#[derive(Debug)]
+pub struct FetchFailure {
+    /// What kind.
+    pub fault: FetchFault,
+    /// What was being done, and facts. Never a secret.
+    pub message: String,
+    /// What the user can do about it.
+    pub hint: Option<String>,
+    /// When the registry said to come back.
+    pub retry_after: Option<Duration>,
+    /// The cause.
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl fmt::Display for FetchFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for FetchFailure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// What a reference stands for.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// Media type, digest and size of the index or manifest.
+    pub descriptor: Descriptor,
+    /// The bytes, where resolving needed them anyway. They hash to the descriptor's digest.
+    pub document: Option<Bytes>,
+}
+
+/// Bytes of a blob as they arrive.
+pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, FetchFailure>> + Send>>;
+
+/// Resolves references and fetches blobs.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// Finds out what a reference stands for.
+    async fn resolve(&self, reference: &Reference) -> Result<Resolved, FetchFailure>;
+
+    /// Opens a blob or manifest of the reference's repository at `offset`.
+    ///
+    /// The stream ends at the end of what the registry sends, which may be too early or too late: nothing
+    /// here is verified. Only [`crate::verify`] may sit on the other end. The stream may end with a failure
+    /// after any number of bytes; the caller opens the blob again where it stopped.
+    async fn fetch_unverified(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        offset: u64,
+    ) -> Result<BlobStream, FetchFailure>;
+}

@@ -1,0 +1,269 @@
+use crate::oci::{DiffId, Digest, DocumentError, MediaType, Platform};
+use crate::ports::{FetchFailure, PluginFailure, StoreError};
+use crate::verify::Mismatch;
+
+/// Why a pull failed. Nothing of it stays in the store: no image record, no lease, no active snapshot, no
+/// open ingest.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// The registry could not say what the reference stands for.
+    #[error("cannot resolve `{reference}`")]
+    Resolve {
+        /// The reference in normal form.
+        reference: String,
+        /// Why.
+        #[source]
+        source: FetchFailure,
+    },
+    /// A blob could not be fetched.
+    #[error("cannot fetch {what} {digest}")]
+    Fetch {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: FetchFailure,
+    },
+    /// The registry served other bytes than promised.
+    #[error("the registry serves a wrong {what}")]
+    Mismatch {
+        /// Which kind of blob.
+        what: &'static str,
+        /// How they differ.
+        #[source]
+        source: Mismatch,
+    },
+    /// Index, manifest or config cannot be used.
+    #[error("{digest} cannot be used")]
+    Document {
+        /// The blob.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: DocumentError,
+    },
+    /// A document is larger than what is read.
+    #[error("{what} {digest} has {size} bytes, at most {limit} are accepted")]
+    TooLarge {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+        /// Its size.
+        size: u64,
+        /// The bound.
+        limit: u64,
+    },
+    /// Too many of something.
+    #[error("{digest} has {found} {what}, at most {limit} are accepted")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The blob that lists them.
+        digest: Digest,
+        /// How many.
+        found: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// A descriptor says that its blob is empty, which no blob of an image is.
+    #[error("the descriptor of {what} {digest} states a size of zero")]
+    EmptyBlob {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+    },
+    /// The reference stands for something that is no image.
+    #[error("`{reference}` is not a container image: it is of type `{media_type}`")]
+    NotAnImage {
+        /// The reference in normal form.
+        reference: String,
+        /// What it is.
+        media_type: MediaType,
+    },
+    /// The image has nothing for the wanted platform.
+    #[error("`{reference}` has no image for {wanted}")]
+    NoPlatform {
+        /// The reference in normal form.
+        reference: String,
+        /// The wanted platform.
+        wanted: Platform,
+        /// What the image offers.
+        offered: Vec<Platform>,
+    },
+    /// Manifest and config disagree.
+    #[error("the manifest has {layers} layers and the image config {diff_ids} diff ids")]
+    LayerCount {
+        /// Layers in the manifest.
+        layers: usize,
+        /// Diff ids in the config.
+        diff_ids: usize,
+    },
+    /// A layer has other content than the config says.
+    #[error("layer {layer} unpacks to {found}, the image config says {expected}")]
+    WrongDiffId {
+        /// Digest of the blob.
+        layer: Digest,
+        /// What the config says.
+        expected: DiffId,
+        /// What came out.
+        found: DiffId,
+    },
+    /// The store has no such snapshotter.
+    #[error("containerd has no snapshotter `{name}`")]
+    UnknownSnapshotter {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The snapshotter did not start.
+    #[error("snapshotter `{name}` is registered but did not start: {reason}")]
+    DeadSnapshotter {
+        /// Which.
+        name: String,
+        /// Why, in containerd's words.
+        reason: String,
+    },
+    /// A plugin failed.
+    #[error("the {kind} plugin failed")]
+    Plugin {
+        /// `platform` or `snapshotter`.
+        kind: &'static str,
+        /// Why.
+        #[source]
+        source: PluginFailure,
+    },
+    /// A plan breaks a rule. Nothing of it was carried out.
+    #[error("the plan of snapshotter plugin `{plugin}` is invalid, nothing of it was carried out")]
+    Plan {
+        /// Name and version.
+        plugin: String,
+        /// Which rule.
+        #[source]
+        source: PlanError,
+    },
+    /// The image must not be pulled with this snapshotter.
+    #[error("snapshotter `{snapshotter}` cannot serve this image ({code}): {reason}")]
+    Foreign {
+        /// Which snapshotter.
+        snapshotter: String,
+        /// For machines.
+        code: String,
+        /// For people.
+        reason: String,
+    },
+    /// The plan says that the layer must be provided, and it was not.
+    #[error(
+        "snapshotter `{snapshotter}` did not provide layer {layer}, and the plan does not allow to fetch it"
+    )]
+    NotProvided {
+        /// Which snapshotter.
+        snapshotter: String,
+        /// Digest of the blob.
+        layer: Digest,
+    },
+    /// The snapshotter says that a layer exists and that it does not.
+    #[error("snapshotter `{snapshotter}` says that layer {layer} exists, but does not have it")]
+    Phantom {
+        /// Which snapshotter.
+        snapshotter: String,
+        /// Digest of the blob.
+        layer: Digest,
+    },
+    /// The store failed.
+    #[error("containerd failed while {doing}")]
+    Store {
+        /// What the pull was doing, such as ``unpacking layer `sha256:…` ``.
+        doing: String,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The caller ended the pull.
+    #[error("the pull was cancelled")]
+    Cancelled,
+}
+
+/// Which rule a plan breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Not one entry per layer.
+    #[error("it has {found} layers, the image has {expected}")]
+    LayerCount {
+        /// Layers of the image.
+        expected: usize,
+        /// Entries of the plan.
+        found: usize,
+    },
+    /// An entry is not for the layer at its place.
+    #[error("entry {index} is for `{found}`, the image has {expected} there")]
+    WrongLayer {
+        /// Position from the bottom.
+        index: usize,
+        /// The image's layer.
+        expected: Digest,
+        /// What the plan says.
+        found: String,
+    },
+    /// A label key is not the plugin's to set.
+    #[error("entry {index} sets label `{key}`, which {rule}")]
+    ForbiddenLabel {
+        /// Position from the bottom.
+        index: usize,
+        /// The key.
+        key: String,
+        /// Which rule.
+        rule: &'static str,
+    },
+    /// A key twice.
+    #[error("entry {index} sets label `{key}` twice")]
+    RepeatedLabel {
+        /// Position from the bottom.
+        index: usize,
+        /// The key.
+        key: String,
+    },
+    /// A label is too large for containerd.
+    #[error("entry {index}: label `{key}` has {size} bytes, containerd accepts {limit}")]
+    LabelTooLarge {
+        /// Position from the bottom.
+        index: usize,
+        /// The key.
+        key: String,
+        /// Key and value.
+        size: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// Too many labels.
+    #[error("entry {index} has {found} labels, at most {limit} are accepted")]
+    TooManyLabels {
+        /// Position from the bottom.
+        index: usize,
+        /// How many.
+        found: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// A digest that is not the image's.
+    #[error("entry {index}: label `{key}` mentions {digest}, which is not part of the image")]
+    InventedDigest {
+        /// Position from the bottom.
+        index: usize,
+        /// The key.
+        key: String,
+        /// The digest.
+        digest: Digest,
+    },
+    /// An expectation that cannot come true.
+    #[error("entry {index} does not ask the snapshotter and yet expects an answer")]
+    ExpectsWithoutAsking {
+        /// Position from the bottom.
+        index: usize,
+    },
+}

@@ -1,0 +1,148 @@
+use serde::Serialize;
+
+use crate::oci::{ChainId, DiffId, Digest, MediaType, Platform};
+
+/// What a pull did. The JSON form is the schema `dray.pull/v1`, documented in `docs/report.md`: members are
+/// added in later versions, never renamed or removed. Sizes are bytes, times are milliseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct PullReport {
+    /// `dray.pull/v1`.
+    pub schema: &'static str,
+    /// Name of the image record, the reference in normal form.
+    pub name: String,
+    /// Digest of what the name stands for: the index, or the manifest where there is no index.
+    pub target: Digest,
+    /// Media type of the target.
+    pub target_media_type: MediaType,
+    /// Digest of the manifest that was pulled.
+    pub manifest: Digest,
+    /// Digest of the image config.
+    pub config: Digest,
+    /// The platform that was chosen.
+    pub platform: Platform,
+    /// The snapshotter that the image was unpacked into.
+    pub snapshotter: String,
+    /// What the snapshotter plugin said of the image.
+    pub suitability: SuitabilityReport,
+    /// The plugins that took part.
+    pub plugins: Vec<PluginReport>,
+    /// The layers, bottom-up.
+    pub layers: Vec<LayerReport>,
+    /// Sums.
+    pub totals: Totals,
+    /// What the operator should know, from the snapshotter plugin.
+    pub hints: Vec<String>,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// Verdict of the snapshotter plugin.
+#[derive(Clone, Debug, Serialize)]
+pub struct SuitabilityReport {
+    /// `native`, `partial` or `plain`; a `foreign` image ends the pull.
+    pub verdict: &'static str,
+    /// For machines.
+    pub code: String,
+    /// For people.
+    pub reason: String,
+}
+
+/// A plugin that took part.
+#[derive(Clone, Debug, Serialize)]
+pub struct PluginReport {
+    /// `platform` or `snapshotter`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Digest of the component.
+    pub digest: Digest,
+    /// What it cost.
+    pub timings: PluginTimings,
+}
+
+/// What a plugin cost, in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PluginTimings {
+    /// Compiling; 0 if compiled code was at hand.
+    pub compile: f64,
+    /// Loading and linking.
+    pub load: f64,
+    /// Making instances.
+    pub instantiate: f64,
+    /// Calls.
+    pub call: f64,
+}
+
+/// How a layer came to be in the snapshotter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayerOutcome {
+    /// Its blob was downloaded and applied.
+    Fetched,
+    /// Its blob was in the content store and was applied.
+    Applied,
+    /// The snapshot was there before.
+    Existed,
+    /// The snapshotter provided it.
+    Provided,
+}
+
+/// What happened to a layer.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerReport {
+    /// Digest of the blob.
+    pub digest: Digest,
+    /// Media type of the blob.
+    pub media_type: MediaType,
+    /// Size of the blob.
+    pub size: u64,
+    /// Digest of the uncompressed layer.
+    pub diff_id: DiffId,
+    /// The stack that ends with this layer.
+    pub chain_id: ChainId,
+    /// How it came here.
+    pub outcome: LayerOutcome,
+    /// Whether the plan had expected the snapshotter to provide it, and it did not.
+    pub broken_expectation: bool,
+    /// Bytes that were downloaded for it in this pull.
+    pub downloaded: u64,
+    /// Bytes of the uncompressed layer, where it was applied in this pull.
+    pub uncompressed: Option<u64>,
+}
+
+/// Sums over the pull.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Totals {
+    /// Number of layers.
+    pub layers: usize,
+    /// Size of all layer blobs.
+    pub layer_bytes: u64,
+    /// Blobs that were downloaded at least in part, with index, manifest and config.
+    pub downloaded_blobs: usize,
+    /// Bytes that were downloaded, with index, manifest and config.
+    pub downloaded_bytes: u64,
+}
+
+/// Where the time went, in milliseconds. Downloads and unpacking overlap, so the parts of `layers` do not add
+/// up.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Timings {
+    /// Asking the registry what the reference stands for.
+    pub resolve: f64,
+    /// Index, manifest and config.
+    pub documents: f64,
+    /// Both plugins: loading, instances, calls.
+    pub plugins: f64,
+    /// From the first question to the snapshotter to the last commit.
+    pub layers: f64,
+    /// Of that: waiting for blobs.
+    pub waiting_for_blobs: f64,
+    /// Of that: applying layers.
+    pub applying: f64,
+    /// Labels and image record.
+    pub record: f64,
+    /// The whole, from the request to the release of the lease.
+    pub total: f64,
+}

@@ -1,0 +1,256 @@
+//! The one reader that checks size and digest to the last byte.
+//!
+//! Every byte that comes from a registry passes through [`VerifyingReader`] before anything acts on it.
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use sha2::Digest as _;
+
+use crate::oci::{Algorithm, Descriptor, Digest};
+
+/// How bytes differ from their descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// The source ended too early.
+    #[error("blob {digest} ended after {found} of {expected} bytes")]
+    Short {
+        /// The blob.
+        digest: Digest,
+        /// Size in the descriptor.
+        expected: u64,
+        /// Bytes that came.
+        found: u64,
+    },
+    /// The source has more bytes than the descriptor says.
+    #[error("blob {digest} has more than the {expected} bytes that its descriptor says")]
+    Long {
+        /// The blob.
+        digest: Digest,
+        /// Size in the descriptor.
+        expected: u64,
+    },
+    /// The bytes are others.
+    #[error("blob {expected} has other bytes than its digest says: they hash to {found}")]
+    Digest {
+        /// Digest in the descriptor.
+        expected: Digest,
+        /// Digest of the bytes that came.
+        found: Digest,
+    },
+}
+
+/// A hash function chosen at run time.
+#[derive(Clone)]
+pub enum Hasher {
+    /// SHA-256.
+    Sha256(sha2::Sha256),
+    /// SHA-384.
+    Sha384(sha2::Sha384),
+    /// SHA-512.
+    Sha512(sha2::Sha512),
+}
+
+impl Hasher {
+    /// Starts a hash.
+    pub fn new(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Sha256 => Self::Sha256(sha2::Sha256::new()),
+            Algorithm::Sha384 => Self::Sha384(sha2::Sha384::new()),
+            Algorithm::Sha512 => Self::Sha512(sha2::Sha512::new()),
+        }
+    }
+
+    /// Takes in more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Sha384(hasher) => hasher.update(bytes),
+            Self::Sha512(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// Ends the hash.
+    pub fn finish(self) -> Digest {
+        match self {
+            Self::Sha256(hasher) => Digest::from_hash(Algorithm::Sha256, &hasher.finalize()),
+            Self::Sha384(hasher) => Digest::from_hash(Algorithm::Sha384, &hasher.finalize()),
+            Self::Sha512(hasher) => Digest::from_hash(Algorithm::Sha512, &hasher.finalize()),
+        }
+    }
+}
+
+/// Digest of bytes at hand.
+pub fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
+    let mut hasher = Hasher::new(algorithm);
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+/// Why a verified read failed: the source did, or the bytes are not what was promised.
+#[derive(Debug)]
+pub enum ReadError<E> {
+    /// The source failed. What was read up to here may still be good.
+    Source(E),
+    /// The bytes are not those of the descriptor.
+    Mismatch(Mismatch),
+}
+
+/// Passes bytes on and checks them against a descriptor.
+///
+/// A byte too many is an error at once. Size and digest are checked when the source has ended: only the
+/// `Ok(None)` of [`VerifyingReader::chunk`] says that the bytes handed out before were the right ones.
+pub struct VerifyingReader<S> {
+    source: S,
+    expected: Digest,
+    size: u64,
+    position: u64,
+    /// Absent when the reader began in the middle, where the digest of the whole cannot be known.
+    hasher: Option<Hasher>,
+}
+
+impl<S, E> VerifyingReader<S>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    /// Reads a whole blob.
+    pub fn new(source: S, descriptor: &Descriptor) -> Self {
+        Self {
+            source,
+            expected: descriptor.digest.clone(),
+            size: descriptor.size,
+            position: 0,
+            hasher: Some(Hasher::new(descriptor.digest.algorithm())),
+        }
+    }
+
+    /// Goes on with a hash of the bytes before, when the source of a blob had to be opened again.
+    pub fn resume(source: S, descriptor: &Descriptor, progress: Progress) -> Self {
+        Self {
+            source,
+            expected: descriptor.digest.clone(),
+            size: descriptor.size,
+            position: progress.position,
+            hasher: progress.hasher,
+        }
+    }
+
+    /// The next bytes, or `None` when the source has ended and everything was right.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the source fails, if it has too many or too few bytes, or if the digest differs.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no bytes.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, ReadError<E>> {
+        match self.source.next().await {
+            Some(Err(error)) => Err(ReadError::Source(error)),
+            Some(Ok(bytes)) => {
+                self.position += bytes.len() as u64;
+                if self.position > self.size {
+                    return Err(ReadError::Mismatch(Mismatch::Long {
+                        digest: self.expected.clone(),
+                        expected: self.size,
+                    }));
+                }
+                if let Some(hasher) = &mut self.hasher {
+                    hasher.update(&bytes);
+                }
+                Ok(Some(bytes))
+            }
+            None => self.end().map(|()| None).map_err(ReadError::Mismatch),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Mismatch> {
+        if self.position < self.size {
+            return Err(Mismatch::Short {
+                digest: self.expected.clone(),
+                expected: self.size,
+                found: self.position,
+            });
+        }
+        let Some(hasher) = self.hasher.clone() else { return Ok(()) };
+        let found = hasher.finish();
+        if found == self.expected {
+            return Ok(());
+        }
+        Err(Mismatch::Digest { expected: self.expected.clone(), found })
+    }
+
+    /// How far the reader came, to go on from another source.
+    pub fn into_progress(self) -> Progress {
+        Progress { position: self.position, hasher: self.hasher }
+    }
+}
+
+/// How far a verified read came.
+#[derive(Clone)]
+pub struct Progress {
+    position: u64,
+    hasher: Option<Hasher>,
+}
+
+impl Progress {
+    /// The beginning of a blob.
+    pub fn start(descriptor: &Descriptor) -> Self {
+        Self { position: 0, hasher: Some(Hasher::new(descriptor.digest.algorithm())) }
+    }
+
+    /// The middle of a blob whose first bytes lie in the store already. The reader then checks the size; the
+    /// digest of the whole is for the store to check when the blob is committed.
+    pub fn stored(position: u64) -> Self {
+        Self { position, hasher: None }
+    }
+
+    /// Number of bytes read so far.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::MediaType;
+
+    fn descriptor(bytes: &[u8], size: u64) -> Descriptor {
+        Descriptor::new(MediaType::new("x"), digest_of(Algorithm::Sha256, bytes), size)
+    }
+
+    async fn read(chunks: &[&'static [u8]], descriptor: &Descriptor) -> Result<u64, Mismatch> {
+        let chunks: Vec<Result<Bytes, ()>> = chunks.iter().map(|c| Ok(Bytes::from_static(c))).collect();
+        let mut reader = VerifyingReader::new(futures_util::stream::iter(chunks), descriptor);
+        loop {
+            match reader.chunk().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(reader.into_progress().position()),
+                Err(ReadError::Mismatch(mismatch)) => return Err(mismatch),
+                Err(ReadError::Source(())) => unreachable!(),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn agrees_only_with_the_exact_bytes() {
+        let good = descriptor(b"hello", 5);
+        assert_eq!(read(&[b"he", b"", b"llo"], &good).await, Ok(5));
+        assert!(matches!(read(&[b"hell"], &good).await, Err(Mismatch::Short { found: 4, .. })));
+        assert!(matches!(read(&[b"hello", b"!"], &good).await, Err(Mismatch::Long { .. })));
+        assert!(matches!(read(&[b"hullo"], &good).await, Err(Mismatch::Digest { .. })));
+        assert!(matches!(read(&[], &descriptor(b"", 0)).await, Ok(0)));
+    }
+
+    #[tokio::test]
+    async fn goes_on_from_another_source() {
+        let whole = descriptor(b"hello", 5);
+        let first = futures_util::stream::iter([Ok::<_, ()>(Bytes::from_static(b"hel"))]);
+        let mut reader = VerifyingReader::new(first, &whole);
+        reader.chunk().await.unwrap();
+        let rest = futures_util::stream::iter([Ok::<_, ()>(Bytes::from_static(b"lo"))]);
+        let mut reader = VerifyingReader::resume(rest, &whole, reader.into_progress());
+        reader.chunk().await.unwrap();
+        assert!(reader.chunk().await.unwrap().is_none());
+    }
+}

@@ -1,0 +1,1 @@
+//! Runs the `dray` binary in a cleared environment and keeps everything it printed.

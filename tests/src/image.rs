@@ -1,0 +1,1 @@
+//! Makes images: layers, configs, manifests, indexes.

@@ -1,0 +1,13 @@
+//! Support for dray's end-to-end suites.
+//!
+//! Everything here runs privately: own directories, own sockets, loopback ports, and ends with the value
+//! that started it.
+
+pub mod command;
+pub mod daemon;
+pub mod docker_registry;
+pub mod guests;
+pub mod image;
+pub mod scripted_registry;
+pub mod tools;
+pub mod tree;

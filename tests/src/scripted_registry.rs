@@ -1,0 +1,1 @@
+//! A registry that lies on a script.

@@ -1,0 +1,1 @@
+//! Finds the programs that tests need, and says what is missing.

@@ -1,0 +1,1 @@
+//! Compares unpacked trees, file by file.
