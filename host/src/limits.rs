@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-const KIB: u64 = 1024;
-const MIB: u64 = 1024 * KIB;
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
 
 /// Largest index, manifest or image config that is read, in bytes. They are held in memory while they are
 /// verified. The distribution specification asks clients to support at least 4 MiB; containerd stops a
 /// little above that, and so what we accept it accepts.
-pub const DOCUMENT_BYTES: u64 = 4 * MIB;
+pub const DOCUMENT_BYTES: u64 = (4 * MIB) as u64;
 
 /// Largest body of a token response, in bytes. Tokens of real registries have a few KiB.
-pub const TOKEN_BYTES: u64 = 256 * KIB;
+pub const TOKEN_BYTES: u64 = (256 * KIB) as u64;
 
 /// How much of a registry's error body is read, in bytes. The rest is of no use to a reader.
-pub const ERROR_BODY_BYTES: u64 = 64 * KIB;
+pub const ERROR_BODY_BYTES: u64 = (64 * KIB) as u64;
 
 /// How many redirects are followed for one request. The usual bound of HTTP clients.
 pub const REDIRECTS: usize = 10;
@@ -47,18 +47,18 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time without a single byte after which a read from a registry fails. A limit on silence rather than on
 /// the whole, so that a slow but living transfer is never ended.
-pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Size of one message that carries blob bytes to containerd. The Go client sends the same; containerd
 /// accepts 16 MiB.
-pub const CONTENT_CHUNK_BYTES: usize = MIB as usize;
+pub const CONTENT_CHUNK_BYTES: usize = MIB;
 
 /// Messages with blob bytes under way to containerd before the first has been confirmed. Hides the time of
 /// the answer; together with the number of downloads and the chunk size it bounds memory.
 pub const CONTENT_CHUNKS_IN_FLIGHT: usize = 4;
 
 /// Largest gRPC message that is accepted from containerd, the server's own default.
-pub const GRPC_MESSAGE_BYTES: usize = 16 * MIB as usize;
+pub const GRPC_MESSAGE_BYTES: usize = 16 * MIB;
 
 /// Time for the connection to containerd to come about.
 pub const DAEMON_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ pub const DAEMON_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const LABEL_BYTES: usize = 4096;
 
 /// Life of a lease whose owner died. Longer than any pull, the same as that of the Go client.
-pub const LEASE_EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
+pub const LEASE_EXPIRY: Duration = Duration::from_hours(24);
 
 /// Tries to prepare a snapshot while the snapshotter says both that it exists and that it does not.
 pub const PREPARE_TRIES: u32 = 3;
@@ -77,14 +77,14 @@ pub const PREPARE_TRIES: u32 = 3;
 pub const CLEANUP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Largest docker configuration file, in bytes.
-pub const DOCKER_CONFIG_BYTES: u64 = MIB;
+pub const DOCKER_CONFIG_BYTES: u64 = MIB as u64;
 
 /// Largest component that is accepted, in bytes. Compiling takes about a second per MiB; components in Rust
 /// have 50 to 600 KiB, those that carry a JavaScript engine about 12 MiB.
-pub const COMPONENT_BYTES: u64 = 16 * MIB;
+pub const COMPONENT_BYTES: u64 = (16 * MIB) as u64;
 
 /// Largest linear memory of a plugin, in bytes. A plan for 512 layers needs about 2 MiB.
-pub const PLUGIN_MEMORY_BYTES: usize = 64 * MIB as usize;
+pub const PLUGIN_MEMORY_BYTES: usize = 64 * MIB;
 
 /// Linear memories of one plugin. Composed components have one per part.
 pub const PLUGIN_MEMORIES: usize = 2;
@@ -99,14 +99,14 @@ pub const PLUGIN_TABLE_ELEMENTS: usize = 20_000;
 pub const PLUGIN_INSTANCES: usize = 32;
 
 /// Stack of a plugin, in bytes, wasmtime's default.
-pub const PLUGIN_STACK_BYTES: usize = 512 * KIB as usize;
+pub const PLUGIN_STACK_BYTES: usize = 512 * KIB;
 
 /// Handles that a plugin may hold at one time.
 pub const PLUGIN_HANDLES: usize = 1024;
 
 /// Bytes that one crossing of the plugin boundary may make the host allocate: the largest list or string
 /// that a plugin can pass in.
-pub const PLUGIN_CROSSING_BYTES: usize = 8 * MIB as usize;
+pub const PLUGIN_CROSSING_BYTES: usize = 8 * MIB;
 
 /// Time between two ticks of the clock that interrupts plugins.
 pub const PLUGIN_TICK: Duration = Duration::from_millis(10);
@@ -120,19 +120,19 @@ pub const PLUGIN_TICKS: u64 = 50;
 pub const PLUGIN_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest line that a plugin may log, in bytes.
-pub const PLUGIN_LOG_LINE_BYTES: usize = 4 * KIB as usize;
+pub const PLUGIN_LOG_LINE_BYTES: usize = 4 * KIB;
 
 /// Bytes that a plugin may log in one call.
-pub const PLUGIN_LOG_BYTES: usize = 64 * KIB as usize;
+pub const PLUGIN_LOG_BYTES: usize = 64 * KIB;
 
 /// Lines that a plugin may log in one call.
 pub const PLUGIN_LOG_LINES: usize = 256;
 
 /// Largest configuration of a plugin, and largest configuration schema, in bytes.
-pub const PLUGIN_CONFIG_BYTES: usize = 64 * KIB as usize;
+pub const PLUGIN_CONFIG_BYTES: usize = 64 * KIB;
 
 /// Longest message, reason or hint of a plugin, in bytes.
-pub const PLUGIN_TEXT_BYTES: usize = KIB as usize;
+pub const PLUGIN_TEXT_BYTES: usize = KIB;
 
 /// Longest name, version or code of a plugin, in bytes.
 pub const PLUGIN_NAME_BYTES: usize = 64;
@@ -147,4 +147,4 @@ pub const PLAN_HINTS: usize = 16;
 pub const PLAN_EXTENSIONS: usize = 64;
 
 /// Size of the store of compiled plugins above which the least recently used are removed, in bytes.
-pub const COMPILED_STORE_BYTES: u64 = 256 * MIB;
+pub const COMPILED_STORE_BYTES: u64 = (256 * MIB) as u64;

@@ -176,7 +176,7 @@ impl Platform {
             [_, architecture, variant] => {
                 let mut platform = stated(architecture, variant);
                 if platform.architecture == "arm64" && platform.variant.is_empty() {
-                    platform.variant = "v8".to_owned();
+                    platform.variant.push_str("v8");
                 }
                 Ok(platform)
             }
@@ -207,9 +207,8 @@ impl Platform {
             ("aarch64" | "arm64", "8" | "v8" | "v8.0") => ("arm64", String::new()),
             ("aarch64" | "arm64", "9" | "9.0" | "v9.0") => ("arm64", "v9".to_owned()),
             ("aarch64" | "arm64", other) => ("arm64", other.to_owned()),
-            ("armhf", _) => ("arm", "v7".to_owned()),
+            ("armhf", _) | ("arm", "" | "7") => ("arm", "v7".to_owned()),
             ("armel", _) => ("arm", "v6".to_owned()),
-            ("arm", "" | "7") => ("arm", "v7".to_owned()),
             ("arm", digit @ ("5" | "6" | "8")) => ("arm", format!("v{digit}")),
             (other, variant) => (other, variant.to_owned()),
         };

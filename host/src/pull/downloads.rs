@@ -1,0 +1,148 @@
+//! Downloads of layers beside the unpacking: a bounded number at a time, each blob once, in the order asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::fetch::{BlobFetcher, FetchEvent, Fetched};
+use super::{PullError, labels};
+use crate::limits;
+use crate::oci::{Descriptor, Digest};
+use crate::ports::{Event, Labels, LayerState, Progress};
+
+/// Running and finished downloads. Dropping it ends those that run.
+pub(super) struct Downloads {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+    started: HashMap<Digest, watch::Receiver<Option<Fetched>>>,
+}
+
+struct Shared {
+    blobs: BlobFetcher,
+    permits: Semaphore,
+    progress: Arc<dyn Progress>,
+    /// The first failure, until somebody takes it.
+    failure: Mutex<Option<PullError>>,
+}
+
+impl Shared {
+    /// Keeps the first failure and stops everything else, whose failures are then only echoes of it.
+    fn fail(&self, error: PullError) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if failure.is_none() {
+            *failure = Some(error);
+        }
+        drop(failure);
+        self.blobs.stop.cancel();
+    }
+
+    fn take_failure(&self) -> PullError {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take().unwrap_or(PullError::Cancelled)
+    }
+
+    async fn download(&self, index: usize, descriptor: &Descriptor) -> Result<Fetched, PullError> {
+        let stop = &self.blobs.stop;
+        let permit = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(PullError::Cancelled),
+            permit = self.permits.acquire() => permit,
+        };
+        let watch = |event| {
+            let state = match event {
+                FetchEvent::WaitingForOther => LayerState::WaitingForOther,
+                FetchEvent::Offset(offset) => LayerState::Downloading { offset },
+            };
+            self.progress.event(Event::Layer { index, state });
+        };
+        let fetched = self.blobs.fetch("layer", descriptor, watch).await?;
+        drop(permit);
+        self.blobs.label("layer", descriptor, Labels::new()).await?;
+        self.progress.event(Event::Layer { index, state: LayerState::Downloaded });
+        Ok(fetched)
+    }
+}
+
+impl Downloads {
+    /// Nothing is downloaded yet.
+    pub(super) fn new(blobs: BlobFetcher, progress: Arc<dyn Progress>) -> Self {
+        let permits = Semaphore::new(limits::PARALLEL_DOWNLOADS);
+        let shared = Shared { blobs, permits, progress, failure: Mutex::new(None) };
+        Self { shared: Arc::new(shared), tasks: JoinSet::new(), started: HashMap::new() }
+    }
+
+    /// Starts the download of a layer's blob, unless it has been started. `index` is for those who watch.
+    pub(super) fn start(&mut self, index: usize, descriptor: &Descriptor) {
+        if self.started.contains_key(&descriptor.digest) {
+            return;
+        }
+        let (sender, receiver) = watch::channel(None);
+        self.started.insert(descriptor.digest.clone(), receiver);
+        let shared = Arc::clone(&self.shared);
+        let descriptor = descriptor.clone();
+        self.tasks.spawn(async move {
+            match shared.download(index, &descriptor).await {
+                Ok(fetched) => sender.send_replace(Some(fetched)).map_or((), drop),
+                Err(error) => shared.fail(error),
+            }
+        });
+    }
+
+    /// Waits for a blob whose download has been started.
+    pub(super) async fn wait(&self, digest: &Digest) -> Result<Fetched, PullError> {
+        let Some(mut receiver) = self.started.get(digest).cloned() else {
+            return Ok(Fetched::Existed);
+        };
+        tokio::select! {
+            biased;
+            () = self.shared.blobs.stop.cancelled() => Err(self.shared.take_failure()),
+            fetched = receiver.wait_for(Option::is_some) => match fetched.as_deref() {
+                Ok(Some(fetched)) => Ok(*fetched),
+                _ => Err(self.shared.take_failure()),
+            },
+        }
+    }
+
+    /// What became of a blob; `None` if its download was not started or has not ended.
+    pub(super) fn outcome(&self, digest: &Digest) -> Option<Fetched> {
+        *self.started.get(digest)?.borrow()
+    }
+
+    /// Runs an effect that ends when a download fails or the pull is cancelled.
+    pub(super) async fn or_stop<T>(
+        &self,
+        effect: impl Future<Output = Result<T, PullError>>,
+    ) -> Result<T, PullError> {
+        tokio::select! {
+            biased;
+            () = self.shared.blobs.stop.cancelled() => Err(self.shared.take_failure()),
+            result = effect => result,
+        }
+    }
+
+    /// Waits for all downloads.
+    pub(super) async fn finish(&mut self) -> Result<(), PullError> {
+        while self.tasks.join_next().await.is_some() {}
+        if self.shared.blobs.stop.is_cancelled() {
+            return Err(self.shared.take_failure());
+        }
+        Ok(())
+    }
+
+    /// Ends all downloads and waits until each has thrown away what it had.
+    pub(super) async fn stop(&mut self) {
+        self.shared.blobs.stop.cancel();
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(limits::CLEANUP_TIMEOUT, drained).await.is_err() {
+            tracing::warn!("containerd does not answer: an ingest stays behind until the lease expires");
+        }
+    }
+
+    /// Marks a layer's blob as applied.
+    pub(super) async fn label_applied(&self, layer: &Descriptor, diff_id: &str) -> Result<(), PullError> {
+        let labels = Labels::from([(labels::UNCOMPRESSED.to_owned(), diff_id.to_owned())]);
+        self.shared.blobs.label("layer", layer, labels).await
+    }
+}

@@ -1,0 +1,264 @@
+//! Brings one blob into the content store, verified.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::{PullError, labels};
+use crate::limits;
+use crate::oci::{Descriptor, Reference};
+use crate::ports::{
+    Class, ContentStore, FetchFailure, FetchFault, Ingest, IngestRef, Labels, LeaseId, OpenedIngest, Registry,
+};
+use crate::verify::{Mismatch, Progress, ReadError, VerifyingReader};
+
+/// What fetching a blob took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// The blob was in the store.
+    Existed,
+    /// It came from the registry, at least in part: the bytes of this pull.
+    Downloaded(u64),
+}
+
+/// What a fetch tells while it works.
+pub(super) enum FetchEvent {
+    /// Another client writes the same blob.
+    WaitingForOther,
+    /// Bytes in the store.
+    Offset(u64),
+}
+
+/// Fetches blobs of one repository into the content store, under one lease.
+#[derive(Clone)]
+pub(super) struct BlobFetcher {
+    pub(super) content: Arc<dyn ContentStore>,
+    pub(super) registry: Arc<dyn Registry>,
+    pub(super) reference: Reference,
+    pub(super) lease: LeaseId,
+    /// Ends every fetch: the ingest is thrown away and the lock given up.
+    pub(super) stop: CancellationToken,
+}
+
+impl BlobFetcher {
+    /// Brings a blob into the store, or waits for another client that is doing so.
+    ///
+    /// After a failure nothing of this fetch is left in the store.
+    pub(super) async fn fetch(
+        &self,
+        what: &'static str,
+        descriptor: &Descriptor,
+        watch: impl Fn(FetchEvent) + Send + Sync,
+    ) -> Result<Fetched, PullError> {
+        // An ingest that somebody left may hold bad bytes, which shows only at the end. Then, and only then,
+        // the blob is fetched once more from its beginning.
+        let mut second_chance = true;
+        loop {
+            let Some(ingest) = self.open(what, descriptor, &watch).await? else {
+                return Ok(Fetched::Existed);
+            };
+            let left_by_others = ingest.offset();
+            match self.fill(what, descriptor, ingest, &watch).await {
+                Err(PullError::Store { source, .. })
+                    if left_by_others > 0 && second_chance && source.class() == Class::FailedPrecondition =>
+                {
+                    tracing::warn!(digest = %descriptor.digest, "an ingest left by another client has wrong bytes, fetching it again");
+                    second_chance = false;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Opens the ingest; `None` if the blob is in the store.
+    pub(super) async fn open(
+        &self,
+        what: &'static str,
+        descriptor: &Descriptor,
+        watch: &(impl Fn(FetchEvent) + Send + Sync),
+    ) -> Result<Option<Box<dyn Ingest>>, PullError> {
+        if descriptor.size == 0 {
+            return Err(PullError::EmptyBlob { what, digest: descriptor.digest.clone() });
+        }
+        let name = IngestRef::of(descriptor);
+        let mut pause = 16;
+        loop {
+            let opened = self.content.open_ingest(&self.lease, &name, descriptor).await;
+            match opened.map_err(|source| store_error(what, descriptor, source))? {
+                OpenedIngest::Exists => return Ok(None),
+                OpenedIngest::Ready(ingest) => return Ok(Some(ingest)),
+                OpenedIngest::Locked => watch(FetchEvent::WaitingForOther),
+            }
+            // The pauses of the Go client: random, so that waiting clients do not march in step.
+            let wait = Duration::from_millis(rand::random_range(1..=pause));
+            pause = (pause * 2).min(2048);
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(PullError::Cancelled),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn fill(
+        &self,
+        what: &'static str,
+        descriptor: &Descriptor,
+        mut ingest: Box<dyn Ingest>,
+        watch: &(impl Fn(FetchEvent) + Send + Sync),
+    ) -> Result<Fetched, PullError> {
+        let start = ingest.offset();
+        let copied = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(PullError::Cancelled),
+            copied = self.copy(what, descriptor, ingest.as_mut(), watch) => copied,
+        };
+        match copied {
+            Ok(()) => {
+                ingest.commit().await.map_err(|source| store_error(what, descriptor, source))?;
+                Ok(Fetched::Downloaded(descriptor.size - start))
+            }
+            Err(error) => {
+                abandon(ingest, descriptor).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Copies from the registry into the ingest. A source that breaks off is opened again where it stopped,
+    /// as long as every try brings new bytes.
+    async fn copy(
+        &self,
+        what: &'static str,
+        descriptor: &Descriptor,
+        ingest: &mut dyn Ingest,
+        watch: &(impl Fn(FetchEvent) + Send + Sync),
+    ) -> Result<(), PullError> {
+        let mut progress = match ingest.offset() {
+            0 => Progress::start(descriptor),
+            offset => Progress::stored(offset),
+        };
+        let mut fruitless = 0;
+        while progress.position() < descriptor.size {
+            let before = progress.position();
+            let (reached, broken) = self.copy_once(what, descriptor, ingest, progress, watch).await?;
+            progress = reached;
+            let Some(broken) = broken else { return Ok(()) };
+            fruitless = if progress.position() > before { 0 } else { fruitless + 1 };
+            if fruitless >= limits::FRUITLESS_RESUMES {
+                return Err(broken);
+            }
+            tracing::debug!(digest = %descriptor.digest, position = progress.position(), "the source broke off, going on");
+            let wait = Duration::from_millis(rand::random_range(20..=50) << (2 * fruitless));
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    /// Copies until the source ends. Returns how far it came, and why it is not complete if going on from
+    /// there makes sense.
+    async fn copy_once(
+        &self,
+        what: &'static str,
+        descriptor: &Descriptor,
+        ingest: &mut dyn Ingest,
+        progress: Progress,
+        watch: &(impl Fn(FetchEvent) + Send + Sync),
+    ) -> Result<(Progress, Option<PullError>), PullError> {
+        let offset = progress.position();
+        let failure = |source| PullError::Fetch { what, digest: descriptor.digest.clone(), source };
+        let stream = match self.registry.fetch_unverified(&self.reference, descriptor, offset).await {
+            Ok(stream) => stream,
+            // Before the first byte the registry's own retries have been made; later a registry that is away
+            // for a moment must not cost what has been downloaded.
+            Err(error) if offset > 0 && worth_another_try(&error) => {
+                return Ok((progress, Some(failure(error))));
+            }
+            Err(error) => return Err(failure(error)),
+        };
+        let mut reader = VerifyingReader::resume(stream, descriptor, progress);
+        let mut position = offset;
+        loop {
+            match reader.chunk().await {
+                Ok(Some(bytes)) => {
+                    position += bytes.len() as u64;
+                    ingest.write(bytes).await.map_err(|source| store_error(what, descriptor, source))?;
+                    watch(FetchEvent::Offset(position));
+                }
+                Ok(None) => return Ok((reader.into_progress(), None)),
+                Err(ReadError::Source(error)) if worth_another_try(&error) => {
+                    return Ok((reader.into_progress(), Some(failure(error))));
+                }
+                Err(ReadError::Source(error)) => return Err(failure(error)),
+                Err(ReadError::Mismatch(source @ Mismatch::Short { .. })) => {
+                    return Ok((reader.into_progress(), Some(PullError::Mismatch { what, source })));
+                }
+                Err(ReadError::Mismatch(source)) => return Err(PullError::Mismatch { what, source }),
+            }
+        }
+    }
+
+    /// Reads a whole small blob from the registry into memory, verified.
+    pub(super) async fn read(&self, what: &'static str, descriptor: &Descriptor) -> Result<Bytes, PullError> {
+        let failure = |source| PullError::Fetch { what, digest: descriptor.digest.clone(), source };
+        let mut tries = 0;
+        loop {
+            let stream =
+                self.registry.fetch_unverified(&self.reference, descriptor, 0).await.map_err(failure)?;
+            let mut reader = VerifyingReader::new(stream, descriptor);
+            let mut document = Vec::new();
+            let broken = loop {
+                match reader.chunk().await {
+                    Ok(Some(bytes)) => document.extend_from_slice(&bytes),
+                    Ok(None) => return Ok(document.into()),
+                    Err(ReadError::Source(error)) if worth_another_try(&error) => break failure(error),
+                    Err(ReadError::Source(error)) => return Err(failure(error)),
+                    Err(ReadError::Mismatch(source @ Mismatch::Short { .. })) => {
+                        break PullError::Mismatch { what, source };
+                    }
+                    Err(ReadError::Mismatch(source)) => return Err(PullError::Mismatch { what, source }),
+                }
+            };
+            tries += 1;
+            if tries >= limits::FRUITLESS_RESUMES {
+                return Err(broken);
+            }
+        }
+    }
+
+    /// Adds labels to a blob, with the one that says where it comes from.
+    pub(super) async fn label(
+        &self,
+        what: &'static str,
+        descriptor: &Descriptor,
+        mut labels: Labels,
+    ) -> Result<(), PullError> {
+        let fault = |source| store_error(what, descriptor, source);
+        let info = self.content.info(&descriptor.digest).await.map_err(fault)?;
+        let existing = info.map(|info| info.labels).unwrap_or_default();
+        labels.extend(labels::source(&self.reference, &existing));
+        labels.retain(|key, value| existing.get(key) != Some(value));
+        if labels.is_empty() {
+            return Ok(());
+        }
+        self.content.set_labels(&descriptor.digest, &labels).await.map_err(fault)
+    }
+}
+
+/// Throws an ingest away. A failure to do so only costs disk space until the lease ends.
+pub(super) async fn abandon(ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
+    match tokio::time::timeout(limits::CLEANUP_TIMEOUT, ingest.abort()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(digest = %descriptor.digest, %error, "the ingest stays behind"),
+        Err(_) => tracing::debug!(digest = %descriptor.digest, "the ingest stays behind: no answer"),
+    }
+}
+
+fn worth_another_try(error: &FetchFailure) -> bool {
+    error.fault == FetchFault::Unavailable
+}
+
+fn store_error(what: &str, descriptor: &Descriptor, source: crate::ports::StoreError) -> PullError {
+    PullError::Store { doing: format!("storing {what} {}", descriptor.digest), source }
+}

@@ -1,0 +1,293 @@
+//! Carries out a plan: bottom-up, asks the snapshotter for each layer, and only where it answers with mounts
+//! fetches, applies, compares the diff id and commits. Downloads run ahead of the unpacking.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::downloads::Downloads;
+use super::fetch::Fetched;
+use super::{LayerOutcome, LayerReport, PullError, Store, labels};
+use crate::limits;
+use crate::oci::ChainId;
+use crate::ports::{
+    Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan, LeaseId,
+    Mount, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, StoreError,
+};
+
+/// Unpacks the layers of one image under one lease.
+pub(super) struct Unpacker<'a> {
+    pub(super) store: &'a Store,
+    pub(super) lease: &'a LeaseId,
+    pub(super) image: &'a ImageToPlan,
+    pub(super) progress: &'a Arc<dyn Progress>,
+    pub(super) waiting: Duration,
+    pub(super) applying: Duration,
+}
+
+/// Where a question led.
+enum Answer {
+    /// The layer is in the snapshotter.
+    There,
+    /// An active snapshot waits for the layer's files.
+    Mounts(SnapshotKey, Vec<Mount>),
+}
+
+impl Unpacker<'_> {
+    /// Carries out the plan, which has been validated.
+    ///
+    /// After a failure no active snapshot of this pull is left; what was committed stays, since the next pull
+    /// can use it.
+    pub(super) async fn unpack(
+        &mut self,
+        plan: &Plan,
+        downloads: &mut Downloads,
+    ) -> Result<Vec<LayerReport>, PullError> {
+        let mut plans: Vec<LayerPlan> = plan.layers.clone();
+        let mut reports = Vec::with_capacity(plans.len());
+        for index in 0..plans.len() {
+            let report = self.layer(index, &mut plans, downloads).await?;
+            let state = match report.outcome {
+                LayerOutcome::Fetched | LayerOutcome::Applied => LayerState::Done,
+                LayerOutcome::Existed => LayerState::Exists,
+                LayerOutcome::Provided => LayerState::Provided,
+            };
+            self.tell(index, state);
+            reports.push(report);
+        }
+        Ok(reports)
+    }
+
+    async fn layer(
+        &mut self,
+        index: usize,
+        plans: &mut [LayerPlan],
+        downloads: &mut Downloads,
+    ) -> Result<LayerReport, PullError> {
+        let layer = &self.image.layers[index];
+        let entry = plans[index].clone();
+        let existed = match entry.expectation {
+            Expectation::Mounts if entry.question != Question::Fetch => false,
+            _ => self.stat(layer).await?,
+        };
+        // A layer that is there is always asked for: only the question puts it under the lease.
+        let snapshot_labels = snapshot_labels(layer, &entry.question);
+        let question_labels = match entry.question {
+            Question::Fetch if !existed => Labels::new(),
+            _ => snapshot_labels.clone(),
+        };
+        self.tell(index, LayerState::Asking);
+        let answer = self.ask(index, &question_labels, downloads).await?;
+        let (key, mounts) = match answer {
+            Answer::There => {
+                if entry.keep_blob {
+                    downloads.start(index, &layer.descriptor);
+                }
+                let outcome = if existed || entry.expectation == Expectation::Mounts {
+                    LayerOutcome::Existed
+                } else {
+                    LayerOutcome::Provided
+                };
+                return Ok(report(layer, outcome, None));
+            }
+            Answer::Mounts(key, mounts) => (key, mounts),
+        };
+
+        let unpacked = self.fill(index, plans, downloads, &key, &mounts, &snapshot_labels).await;
+        match unpacked {
+            Ok(report) => Ok(report),
+            Err(error) => {
+                self.remove(&key).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn stat(&self, layer: &LayerToPlan) -> Result<bool, PullError> {
+        let snapshotter = &self.image.snapshotter;
+        let found = self.store.snapshots.stat(snapshotter, &layer.chain_id).await;
+        Ok(found.map_err(|source| self.store_error("looking for", layer, source))?.is_some())
+    }
+
+    async fn ask(&self, index: usize, labels: &Labels, downloads: &Downloads) -> Result<Answer, PullError> {
+        let layer = &self.image.layers[index];
+        let parent = self.parent(index);
+        for _ in 0..limits::PREPARE_TRIES {
+            let key = SnapshotKey::for_extraction(&unique(), &layer.chain_id);
+            let prepared = {
+                let snapshots = &self.store.snapshots;
+                let call = snapshots.prepare(self.lease, &self.image.snapshotter, &key, parent, labels);
+                let call =
+                    async { call.await.map_err(|source| self.store_error("asking for", layer, source)) };
+                downloads.or_stop(call).await
+            };
+            match prepared {
+                Ok(Prepared::Active(mounts)) => return Ok(Answer::Mounts(key, mounts)),
+                Ok(Prepared::Exists) => {
+                    if self.stat(layer).await? {
+                        return Ok(Answer::There);
+                    }
+                }
+                Err(error) => {
+                    // The answer may be lost while the snapshot was made.
+                    self.remove(&key).await;
+                    return Err(error);
+                }
+            }
+        }
+        Err(PullError::Phantom {
+            snapshotter: self.image.snapshotter.to_string(),
+            layer: layer.descriptor.digest.clone(),
+        })
+    }
+
+    /// Fetches and applies a layer, and commits its snapshot.
+    async fn fill(
+        &mut self,
+        index: usize,
+        plans: &mut [LayerPlan],
+        downloads: &mut Downloads,
+        key: &SnapshotKey,
+        mounts: &[Mount],
+        labels: &Labels,
+    ) -> Result<LayerReport, PullError> {
+        let layer = &self.image.layers[index];
+        // Newer daemons answer with a read-only mount where the content is in place already.
+        if mounts.last().is_some_and(|mount| mount.options.iter().any(|option| option == "ro")) {
+            self.commit(layer, key, labels).await?;
+            return Ok(report(layer, LayerOutcome::Provided, None));
+        }
+
+        let broken = plans[index].expectation == Expectation::Provided;
+        if broken {
+            self.broken_expectation(index, plans)?;
+        }
+        // Everything from here up that is to be fetched in any case is fetched ahead, as containerd does.
+        downloads.start(index, &layer.descriptor);
+        for (above, plan) in plans.iter().enumerate().skip(index + 1) {
+            if plan.expectation == Expectation::Mounts {
+                downloads.start(above, &self.image.layers[above].descriptor);
+            }
+        }
+
+        let since = Instant::now();
+        let fetched = downloads.wait(&layer.descriptor.digest).await?;
+        self.waiting += since.elapsed();
+
+        self.tell(index, LayerState::Extracting);
+        let since = Instant::now();
+        let apply = self.store.applier.apply(self.lease, &layer.descriptor, mounts);
+        let apply = async { apply.await.map_err(|source| self.store_error("unpacking", layer, source)) };
+        let applied = downloads.or_stop(apply).await?;
+        self.applying += since.elapsed();
+        if applied.diff_id != layer.diff_id {
+            return Err(PullError::WrongDiffId {
+                layer: layer.descriptor.digest.clone(),
+                expected: layer.diff_id.clone(),
+                found: applied.diff_id,
+            });
+        }
+        if self.commit(layer, key, labels).await? == Committed::Exists {
+            // Another client was faster; its snapshot is as good, and ours is not needed.
+            self.remove(key).await;
+        }
+        downloads.label_applied(&layer.descriptor, layer.diff_id.as_str()).await?;
+        let outcome = match fetched {
+            Fetched::Downloaded(_) => LayerOutcome::Fetched,
+            Fetched::Existed => LayerOutcome::Applied,
+        };
+        Ok(LayerReport { broken_expectation: broken, ..report(layer, outcome, Some(applied.size)) })
+    }
+
+    fn broken_expectation(&self, index: usize, plans: &mut [LayerPlan]) -> Result<(), PullError> {
+        let digest = &self.image.layers[index].descriptor.digest;
+        let snapshotter = &self.image.snapshotter;
+        if plans[index].on_mounts == OnMounts::Fail {
+            return Err(PullError::NotProvided {
+                snapshotter: snapshotter.to_string(),
+                layer: digest.clone(),
+            });
+        }
+        let mut message = format!("snapshotter `{snapshotter}` did not provide layer {digest}, fetching it");
+        if plans[index].on_mounts == OnMounts::FetchAndStopAsking {
+            message.push_str(" and those above it");
+            for above in &mut plans[index + 1..] {
+                above.expectation = Expectation::Mounts;
+                if above.question != Question::Fetch {
+                    above.question = Question::Ask;
+                }
+            }
+        }
+        self.progress.event(Event::Warning { message });
+        Ok(())
+    }
+
+    async fn commit(
+        &self,
+        layer: &LayerToPlan,
+        key: &SnapshotKey,
+        labels: &Labels,
+    ) -> Result<Committed, PullError> {
+        let snapshotter = &self.image.snapshotter;
+        let committed =
+            self.store.snapshots.commit(self.lease, snapshotter, &layer.chain_id, key, labels).await;
+        committed.map_err(|source| self.store_error("committing", layer, source))
+    }
+
+    /// Removes an active snapshot. A failure to do so only costs disk space until the lease ends.
+    async fn remove(&self, key: &SnapshotKey) {
+        let removal = self.store.snapshots.remove(&self.image.snapshotter, key);
+        match tokio::time::timeout(limits::CLEANUP_TIMEOUT, removal).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if error.class() == Class::NotFound => {}
+            Ok(Err(error)) => tracing::debug!(%key, %error, "an active snapshot stays behind"),
+            Err(_) => tracing::debug!(%key, "an active snapshot stays behind: no answer"),
+        }
+    }
+
+    fn parent(&self, index: usize) -> Option<&ChainId> {
+        index.checked_sub(1).map(|below| &self.image.layers[below].chain_id)
+    }
+
+    fn tell(&self, index: usize, state: LayerState) {
+        self.progress.event(Event::Layer { index, state });
+    }
+
+    fn store_error(&self, doing: &str, layer: &LayerToPlan, source: StoreError) -> PullError {
+        let snapshotter = &self.image.snapshotter;
+        let doing = format!("{doing} layer {} in snapshotter `{snapshotter}`", layer.descriptor.digest);
+        PullError::Store { doing, source }
+    }
+}
+
+/// The labels of a layer's snapshot: what the plan says, and the protocol's own.
+fn snapshot_labels(layer: &LayerToPlan, question: &Question) -> Labels {
+    let mut labels = Labels::new();
+    if let Question::AskWithLabels(given) = question {
+        labels.extend(given.iter().cloned());
+    }
+    labels.insert(labels::SNAPSHOT_REF.to_owned(), layer.chain_id.to_string());
+    labels
+}
+
+fn report(layer: &LayerToPlan, outcome: LayerOutcome, uncompressed: Option<u64>) -> LayerReport {
+    LayerReport {
+        digest: layer.descriptor.digest.clone(),
+        media_type: layer.descriptor.media_type.clone(),
+        size: layer.descriptor.size,
+        diff_id: layer.diff_id.clone(),
+        chain_id: layer.chain_id.clone(),
+        outcome,
+        broken_expectation: false,
+        downloaded: 0,
+        uncompressed,
+    }
+}
+
+/// Something that no other extraction has: the nanoseconds of the clock and four random characters.
+fn unique() -> String {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = clock.map(|elapsed| elapsed.subsec_nanos()).unwrap_or_default();
+    format!("{nanos}-{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 3]>()))
+}
