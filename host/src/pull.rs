@@ -12,6 +12,8 @@ mod layers;
 mod plan;
 mod report;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
@@ -92,12 +94,11 @@ async fn resolve(world: &World, request: &PullRequest) -> Result<(Resolved, Dura
 async fn snapshotter(world: &World, request: &PullRequest) -> Result<SnapshotterName, PullError> {
     let daemon = &world.store.daemon;
     let fault = |source| store_error("looking up its snapshotters", source);
-    let name = match &request.snapshotter {
-        Some(name) => name.clone(),
-        None => {
-            let default = daemon.default_snapshotter().await.map_err(fault)?;
-            default.unwrap_or_else(|| SnapshotterName::new(DEFAULT_SNAPSHOTTER))
-        }
+    let name = if let Some(name) = &request.snapshotter {
+        name.clone()
+    } else {
+        let default = daemon.default_snapshotter().await.map_err(fault)?;
+        default.unwrap_or_else(|| SnapshotterName::new(DEFAULT_SNAPSHOTTER))
     };
     let known = match daemon.snapshotters().await {
         Ok(known) => known,

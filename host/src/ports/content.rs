@@ -112,7 +112,8 @@ pub trait Ingest: Send {
     /// # Errors
     ///
     /// Fails with [`Class::FailedPrecondition`](super::Class::FailedPrecondition) if size or digest
-    /// differ. The ingest is then gone from the store, since every later try would find the same bytes.
+    /// differ. After any failure the ingest is thrown away, as far as the store can be reached: a later try
+    /// would find the same bytes and fail in the same way.
     async fn commit(self: Box<Self>) -> Result<Committed, StoreError>;
 
     /// Throws away what was written, and then gives up the lock.

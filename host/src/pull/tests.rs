@@ -1,0 +1,429 @@
+//! The algorithm against a store and a registry in memory.
+
+mod fakes;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use self::fakes::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
+use super::*;
+use crate::oci::{Algorithm, Digest, MediaType, Platform, Reference};
+use crate::ports::{Expectation, LayerPlan, OnMounts, Question};
+use crate::verify::digest_of;
+
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+struct Fixture {
+    store: FakeStore,
+    registry: Arc<FakeRegistry>,
+    layers: Vec<Digest>,
+    chains: Vec<ChainId>,
+    manifest: Digest,
+    config: Digest,
+}
+
+impl Fixture {
+    /// An index with one image of three layers for linux/amd64, and something for another platform.
+    fn new() -> Self {
+        let registry = FakeRegistry::default();
+        let add = |bytes: &[u8]| {
+            let digest = digest_of(Algorithm::Sha256, bytes);
+            registry.blobs.lock().unwrap().insert(digest.clone(), bytes.to_vec().into());
+            digest
+        };
+        let blobs: Vec<Vec<u8>> = (0..3u8).map(|n| vec![n + 1; 40]).collect();
+        let diff_ids: Vec<_> = blobs.iter().map(|blob| diff_id_of(blob)).collect();
+        let layers: Vec<Digest> = blobs.iter().map(|blob| add(blob)).collect();
+        let config = serde_json::json!({
+            "os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": &diff_ids},
+        })
+        .to_string();
+        let config_digest = add(config.as_bytes());
+        let entries: Vec<_> = layers
+            .iter()
+            .map(|digest| serde_json::json!({"mediaType": LAYER, "digest": digest, "size": 40}))
+            .collect();
+        let manifest = serde_json::json!({
+            "schemaVersion": 2,
+            "config": {"mediaType": MediaType::OCI_CONFIG, "digest": config_digest, "size": config.len()},
+            "layers": entries,
+        })
+        .to_string();
+        let manifest_digest = add(manifest.as_bytes());
+        let entry = |digest: &Digest, architecture| {
+            serde_json::json!({
+                "mediaType": MediaType::OCI_MANIFEST, "digest": digest, "size": manifest.len(),
+                "platform": {"os": "linux", "architecture": architecture},
+            })
+        };
+        let absent = digest_of(Algorithm::Sha256, b"absent");
+        let entries = [entry(&absent, "arm64"), entry(&manifest_digest, "amd64")];
+        let index = serde_json::json!({"schemaVersion": 2, "manifests": entries}).to_string();
+        let target =
+            Descriptor::new(MediaType::new(MediaType::OCI_INDEX), add(index.as_bytes()), index.len() as u64);
+        *registry.target.lock().unwrap() = Some(target);
+        Self {
+            store: FakeStore::default(),
+            registry: Arc::new(registry),
+            layers,
+            chains: ChainId::stack(&diff_ids),
+            manifest: manifest_digest,
+            config: config_digest,
+        }
+    }
+
+    async fn pull(&self) -> Result<PullReport, PullError> {
+        self.pull_with(plain, &CancellationToken::new()).await
+    }
+
+    async fn pull_with(
+        &self,
+        plan: impl Fn(&ImageToPlan) -> Plan + Send + Sync + 'static,
+        cancel: &CancellationToken,
+    ) -> Result<PullReport, PullError> {
+        let store = Arc::new(self.store.clone());
+        let plugins = Arc::new(FakePlugins(Box::new(plan)));
+        let world = World {
+            store: Store {
+                content: store.clone(),
+                snapshots: store.clone(),
+                applier: store.clone(),
+                images: store.clone(),
+                leases: store.clone(),
+                daemon: store,
+            },
+            registry: self.registry.clone(),
+            matcher: plugins.clone(),
+            planner: plugins,
+            progress: Arc::new(()),
+        };
+        let request = PullRequest {
+            typed: "x".into(),
+            reference: Reference::parse("x").unwrap(),
+            platform: Platform::new("linux", "amd64", ""),
+            snapshotter: None,
+        };
+        pull(&world, &request, cancel).await
+    }
+
+    fn assert_clean(&self) {
+        let state = self.store.state();
+        assert!(state.active.is_empty(), "active snapshots: {:?}", state.active);
+        assert!(state.ingests.is_empty(), "ingests: {:?}", state.ingests);
+        assert!(state.leases.is_empty(), "leases: {:?}", state.leases);
+    }
+
+    fn bytes_served(&self, digest: &Digest) -> usize {
+        let served = self.registry.served.lock().unwrap();
+        served.iter().filter(|(of, ..)| of == digest).map(|(.., bytes)| bytes).sum()
+    }
+}
+
+fn plan(image: &ImageToPlan, entry: impl Fn(usize) -> (Question, Expectation, OnMounts)) -> Plan {
+    let entries = image.layers.iter().enumerate().map(|(index, layer)| {
+        let (question, expectation, on_mounts) = entry(index);
+        let layer = layer.descriptor.digest.to_string();
+        LayerPlan { layer, question, expectation, on_mounts, keep_blob: false }
+    });
+    Plan {
+        suitability: Suitability::Plain,
+        code: "plain".into(),
+        reason: "for the test".into(),
+        layers: entries.collect(),
+        hints: Vec::new(),
+    }
+}
+
+fn plain(image: &ImageToPlan) -> Plan {
+    plan(image, |_| (Question::Ask, Expectation::Mounts, OnMounts::Fetch))
+}
+
+fn lazy(on_mounts: OnMounts) -> impl Fn(&ImageToPlan) -> Plan {
+    move |image| {
+        plan(image, |index| {
+            let label = ("containerd.io/snapshot/position".to_owned(), index.to_string());
+            (Question::AskWithLabels(vec![label]), Expectation::Provided, on_mounts)
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_plain_pull_leaves_what_containerd_expects() {
+    let fixture = Fixture::new();
+    let report = fixture.pull().await.unwrap();
+    fixture.assert_clean();
+    assert_eq!(report.totals.downloaded_blobs, 6);
+    assert!(
+        report.layers.iter().all(|layer| layer.outcome == LayerOutcome::Fetched && layer.downloaded == 40)
+    );
+
+    let state = fixture.store.state();
+    assert_eq!(state.images["docker.io/library/x:latest"].digest, report.target);
+    let labels = |digest: &Digest| {
+        let labels = &state.blobs[digest].1;
+        labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>()
+    };
+    let source = "containerd.io/distribution.source.docker.io=library/x".to_owned();
+    let snapshot = format!("containerd.io/gc.ref.snapshot.overlayfs={}", fixture.chains[2]);
+    assert_eq!(labels(&fixture.config), [source.clone(), snapshot]);
+    let uncompressed = format!("containerd.io/uncompressed={}", diff_id_of(&[1; 40]));
+    assert_eq!(labels(&fixture.layers[0]), [source, uncompressed]);
+    assert_eq!(labels(&fixture.manifest).len(), 5);
+    assert_eq!(labels(&report.target).len(), 3, "both entries of the index and the source");
+    let top = &state.committed[fixture.chains[2].as_str()];
+    assert_eq!(top.0.as_deref(), Some(fixture.chains[1].as_str()));
+    assert_eq!(top.1["containerd.io/snapshot.ref"], fixture.chains[2].to_string());
+}
+
+#[tokio::test]
+async fn a_second_pull_fetches_nothing() {
+    let fixture = Fixture::new();
+    fixture.pull().await.unwrap();
+    let before = fixture.registry.served.lock().unwrap().len();
+    let report = fixture.pull().await.unwrap();
+    assert_eq!(fixture.registry.served.lock().unwrap().len(), before);
+    assert!(report.layers.iter().all(|layer| layer.outcome == LayerOutcome::Existed));
+    assert_eq!(report.totals.downloaded_bytes, 0);
+}
+
+#[tokio::test]
+async fn two_pulls_at_once_download_each_blob_once() {
+    let fixture = Fixture::new();
+    let (one, two) = tokio::join!(fixture.pull(), fixture.pull());
+    one.unwrap();
+    two.unwrap();
+    fixture.assert_clean();
+    for digest in fixture.layers.iter().chain([&fixture.manifest, &fixture.config]) {
+        let served = fixture.registry.served.lock().unwrap();
+        assert_eq!(served.iter().filter(|(of, ..)| of == digest).count(), 1, "{digest}");
+    }
+}
+
+#[tokio::test]
+async fn provided_layers_are_not_fetched() {
+    let fixture = Fixture::new();
+    fixture.store.state().provides.extend(fixture.chains.iter().map(ToString::to_string));
+    let report = fixture.pull_with(lazy(OnMounts::Fetch), &CancellationToken::new()).await.unwrap();
+    assert!(report.layers.iter().all(|layer| layer.outcome == LayerOutcome::Provided));
+    assert!(fixture.layers.iter().all(|layer| fixture.bytes_served(layer) == 0));
+    fixture.assert_clean();
+}
+
+#[tokio::test]
+async fn only_what_is_not_provided_is_fetched() {
+    let fixture = Fixture::new();
+    let provided = [fixture.chains[0].to_string(), fixture.chains[2].to_string()];
+    fixture.store.state().provides.extend(provided);
+    let report = fixture.pull_with(lazy(OnMounts::Fetch), &CancellationToken::new()).await.unwrap();
+    let outcomes: Vec<_> =
+        report.layers.iter().map(|layer| (layer.outcome, layer.broken_expectation)).collect();
+    assert_eq!(
+        outcomes,
+        [(LayerOutcome::Provided, false), (LayerOutcome::Fetched, true), (LayerOutcome::Provided, false)]
+    );
+    assert_eq!(fixture.bytes_served(&fixture.layers[1]), 40);
+    assert_eq!(fixture.bytes_served(&fixture.layers[2]), 0);
+}
+
+#[tokio::test]
+async fn after_a_broken_expectation_no_more_labels_are_sent() {
+    let fixture = Fixture::new();
+    fixture.pull_with(lazy(OnMounts::FetchAndStopAsking), &CancellationToken::new()).await.unwrap();
+    let state = fixture.store.state();
+    let with_labels = state.questions.iter().filter(|labels| labels.len() > 1).count();
+    assert_eq!((state.questions.len(), with_labels), (3, 1));
+}
+
+#[tokio::test]
+async fn a_strict_plan_fails_and_leaves_nothing() {
+    let fixture = Fixture::new();
+    fixture.store.state().provides.insert(fixture.chains[0].to_string());
+    let error = fixture.pull_with(lazy(OnMounts::Fail), &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, PullError::NotProvided { layer, .. } if layer == fixture.layers[1]));
+    fixture.assert_clean();
+    assert!(fixture.store.state().images.is_empty());
+}
+
+#[tokio::test]
+async fn a_layer_that_must_not_be_asked_for_is_fetched() {
+    let fixture = Fixture::new();
+    fixture.store.state().provides.extend(fixture.chains.iter().map(ToString::to_string));
+    let fetch =
+        |image: &ImageToPlan| plan(image, |_| (Question::Fetch, Expectation::Mounts, OnMounts::Fetch));
+    let report = fixture.pull_with(fetch, &CancellationToken::new()).await.unwrap();
+    assert!(report.layers.iter().all(|layer| layer.outcome == LayerOutcome::Fetched));
+    let state = fixture.store.state();
+    assert!(state.committed.values().all(|(_, labels)| labels.contains_key("containerd.io/snapshot.ref")));
+}
+
+#[tokio::test]
+async fn a_kept_blob_is_fetched_although_provided() {
+    let fixture = Fixture::new();
+    fixture.store.state().provides.extend(fixture.chains.iter().map(ToString::to_string));
+    let keep = |image: &ImageToPlan| {
+        let mut plan = lazy(OnMounts::Fetch)(image);
+        plan.layers[1].keep_blob = true;
+        plan
+    };
+    let report = fixture.pull_with(keep, &CancellationToken::new()).await.unwrap();
+    assert_eq!(report.layers[1].outcome, LayerOutcome::Provided);
+    assert_eq!(report.layers.iter().map(|layer| layer.downloaded).collect::<Vec<_>>(), [0, 40, 0]);
+}
+
+#[tokio::test]
+async fn a_phantom_layer_is_an_error_after_three_tries() {
+    let fixture = Fixture::new();
+    fixture.store.state().phantoms.insert(fixture.chains[1].to_string());
+    let error = fixture.pull().await.unwrap_err();
+    assert!(matches!(error, PullError::Phantom { .. }), "{error}");
+    assert_eq!(fixture.store.state().questions.len(), 1 + 3);
+    fixture.assert_clean();
+}
+
+#[tokio::test]
+async fn a_foreign_image_is_refused_before_the_first_layer() {
+    let fixture = Fixture::new();
+    let foreign =
+        |image: &ImageToPlan| Plan { suitability: Suitability::Foreign, layers: Vec::new(), ..plain(image) };
+    let error = fixture.pull_with(foreign, &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, PullError::Foreign { .. }));
+    assert!(fixture.store.state().questions.is_empty());
+    fixture.assert_clean();
+}
+
+#[tokio::test]
+async fn an_invalid_plan_has_no_effect() {
+    let fixture = Fixture::new();
+    let invalid = |image: &ImageToPlan| {
+        let mut plan = plain(image);
+        plan.layers.swap(0, 1);
+        plan
+    };
+    let error = fixture.pull_with(invalid, &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, PullError::Plan { source: PlanError::WrongLayer { .. }, .. }));
+    assert!(fixture.store.state().questions.is_empty());
+    fixture.assert_clean();
+}
+
+#[tokio::test]
+async fn a_source_that_breaks_off_is_resumed_and_nothing_comes_twice() {
+    let fixture = Fixture::new();
+    fixture.registry.lies.lock().unwrap().insert(fixture.layers[1].clone(), Lie::BreaksAfter(16));
+    let report = fixture.pull().await.unwrap();
+    assert_eq!(fixture.bytes_served(&fixture.layers[1]), 40);
+    assert_eq!(report.layers[1].downloaded, 40);
+    fixture.assert_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn lies_end_the_pull_and_leave_nothing() {
+    for (lie, text) in [
+        (Lie::EndsAfter(0), "ended after 0 of"),
+        (Lie::BreaksAfter(0), "the fake registry failed"),
+        (Lie::Twists, "other bytes"),
+    ] {
+        for blob in ["layer", "manifest", "config"] {
+            let fixture = Fixture::new();
+            let digest = match blob {
+                "layer" => &fixture.layers[2],
+                "manifest" => &fixture.manifest,
+                _ => &fixture.config,
+            };
+            fixture.registry.lies.lock().unwrap().insert(digest.clone(), lie);
+            let error = fixture.pull().await.unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(cause.contains(text), "{blob}: {error}: {cause}");
+            fixture.assert_clean();
+            assert!(fixture.store.state().images.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn snapshotters_are_checked_before_anything_is_fetched() {
+    let fixture = Fixture::new();
+    for (name, text) in [("stargz", "has no snapshotter"), ("broken", "did not start")] {
+        let store = Arc::new(fixture.store.clone());
+        let plugins = Arc::new(FakePlugins(Box::new(plain)));
+        let world = World {
+            store: Store {
+                content: store.clone(),
+                snapshots: store.clone(),
+                applier: store.clone(),
+                images: store.clone(),
+                leases: store.clone(),
+                daemon: store,
+            },
+            registry: fixture.registry.clone(),
+            matcher: plugins.clone(),
+            planner: plugins,
+            progress: Arc::new(()),
+        };
+        let request = PullRequest {
+            typed: "x".into(),
+            reference: Reference::parse("x").unwrap(),
+            platform: Platform::new("linux", "amd64", ""),
+            snapshotter: Some(SnapshotterName::new(name)),
+        };
+        let error = pull(&world, &request, &CancellationToken::new()).await.unwrap_err();
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    assert!(fixture.registry.served.lock().unwrap().is_empty());
+}
+
+/// The nth call to the store fails, for every n: the right kind of error, nothing left, and a plain retry
+/// succeeds.
+#[tokio::test(start_paused = true)]
+async fn every_call_to_the_store_may_fail() {
+    let calls = {
+        let fixture = Fixture::new();
+        fixture.pull().await.unwrap();
+        fixture.store.state().calls.len()
+    };
+    assert!(calls > 30, "{calls}");
+    for nth in 1..=calls {
+        let fixture = Fixture::new();
+        fixture.store.state().fail_at = Some(nth);
+        let result = fixture.pull().await;
+        let failed = fixture.store.state().calls.get(nth - 1).copied();
+        match (failed, result) {
+            (Some("release lease"), Ok(_)) => fixture.store.state().leases.clear(),
+            (Some(_), Err(PullError::Store { .. })) => {
+                let recorded = !fixture.store.state().images.is_empty();
+                assert!(!recorded, "call {nth} ({failed:?}) failed and an image was recorded");
+            }
+            (failed, result) => panic!("call {nth} ({failed:?}): {result:?}"),
+        }
+        fixture.assert_clean();
+        fixture.store.state().fail_at = None;
+        fixture.pull().await.unwrap_or_else(|error| panic!("retry after call {nth}: {error:?}"));
+        fixture.assert_clean();
+    }
+}
+
+/// The pull is cancelled at the nth call, for every n.
+#[tokio::test(start_paused = true)]
+async fn a_pull_can_be_cancelled_at_any_time() {
+    for nth in 1..200 {
+        let fixture = Fixture::new();
+        let cancel = CancellationToken::new();
+        fixture.store.state().cancel_at = Some((nth, cancel.clone()));
+        let result = fixture.pull_with(plain, &cancel).await;
+        let reached = fixture.store.state().calls.len() >= nth;
+        match result {
+            Ok(_) => {}
+            Err(PullError::Cancelled) => {
+                assert!(fixture.store.state().images.is_empty(), "cancelled at {nth}")
+            }
+            Err(error) => panic!("cancelled at {nth}: {error:?}"),
+        }
+        fixture.assert_clean();
+        fixture.store.state().cancel_at = None;
+        fixture.pull().await.unwrap_or_else(|error| panic!("retry after {nth}: {error:?}"));
+        if !reached {
+            return;
+        }
+    }
+    panic!("a pull has fewer calls than that");
+}

@@ -1,0 +1,403 @@
+//! A store and a registry in memory, stricter than the real ones: a commit with wrong bytes, a missing
+//! parent, an effect without lease are failures here, always.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::oci::{Algorithm, ChainId, Descriptor, DiffId, Digest, Platform, Reference};
+use crate::ports::*;
+use crate::verify::digest_of;
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) blobs: BTreeMap<Digest, (Bytes, Labels)>,
+    /// Bytes so far, and whether somebody writes.
+    pub(super) ingests: HashMap<String, (Vec<u8>, bool)>,
+    pub(super) committed: BTreeMap<String, (Option<String>, Labels)>,
+    /// Parent, and what was applied.
+    pub(super) active: BTreeMap<String, (Option<String>, Option<DiffId>)>,
+    pub(super) images: BTreeMap<String, Descriptor>,
+    pub(super) leases: HashSet<String>,
+    /// Chain ids that the snapshotter provides when asked.
+    pub(super) provides: HashSet<String>,
+    /// Chain ids that the snapshotter claims and does not have.
+    pub(super) phantoms: HashSet<String>,
+    /// Labels of each question, in order.
+    pub(super) questions: Vec<Labels>,
+    /// Names of all calls.
+    pub(super) calls: Vec<&'static str>,
+    pub(super) fail_at: Option<usize>,
+    pub(super) cancel_at: Option<(usize, CancellationToken)>,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct FakeStore(Arc<Mutex<State>>);
+
+pub(super) fn diff_id_of(blob: &[u8]) -> DiffId {
+    let mut hasher = crate::verify::Hasher::new(Algorithm::Sha256);
+    hasher.update(b"uncompressed ");
+    hasher.update(blob);
+    DiffId::from_uncompressed(hasher.finish())
+}
+
+impl FakeStore {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    fn call(&self, name: &'static str) -> Result<MutexGuard<'_, State>, StoreError> {
+        let mut state = self.state();
+        state.calls.push(name);
+        if let Some((at, token)) = &state.cancel_at
+            && *at == state.calls.len()
+        {
+            token.cancel();
+        }
+        if state.fail_at == Some(state.calls.len()) {
+            return Err(StoreError::new(Class::Unknown, format!("do call {}: {name}", state.calls.len())));
+        }
+        Ok(state)
+    }
+
+    fn leased(&self, name: &'static str, lease: &LeaseId) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.call(name)?;
+        if !state.leases.contains(lease.as_str()) {
+            return Err(StoreError::new(Class::NotFound, "find the lease"));
+        }
+        Ok(state)
+    }
+}
+
+struct FakeIngest {
+    store: FakeStore,
+    name: String,
+    descriptor: Descriptor,
+    offset: u64,
+}
+
+impl Drop for FakeIngest {
+    fn drop(&mut self) {
+        if let Some(ingest) = self.store.state().ingests.get_mut(&self.name) {
+            ingest.1 = false;
+        }
+    }
+}
+
+#[async_trait]
+impl Ingest for FakeIngest {
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        tokio::task::yield_now().await;
+        let mut state = self.store.call("write")?;
+        state.ingests.get_mut(&self.name).unwrap().0.extend_from_slice(&bytes);
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    async fn commit(self: Box<Self>) -> Result<Committed, StoreError> {
+        let (bytes, _) = self.store.state().ingests.remove(&self.name).unwrap();
+        let mut state = self.store.call("commit content")?;
+        let digest = &self.descriptor.digest;
+        if bytes.len() as u64 != self.descriptor.size || digest_of(digest.algorithm(), &bytes) != *digest {
+            return Err(StoreError::new(Class::FailedPrecondition, "commit wrong bytes"));
+        }
+        state.blobs.insert(digest.clone(), (bytes.into(), Labels::new()));
+        drop(state);
+        Ok(Committed::New)
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), StoreError> {
+        self.store.state().ingests.remove(&self.name);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ContentStore for FakeStore {
+    async fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>, StoreError> {
+        let state = self.call("info")?;
+        let blob = state.blobs.get(digest);
+        Ok(blob.map(|(bytes, labels)| BlobInfo { size: bytes.len() as u64, labels: labels.clone() }))
+    }
+
+    async fn read(&self, digest: &Digest, _limit: u64) -> Result<Bytes, StoreError> {
+        let state = self.call("read")?;
+        let blob = state.blobs.get(digest);
+        Ok(blob.ok_or_else(|| StoreError::new(Class::NotFound, "read"))?.0.clone())
+    }
+
+    async fn open_ingest(
+        &self,
+        lease: &LeaseId,
+        ingest: &IngestRef,
+        descriptor: &Descriptor,
+    ) -> Result<OpenedIngest, StoreError> {
+        let mut state = self.leased("open ingest", lease)?;
+        if state.blobs.contains_key(&descriptor.digest) {
+            return Ok(OpenedIngest::Exists);
+        }
+        let (bytes, locked) = state.ingests.entry(ingest.as_str().to_owned()).or_default();
+        if std::mem::replace(locked, true) {
+            return Ok(OpenedIngest::Locked);
+        }
+        let offset = bytes.len() as u64;
+        drop(state);
+        Ok(OpenedIngest::Ready(Box::new(FakeIngest {
+            store: self.clone(),
+            name: ingest.as_str().to_owned(),
+            descriptor: descriptor.clone(),
+            offset,
+        })))
+    }
+
+    async fn set_labels(&self, digest: &Digest, labels: &Labels) -> Result<(), StoreError> {
+        let mut state = self.call("set labels")?;
+        let blob = state.blobs.get_mut(digest).ok_or_else(|| StoreError::new(Class::NotFound, "label"))?;
+        blob.1.extend(labels.clone());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Snapshots for FakeStore {
+    async fn stat(&self, _: &SnapshotterName, chain: &ChainId) -> Result<Option<SnapshotInfo>, StoreError> {
+        let state = self.call("stat")?;
+        let snapshot = state.committed.get(chain.as_str());
+        Ok(snapshot.map(|(parent, labels)| SnapshotInfo { parent: parent.clone(), labels: labels.clone() }))
+    }
+
+    async fn prepare(
+        &self,
+        lease: &LeaseId,
+        _: &SnapshotterName,
+        key: &SnapshotKey,
+        parent: Option<&ChainId>,
+        labels: &Labels,
+    ) -> Result<Prepared, StoreError> {
+        let mut state = self.leased("prepare", lease)?;
+        state.questions.push(labels.clone());
+        let parent = parent.map(ToString::to_string);
+        if parent.as_ref().is_some_and(|parent| !state.committed.contains_key(parent)) {
+            return Err(StoreError::new(Class::NotFound, "find the parent"));
+        }
+        if let Some(target) = labels.get("containerd.io/snapshot.ref") {
+            if state.committed.contains_key(target) || state.phantoms.contains(target) {
+                return Ok(Prepared::Exists);
+            }
+            if state.provides.contains(target) {
+                state.committed.insert(target.clone(), (parent, labels.clone()));
+                return Ok(Prepared::Exists);
+            }
+        }
+        state.active.insert(key.to_string(), (parent, None));
+        let mount = Mount {
+            kind: "fake".into(),
+            source: key.to_string(),
+            target: String::new(),
+            options: vec!["rw".into()],
+        };
+        Ok(Prepared::Active(vec![mount]))
+    }
+
+    async fn commit(
+        &self,
+        lease: &LeaseId,
+        _: &SnapshotterName,
+        chain: &ChainId,
+        key: &SnapshotKey,
+        labels: &Labels,
+    ) -> Result<Committed, StoreError> {
+        let mut state = self.leased("commit snapshot", lease)?;
+        if state.committed.contains_key(chain.as_str()) {
+            return Ok(Committed::Exists);
+        }
+        let Some((parent, Some(_))) = state.active.remove(key.as_str()) else {
+            return Err(StoreError::new(Class::FailedPrecondition, "commit an empty snapshot"));
+        };
+        state.committed.insert(chain.to_string(), (parent, labels.clone()));
+        Ok(Committed::New)
+    }
+
+    async fn remove(&self, _: &SnapshotterName, key: &SnapshotKey) -> Result<(), StoreError> {
+        self.state().active.remove(key.as_str());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Applier for FakeStore {
+    async fn apply(
+        &self,
+        lease: &LeaseId,
+        layer: &Descriptor,
+        mounts: &[Mount],
+    ) -> Result<Applied, StoreError> {
+        tokio::task::yield_now().await;
+        let mut state = self.leased("apply", lease)?;
+        let Some((bytes, _)) = state.blobs.get(&layer.digest).cloned() else {
+            return Err(StoreError::new(Class::NotFound, "read the layer"));
+        };
+        let diff_id = diff_id_of(&bytes);
+        let snapshot = state.active.get_mut(&mounts[0].source);
+        snapshot.ok_or_else(|| StoreError::new(Class::NotFound, "mount"))?.1 = Some(diff_id.clone());
+        Ok(Applied { diff_id, size: bytes.len() as u64 + 13 })
+    }
+}
+
+#[async_trait]
+impl Images for FakeStore {
+    async fn get(&self, name: &str) -> Result<Option<ImageRecord>, StoreError> {
+        let target = self.call("get image")?.images.get(name).cloned();
+        Ok(target.map(|target| ImageRecord { name: name.into(), target, labels: Labels::new() }))
+    }
+
+    async fn put(&self, name: &str, target: &Descriptor) -> Result<(), StoreError> {
+        self.call("put image")?.images.insert(name.to_owned(), target.clone());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Leases for FakeStore {
+    async fn create(&self, _: Duration) -> Result<LeaseId, StoreError> {
+        let mut state = self.call("create lease")?;
+        let id = format!("lease-{}", state.calls.len());
+        state.leases.insert(id.clone());
+        Ok(LeaseId::from_store(id))
+    }
+
+    async fn release(&self, lease: &LeaseId) -> Result<(), StoreError> {
+        self.call("release lease")?.leases.remove(lease.as_str());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Daemon for FakeStore {
+    async fn version(&self) -> Result<DaemonVersion, StoreError> {
+        Ok(DaemonVersion { version: "0".into(), revision: String::new() })
+    }
+
+    async fn snapshotters(&self) -> Result<Vec<SnapshotterInfo>, StoreError> {
+        self.call("snapshotters")?;
+        let info = |name: &str, error: Option<&str>| SnapshotterInfo {
+            name: SnapshotterName::new(name),
+            error: error.map(str::to_owned),
+            capabilities: Vec::new(),
+        };
+        Ok(vec![info("overlayfs", None), info("broken", Some("no such device"))])
+    }
+
+    async fn default_snapshotter(&self) -> Result<Option<SnapshotterName>, StoreError> {
+        self.call("default snapshotter")?;
+        Ok(None)
+    }
+}
+
+/// What a fake registry does to a blob.
+#[derive(Clone, Copy)]
+pub(super) enum Lie {
+    /// Breaks off after so many bytes of every answer.
+    BreaksAfter(usize),
+    /// Ends too early, as if all had been sent.
+    EndsAfter(usize),
+    /// Sends other bytes.
+    Twists,
+}
+
+#[derive(Default)]
+pub(super) struct FakeRegistry {
+    pub(super) blobs: Mutex<HashMap<Digest, Bytes>>,
+    pub(super) target: Mutex<Option<Descriptor>>,
+    pub(super) lies: Mutex<HashMap<Digest, Lie>>,
+    /// Digest, offset, and bytes sent.
+    pub(super) served: Mutex<Vec<(Digest, u64, usize)>>,
+}
+
+#[async_trait]
+impl Registry for FakeRegistry {
+    async fn resolve(&self, _: &Reference) -> Result<Resolved, FetchFailure> {
+        Ok(Resolved { descriptor: self.target.lock().unwrap().clone().unwrap(), document: None })
+    }
+
+    async fn fetch_unverified(
+        &self,
+        _: &Reference,
+        descriptor: &Descriptor,
+        offset: u64,
+    ) -> Result<BlobStream, FetchFailure> {
+        let failure = |fault| FetchFailure {
+            fault,
+            message: "the fake registry failed".into(),
+            hint: None,
+            retry_after: None,
+            source: None,
+        };
+        let blob = self.blobs.lock().unwrap().get(&descriptor.digest).cloned();
+        let blob = blob.ok_or_else(|| failure(FetchFault::NotFound))?;
+        let rest = blob.slice(usize::try_from(offset).unwrap()..);
+        let lie = self.lies.lock().unwrap().get(&descriptor.digest).copied();
+        let (bytes, broken) = match lie {
+            Some(Lie::BreaksAfter(count)) if count < rest.len() => (rest.slice(..count), true),
+            Some(Lie::EndsAfter(count)) if count < rest.len() => (rest.slice(..count), false),
+            Some(Lie::Twists) => (rest.iter().map(|byte| byte ^ 1).collect(), false),
+            _ => (rest, false),
+        };
+        self.served.lock().unwrap().push((descriptor.digest.clone(), offset, bytes.len()));
+        let mut items: Vec<Result<Bytes, FetchFailure>> =
+            bytes.chunks(7).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        if broken {
+            items.push(Err(failure(FetchFault::Unavailable)));
+        }
+        Ok(Box::pin(futures_util::stream::iter(items)))
+    }
+}
+
+/// A planner and matcher that do as told.
+pub(super) struct FakePlugins(pub(super) Box<dyn Fn(&ImageToPlan) -> Plan + Send + Sync>);
+
+fn identity() -> PluginIdentity {
+    PluginIdentity {
+        name: "fake".into(),
+        version: "1.0.0".into(),
+        digest: digest_of(Algorithm::Sha256, b"fake"),
+    }
+}
+
+#[async_trait]
+impl Planner for FakePlugins {
+    fn identity(&self) -> PluginIdentity {
+        identity()
+    }
+
+    async fn plan(&self, image: &ImageToPlan) -> Result<Plan, PluginFailure> {
+        Ok((self.0)(image))
+    }
+
+    fn timings(&self) -> PluginCallTimings {
+        PluginCallTimings::default()
+    }
+}
+
+#[async_trait]
+impl PlatformMatcher for FakePlugins {
+    fn identity(&self) -> PluginIdentity {
+        identity()
+    }
+
+    async fn rank(&self, wanted: &[Platform], offered: &[Platform]) -> Result<Vec<usize>, PluginFailure> {
+        Ok((0..offered.len()).filter(|&index| wanted.contains(&offered[index])).collect())
+    }
+
+    fn timings(&self) -> PluginCallTimings {
+        PluginCallTimings::default()
+    }
+}
