@@ -414,7 +414,7 @@ async fn a_pull_can_be_cancelled_at_any_time() {
         match result {
             Ok(_) => {}
             Err(PullError::Cancelled) => {
-                assert!(fixture.store.state().images.is_empty(), "cancelled at {nth}")
+                assert!(fixture.store.state().images.is_empty(), "cancelled at {nth}");
             }
             Err(error) => panic!("cancelled at {nth}: {error:?}"),
         }
