@@ -272,48 +272,4 @@ impl ImageConfig {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn digest(c: &str) -> String {
-        format!("sha256:{}", c.repeat(64))
-    }
-
-    #[test]
-    fn kinds_are_not_confused() {
-        let index = format!(
-            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":3,"platform":{{"os":"linux","architecture":"arm","variant":"v7"}}}}]}}"#,
-            digest("a")
-        );
-        let parsed = Index::parse(index.as_bytes()).unwrap();
-        assert_eq!(parsed.manifests[0].platform.as_ref().unwrap().to_string(), "linux/arm/v7");
-        assert!(matches!(Manifest::parse(index.as_bytes()), Err(DocumentError::OtherKind { .. })));
-        let schema1 = br#"{"schemaVersion":1,"fsLayers":[{"blobSum":"x"}]}"#;
-        assert!(matches!(Manifest::parse(schema1), Err(DocumentError::Schema1 { .. })));
-        assert!(matches!(Manifest::parse(b"<html>"), Err(DocumentError::Json { .. })));
-    }
-
-    #[test]
-    fn null_members_and_negative_sizes() {
-        let with = |size: i64| {
-            format!(
-                r#"{{"config":{{"mediaType":"x","digest":"{}","size":{size},"annotations":null}},"layers":null}}"#,
-                digest("b")
-            )
-        };
-        assert!(Manifest::parse(with(2).as_bytes()).unwrap().layers.is_empty());
-        assert!(matches!(Manifest::parse(with(-1).as_bytes()), Err(DocumentError::NegativeSize { .. })));
-    }
-
-    #[test]
-    fn image_config() {
-        let text = format!(
-            r#"{{"os":"linux","architecture":"amd64","rootfs":{{"type":"layers","diff_ids":["{}"]}},"config":{{"Labels":{{"a":"b"}}}}}}"#,
-            digest("c")
-        );
-        let config = ImageConfig::parse(text.as_bytes()).unwrap();
-        assert_eq!(config.diff_ids.len(), 1);
-        assert_eq!(config.labels["a"], "b");
-        assert_eq!(config.platform.to_string(), "linux/amd64");
-    }
-}
+mod tests;

@@ -330,4 +330,13 @@ mod tests {
             assert!(Platform::parse(text, &amd64()).is_err(), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_refused_or_has_a_stable_normal_form(text in "[a-z0-9/()+%_.-]{0,40}|\\PC{0,40}") {
+            if let Ok(platform) = Platform::parse(&text, &amd64()) {
+                proptest::prop_assert_eq!(platform.normalized(&amd64()).normalized(&amd64()), platform.normalized(&amd64()));
+            }
+        }
+    }
 }

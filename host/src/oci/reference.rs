@@ -291,4 +291,14 @@ mod tests {
             assert_eq!(Reference::parse(text).unwrap().host(), host);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_refused_or_has_a_stable_normal_form(text in "[a-zA-Z0-9./:@_\\[\\]-]{0,80}|\\PC{0,60}") {
+            if let Ok(reference) = Reference::parse(&text) {
+                let normal = reference.to_string();
+                proptest::prop_assert_eq!(Reference::parse(&normal).unwrap().to_string(), normal);
+            }
+        }
+    }
 }
