@@ -60,7 +60,7 @@ mod as_specified {
 
     fn any_platform() -> impl Strategy<Value = spec::Platform> {
         let word = || "[a-z0-9]{1,8}";
-        // Without a version: the crate writes `os_version`, the specification says `os.version`.
+        // Without a version: the crate writes `osVersion`, the specification says `os.version`.
         (word(), word(), proptest::option::of("v[0-9]")).prop_map(|(os, architecture, variant)| {
             let mut platform = spec::PlatformBuilder::default()
                 .os(spec::Os::from(os.as_str()))
