@@ -1,1 +1,39 @@
-//! The store ports over containerd's gRPC API. Generated types never leave this module.
+//! The store ports over containerd's gRPC interface.
+//!
+//! One file per service. Generated types stay in here: `convert` turns them into the values of the ports,
+//! `failure` turns a failed call into a class, `connection` is the one place that knows sockets and the
+//! headers that every call carries.
+
+mod applier;
+mod connection;
+mod content;
+mod convert;
+mod daemon;
+mod failure;
+mod images;
+mod ingest;
+mod leases;
+mod snapshots;
+
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::Channel;
+
+/// A containerd, seen from one of its namespaces. Clones share one connection, which is made again when it
+/// broke.
+///
+/// The namespace need not exist: containerd makes it with the first thing that is stored in it.
+#[derive(Clone, Debug)]
+pub struct Containerd {
+    channel: Channel,
+    namespace: AsciiMetadataValue,
+}
+
+/// Client of one service, with the program's bounds on messages.
+macro_rules! client {
+    ($store:expr, $client:ty) => {
+        <$client>::new($store.channel.clone())
+            .max_decoding_message_size($crate::limits::GRPC_MESSAGE_BYTES)
+            .max_encoding_message_size($crate::limits::GRPC_MESSAGE_BYTES)
+    };
+}
+use client;

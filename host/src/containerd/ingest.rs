@@ -1,0 +1,283 @@
+//! Writing a blob: the conversation of one `Content.Write` call.
+//!
+//! containerd answers message by message, in order. Up to [`limits::CONTENT_CHUNKS_IN_FLIGHT`] messages are
+//! sent ahead of their answers. The call holds the lock on the ingest; whenever it ends, by whatever way, the
+//! lock is free.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use containerd_client::services::v1::{WriteAction, WriteContentRequest, WriteContentResponse};
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use super::failure::{Cause, answer};
+use super::{Containerd, convert};
+use crate::limits;
+use crate::oci::Descriptor;
+use crate::ports::{Class, Committed, Ingest, IngestRef, LeaseId, OpenedIngest, StoreError};
+
+/// An ingest that this client writes.
+pub(super) struct Upload {
+    store: Containerd,
+    name: IngestRef,
+    descriptor: Descriptor,
+    call: Call,
+    /// Where the next byte goes, counting those in `buffer`.
+    position: u64,
+    /// Bytes that do not fill a message yet.
+    buffer: Vec<u8>,
+    /// The offset after each message that has not been answered, oldest first.
+    unconfirmed: VecDeque<u64>,
+    /// Somebody else has finished the blob.
+    exists: bool,
+}
+
+impl Upload {
+    pub(super) async fn open(
+        store: &Containerd,
+        lease: &LeaseId,
+        name: &IngestRef,
+        descriptor: &Descriptor,
+    ) -> Result<OpenedIngest, StoreError> {
+        match Self::try_open(store, lease, name, descriptor).await {
+            Ok(upload) => Ok(OpenedIngest::Ready(Box::new(upload))),
+            Err(cause) if cause.class() == Class::AlreadyExists => Ok(OpenedIngest::Exists),
+            Err(cause) if cause.is_unavailable() => Ok(OpenedIngest::Locked),
+            Err(cause) => Err(cause.during(format!("open ingest `{name}`"))),
+        }
+    }
+
+    async fn try_open(
+        store: &Containerd,
+        lease: &LeaseId,
+        name: &IngestRef,
+        descriptor: &Descriptor,
+    ) -> Result<Self, Cause> {
+        let (mut call, mut offset) = Call::open(store, lease, name, descriptor).await?;
+        if offset > descriptor.size {
+            // Left behind by a client that believed in another size. Nothing can be made of it.
+            store.abort_ingest(name).await?;
+            call.close().await;
+            (call, offset) = Call::open(store, lease, name, descriptor).await?;
+        }
+        if offset > descriptor.size {
+            return Err(Cause::Malformed(format!("a new ingest has {offset} bytes")));
+        }
+        Ok(Self {
+            store: store.clone(),
+            name: name.clone(),
+            descriptor: descriptor.clone(),
+            call,
+            position: offset,
+            buffer: Vec::new(),
+            unconfirmed: VecDeque::new(),
+            exists: false,
+        })
+    }
+
+    async fn append(&mut self, mut bytes: &[u8]) -> Result<(), Cause> {
+        while !bytes.is_empty() {
+            if self.buffer.is_empty() {
+                // Only as much as is still to come, so that a small blob takes a small buffer.
+                let missing = self.descriptor.size.saturating_sub(self.position);
+                let missing = usize::try_from(missing).unwrap_or(usize::MAX);
+                self.buffer.reserve_exact(missing.min(limits::CONTENT_CHUNK_BYTES));
+            }
+            let room = limits::CONTENT_CHUNK_BYTES - self.buffer.len();
+            let (fitting, rest) = bytes.split_at(room.min(bytes.len()));
+            self.buffer.extend_from_slice(fitting);
+            self.position += fitting.len() as u64;
+            if self.buffer.len() == limits::CONTENT_CHUNK_BYTES {
+                self.flush().await?;
+            }
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Cause> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        while self.unconfirmed.len() >= limits::CONTENT_CHUNKS_IN_FLIGHT {
+            self.confirm().await?;
+        }
+        let data = mem::take(&mut self.buffer);
+        // The offset is zero only in an empty ingest. Anywhere else containerd would start it over.
+        let offset = convert::to_signed(self.position - data.len() as u64);
+        self.unconfirmed.push_back(self.position);
+        let action = WriteAction::Write.into();
+        self.call.send(WriteContentRequest { action, offset, data, ..WriteContentRequest::default() }).await
+    }
+
+    /// Waits for the answer to the oldest message that has none.
+    async fn confirm(&mut self) -> Result<(), Cause> {
+        let answer = self.call.answer().await?;
+        match self.unconfirmed.pop_front() {
+            Some(due) if answer.offset != convert::to_signed(due) => Err(Cause::Malformed(format!(
+                "the ingest is at offset {} where {due} was written",
+                answer.offset
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn finish(&mut self) -> Result<(), Cause> {
+        self.flush().await?;
+        let digest = self.descriptor.digest.to_string();
+        let size = convert::to_signed(self.descriptor.size);
+        self.call
+            .send(WriteContentRequest {
+                action: WriteAction::Commit.into(),
+                total: size,
+                expected: digest.clone(),
+                offset: convert::to_signed(self.position),
+                ..WriteContentRequest::default()
+            })
+            .await?;
+        while !self.unconfirmed.is_empty() {
+            self.confirm().await?;
+        }
+        let committed = self.call.answer().await?;
+        if committed.offset != size || committed.digest != digest {
+            return Err(Cause::Malformed(format!(
+                "it committed `{}` with {} bytes where `{digest}` with {size} was asked for",
+                committed.digest, committed.offset
+            )));
+        }
+        Ok(())
+    }
+
+    /// Throws the ingest away while the lock on it is still held, so that the next writer begins anew.
+    async fn discard(self) -> Result<(), Cause> {
+        self.store.abort_ingest(&self.name).await?;
+        self.call.close().await;
+        Ok(())
+    }
+
+    fn during(&self, doing: &str) -> String {
+        format!("{doing} ingest `{}`", self.name)
+    }
+}
+
+#[async_trait]
+impl Ingest for Upload {
+    fn offset(&self) -> u64 {
+        self.position
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        let end = self.position + bytes.len() as u64;
+        if !self.exists {
+            match self.append(&bytes).await {
+                Ok(()) => {}
+                Err(cause) if cause.class() == Class::AlreadyExists => self.exists = true,
+                Err(cause) => return Err(cause.during(self.during("write to"))),
+            }
+        }
+        self.position = end;
+        Ok(())
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<Committed, StoreError> {
+        if self.exists {
+            return Ok(Committed::Exists);
+        }
+        let during = self.during("commit");
+        if self.position != self.descriptor.size {
+            // containerd would say the same, but give up the lock while it does.
+            let why = format!("it has {} bytes where {} are due", self.position, self.descriptor.size);
+            let error = StoreError::new(Class::FailedPrecondition, during).with_source(why);
+            report_leftover(&self.name.clone(), self.discard().await);
+            return Err(error);
+        }
+        match self.finish().await {
+            Ok(()) => Ok(Committed::New),
+            Err(cause) if cause.class() == Class::AlreadyExists => Ok(Committed::Exists),
+            Err(cause) => {
+                if cause.class() == Class::FailedPrecondition {
+                    // The failed commit gave up the lock. Who took it since has the same wrong bytes, and
+                    // so loses nothing.
+                    report_leftover(&self.name, self.store.abort_ingest(&self.name).await);
+                }
+                Err(cause.during(during))
+            }
+        }
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), StoreError> {
+        let during = self.during("abort");
+        self.discard().await.map_err(|cause| cause.during(during))
+    }
+}
+
+/// The commit's own failure is what the caller must see, so a second one is only told.
+fn report_leftover(name: &IngestRef, discarded: Result<(), Cause>) {
+    if let Err(cause) = discarded {
+        tracing::warn!(ingest = %name, error = &cause as &dyn std::error::Error, "ingest left behind");
+    }
+}
+
+/// One `Content.Write` call.
+struct Call {
+    requests: mpsc::Sender<WriteContentRequest>,
+    answers: Streaming<WriteContentResponse>,
+}
+
+impl Call {
+    /// Takes the lock on an ingest, and says where the ingest goes on.
+    async fn open(
+        store: &Containerd,
+        lease: &LeaseId,
+        name: &IngestRef,
+        descriptor: &Descriptor,
+    ) -> Result<(Self, u64), Cause> {
+        let status = WriteContentRequest {
+            action: WriteAction::Stat.into(),
+            r#ref: name.to_string(),
+            total: convert::to_signed(descriptor.size),
+            // Without it containerd would neither notice that it has the blob nor put it into the lease.
+            expected: descriptor.digest.to_string(),
+            ..WriteContentRequest::default()
+        };
+        // Room for all messages that may be under way, and for the commit behind them.
+        let (requests, messages) = mpsc::channel(limits::CONTENT_CHUNKS_IN_FLIGHT + 1);
+        let messages = tokio_stream::once(status).chain(ReceiverStream::new(messages));
+        let request = store.leased_request(lease, messages)?;
+        let mut call = Self { requests, answers: answer(store.content().write(request).await)? };
+        let status = call.answer().await?;
+        Ok((call, convert::from_signed(status.offset)?))
+    }
+
+    async fn send(&mut self, message: WriteContentRequest) -> Result<(), Cause> {
+        match self.requests.send(message).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.ending().await),
+        }
+    }
+
+    async fn answer(&mut self) -> Result<WriteContentResponse, Cause> {
+        self.answers.message().await?.ok_or(Cause::NoAnswer)
+    }
+
+    /// Why the call takes no more messages.
+    async fn ending(&mut self) -> Cause {
+        loop {
+            if let Err(cause) = self.answer().await {
+                return cause;
+            }
+        }
+    }
+
+    /// Ends the call and waits until containerd has ended it too, which is when the lock is free.
+    async fn close(self) {
+        let Self { requests, mut answers } = self;
+        drop(requests);
+        while let Ok(Some(_)) = answers.message().await {}
+    }
+}

@@ -1,0 +1,236 @@
+//! The contract of the store ports, held against a real containerd.
+
+#[path = "store_contract/contract.rs"]
+mod contract;
+#[path = "store_contract/private_containerd.rs"]
+mod private_containerd;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use containerd_client::services::v1::images_client::ImagesClient;
+use containerd_client::services::v1::namespaces_client::NamespacesClient;
+use containerd_client::services::v1::{Image, Namespace, UpdateImageRequest, UpdateNamespaceRequest};
+use containerd_client::tonic::Request;
+use dray::containerd::Containerd;
+use dray::oci::MediaType;
+use dray::ports::{
+    Class, Committed, ContentStore, Daemon, Images, IngestRef, Leases, OpenedIngest, SnapshotterName,
+};
+
+use contract::{Store, describe, noise};
+use private_containerd::{NAMESPACE, PrivateContainerd};
+
+/// Time in which a lost connection must be noticed.
+const SOON: Duration = Duration::from_secs(5);
+
+const MIB: usize = 1024 * 1024;
+
+/// overlayfs, or where the directory for temporary files cannot carry it, the snapshotter that always works.
+async fn snapshotter(containerd: &Containerd) -> Result<SnapshotterName> {
+    let started: Vec<_> =
+        containerd.snapshotters().await?.into_iter().filter(|info| info.error.is_none()).collect();
+    ["overlayfs", "native"]
+        .into_iter()
+        .find(|name| started.iter().any(|info| info.name.as_str() == *name))
+        .map(SnapshotterName::new)
+        .context("this containerd has no snapshotter for the tests")
+}
+
+fn store(containerd: &Containerd, snapshotter: SnapshotterName) -> Store<'_> {
+    Store {
+        content: containerd,
+        snapshots: containerd,
+        applier: containerd,
+        images: containerd,
+        leases: containerd,
+        snapshotter,
+    }
+}
+
+/// A call past the ports, for what other clients do.
+fn namespaced<T>(message: T) -> Result<Request<T>> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("containerd-namespace", NAMESPACE.parse()?);
+    Ok(request)
+}
+
+macro_rules! holds {
+    ($($clause:ident),* $(,)?) => {$(
+        #[tokio::test]
+        async fn $clause() -> Result<()> {
+            let daemon = PrivateContainerd::start().await?;
+            let containerd = daemon.connect(NAMESPACE).await?;
+            let snapshotter = snapshotter(&containerd).await?;
+            contract::$clause(&store(&containerd, snapshotter)).await
+        }
+    )*};
+}
+
+holds! {
+    a_blob_is_written_once,
+    an_ingest_is_resumed,
+    an_ingest_is_locked,
+    wrong_bytes_leave_nothing,
+    an_aborted_ingest_is_gone,
+    a_blob_that_appears_meanwhile_is_as_good,
+    an_empty_blob,
+    a_read_has_a_limit,
+    other_labels_stay,
+    a_lease_protects,
+    a_lease_expires,
+    an_image_is_repointed,
+    layers_become_snapshots,
+    the_second_to_make_a_snapshot_finds_it,
+    a_snapshot_on_nothing_fails,
+    a_broken_layer_fails,
+    another_algorithm_is_stored_or_refused,
+}
+
+/// A blob of another namespace is offered in full, and becomes visible by a commit alone. A client that
+/// wrote at offset zero here would truncate it.
+#[tokio::test]
+async fn a_blob_of_another_namespace_is_only_committed() -> Result<()> {
+    let daemon = PrivateContainerd::start().await?;
+    let here = daemon.connect(NAMESPACE).await?;
+    let there = daemon.connect("there").await?;
+    let bytes = noise(1, MIB);
+    let lease = here.create(SOON * 100).await?;
+    let blob = store(&here, SnapshotterName::new("")).ingest(&lease, "x", &bytes).await?;
+
+    assert!(there.info(&blob.digest).await?.is_none());
+    let lease = there.create(SOON * 100).await?;
+    let ingest = store(&there, SnapshotterName::new("")).open(&lease, &blob).await?;
+    assert_eq!(ingest.offset(), blob.size);
+    assert_eq!(ingest.commit().await?, Committed::New);
+    assert_eq!(there.read(&blob.digest, blob.size).await?, bytes);
+    Ok(())
+}
+
+/// What a writer sees when its containerd dies, at any point of a write; and what it sees when it is back.
+#[tokio::test]
+async fn a_dead_containerd_is_unreachable_and_not_locked() -> Result<()> {
+    let mut daemon = PrivateContainerd::start().await?;
+    let containerd = daemon.connect(NAMESPACE).await?;
+    let store = store(&containerd, SnapshotterName::new(""));
+    let lease = containerd.create(SOON * 100).await?;
+    let bytes = Bytes::from(noise(1, 64 * MIB));
+    let blob = describe("x", &bytes);
+    let small = describe("x", b"small");
+    let mut ingest = store.open(&lease, &blob).await?;
+    ingest.write(bytes.slice(..3 * MIB)).await?;
+    let mut uncommitted = store.open(&lease, &small).await?;
+    uncommitted.write(Bytes::from_static(b"small")).await?;
+
+    daemon.kill()?;
+    let killed = Instant::now();
+    let error = loop {
+        let offset = usize::try_from(ingest.offset())?;
+        if offset == bytes.len() {
+            bail!("the dead one takes everything");
+        }
+        if let Err(error) = ingest.write(bytes.slice(offset..offset + MIB)).await {
+            break error;
+        }
+    };
+    assert_eq!(error.class(), Class::Unreachable, "{error:?}");
+    assert_eq!(uncommitted.commit().await.expect_err("committed").class(), Class::Unreachable);
+    assert_eq!(ingest.abort().await.expect_err("aborted").class(), Class::Unreachable);
+    match containerd.open_ingest(&lease, &IngestRef::of(&blob), &blob).await {
+        Ok(OpenedIngest::Locked) => bail!("a dead containerd holds no lock"),
+        Ok(_) => bail!("the dead one answers"),
+        Err(error) => assert_eq!(error.class(), Class::Unreachable, "{error:?}"),
+    }
+    assert_eq!(containerd.info(&blob.digest).await.expect_err("known").class(), Class::Unreachable);
+    assert!(killed.elapsed() < SOON, "noticed after {:?}", killed.elapsed());
+
+    daemon.restart().await?;
+    let mut ingest = store.open(&lease, &blob).await?;
+    let offset = usize::try_from(ingest.offset())?;
+    ingest.write(bytes.slice(offset..)).await?;
+    assert_eq!(ingest.commit().await?, Committed::New);
+    Ok(())
+}
+
+/// A waiting write is woken by the end of its containerd.
+#[tokio::test]
+async fn a_commit_that_waits_for_a_dying_containerd_ends() -> Result<()> {
+    let mut daemon = PrivateContainerd::start().await?;
+    let containerd = daemon.connect(NAMESPACE).await?;
+    let lease = containerd.create(SOON * 100).await?;
+    let bytes = Bytes::from(noise(1, 8 * MIB));
+    let blob = describe("x", &bytes);
+    let mut ingest = store(&containerd, SnapshotterName::new("")).open(&lease, &blob).await?;
+    let writing = tokio::spawn(async move {
+        // More than the descriptor says, so that only the end of containerd ends it.
+        loop {
+            if let Err(error) = ingest.write(bytes.clone()).await {
+                return error;
+            }
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    daemon.kill()?;
+    let error = tokio::time::timeout(SOON, writing).await.context("still writing")??;
+    assert_eq!(error.class(), Class::Unreachable, "{error:?}");
+    Ok(())
+}
+
+/// Labels of an image record belong to others.
+#[tokio::test]
+async fn labels_of_an_image_stay() -> Result<()> {
+    let daemon = PrivateContainerd::start().await?;
+    let containerd = daemon.connect(NAMESPACE).await?;
+    let name = "registry.example/a:1";
+    containerd.put(name, &describe(MediaType::OCI_MANIFEST, b"first")).await?;
+    let record = containerd.get(name).await?.context("no record")?;
+
+    let channel = containerd_client::connect(daemon.address()).await?;
+    let labels = HashMap::from([("io.cri-containerd.image".to_owned(), "managed".to_owned())]);
+    let update = UpdateImageRequest {
+        image: Some(Image {
+            name: name.to_owned(),
+            labels: labels.clone(),
+            target: Some(containerd_client::types::Descriptor {
+                media_type: record.target.media_type.to_string(),
+                digest: record.target.digest.to_string(),
+                size: i64::try_from(record.target.size)?,
+                ..Default::default()
+            }),
+            ..Image::default()
+        }),
+        ..UpdateImageRequest::default()
+    };
+    ImagesClient::new(channel).update(namespaced(update)?).await?;
+
+    let target = describe(MediaType::OCI_MANIFEST, b"second");
+    containerd.put(name, &target).await?;
+    let record = containerd.get(name).await?.context("no record")?;
+    assert_eq!(record.target, target);
+    assert_eq!(record.labels, labels.into_iter().collect());
+    Ok(())
+}
+
+/// containerd says what it is and what it has.
+#[tokio::test]
+async fn a_containerd_describes_itself() -> Result<()> {
+    let daemon = PrivateContainerd::start().await?;
+    let containerd = daemon.connect(NAMESPACE).await?;
+    assert!(!containerd.version().await?.version.is_empty());
+    let snapshotters = containerd.snapshotters().await?;
+    assert!(snapshotters.iter().any(|info| info.name.as_str() == "native" && info.error.is_none()));
+    assert!(snapshotters.iter().all(|info| info.name.as_str() != "zfs"), "it is switched off");
+
+    assert_eq!(containerd.default_snapshotter().await?, None, "the namespace is not there yet");
+    containerd.create(SOON * 100).await?;
+    assert_eq!(containerd.default_snapshotter().await?, None, "it has no label");
+    let label = ("containerd.io/defaults/snapshotter".to_owned(), "native".to_owned());
+    let namespace = Namespace { name: NAMESPACE.to_owned(), labels: HashMap::from([label]) };
+    let update = UpdateNamespaceRequest { namespace: Some(namespace), update_mask: None };
+    let channel = containerd_client::connect(daemon.address()).await?;
+    NamespacesClient::new(channel).update(namespaced(update)?).await?;
+    assert_eq!(containerd.default_snapshotter().await?, Some(SnapshotterName::new("native")));
+    Ok(())
+}
