@@ -1,1 +1,278 @@
 //! Runs the `dray` binary in a cleared environment and keeps everything it printed.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::daemon::Containerd;
+use crate::docker_registry::DockerRegistry;
+use crate::process::{end_with_parent, signal, spawn, wait_for};
+use crate::scratch::{Place, Scratch};
+use crate::terminal::{Screen, Terminal};
+use crate::tools;
+
+/// What no run of dray in a test may exceed.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// A command line of dray, with an environment of its own.
+///
+/// Home, cache and temporary directories are private and empty, and stay the same from run to run of one
+/// value, so that a second run finds the cache of the first.
+#[derive(Debug)]
+pub struct Dray {
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    replacements: Vec<(String, String)>,
+    home: Scratch,
+}
+
+impl Default for Dray {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Dray {
+    /// dray without arguments, knowing of no containerd.
+    pub fn new() -> Self {
+        let home = Scratch::new(Place::Memory);
+        let directory = |name: &str| {
+            let path = home.file(name);
+            std::fs::create_dir(&path).expect("a directory can be made");
+            path
+        };
+        let environment = [
+            ("PATH", tools::SEARCH_PATH.to_owned()),
+            ("HOME", directory("home")),
+            ("TMPDIR", directory("tmp")),
+            ("XDG_CACHE_HOME", directory("cache")),
+            ("XDG_CONFIG_HOME", directory("config")),
+            ("XDG_RUNTIME_DIR", directory("run")),
+            ("LANG", "C.UTF-8".to_owned()),
+        ];
+        let environment = environment.map(|(key, value)| (key.into(), value.into())).into();
+        let replacements = vec![(home.path().display().to_string(), "[HOME]".to_owned())];
+        Self { arguments: Vec::new(), environment, replacements, home }
+    }
+
+    /// dray that works with `daemon`, in `namespace`.
+    pub fn with(daemon: &Containerd, namespace: &str) -> Self {
+        let socket = daemon.socket().display().to_string();
+        Self::new().args(["-a", &socket, "-n", namespace]).replace(&socket, "[CONTAINERD]")
+    }
+
+    /// Adds an argument for all runs.
+    #[must_use]
+    pub fn arg(self, argument: impl AsRef<OsStr>) -> Self {
+        self.args([argument])
+    }
+
+    /// Adds arguments for all runs.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable of the environment.
+    #[must_use]
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Shows `text` as `name` where a run is displayed: for addresses that differ from run to run.
+    #[must_use]
+    pub fn replace(mut self, text: &str, name: &str) -> Self {
+        self.replacements.push((text.to_owned(), name.to_owned()));
+        self
+    }
+
+    /// Shows the registry's address as `[REGISTRY]`.
+    #[must_use]
+    pub fn knowing(self, registry: &DockerRegistry) -> Self {
+        self.replace(registry.address(), "[REGISTRY]")
+    }
+
+    /// The directory that holds home, cache, configuration and temporary files.
+    pub fn directory(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Runs it with more arguments, and waits for its end.
+    pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
+        self.spawn(arguments).wait()
+    }
+
+    /// Starts it with more arguments, without a terminal and without standard input.
+    pub fn spawn<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Running {
+        let mut command = end_with_parent(&self.command(arguments));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = spawn(command).expect("dray can be started");
+        Running { child: Reading::start(child), replacements: self.replacements.clone() }
+    }
+
+    /// Starts it with more arguments on a terminal of that size.
+    pub fn spawn_on_terminal<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        screen: Screen,
+    ) -> Terminal {
+        let mut command = self.command(arguments);
+        command.env("TERM", "xterm-256color");
+        Terminal::start(&command, screen).expect("a terminal can be opened")
+    }
+
+    fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(tools::dray());
+        command
+            .args(&self.arguments)
+            .args(arguments)
+            .envs(self.environment.iter().map(|(key, value)| (key, value)));
+        command.current_dir(self.home.path());
+        command
+    }
+}
+
+/// dray at work.
+#[derive(Debug)]
+pub struct Running {
+    child: Reading,
+    replacements: Vec<(String, String)>,
+}
+
+impl Running {
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id
+    }
+
+    /// Interrupts it, as ctrl-c does.
+    pub fn interrupt(&self) {
+        signal(self.child.id, Signal::INT);
+    }
+
+    /// Sends it SIGTERM.
+    pub fn terminate(&self) {
+        signal(self.child.id, Signal::TERM);
+    }
+
+    /// Sends it SIGKILL.
+    pub fn kill9(&self) {
+        signal(self.child.id, Signal::KILL);
+    }
+
+    /// Waits for its end. Fails after five minutes.
+    pub fn wait(self) -> Run {
+        let Output { status, stdout, stderr } = self.child.finish();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("dray prints UTF-8");
+        Run { status, stdout: text(stdout), stderr: text(stderr), replacements: self.replacements }
+    }
+}
+
+/// A child whose output is read while it runs, so that it never waits for a reader.
+#[derive(Debug)]
+struct Reading {
+    id: u32,
+    child: Child,
+    stdout: std::thread::JoinHandle<io::Result<Vec<u8>>>,
+    stderr: std::thread::JoinHandle<io::Result<Vec<u8>>>,
+}
+
+impl Reading {
+    fn start(mut child: Child) -> Self {
+        fn collect(mut pipe: impl io::Read + Send + 'static) -> std::thread::JoinHandle<io::Result<Vec<u8>>> {
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                pipe.read_to_end(&mut bytes).map(|_| bytes)
+            })
+        }
+        let stdout = collect(child.stdout.take().expect("standard output is a pipe"));
+        let stderr = collect(child.stderr.take().expect("standard error is a pipe"));
+        Self { id: child.id(), child, stdout, stderr }
+    }
+
+    fn finish(mut self) -> Output {
+        let status = wait_for(&mut self.child, PATIENCE);
+        if status.is_none() {
+            self.child.kill().and_then(|()| self.child.wait()).expect("an own child can be killed");
+        }
+        let read = |pipe: std::thread::JoinHandle<io::Result<Vec<u8>>>| {
+            pipe.join().expect("a reader does not panic").expect("a pipe can be read")
+        };
+        let (stdout, stderr) = (read(self.stdout), read(self.stderr));
+        let told = || String::from_utf8_lossy(&stderr).into_owned();
+        let status = status.unwrap_or_else(|| panic!("dray still runs after {PATIENCE:?}:\n{}", told()));
+        Output { status, stdout, stderr }
+    }
+}
+
+/// A finished run. Displayed, it is its status and what it printed, with names in place of addresses.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed on standard output.
+    pub stdout: String,
+    /// What it printed on standard error.
+    pub stderr: String,
+    replacements: Vec<(String, String)>,
+}
+
+impl Run {
+    /// Fails with everything printed unless dray succeeded.
+    #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "often the check is all that a test wants")]
+    pub fn success(self) -> Self {
+        assert!(self.status.success(), "{self}");
+        self
+    }
+
+    /// Fails with everything printed unless dray ended with this exit code.
+    #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "often the check is all that a test wants")]
+    pub fn failure(self, code: i32) -> Self {
+        assert_eq!(self.status.code(), Some(code), "{self}");
+        self
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{self}"))
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |text: &str| {
+            self.replacements.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+        };
+        match (self.status.code(), self.status.signal()) {
+            (Some(code), _) => writeln!(f, "exit code: {code}")?,
+            (None, signal) => writeln!(f, "signal: {}", signal.unwrap_or_default())?,
+        }
+        write!(f, "--- stdout\n{}--- stderr\n{}", shown(&self.stdout), shown(&self.stderr))
+    }
+}
+
+/// Filters for `insta`: what differs between two runs that are otherwise the same.
+pub fn filters() -> Vec<(&'static str, &'static str)> {
+    vec![
+        (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),
+        (r"\b\d+(\.\d+)?\s?(ns|µs|us|ms|s)\b", "[TIME]"),
+        (r"\b\d+(\.\d+)?\s?([KMG]i?)?B/s", "[RATE]"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "[DATE]"),
+    ]
+}
+
+/// One more filter, for runs whose digests depend on the machine.
+pub fn digest_filter() -> (&'static str, &'static str) {
+    (r"sha256:[0-9a-f]{64}", "[DIGEST]")
+}

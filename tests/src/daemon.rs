@@ -1,1 +1,256 @@
 //! A private containerd.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use containerd_client::Client;
+
+use crate::process::{Process, end_with_parent};
+use crate::scratch::{Place, Scratch};
+use crate::tools::{self, Missing, SEARCH_PATH};
+
+/// The lines of containerd that dray works with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Generation {
+    /// Debian 12's package, 1.6.20.
+    Debian16,
+    /// The last of the 1.x, as `tests/daemons/v1.7/go.mod` pins it.
+    V17,
+    /// The current line, as `tests/daemons/v2/go.mod` pins it.
+    V2,
+}
+
+impl Generation {
+    /// All of them, oldest first.
+    pub const ALL: [Self; 3] = [Self::Debian16, Self::V17, Self::V2];
+
+    fn program(self, name: &str) -> Result<PathBuf, Missing> {
+        match self {
+            Self::Debian16 => tools::debian(name, "containerd"),
+            Self::V17 => tools::built("v1.7", name),
+            Self::V2 => tools::built("v2", name),
+        }
+    }
+
+    fn config_version(self) -> u8 {
+        match self {
+            Self::Debian16 | Self::V17 => 2,
+            Self::V2 => 3,
+        }
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Debian16 => "containerd 1.6 of Debian",
+            Self::V17 => "containerd 1.7",
+            Self::V2 => "containerd 2",
+        })
+    }
+}
+
+/// A snapshotter in a process of its own, served on a socket.
+#[derive(Clone, Debug)]
+pub struct ProxyPlugin {
+    /// The snapshotter's name for containerd's clients.
+    pub name: String,
+    /// Where it listens.
+    pub socket: PathBuf,
+    /// What it tells clients about itself; only containerd 2 passes it on.
+    pub exports: Vec<(String, String)>,
+}
+
+/// What differs from one private containerd to the next.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which containerd.
+    pub generation: Generation,
+    /// Where its data lies.
+    pub place: Place,
+    /// Snapshotters beside its own.
+    pub proxy_plugins: Vec<ProxyPlugin>,
+}
+
+/// A running containerd with a root, a state directory and a socket of its own.
+#[derive(Debug)]
+pub struct Containerd {
+    // Dropped in this order: the daemon ends before its directory is removed.
+    process: Process,
+    command: Command,
+    ctr: PathBuf,
+    socket: PathBuf,
+    generation: Generation,
+    scratch: Scratch,
+}
+
+impl Containerd {
+    /// Starts one with its data in memory, and waits until it answers.
+    pub fn start(generation: Generation) -> Result<Self, Missing> {
+        Self::start_with(&Settings { generation, place: Place::Memory, proxy_plugins: Vec::new() })
+    }
+
+    /// Starts one, and waits until it answers.
+    pub fn start_with(settings: &Settings) -> Result<Self, Missing> {
+        tools::root()?;
+        let generation = settings.generation;
+        let program = generation.program("containerd")?;
+        let ctr = generation.program("ctr")?;
+        let scratch = Scratch::new(settings.place);
+        let socket = scratch.path().join("containerd.sock");
+        fs::write(scratch.path().join("config.toml"), config(settings, &scratch))
+            .expect("a file can be written");
+
+        let mut command = Command::new(&program);
+        // A containerd finds the shim of its own version first. Helpers for decompression are turned off: they
+        // are installed here and there, and containerd then accepts other archives.
+        let programs = program.parent().expect("a program lies in a directory").display().to_string();
+        command
+            .args(["--config", &scratch.file("config.toml")])
+            .env("PATH", format!("{programs}:{SEARCH_PATH}"))
+            .env("HOME", scratch.path())
+            .env("TMPDIR", scratch.path())
+            .env("CONTAINERD_DISABLE_PIGZ", "1")
+            .env("CONTAINERD_DISABLE_IGZIP", "1");
+        let process = launch(&command, &socket, generation, &scratch);
+        Ok(Self { process, command, ctr, socket, generation, scratch })
+    }
+
+    /// Which containerd this is.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Where its plugins keep their data.
+    pub fn root(&self) -> PathBuf {
+        self.scratch.path().join("root")
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Runs the `ctr` of the same version in `namespace`, and waits for its end.
+    pub fn ctr(&self, namespace: &str, args: &[&str]) -> Output {
+        let mut command = Command::new(&self.ctr);
+        command.arg("--address").arg(&self.socket).args(["--namespace", namespace]).args(args);
+        command.env("PATH", SEARCH_PATH).env("HOME", self.scratch.path());
+        end_with_parent(&command).output().expect("ctr can be started")
+    }
+
+    /// Runs `ctr`, fails unless it succeeds, and returns what it printed.
+    pub fn ctr_ok(&self, namespace: &str, args: &[&str]) -> String {
+        let output = self.ctr(namespace, args);
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "`ctr {}` on {}: {stderr}{stdout}", args.join(" "), self.generation);
+        stdout
+    }
+
+    /// Ends it with SIGKILL, as a machine that loses power would.
+    pub fn kill9(&mut self) {
+        self.process.kill9();
+    }
+
+    /// Starts it again on the same data, after ending it if it still runs.
+    pub fn restart(&mut self) {
+        self.process.terminate();
+        // A killed daemon leaves its socket, which must not be taken for an answer.
+        let _ = fs::remove_file(&self.socket);
+        self.process = launch(&self.command, &self.socket, self.generation, &self.scratch);
+    }
+
+    /// A connection, for tests that look behind dray's back.
+    pub async fn client(&self) -> Client {
+        Client::from_path(&self.socket).await.unwrap_or_else(|error| panic!("{error}:\n{}", self.log()))
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(40)..].join("\n");
+            // The test runner keeps what a failed test prints, and shows it below the failure.
+            #[expect(clippy::print_stderr, reason = "this is the log of a failed test")]
+            {
+                eprintln!("--- the end of the log of {}:\n{tail}", self.generation);
+            }
+        }
+    }
+}
+
+fn launch(command: &Command, socket: &Path, generation: Generation, scratch: &Scratch) -> Process {
+    let mut process =
+        Process::start(command, &scratch.path().join("log")).expect("containerd can be started");
+    process.wait_until(&generation.to_string(), || std::os::unix::net::UnixStream::connect(socket).is_ok());
+    // It listens before all of its services answer.
+    process.wait_until(&generation.to_string(), || complete(answers(socket.to_owned())));
+    process
+}
+
+async fn answers(socket: PathBuf) -> bool {
+    match Client::from_path(socket).await {
+        Ok(client) => client.version().version(()).await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+/// Waits for a future on a thread and a runtime of its own, so that tests of both kinds can call it.
+pub(crate) fn complete<T: Send>(future: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime can be built").block_on(future)
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn config(settings: &Settings, scratch: &Scratch) -> String {
+    use fmt::Write as _;
+
+    let mut text = format!(
+        r#"version = {version}
+root = "{root}"
+state = "{state}"
+# What would write to, or listen at, places that all daemons of a machine share.
+disabled_plugins = [
+  "io.containerd.grpc.v1.cri",
+  "io.containerd.internal.v1.opt",
+  "io.containerd.nri.v1.nri",
+]
+
+[grpc]
+  address = "{socket}"
+
+[ttrpc]
+  address = "{socket}.ttrpc"
+"#,
+        version = settings.generation.config_version(),
+        root = scratch.file("root"),
+        state = scratch.file("state"),
+        socket = scratch.file("containerd.sock"),
+    );
+    for ProxyPlugin { name, socket, exports } in &settings.proxy_plugins {
+        let socket = socket.display();
+        write!(text, "\n[proxy_plugins.{name}]\n  type = \"snapshot\"\n  address = \"{socket}\"\n")
+            .expect("a string takes text");
+        if !exports.is_empty() {
+            writeln!(text, "  [proxy_plugins.{name}.exports]").expect("a string takes text");
+        }
+        for (key, value) in exports {
+            writeln!(text, "    {key} = \"{value}\"").expect("a string takes text");
+        }
+    }
+    text
+}

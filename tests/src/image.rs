@@ -1,1 +1,332 @@
 //! Makes images: layers, configs, manifests, indexes.
+//!
+//! Deterministic: the same calls give the same digests. Written without dray's own types, so that a fault in
+//! those cannot hide itself; and as free JSON, so that a test can make images that no tool would.
+
+mod layer;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+pub use layer::{Compression, Entry, Layer};
+
+/// Bytes with their identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// What the bytes are.
+    pub media_type: String,
+    /// `sha256:` and the hex of their hash.
+    pub digest: String,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+impl Blob {
+    /// A blob of any kind.
+    pub fn new(media_type: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self { media_type: media_type.into(), digest: sha256(&bytes), bytes }
+    }
+
+    /// Its descriptor, as it stands in a manifest.
+    pub fn descriptor(&self) -> Value {
+        json!({ "mediaType": self.media_type, "digest": self.digest, "size": self.bytes.len() })
+    }
+
+    fn json(media_type: &str, value: &Value) -> Self {
+        Self::new(media_type, serde_json::to_vec_pretty(value).expect("JSON values can be written"))
+    }
+}
+
+/// `sha256:` and the hex of the hash.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes text");
+        text
+    })
+}
+
+/// Whose media types an image uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flavour {
+    /// `application/vnd.oci.…`
+    #[default]
+    Oci,
+    /// `application/vnd.docker.…`
+    Docker,
+}
+
+impl Flavour {
+    fn index(self) -> &'static str {
+        match self {
+            Self::Oci => "application/vnd.oci.image.index.v1+json",
+            Self::Docker => "application/vnd.docker.distribution.manifest.list.v2+json",
+        }
+    }
+
+    fn manifest(self) -> &'static str {
+        match self {
+            Self::Oci => "application/vnd.oci.image.manifest.v1+json",
+            Self::Docker => "application/vnd.docker.distribution.manifest.v2+json",
+        }
+    }
+
+    fn config(self) -> &'static str {
+        match self {
+            Self::Oci => "application/vnd.oci.image.config.v1+json",
+            Self::Docker => "application/vnd.docker.container.image.v1+json",
+        }
+    }
+
+    fn layer(self, compression: Compression) -> &'static str {
+        match (self, compression) {
+            (Self::Oci, Compression::None) => "application/vnd.oci.image.layer.v1.tar",
+            (Self::Oci, Compression::Gzip) => "application/vnd.oci.image.layer.v1.tar+gzip",
+            (Self::Oci, Compression::Zstd) => "application/vnd.oci.image.layer.v1.tar+zstd",
+            (Self::Docker, Compression::None) => "application/vnd.docker.image.rootfs.diff.tar",
+            (Self::Docker, Compression::Gzip) => "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            (Self::Docker, Compression::Zstd) => "application/vnd.docker.image.rootfs.diff.tar.zstd",
+        }
+    }
+}
+
+/// What can be put on a registry under one name.
+pub trait Content {
+    /// Configs and layers.
+    fn blobs(&self) -> Vec<&Blob>;
+    /// Manifests and indexes, children first: a tag names the last one.
+    fn manifests(&self) -> Vec<&Blob>;
+
+    /// Writes an OCI image layout whose index has one entry, named `tag`.
+    fn write_layout(&self, directory: &Path, tag: &str) -> io::Result<()> {
+        let blobs = directory.join("blobs/sha256");
+        fs::create_dir_all(&blobs)?;
+        for blob in self.blobs().into_iter().chain(self.manifests()) {
+            fs::write(blobs.join(blob.digest.trim_start_matches("sha256:")), &blob.bytes)?;
+        }
+        let mut entries = self.manifests().last().map(|top| top.descriptor()).into_iter().collect::<Vec<_>>();
+        for entry in &mut entries {
+            entry["annotations"] = json!({ "org.opencontainers.image.ref.name": tag });
+        }
+        fs::write(
+            directory.join("index.json"),
+            json!({ "schemaVersion": 2, "manifests": entries }).to_string(),
+        )?;
+        fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)
+    }
+}
+
+/// An image for one platform.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The manifest.
+    pub manifest: Blob,
+    /// The image config.
+    pub config: Blob,
+    /// The compressed layers, from the bottom.
+    pub layers: Vec<Blob>,
+    /// What the layers' diff ids truly are, from the bottom.
+    pub diff_ids: Vec<String>,
+    /// `os/architecture[/variant]`.
+    pub platform: String,
+}
+
+impl Image {
+    /// Starts an image without layers.
+    pub fn builder(platform: &str) -> ImageBuilder {
+        ImageBuilder {
+            platform: platform.to_owned(),
+            flavour: Flavour::default(),
+            layers: Vec::new(),
+            alter_config: Box::new(|_| ()),
+            alter_manifest: Box::new(|_| ()),
+        }
+    }
+
+    /// The chain ids of its layers, from the bottom.
+    pub fn chain_ids(&self) -> Vec<String> {
+        let mut chain: Vec<String> = Vec::new();
+        for diff_id in &self.diff_ids {
+            let id = chain
+                .last()
+                .map_or_else(|| diff_id.clone(), |below| sha256(format!("{below} {diff_id}").as_bytes()));
+            chain.push(id);
+        }
+        chain
+    }
+}
+
+impl Content for Image {
+    fn blobs(&self) -> Vec<&Blob> {
+        self.layers.iter().chain([&self.config]).collect()
+    }
+
+    fn manifests(&self) -> Vec<&Blob> {
+        vec![&self.manifest]
+    }
+}
+
+type Alteration = Box<dyn FnOnce(&mut Value)>;
+
+/// Puts an [`Image`] together.
+pub struct ImageBuilder {
+    platform: String,
+    flavour: Flavour,
+    layers: Vec<(Layer, BTreeMap<String, String>)>,
+    alter_config: Alteration,
+    alter_manifest: Alteration,
+}
+
+impl ImageBuilder {
+    /// Uses these media types.
+    #[must_use]
+    pub fn flavour(mut self, flavour: Flavour) -> Self {
+        self.flavour = flavour;
+        self
+    }
+
+    /// Adds a layer on top.
+    #[must_use]
+    pub fn layer(self, layer: Layer) -> Self {
+        self.annotated_layer(layer, &[])
+    }
+
+    /// Adds a layer with annotations on its descriptor.
+    #[must_use]
+    pub fn annotated_layer(mut self, layer: Layer, annotations: &[(&str, &str)]) -> Self {
+        let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        self.layers.push((layer, annotations.collect()));
+        self
+    }
+
+    /// Changes the config before it is hashed: to add to it, or to make it lie.
+    #[must_use]
+    pub fn alter_config(mut self, alter: impl FnOnce(&mut Value) + 'static) -> Self {
+        self.alter_config = Box::new(alter);
+        self
+    }
+
+    /// Changes the manifest before it is hashed: to add to it, or to make it lie.
+    #[must_use]
+    pub fn alter_manifest(mut self, alter: impl FnOnce(&mut Value) + 'static) -> Self {
+        self.alter_manifest = Box::new(alter);
+        self
+    }
+
+    /// The image.
+    pub fn build(self) -> Image {
+        let diff_ids: Vec<String> = self.layers.iter().map(|(layer, _)| layer.diff_id()).collect();
+        let mut config = platform(&self.platform);
+        config["config"] = json!({ "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["/bin/sh"] });
+        config["rootfs"] = json!({ "type": "layers", "diff_ids": diff_ids });
+        config["history"] = diff_ids.iter().map(|_| json!({ "created_by": "dray-tests" })).collect();
+        (self.alter_config)(&mut config);
+        let config = Blob::json(self.flavour.config(), &config);
+
+        let mut layers = Vec::new();
+        let mut descriptors = Vec::new();
+        for (layer, annotations) in self.layers {
+            let blob = Blob::new(self.flavour.layer(layer.compression()), layer.into_blob());
+            let mut descriptor = blob.descriptor();
+            if !annotations.is_empty() {
+                descriptor["annotations"] = json!(annotations);
+            }
+            descriptors.push(descriptor);
+            layers.push(blob);
+        }
+        let mut manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": self.flavour.manifest(),
+            "config": config.descriptor(),
+            "layers": descriptors,
+        });
+        (self.alter_manifest)(&mut manifest);
+        let manifest = Blob::json(self.flavour.manifest(), &manifest);
+        Image { manifest, config, layers, diff_ids, platform: self.platform }
+    }
+}
+
+/// Images for several platforms under one name.
+#[derive(Clone, Debug)]
+pub struct Index {
+    /// The index.
+    pub index: Blob,
+    /// What it offers, in its order.
+    pub images: Vec<Image>,
+}
+
+impl Index {
+    /// An index over `images`, each with its platform.
+    pub fn new(flavour: Flavour, images: Vec<Image>) -> Self {
+        Self::altered(flavour, images, |_| ())
+    }
+
+    /// The same, changed before it is hashed.
+    pub fn altered(flavour: Flavour, images: Vec<Image>, alter: impl FnOnce(&mut Value)) -> Self {
+        let entries = images.iter().map(|image| {
+            let mut entry = image.manifest.descriptor();
+            entry["platform"] = platform(&image.platform);
+            entry
+        });
+        let entries: Value = entries.collect();
+        let mut index = json!({ "schemaVersion": 2, "mediaType": flavour.index(), "manifests": entries });
+        alter(&mut index);
+        Self { index: Blob::json(flavour.index(), &index), images }
+    }
+}
+
+impl Content for Index {
+    fn blobs(&self) -> Vec<&Blob> {
+        self.images.iter().flat_map(Content::blobs).collect()
+    }
+
+    fn manifests(&self) -> Vec<&Blob> {
+        self.images.iter().flat_map(Content::manifests).chain([&self.index]).collect()
+    }
+}
+
+fn platform(text: &str) -> Value {
+    let mut parts = text.split('/');
+    let mut value = json!({ "os": parts.next(), "architecture": parts.next() });
+    if let Some(variant) = parts.next() {
+        value["variant"] = json!(variant);
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Image {
+        let bottom = Layer::builder().entry(Entry::file("etc/motd", "hello\n")).build(Compression::Gzip);
+        let top = Layer::builder().entry(Entry::whiteout("etc/motd")).build(Compression::None);
+        Image::builder("linux/arm64/v8").layer(bottom).layer(top).build()
+    }
+
+    #[test]
+    fn the_same_calls_give_the_same_bytes() {
+        assert_eq!(sample().manifest, sample().manifest);
+    }
+
+    #[test]
+    fn parts_refer_to_each_other() {
+        let image = sample();
+        let manifest: Value = serde_json::from_slice(&image.manifest.bytes).expect("a manifest is JSON");
+        let config: Value = serde_json::from_slice(&image.config.bytes).expect("a config is JSON");
+        assert_eq!(manifest["config"]["digest"], image.config.digest);
+        assert_eq!(manifest["layers"][0]["size"], image.layers[0].bytes.len());
+        assert_eq!(config["rootfs"]["diff_ids"], json!(image.diff_ids));
+        assert_eq!(config["variant"], "v8");
+        assert_eq!(image.diff_ids[1], image.layers[1].digest, "an uncompressed layer is its own diff");
+        let top = format!("{} {}", image.diff_ids[0], image.diff_ids[1]);
+        assert_eq!(image.chain_ids(), [image.diff_ids[0].clone(), sha256(top.as_bytes())]);
+    }
+}

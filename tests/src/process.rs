@@ -1,0 +1,168 @@
+//! Long-running programs that end with the test process.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A program in the background that writes its output to a file.
+///
+/// Dropping it ends it: politely first, then not. Should the test process die before, the kernel ends it.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`. Output of earlier programs in `log` is kept.
+    pub fn start(command: &Command, log: &Path) -> io::Result<Self> {
+        let output = File::options().create(true).append(true).open(log)?;
+        let mut bound = end_with_parent(command);
+        bound.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        Ok(Self { child: spawn(bound)?, log: log.to_owned() })
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it has printed so far.
+    pub fn log(&self) -> String {
+        fs::read(&self.log).map_or_else(|error| error.to_string(), |log| String::from_utf8_lossy(&log).into())
+    }
+
+    /// Waits until `ready` holds. Fails with the log when the program ends before, or takes too long.
+    pub fn wait_until(&mut self, what: &str, mut ready: impl FnMut() -> bool) {
+        // Generous: continuous integration shares its cores with compilers.
+        const PATIENCE: Duration = Duration::from_mins(1);
+        let start = Instant::now();
+        while !ready() {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("{what} ended before it was ready ({status}):\n{}", self.log());
+            }
+            assert!(start.elapsed() < PATIENCE, "{what} is not ready after {PATIENCE:?}:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends it with SIGKILL and waits for the end.
+    pub fn kill9(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).expect("an own child can be killed");
+    }
+
+    /// Ends it with SIGTERM; with SIGKILL when that takes more than ten seconds.
+    pub fn terminate(&mut self) {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        if let Ok(None) = self.child.try_wait() {
+            // The child was not waited for yet, so its id cannot have passed to another process.
+            signal(self.child.id(), Signal::TERM);
+            if wait_for(&mut self.child, PATIENCE).is_none() {
+                self.kill9();
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.terminate();
+    }
+}
+
+/// Sends a signal to a child that was not waited for yet.
+pub fn signal(id: u32, signal: Signal) {
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("the id of a child is a process id");
+    // A child that has just ended is a zombie, and takes signals without harm.
+    kill_process(pid, signal).expect("an own child can be signalled");
+}
+
+/// Waits for a child at most that long.
+pub fn wait_for(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("an own child can be waited for") {
+            return Some(status);
+        }
+        if start.elapsed() >= patience {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The same command, under the kernel's promise to end it when the thread that spawned it ends.
+pub(crate) fn end_with_parent(command: &Command) -> Command {
+    let mut bound = Command::new("setpriv");
+    bound.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
+    // Callers give the whole environment of what they start, so that a developer's own cannot matter.
+    bound.env_clear();
+    for (key, value) in command.get_envs() {
+        if let Some(value) = value {
+            bound.env(key, value);
+        }
+    }
+    if let Some(directory) = command.get_current_dir() {
+        bound.current_dir(directory);
+    }
+    bound
+}
+
+type Spawned = mpsc::Sender<io::Result<Child>>;
+
+/// Spawns from a thread that lives as long as the process.
+///
+/// The kernel counts the spawning *thread* as the parent here, and a test's thread ends with the test, while
+/// a fixture may be shared by several.
+pub(crate) fn spawn(command: Command) -> io::Result<Child> {
+    static SPAWNER: OnceLock<mpsc::Sender<(Command, Spawned)>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (requests, inbox) = mpsc::channel::<(Command, Spawned)>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in inbox {
+                // A requester that has gone away needs no answer.
+                let _ = answer.send(command.spawn());
+            }
+        });
+        requests
+    });
+    let (answer, child) = mpsc::channel();
+    spawner.send((command, answer)).map_err(|_| io::Error::other("the spawning thread has ended"))?;
+    child.recv().map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::{Place, Scratch};
+
+    #[test]
+    fn a_dropped_process_has_ended_and_its_output_is_kept() {
+        let scratch = Scratch::new(Place::Memory);
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo started; exec sleep 100"]).env("PATH", "/usr/bin:/bin");
+        let mut process =
+            Process::start(&command, &scratch.path().join("log")).expect("a shell can be started");
+        let log = scratch.path().join("log");
+        process.wait_until("the shell", || fs::read_to_string(&log).is_ok_and(|log| log == "started\n"));
+        let proc = PathBuf::from(format!("/proc/{}", process.id()));
+        assert!(proc.exists());
+        drop(process);
+        assert!(!proc.exists());
+    }
+
+    #[test]
+    #[should_panic(expected = "ended before it was ready")]
+    fn an_early_end_is_told_with_its_output() {
+        let scratch = Scratch::new(Place::Memory);
+        let mut command = Command::new("false");
+        command.env("PATH", "/usr/bin:/bin");
+        let mut process = Process::start(&command, &scratch.path().join("log")).expect("it can be started");
+        process.wait_until("a program that fails", || false);
+    }
+}
