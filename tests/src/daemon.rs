@@ -138,12 +138,17 @@ impl Containerd {
         self.process.log()
     }
 
-    /// Runs the `ctr` of the same version in `namespace`, and waits for its end.
-    pub fn ctr(&self, namespace: &str, args: &[&str]) -> Output {
+    /// The `ctr` of the same version in `namespace`, ready to be run.
+    pub fn ctr_command(&self, namespace: &str, args: &[&str]) -> Command {
         let mut command = Command::new(&self.ctr);
         command.arg("--address").arg(&self.socket).args(["--namespace", namespace]).args(args);
         command.env("PATH", SEARCH_PATH).env("HOME", self.scratch.path());
-        end_with_parent(&command).output().expect("ctr can be started")
+        command
+    }
+
+    /// Runs the `ctr` of the same version in `namespace`, and waits for its end.
+    pub fn ctr(&self, namespace: &str, args: &[&str]) -> Output {
+        end_with_parent(&self.ctr_command(namespace, args)).output().expect("ctr can be started")
     }
 
     /// Runs `ctr`, fails unless it succeeds, and returns what it printed.
