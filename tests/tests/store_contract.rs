@@ -73,6 +73,7 @@ holds! {
     a_blob_is_written_once,
     an_ingest_is_resumed,
     an_ingest_is_locked,
+    many_writers_make_one_blob,
     wrong_bytes_leave_nothing,
     an_aborted_ingest_is_gone,
     a_blob_that_appears_meanwhile_is_as_good,
@@ -102,6 +103,19 @@ async fn a_blob_of_another_namespace_is_only_committed() -> Result<()> {
 
     assert!(there.info(&blob.digest).await?.is_none());
     let lease = there.create(SOON * 100).await?;
+    for size in [blob.size - 1, blob.size + 1] {
+        let mut wrong = blob.clone();
+        wrong.size = size;
+        let opened = store(&there, SnapshotterName::new("")).open(&lease, &wrong).await;
+        let error = match opened {
+            Ok(mut ingest) => {
+                ingest.write(Bytes::from_static(b"!")).await?;
+                ingest.commit().await.expect_err("committed with a wrong size")
+            }
+            Err(error) => error.downcast()?,
+        };
+        assert_eq!(error.class(), Class::FailedPrecondition, "{error:?}");
+    }
     let ingest = store(&there, SnapshotterName::new("")).open(&lease, &blob).await?;
     assert_eq!(ingest.offset(), blob.size);
     assert_eq!(ingest.commit().await?, Committed::New);

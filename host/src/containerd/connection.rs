@@ -147,6 +147,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn classes_of_socket_errors() {
+        for (kind, class) in [
+            (io::ErrorKind::PermissionDenied, Class::Denied),
+            (io::ErrorKind::NotFound, Class::Unreachable),
+            (io::ErrorKind::ConnectionRefused, Class::Unreachable),
+            (io::ErrorKind::InvalidInput, Class::InvalidArgument),
+        ] {
+            assert_eq!(class_of_socket_error(&kind.into()), class, "{kind}");
+        }
+    }
+
     #[tokio::test]
     async fn nobody_listens() {
         use std::error::Error as _;

@@ -17,6 +17,13 @@ pub(super) enum Cause {
     NoAnswer,
     /// containerd answered, and the answer cannot be right.
     Malformed(String),
+    /// The ingest cannot become the blob: it has another size.
+    WrongSize {
+        /// Bytes in the ingest.
+        found: u64,
+        /// Bytes of the blob.
+        due: u64,
+    },
     /// The lease has a name that no header can carry.
     LeaseName(InvalidMetadataValue),
 }
@@ -28,6 +35,7 @@ impl Cause {
             Self::Refused(status) => class_of_code(status.code()),
             Self::Broken(_) | Self::NoAnswer => Class::Unreachable,
             Self::Malformed(_) => Class::Unknown,
+            Self::WrongSize { .. } => Class::FailedPrecondition,
             Self::LeaseName(_) => Class::InvalidArgument,
         }
     }
@@ -89,6 +97,9 @@ impl fmt::Display for Cause {
             Self::Broken(_) => f.write_str("the connection to containerd broke"),
             Self::NoAnswer => f.write_str("containerd ended the call without an answer"),
             Self::Malformed(what) => write!(f, "containerd's answer cannot be right: {what}"),
+            Self::WrongSize { found, due } => {
+                write!(f, "the ingest has {found} bytes, the blob has {due}")
+            }
             Self::LeaseName(_) => f.write_str("the lease's name cannot be sent"),
         }
     }
@@ -99,7 +110,7 @@ impl Error for Cause {
         match self {
             Self::Broken(status) => status.source(),
             Self::LeaseName(error) => Some(error),
-            Self::Refused(_) | Self::NoAnswer | Self::Malformed(_) => None,
+            Self::Refused(_) | Self::NoAnswer | Self::Malformed(_) | Self::WrongSize { .. } => None,
         }
     }
 }

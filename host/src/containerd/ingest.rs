@@ -66,7 +66,9 @@ impl Upload {
             (call, offset) = Call::open(store, lease, name, descriptor).await?;
         }
         if offset > descriptor.size {
-            return Err(Cause::Malformed(format!("a new ingest has {offset} bytes")));
+            // Not the ingest but the blob itself, which another namespace has. The descriptor is wrong.
+            store.abort_ingest(name).await?;
+            return Err(Cause::WrongSize { found: offset, due: descriptor.size });
         }
         Ok(Self {
             store: store.clone(),
@@ -190,11 +192,11 @@ impl Ingest for Upload {
         }
         let during = self.during("commit");
         if self.position != self.descriptor.size {
-            // containerd would say the same, but give up the lock while it does.
-            let why = format!("it has {} bytes where {} are due", self.position, self.descriptor.size);
-            let error = StoreError::new(Class::FailedPrecondition, during).with_source(why);
-            report_leftover(&self.name.clone(), self.discard().await);
-            return Err(error);
+            // containerd would say the same, but give up the lock before the ingest is gone.
+            let cause = Cause::WrongSize { found: self.position, due: self.descriptor.size };
+            let name = self.name.clone();
+            report_leftover(&name, self.discard().await);
+            return Err(cause.during(during));
         }
         match self.finish().await {
             Ok(()) => Ok(Committed::New),

@@ -13,7 +13,7 @@ use dray::verify::digest_of;
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const MIB: usize = 1024 * 1024;
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// The ports of one store.
 pub(crate) struct Store<'a> {
@@ -130,10 +130,38 @@ pub(crate) async fn an_ingest_is_locked(store: &Store<'_>) -> Result<()> {
     let second = store.content.open_ingest(&lease, &IngestRef::of(&blob), &blob).await?;
     assert!(matches!(second, OpenedIngest::Locked));
     drop(first);
-    store.open(&lease, &blob).await?.abort().await?;
+    let mut ingest = store.open(&lease, &blob).await?;
     // An abort gives up the lock before it returns.
-    let third = store.content.open_ingest(&lease, &IngestRef::of(&blob), &blob).await?;
-    assert!(matches!(third, OpenedIngest::Ready(_)));
+    for _ in 0..50 {
+        ingest.abort().await?;
+        ingest = match store.content.open_ingest(&lease, &IngestRef::of(&blob), &blob).await? {
+            OpenedIngest::Ready(ingest) => ingest,
+            _ => bail!("an aborted ingest is locked"),
+        };
+    }
+    Ok(())
+}
+
+/// Many clients that want the same blob at the same time all get it, and one of them writes it.
+pub(crate) async fn many_writers_make_one_blob(store: &Store<'_>) -> Result<()> {
+    let bytes = Bytes::from(noise(8, 3 * MIB));
+    let blob = describe(LAYER, &bytes);
+    let writers = (0..6).map(|_| async {
+        let lease = store.leases.create(HOUR).await?;
+        loop {
+            match store.content.open_ingest(&lease, &IngestRef::of(&blob), &blob).await? {
+                OpenedIngest::Exists => return Ok(Committed::Exists),
+                OpenedIngest::Locked => tokio::time::sleep(Duration::from_millis(5)).await,
+                OpenedIngest::Ready(mut ingest) => {
+                    ingest.write(bytes.slice(usize::try_from(ingest.offset())?..)).await?;
+                    return anyhow::Ok(ingest.commit().await?);
+                }
+            }
+        }
+    });
+    let outcomes = futures_util::future::try_join_all(writers).await?;
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Committed::New).count(), 1);
+    assert_eq!(store.content.read(&blob.digest, blob.size).await?, bytes);
     Ok(())
 }
 
@@ -239,10 +267,8 @@ pub(crate) async fn a_lease_protects(store: &Store<'_>) -> Result<()> {
     assert!(!store.has(&blob).await?, "protected by nothing");
     store.leases.release(&finder).await?;
 
-    let error = match store.content.open_ingest(&finder, &IngestRef::of(&blob), &blob).await {
-        Ok(_) => bail!("a lease that is gone protects nothing"),
-        Err(error) => error,
-    };
+    let opened = store.content.open_ingest(&finder, &IngestRef::of(&blob), &blob).await;
+    let Err(error) = opened else { bail!("a lease that is gone protects nothing") };
     assert_eq!(error.class(), Class::NotFound);
     Ok(())
 }

@@ -53,10 +53,7 @@ impl PrivateContainerd {
     async fn ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_TIME;
         loop {
-            let error = match self.connect(NAMESPACE).await {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
-            };
+            let Err(error) = self.connect(NAMESPACE).await else { return Ok(()) };
             if self.process.try_wait()?.is_some() || Instant::now() > deadline {
                 let log = fs::read_to_string(self.directory.path().join("log"))?;
                 bail!("containerd did not start: {error:#}\n{log}");
