@@ -28,7 +28,7 @@ impl Generation {
 
     fn program(self, name: &str) -> Result<PathBuf, Missing> {
         match self {
-            Self::Debian16 => tools::debian(name, "containerd"),
+            Self::Debian16 => tools::debian_version(name, "containerd", "1.6."),
             Self::V17 => tools::built("v1.7", name),
             Self::V2 => tools::built("v2", name),
         }

@@ -99,6 +99,19 @@ pub fn debian(program: &str, package: &str) -> Result<PathBuf, Missing> {
     })
 }
 
+/// A program of a Debian package whose version starts with `version`: other systems have other versions.
+pub fn debian_version(program: &str, package: &str, version: &str) -> Result<PathBuf, Missing> {
+    let path = debian(program, package)?;
+    let printed = std::process::Command::new(&path).arg("--version").output();
+    let printed =
+        printed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    if printed.split_whitespace().any(|word| word.trim_start_matches('v').starts_with(version)) {
+        return Ok(path);
+    }
+    let what = format!("`{program}` {version}x");
+    Err(Missing { what, hint: format!("`{}` is another version; Debian 12 has this one", path.display()) })
+}
+
 /// A program that `make daemons` has built for `generation`.
 pub fn built(generation: &str, program: &str) -> Result<PathBuf, Missing> {
     let path = daemons_dir().join(generation).join(program);

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Installs what is missing, builds, and runs every test. What `make test` does.
+#
+# usage: test.sh [ARGUMENT...]     passed on to the test runner, for example the name of a test
+set -eu
+cd "$(dirname "$0")/../.."
+
+tests/setup/install.sh
+${CARGO:-cargo} build --workspace
+tests/daemons/build.sh
+
+# Mounting needs root. Only the tests run as root, not the compiler.
+if [ "$(id -u)" != 0 ]; then
+    if command -v sudo >/dev/null; then
+        set -- --config 'target."cfg(unix)".runner = "sudo -E"' "$@"
+    else
+        echo "Neither root nor sudo: tests that need root will be skipped."
+    fi
+fi
+if ${CARGO:-cargo} nextest --version >/dev/null 2>&1; then
+    ${CARGO:-cargo} nextest run --workspace --no-fail-fast "$@"
+    ${CARGO:-cargo} test --workspace --doc
+else
+    ${CARGO:-cargo} test --workspace --no-fail-fast "$@"
+fi

@@ -1,0 +1,83 @@
+//! The rules of the code that no compiler checks: who may import whom, where errors say their cause, how long a
+//! file may be.
+//!
+//! The checkers are tried on samples that break each rule; then they read this repository.
+
+mod errors;
+mod files;
+mod imports;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A source file: its path from the root of the repository, and its text.
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    fn sample(path: &str, text: &str) -> Self {
+        Self { path: path.into(), text: text.to_owned() }
+    }
+
+    fn parse(&self) -> syn::File {
+        syn::parse_file(&self.text).unwrap_or_else(|error| panic!("{}: {error}", self.path.display()))
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").to_owned()
+}
+
+/// All Rust files below a folder of the repository, without what a build has put there.
+fn sources(folder: &str) -> Vec<Source> {
+    let root = root();
+    let mut folders = vec![root.join(folder)];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text =
+                    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                let path = path.strip_prefix(&root).expect("it was found below the root").to_owned();
+                sources.push(Source { path, text });
+            }
+        }
+    }
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
+    sources
+}
+
+/// Fails with every fault that `check` finds in some files.
+fn hold(rule: &str, sources: &[Source], check: impl Fn(&Source) -> Vec<String>) {
+    assert!(!sources.is_empty(), "{rule}: no file was found");
+    let faults: Vec<String> = sources
+        .iter()
+        .flat_map(|source| {
+            check(source).into_iter().map(|fault| format!("{}: {fault}", source.path.display()))
+        })
+        .collect();
+    assert!(faults.is_empty(), "{rule}:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn imports_go_one_way() {
+    hold("imports go one way", &sources("host/src"), imports::check);
+}
+
+#[test]
+fn errors_leave_their_cause_to_the_source() {
+    hold("an error's text leaves its cause to the source", &sources("host/src"), errors::check);
+    hold("an error's text leaves its cause to the source", &sources("plugins"), errors::check);
+}
+
+#[test]
+fn files_are_short_and_have_names() {
+    for folder in ["host", "tests", "plugins"] {
+        hold("files are short and have names", &sources(folder), files::check);
+    }
+}
