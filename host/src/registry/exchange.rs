@@ -91,6 +91,7 @@ impl Exchange {
                 }
                 Err(Obstacle::Redirect(failure)) => return Err(failure),
             };
+            tracing::debug!(url = failure::display(&call.url), tries, ?pause, "trying again");
             tokio::time::sleep(pause).await;
         }
     }

@@ -52,7 +52,7 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
     let host = authority(url);
     let (message, hint) = match error.kind {
         TransportKind::Refused => (
-            format!("{peer} refuses connections"),
+            format!("cannot connect to {peer}"),
             Some(format!("check that the registry runs, and that `{host}` is its address")),
         ),
         TransportKind::UnknownHost => (
@@ -85,7 +85,7 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
         TransportKind::Certificate | TransportKind::NoCertificates => FetchFault::Configuration,
         _ => FetchFault::Unavailable,
     };
-    FetchFailure { fault, message, hint, retry_after: None, source: Some(Box::new(error)) }
+    FetchFailure { fault, message, hint, retry_after: None, source: error.into_cause() }
 }
 
 /// The failure of a redirect that is not followed.

@@ -134,8 +134,9 @@ fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
     Digest::parse(headers.get("docker-content-digest")?.to_str().ok()?.trim()).ok()
 }
 
+/// Some servers state the length of the body that an answer to HEAD has: none.
 fn stated_size(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok().filter(|&size| size > 0)
 }
 
 fn stated_media_type(headers: &HeaderMap) -> MediaType {

@@ -35,10 +35,10 @@ impl Token {
 const CLIENT_ID: &str = "dray";
 
 /// Life of a token that does not state its own (distribution, "Token Authentication Specification").
-const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+const DEFAULT_LIFE: Duration = Duration::from_mins(1);
 
 /// Life of a token that states a longer one. No pull is longer, and a sum of times stays in its range.
-const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
 /// Asks the token server of a challenge for a token that is good for `scopes`.
 ///

@@ -26,6 +26,16 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(proxy: &ProxySettings, user_agent: &str, timing: Timing) -> Result<Self, FetchFailure> {
+        if user_agent.trim().is_empty() {
+            return Err(FetchFailure {
+                fault: FetchFault::Configuration,
+                message: "the user agent is empty, and some registries refuse requests without one"
+                    .to_owned(),
+                hint: None,
+                retry_after: None,
+                source: None,
+            });
+        }
         // The HTTP client takes the cryptography of the process. If the program around us has chosen one
         // already, that is as good as ours.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -53,7 +63,7 @@ impl Transport {
         let client = self.client(url).await?;
         let silence = self.timing.connect + self.timing.stall;
         match tokio::time::timeout(silence, client.execute(request)).await {
-            Err(_) => Err(TransportError { kind: TransportKind::Silent(silence), source: None }),
+            Err(_) => Err(TransportError::silent(silence)),
             Ok(Err(error)) => Err(TransportError::from(error)),
             Ok(Ok(inner)) => Ok(Response { inner, stall: self.timing.stall }),
         }
@@ -185,6 +195,11 @@ pub(super) enum TransportKind {
 impl TransportError {
     pub(super) fn silent(stall: Duration) -> Self {
         Self { kind: TransportKind::Silent(stall), source: None }
+    }
+
+    /// What is to be told beside the kind.
+    pub(super) fn into_cause(self) -> Option<Box<dyn Error + Send + Sync>> {
+        self.source.is_some().then(|| self.into())
     }
 }
 
