@@ -90,11 +90,12 @@ struct State {
     auth: Option<Auth>,
     rules: Vec<Rule>,
     requests: Vec<Recorded>,
+    connections: usize,
 }
 
 impl ScriptedRegistry {
     /// Starts an empty registry.
-    #[expect(clippy::new_without_default, reason = "starting a server is no default value")]
+    #[expect(clippy::unwrap_used, reason = "a test without its registry has nothing to go on with")]
     pub fn start() -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let (stop, stopped) = oneshot::channel();
@@ -182,6 +183,11 @@ impl ScriptedRegistry {
     /// All requests so far, in the order of their arrival.
     pub fn requests(&self) -> Vec<Recorded> {
         lock(&self.state).requests.clone()
+    }
+
+    /// How many connections have been opened so far.
+    pub fn connections(&self) -> usize {
+        lock(&self.state).connections
     }
 
     /// The requests so far with this method whose path contains `part`.

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let Ok((mut stream, _)) = listener.accept().await else { return };
+        lock(&state).connections += 1;
         let state = Arc::clone(&state);
         connections.spawn(async move {
             let _ = stream.set_nodelay(true);
@@ -130,7 +132,7 @@ where
             continue;
         }
         until_close &= !is_length;
-        head.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     if answer.chunked {
         until_close = false;
