@@ -88,7 +88,7 @@ async fn bodies_that_break_off() {
 #[tokio::test]
 async fn a_slow_body_is_no_stalled_body() {
     let scene = scene();
-    let quick = Timing { stall: Duration::from_millis(400), ..timing() };
+    let quick = Timing { stall: Duration::from_millis(800), ..timing() };
     let client = RegistryClient::with_timing(settings(), quick).unwrap();
     scene.registry.on(Rule::get("/blobs/").throttle(1_000_000));
     let started = Instant::now();
