@@ -38,6 +38,10 @@ pub const REQUEST_TRIES: u32 = 4;
 /// Times that a blob's source is opened again without a single new byte before the fetch fails.
 pub const FRUITLESS_RESUMES: u32 = 3;
 
+/// Pause before the second try of a request; the ones after it double. Long enough for a restarting process
+/// to be back after three of them, short enough not to be noticed when one is enough.
+pub const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(250);
+
 /// Longest pause between two tries. A registry that asks for more gets an error that says how much it asked
 /// for, rather than a program that seems to hang.
 pub const RETRY_PAUSE: Duration = Duration::from_secs(30);

@@ -1,0 +1,240 @@
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::Value;
+use url::{Position, Url};
+
+use super::exchange::{Call, Role};
+use super::transport::{Response, TransportError, TransportKind};
+use crate::limits;
+use crate::ports::{FetchFailure, FetchFault};
+
+/// The failure that an unwelcome status stands for.
+pub(super) async fn of_status(call: &Call, response: Response) -> FetchFailure {
+    let status = response.status();
+    let fault = fault_of(call.role, status);
+    let hint = match (call.role, fault) {
+        (Role::Registry, FetchFault::NotFound) => Some("check the name and the tag of the image".to_owned()),
+        _ => None,
+    };
+    let message = message_of(call, response, 1).await;
+    FetchFailure { fault, message, hint, retry_after: None, source: None }
+}
+
+/// The failure of a server that could not answer in any of several tries, or that said when to come back.
+pub(super) async fn of_busy_server(
+    call: &Call,
+    response: Response,
+    tries: u32,
+    retry_after: Option<Duration>,
+) -> FetchFailure {
+    let hint = match (response.status(), retry_after) {
+        (_, Some(after)) if !after.is_zero() => format!("try again in {} s", after.as_secs()),
+        (StatusCode::TOO_MANY_REQUESTS, _) => {
+            "the registry limits how often it may be asked: wait, or log in if you have not".to_owned()
+        }
+        _ => "try again later".to_owned(),
+    };
+    FetchFailure {
+        fault: FetchFault::Unavailable,
+        message: message_of(call, response, tries).await,
+        hint: Some(hint),
+        retry_after,
+        source: None,
+    }
+}
+
+/// The failure of a call that got no answer, or not the whole of it. `url` is where it was then.
+pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> FetchFailure {
+    let peer = peer(call, url);
+    let doing = format!("{} `{}`", call.method, display(url));
+    let host = authority(url);
+    let (message, hint) = match error.kind {
+        TransportKind::Refused => (
+            format!("cannot connect to {peer}"),
+            Some(format!("check that the registry runs, and that `{host}` is its address")),
+        ),
+        TransportKind::UnknownHost => (
+            format!("cannot find {peer}"),
+            Some(format!("check that `{host}` is spelled correctly, and the network")),
+        ),
+        TransportKind::Unreachable => (
+            format!("cannot reach {peer}"),
+            Some("check the network, and whether a proxy is needed".to_owned()),
+        ),
+        TransportKind::Silent(time) => {
+            (format!("{peer} sent nothing for {} s during {doing}", time.as_secs_f32()), None)
+        }
+        TransportKind::NotTls => (
+            format!("{peer} does not speak TLS"),
+            Some(format!("if `{host}` is meant to be used over plain HTTP, say so with `--plain-http`")),
+        ),
+        TransportKind::Certificate => (
+            format!("the certificate of {peer} is not trusted"),
+            Some("install the certificate of its authority in the system's store".to_owned()),
+        ),
+        TransportKind::NoCertificates => (
+            "cannot check any certificate: this system has no certificate authorities".to_owned(),
+            Some("install them; most distributions call the package `ca-certificates`".to_owned()),
+        ),
+        TransportKind::Broken => (format!("{peer} broke off during {doing}"), None),
+    };
+    let fault = match error.kind {
+        TransportKind::NotTls => FetchFault::Protocol,
+        TransportKind::Certificate | TransportKind::NoCertificates => FetchFault::Configuration,
+        _ => FetchFault::Unavailable,
+    };
+    FetchFailure { fault, message, hint, retry_after: None, source: error.into_cause() }
+}
+
+/// The failure of a redirect that is not followed.
+pub(super) fn of_redirect(call: &Call, from: &Url, problem: &str) -> FetchFailure {
+    let message = format!("{} {problem}, in answer to {} `{}`", peer(call, from), call.method, display(from));
+    FetchFailure { fault: FetchFault::Protocol, message, hint: None, retry_after: None, source: None }
+}
+
+/// The failure of an answer that is against the protocol: `problem` says how.
+pub(super) fn of_protocol(call: &Call, problem: &str) -> FetchFailure {
+    let message =
+        format!("{} {problem}, in answer to {} `{}`", peer(call, &call.url), call.method, display(&call.url));
+    FetchFailure { fault: FetchFault::Protocol, message, hint: None, retry_after: None, source: None }
+}
+
+/// An address without what may be secret: user, password, query. Signed addresses are as good as a password.
+pub(super) fn display(url: &Url) -> String {
+    let mut shown = url.clone();
+    // Fails only for addresses that cannot have a user or a password.
+    let _ = shown.set_username("").and_then(|()| shown.set_password(None));
+    shown[..Position::AfterPath].to_owned()
+}
+
+/// Text of a stranger, made fit for a terminal: one line of limited length, and no character that moves the
+/// cursor or turns the writing around.
+pub(super) fn printable(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown: String =
+        text.trim().chars().take(LONGEST).map(|c| if steers(c) { ' ' } else { c }).collect();
+    if text.trim().chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn authority(url: &Url) -> &str {
+    &url[Position::BeforeHost..Position::AfterPort]
+}
+
+fn peer(call: &Call, url: &Url) -> String {
+    let meant = format!("{} `{}`", call.role, authority(&call.url));
+    if url.origin() == call.url.origin() {
+        return meant;
+    }
+    format!("server `{}`, to which {meant} redirects,", authority(url))
+}
+
+fn fault_of(role: Role, status: StatusCode) -> FetchFault {
+    match (role, status.as_u16()) {
+        (_, 401 | 403 | 407 | 451) | (Role::TokenServer, 400..=499) => FetchFault::Denied,
+        (Role::Registry, 404 | 410) => FetchFault::NotFound,
+        (_, 408 | 429 | 500..=599) => FetchFault::Unavailable,
+        _ => FetchFault::Protocol,
+    }
+}
+
+async fn message_of(call: &Call, response: Response, tries: u32) -> String {
+    let url = response.url().clone();
+    let mut message = format!(
+        "{} answered {} to {} `{}`",
+        peer(call, &url),
+        response.status().as_u16(),
+        call.method,
+        display(&url)
+    );
+    if tries > 1 {
+        let _ = write!(message, " ({tries} tries)");
+    }
+    let body = response.into_body().read_beginning(limits::ERROR_BODY_BYTES).await;
+    if let Some(reason) = reason(&body) {
+        message.push_str(": ");
+        message.push_str(&reason);
+    }
+    message
+}
+
+/// What the body of an error says: the specification's form (distribution specification, "Error Codes"), or
+/// one of those that are in use beside it. Web pages say nothing.
+fn reason(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let text = |value: &Value, key: &str| {
+        value.get(key).and_then(Value::as_str).map(printable).filter(|text| !text.is_empty())
+    };
+    if let Some(errors) = body.get("errors").and_then(Value::as_array) {
+        const SHOWN: usize = 3;
+        let reasons: Vec<String> = errors
+            .iter()
+            .filter_map(|error| match (text(error, "code"), text(error, "message")) {
+                (Some(code), Some(message)) => Some(format!("{code}: {message}")),
+                (code, message) => code.or(message),
+            })
+            .take(SHOWN)
+            .collect();
+        return (!reasons.is_empty()).then(|| reasons.join("; "));
+    }
+    ["message", "details", "error_description", "error"].iter().find_map(|key| text(&body, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn reasons() {
+        for (body, expected) in [
+            (
+                r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Tag":"x"}}]}"#,
+                Some("MANIFEST_UNKNOWN: manifest unknown"),
+            ),
+            (r#"{"errors":[{"code":"A"},{"message":"b"},{}]}"#, Some("A; b")),
+            (r#"{"errors":[]}"#, None),
+            (r#"{"errors":"x"}"#, None),
+            (r#"{"details":"incorrect username or password"}"#, Some("incorrect username or password")),
+            (
+                r#"{"error":"invalid_grant","error_description":"bad refresh token"}"#,
+                Some("bad refresh token"),
+            ),
+            ("<html><body>502 Bad Gateway</body></html>", None),
+            ("", None),
+            ("[1]", None),
+            (r#"{"message":"a\u001b[2Jb\n\u202ec"}"#, Some("a [2Jb  c")),
+        ] {
+            assert_eq!(reason(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+        assert_eq!(printable(&"x".repeat(1000)).chars().count(), 301);
+    }
+
+    #[test]
+    fn addresses_without_secrets() {
+        let url = Url::parse("https://user:pass@host:8443/v2/x?X-Amz-Signature=abc#part").unwrap();
+        assert_eq!(display(&url), "https://host:8443/v2/x");
+        assert_eq!(authority(&url), "host:8443");
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_can_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..100)) {
+            reason(&body);
+        }
+
+        #[test]
+        fn nothing_steers_a_terminal(text in any::<String>()) {
+            prop_assert!(!printable(&text).contains(char::is_control));
+        }
+    }
+}

@@ -1,0 +1,188 @@
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde::Deserialize;
+
+use super::body::BodyError;
+use super::endpoint::Endpoint;
+use super::exchange::{Call, Role};
+use super::transport::Response;
+use super::{RegistryClient, failure};
+use crate::limits;
+use crate::oci::{Algorithm, Descriptor, Digest, MediaKind, MediaType, Reference};
+use crate::ports::{FetchFailure, Resolved};
+use crate::verify;
+
+/// The order is that of containerd. The last entry keeps registries from refusing what we would rather name
+/// in an error.
+const ACCEPTED: HeaderValue = HeaderValue::from_static(
+    "application/vnd.docker.distribution.manifest.v2+json, \
+     application/vnd.docker.distribution.manifest.list.v2+json, \
+     application/vnd.oci.image.manifest.v1+json, \
+     application/vnd.oci.image.index.v1+json, */*",
+);
+
+/// Finds out what a reference stands for: with HEAD, which registries do not count against a user's quota,
+/// and with GET where the answer to HEAD is not enough.
+pub(super) async fn resolve(
+    client: &RegistryClient,
+    reference: &Reference,
+) -> Result<Resolved, FetchFailure> {
+    let resolution = Resolution { client, endpoint: client.endpoint(reference), reference };
+    match resolution.head().await? {
+        Some(descriptor) => Ok(Resolved { descriptor, document: None }),
+        None => resolution.get().await,
+    }
+}
+
+struct Resolution<'a> {
+    client: &'a RegistryClient,
+    endpoint: Endpoint,
+    reference: &'a Reference,
+}
+
+impl Resolution<'_> {
+    fn call(&self, method: Method) -> Result<Call, FetchFailure> {
+        let name = match (self.reference.digest(), self.reference.tag()) {
+            (Some(digest), _) => digest.as_str(),
+            (None, tag) => tag.unwrap_or("latest"),
+        };
+        let url = self.endpoint.manifest(self.reference.path(), name)?;
+        let mut call = Call::new(Role::Registry, method, url);
+        call.headers.insert(ACCEPT, ACCEPTED);
+        Ok(call)
+    }
+
+    async fn send(&self, call: &Call) -> Result<Response, FetchFailure> {
+        self.client.send(&self.endpoint, self.reference.path(), call).await
+    }
+
+    /// The descriptor, if the registry says all of it without sending the document. An error has no body
+    /// here that could say why, so any error is left to GET as well.
+    async fn head(&self) -> Result<Option<Descriptor>, FetchFailure> {
+        let call = self.call(Method::HEAD)?;
+        let response = self.send(&call).await?;
+        if response.status() != StatusCode::OK {
+            return Ok(None);
+        }
+        let headers = response.headers();
+        let (Some(stated), Some(size)) = (stated_digest(headers), stated_size(headers)) else {
+            return Ok(None);
+        };
+        let media_type = stated_media_type(headers);
+        if !is_usable(&media_type) {
+            return Ok(None);
+        }
+        if size > limits::DOCUMENT_BYTES {
+            return Err(too_large(&call, Some(size)));
+        }
+        let digest = self.digest(&call, stated)?;
+        Ok(Some(Descriptor::new(media_type, digest, size)))
+    }
+
+    async fn get(&self) -> Result<Resolved, FetchFailure> {
+        let call = self.call(Method::GET)?;
+        let mut tries = 0;
+        let (headers, document) = loop {
+            tries += 1;
+            let response = self.send(&call).await?;
+            if response.status() != StatusCode::OK {
+                return Err(self.client.failure(&self.endpoint, &call, response).await);
+            }
+            let (headers, url) = (response.headers().clone(), response.url().clone());
+            match response.into_body().read(limits::DOCUMENT_BYTES).await {
+                Ok(document) => break (headers, document),
+                Err(BodyError::TooLong(size)) => return Err(too_large(&call, size)),
+                Err(BodyError::Transport(_)) if tries < limits::REQUEST_TRIES => {}
+                Err(BodyError::Transport(error)) => {
+                    return Err(failure::of_transport(&call, &url, error));
+                }
+            }
+        };
+        let media_type = media_type_of(&call, &headers, &document)?;
+        let stated = stated_digest(&headers);
+        let algorithm = self.reference.digest().or(stated.as_ref());
+        let algorithm = algorithm.map_or(Algorithm::Sha256, Digest::algorithm);
+        let found = verify::digest_of(algorithm, &document);
+        if let Some(stated) = stated.filter(|stated| stated.algorithm() == algorithm && *stated != found) {
+            let problem =
+                format!("says that the manifest has digest `{stated}`, but its bytes hash to `{found}`");
+            return Err(failure::of_protocol(&call, &problem));
+        }
+        let digest = self.digest(&call, found)?;
+        let descriptor = Descriptor::new(media_type, digest, document.len() as u64);
+        Ok(Resolved { descriptor, document: Some(document) })
+    }
+
+    /// The digest of the descriptor: the one that was asked for, where one was. A registry may state the
+    /// digest by another algorithm, which cannot be compared; the fetch will be verified.
+    fn digest(&self, call: &Call, answered: Digest) -> Result<Digest, FetchFailure> {
+        match self.reference.digest() {
+            None => Ok(answered),
+            Some(asked) if asked.algorithm() != answered.algorithm() || *asked == answered => {
+                Ok(asked.clone())
+            }
+            Some(asked) => {
+                let problem = format!("was asked for the manifest `{asked}` and has `{answered}`");
+                Err(failure::of_protocol(call, &problem))
+            }
+        }
+    }
+}
+
+fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
+    Digest::parse(headers.get("docker-content-digest")?.to_str().ok()?.trim()).ok()
+}
+
+/// Some servers state the length of the body that an answer to HEAD has: none.
+fn stated_size(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok().filter(|&size| size > 0)
+}
+
+fn stated_media_type(headers: &HeaderMap) -> MediaType {
+    MediaType::new(headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default())
+}
+
+fn is_usable(media_type: &MediaType) -> bool {
+    matches!(media_type.kind(), MediaKind::Index | MediaKind::Manifest)
+}
+
+/// What the document is: what the registry says, or what the document itself says where the registry does
+/// not know, as when the document lies on a plain file server.
+fn media_type_of(call: &Call, headers: &HeaderMap, document: &Bytes) -> Result<MediaType, FetchFailure> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Typed {
+        #[serde(default)]
+        media_type: Option<String>,
+        #[serde(default)]
+        schema_version: Option<u64>,
+    }
+    let stated = stated_media_type(headers);
+    if is_usable(&stated) {
+        return Ok(stated);
+    }
+    let typed: Option<Typed> = serde_json::from_slice(document).ok();
+    let own = typed.as_ref().and_then(|typed| typed.media_type.as_deref()).map(MediaType::new);
+    if let Some(own) = own.filter(is_usable) {
+        return Ok(own);
+    }
+    if stated.kind() == MediaKind::Schema1 || typed.and_then(|typed| typed.schema_version) == Some(1) {
+        let problem = "has a Docker schema 1 manifest, which is not supported";
+        return Err(failure::of_protocol(call, problem));
+    }
+    let problem = match stated.as_str() {
+        "" => "sent something without a content type that is neither index nor manifest".to_owned(),
+        text => format!("sent `{}`, which is neither index nor manifest", failure::printable(text)),
+    };
+    Err(failure::of_protocol(call, &problem))
+}
+
+fn too_large(call: &Call, size: Option<u64>) -> FetchFailure {
+    let limit = limits::DOCUMENT_BYTES;
+    let problem = match size {
+        Some(size) => format!("has a manifest of {size} bytes, more than the {limit} that are accepted"),
+        None => format!("has a manifest of more than the {limit} bytes that are accepted"),
+    };
+    failure::of_protocol(call, &problem)
+}

@@ -1,0 +1,104 @@
+use std::time::{Duration, SystemTime};
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+
+use super::settings::Timing;
+
+/// Whether the same request may fare better a little later.
+pub(super) fn is_transient(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::REQUEST_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::INTERNAL_SERVER_ERROR
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+/// When the server says to come back: seconds or a date (RFC 9110, section 10.2.3). What is neither counts as
+/// nothing, and a date in the past as now.
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than a number holds are more than anybody waits.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    // A wrong name of the day does not make the time unclear.
+    let date = DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()?;
+    let now = Timestamp::try_from(now).ok()?;
+    let seconds = u64::try_from(date.as_second().saturating_sub(now.as_second())).unwrap_or(0);
+    Some(Duration::from_secs(seconds))
+}
+
+/// The pause after the given number of tries. Half of it is chance, so that clients which failed together do
+/// not come back together.
+pub(super) fn back_off(timing: &Timing, tries: u32) -> Duration {
+    let doubled = timing.first_pause.saturating_mul(1 << tries.saturating_sub(1).min(16));
+    doubled.min(timing.longest_pause).mul_f64(rand::random_range(0.5..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn asked(text: &str) -> Option<Duration> {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        retry_after(&HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_str(text).unwrap())]), now)
+    }
+
+    #[test]
+    fn seconds_and_dates() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            (" 120 ", Some(120)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
+            ("Mon, 06 Nov 1994 08:50:07 GMT", Some(30)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
+            ("Sun, 06 Nov 1984 08:49:37 GMT", Some(0)),
+            ("-1", None),
+            ("1.5", None),
+            ("880.092us", None),
+            ("", None),
+            ("soon", None),
+        ] {
+            assert_eq!(asked(text), expected.map(Duration::from_secs), "{text}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), SystemTime::now()), None);
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let timing = Timing {
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(1),
+            ..Timing::default()
+        };
+        for (tries, full) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1000), (u32::MAX, 1000)] {
+            let pause = back_off(&timing, tries).as_millis();
+            assert!((full / 2..=full).contains(&pause), "{tries}: {pause}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_field_can_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+                retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]), SystemTime::now());
+            }
+        }
+
+        #[test]
+        fn nor_one_that_looks_like_a_date(text in "[A-Z][a-z]{2}, [0-9]{1,3} (Jan|Feb|Nov|Foo) [0-9]{1,5} [0-9]{2}:[0-9]{2}:[0-9]{2} (GMT|[+-][0-9]{4})") {
+            asked(&text);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+use std::time::{Duration, Instant};
+
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderValue, Method};
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use super::body::BodyError;
+use super::challenge::BearerChallenge;
+use super::endpoint::Endpoint;
+use super::exchange::{Call, Exchange, Role};
+use super::failure;
+use super::secret::{self, Credentials, Secret};
+use super::transport::Response;
+use crate::limits;
+use crate::ports::{FetchFailure, FetchFault};
+
+/// Proof of a right, for some time.
+pub(super) struct Token {
+    /// The `Authorization` that carries it.
+    pub(super) authorization: HeaderValue,
+    refresh_at: Instant,
+}
+
+impl Token {
+    /// Whether it is so old that a registry may refuse it soon.
+    pub(super) fn is_stale(&self) -> bool {
+        Instant::now() >= self.refresh_at
+    }
+}
+
+/// What this program calls itself towards token servers.
+const CLIENT_ID: &str = "dray";
+
+/// Life of a token that does not state its own (distribution, "Token Authentication Specification").
+const DEFAULT_LIFE: Duration = Duration::from_mins(1);
+
+/// Life of a token that states a longer one. No pull is longer, and a sum of times stays in its range.
+const LONGEST_LIFE: Duration = Duration::from_hours(24);
+
+/// Asks the token server of a challenge for a token that is good for `scopes`.
+///
+/// With credentials the OAuth form comes first, as only it knows identity tokens. Servers that do not have
+/// it answer 404 or 405 (GCR), 400 (ACR) or 401 (Artifactory), and are asked in the older way.
+pub(super) async fn request(
+    exchange: &Exchange,
+    registry: &Endpoint,
+    challenge: &BearerChallenge,
+    scopes: &[String],
+    credentials: Option<&Credentials>,
+) -> Result<Token, FetchFailure> {
+    let realm = realm(registry, challenge)?;
+    let service = challenge.service.as_deref();
+    let basic = match credentials {
+        None => None,
+        Some(credentials) => {
+            let call = oauth_call(&realm, service, scopes, credentials);
+            let response = exchange.send(&call).await?;
+            match credentials {
+                Credentials::Password { user, password } if lacks_oauth(&response) => {
+                    response.discard().await;
+                    secret::basic(user, password)
+                }
+                _ => return read(&call, response).await,
+            }
+        }
+    };
+    let mut call = Call::new(Role::TokenServer, Method::GET, with_query(realm, service, scopes));
+    call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    call.authorization = basic;
+    let response = exchange.send(&call).await?;
+    read(&call, response).await
+}
+
+fn realm(registry: &Endpoint, challenge: &BearerChallenge) -> Result<Url, FetchFailure> {
+    let refuse = |problem: &str| FetchFailure {
+        fault: FetchFault::Protocol,
+        message: format!(
+            "registry `{}` names the token server `{}`, {problem}",
+            registry.host(),
+            failure::printable(challenge.realm.split(['?', '#']).next().unwrap_or_default())
+        ),
+        hint: None,
+        retry_after: None,
+        source: None,
+    };
+    let url = Url::parse(&challenge.realm).map_err(|_| refuse("which is not an address"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(FetchFailure {
+            fault: FetchFault::Protocol,
+            message: format!(
+                "registry `{}` names a token server with a user in its address",
+                registry.host()
+            ),
+            hint: None,
+            retry_after: None,
+            source: None,
+        });
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if registry.allows_plain(&url) => Ok(url),
+        "http" => Err(refuse("which does not use TLS and so must not see credentials or give tokens")),
+        _ => Err(refuse("which does not speak HTTP")),
+    }
+}
+
+fn oauth_call(realm: &Url, service: Option<&str>, scopes: &[String], credentials: &Credentials) -> Call {
+    let mut form = Serializer::new(String::new());
+    match credentials {
+        Credentials::Password { user, password } => form
+            .append_pair("grant_type", "password")
+            .append_pair("username", user)
+            .append_pair("password", password.expose()),
+        Credentials::IdentityToken(token) => {
+            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose())
+        }
+    };
+    form.append_pair("client_id", CLIENT_ID);
+    if let Some(service) = service {
+        form.append_pair("service", service);
+    }
+    form.append_pair("scope", &scopes.join(" "));
+    let mut call = Call::new(Role::TokenServer, Method::POST, realm.clone());
+    call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    call.form = Some(Secret::new(form.finish()));
+    call
+}
+
+fn lacks_oauth(response: &Response) -> bool {
+    // A redirect cannot be followed with a form full of secrets.
+    matches!(response.status().as_u16(), 400 | 401 | 404 | 405) || response.status().is_redirection()
+}
+
+fn with_query(mut realm: Url, service: Option<&str>, scopes: &[String]) -> Url {
+    let mut query = realm.query_pairs_mut();
+    if let Some(service) = service {
+        query.append_pair("service", service);
+    }
+    for scope in scopes {
+        query.append_pair("scope", scope);
+    }
+    drop(query);
+    realm
+}
+
+async fn read(call: &Call, response: Response) -> Result<Token, FetchFailure> {
+    if !response.status().is_success() {
+        return Err(failure::of_status(call, response).await);
+    }
+    let received = Instant::now();
+    let url = response.url().clone();
+    let body = match response.into_body().read(limits::TOKEN_BYTES).await {
+        Ok(body) => body,
+        Err(BodyError::Transport(error)) => return Err(failure::of_transport(call, &url, error)),
+        Err(BodyError::TooLong(_)) => {
+            let problem = format!("sent a token of more than {} bytes", limits::TOKEN_BYTES);
+            return Err(failure::of_protocol(call, &problem));
+        }
+    };
+    let Granted { token, life } =
+        parse(&body).ok_or_else(|| failure::of_protocol(call, "sent something without a token in it"))?;
+    let authorization = secret::bearer(&token)
+        .ok_or_else(|| failure::of_protocol(call, "sent a token with characters that none may have"))?;
+    // A tenth of its life early, so that it does not end between our look and the registry's.
+    Ok(Token { authorization, refresh_at: received + life.mul_f64(0.9) })
+}
+
+#[derive(Deserialize)]
+struct RawToken {
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    access_token: Option<String>,
+    #[serde(default)]
+    expires_in: Value,
+}
+
+#[derive(Debug, PartialEq)]
+struct Granted {
+    token: Secret,
+    life: Duration,
+}
+
+fn parse(body: &[u8]) -> Option<Granted> {
+    let raw: RawToken = serde_json::from_slice(body).ok()?;
+    let given = |token: Option<String>| token.filter(|token| !token.is_empty());
+    let token = given(raw.access_token).or(given(raw.token))?;
+    let life = match raw.expires_in.as_f64() {
+        Some(seconds) if seconds >= 1.0 => {
+            Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE)
+        }
+        _ => DEFAULT_LIFE,
+    };
+    Some(Granted { token: Secret::new(token), life })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::oci::Reference;
+    use crate::registry::PlainHttp;
+
+    #[test]
+    fn tokens() {
+        for (body, expected) in [
+            (r#"{"token":"a"}"#, Some(("a", 60))),
+            (r#"{"access_token":"a","expires_in":300}"#, Some(("a", 300))),
+            (r#"{"token":"a","access_token":"b","expires_in":null}"#, Some(("b", 60))),
+            (r#"{"token":"a","access_token":"","expires_in":0}"#, Some(("a", 60))),
+            (r#"{"token":"a","expires_in":-5}"#, Some(("a", 60))),
+            (r#"{"token":"a","expires_in":1e300}"#, Some(("a", 86400))),
+            (r#"{"token":"a","expires_in":"300","issued_at":"x"}"#, Some(("a", 60))),
+            (r#"{"token":""}"#, None),
+            (r#"{"token":5}"#, None),
+            ("<html>", None),
+        ] {
+            let expected = expected.map(|(token, seconds)| Granted {
+                token: Secret::new(token.to_owned()),
+                life: Duration::from_secs(seconds),
+            });
+            assert_eq!(parse(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn realms() {
+        for (registry, plain_http, realm_text, expected) in [
+            ("host/x", PlainHttp::Loopback, "https://other/token", None),
+            ("host/x", PlainHttp::Loopback, "http://host/token", Some("does not use TLS")),
+            ("host/x", PlainHttp::Loopback, "http://localhost/token", Some("does not use TLS")),
+            ("host/x", PlainHttp::Everywhere, "http://other/token", None),
+            ("localhost:5000/x", PlainHttp::Loopback, "http://127.0.0.1:5001/token", None),
+            ("localhost:5000/x", PlainHttp::Loopback, "http://[::1]/token", None),
+            ("localhost:5000/x", PlainHttp::Loopback, "http://other/token", Some("does not use TLS")),
+            ("host/x", PlainHttp::Loopback, "file:///etc/passwd", Some("does not speak HTTP")),
+            ("host/x", PlainHttp::Loopback, "/token", Some("not an address")),
+            ("host/x", PlainHttp::Loopback, "https://u:p@host/", Some("a user in its address")),
+        ] {
+            let endpoint = Endpoint::of(&Reference::parse(registry).unwrap(), plain_http);
+            let challenge =
+                BearerChallenge { realm: realm_text.to_owned(), service: None, scopes: Vec::new() };
+            let failure = realm(&endpoint, &challenge).err().map(|failure| failure.message);
+            match expected {
+                None => assert_eq!(failure, None, "{realm_text}"),
+                Some(reason) => assert!(failure.unwrap().contains(reason), "{realm_text}"),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_can_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..100), life in any::<f64>()) {
+            parse(&body);
+            parse(serde_json::json!({"token": "a", "expires_in": life}).to_string().as_bytes());
+        }
+    }
+}

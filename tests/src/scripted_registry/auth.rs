@@ -1,0 +1,190 @@
+use super::Recorded;
+use super::answer::Answer;
+
+/// Whom a registry lets in.
+pub enum Auth {
+    /// Those with a token of its own token server, at `/token`.
+    Bearer(BearerAuth),
+    /// Those who present this `Authorization`.
+    Basic {
+        /// The whole value, such as `Basic dXNlcjpwYXNz`.
+        authorization: String,
+    },
+}
+
+/// A token server, and the registry's side of it. Without further instructions it gives everybody tokens
+/// that live for 300 s.
+///
+/// It is scripted by rules as well: `Rule::post("/token").status(404)`.
+pub struct BearerAuth {
+    realm: Option<String>,
+    password: Option<(String, String)>,
+    identity_token: Option<String>,
+    expires_in: Option<i64>,
+    field: &'static str,
+    uses: usize,
+    basic_first: bool,
+    given: usize,
+    /// How often the token given out last may still be used.
+    left: usize,
+}
+
+impl Default for BearerAuth {
+    fn default() -> Self {
+        Self {
+            realm: None,
+            password: None,
+            identity_token: None,
+            expires_in: Some(300),
+            field: "token",
+            uses: usize::MAX,
+            basic_first: false,
+            given: 0,
+            left: 0,
+        }
+    }
+}
+
+impl From<BearerAuth> for Auth {
+    fn from(bearer: BearerAuth) -> Self {
+        Self::Bearer(bearer)
+    }
+}
+
+impl BearerAuth {
+    /// Gives everybody tokens.
+    pub fn anonymous() -> Self {
+        Self::default()
+    }
+
+    /// Gives tokens only to this user.
+    pub fn password(user: &str, password: &str) -> Self {
+        Self { password: Some((user.to_owned(), password.to_owned())), ..Self::default() }
+    }
+
+    /// Gives tokens only for this identity token.
+    pub fn identity_token(token: &str) -> Self {
+        Self { identity_token: Some(token.to_owned()), ..Self::default() }
+    }
+
+    /// Names another token server than its own.
+    #[must_use]
+    pub fn realm(self, realm: impl Into<String>) -> Self {
+        Self { realm: Some(realm.into()), ..self }
+    }
+
+    /// States this life of a token, or none.
+    #[must_use]
+    pub fn expires_in(self, seconds: Option<i64>) -> Self {
+        Self { expires_in: seconds, ..self }
+    }
+
+    /// Puts the token into this member of the answer.
+    #[must_use]
+    pub fn field(self, field: &'static str) -> Self {
+        Self { field, ..self }
+    }
+
+    /// Lets every token be used so often. With 0 none is ever good.
+    #[must_use]
+    pub fn uses(self, uses: usize) -> Self {
+        Self { uses, ..self }
+    }
+
+    /// Offers Basic as well, in a header field of its own before the other.
+    #[must_use]
+    pub fn basic_first(self) -> Self {
+        Self { basic_first: true, ..self }
+    }
+
+    pub(super) fn expire(&mut self) {
+        self.left = 0;
+    }
+
+    pub(super) fn token(&mut self, request: &Recorded) -> Answer {
+        if !self.knows(request) {
+            return Answer::json(401, &serde_json::json!({"details": "incorrect username or password"}));
+        }
+        self.given += 1;
+        self.left = self.uses;
+        let mut body = serde_json::json!({ self.field: format!("token-{}", self.given) });
+        if let Some(seconds) = self.expires_in {
+            body["expires_in"] = seconds.into();
+        }
+        Answer::json(200, &body)
+    }
+
+    fn knows(&self, request: &Recorded) -> bool {
+        let body = request.body_text();
+        let form = |pair: String| request.method == "POST" && body.split('&').any(|part| part == pair);
+        if let Some((user, password)) = &self.password {
+            let basic = http_basic(user, password);
+            return request.header("authorization") == Some(&basic)
+                || form(format!("username={user}")) && form(format!("password={password}"));
+        }
+        match &self.identity_token {
+            Some(token) => form(format!("refresh_token={token}")),
+            None => true,
+        }
+    }
+}
+
+impl Auth {
+    /// Basic authentication of this user.
+    pub fn basic(user: &str, password: &str) -> Self {
+        Self::Basic { authorization: http_basic(user, password) }
+    }
+
+    pub(super) fn admits(&mut self, request: &Recorded) -> bool {
+        match self {
+            Self::Basic { authorization } => request.header("authorization") == Some(authorization),
+            Self::Bearer(bearer) => {
+                let current = format!("Bearer token-{}", bearer.given);
+                if bearer.left == 0 || request.header("authorization") != Some(&current) {
+                    return false;
+                }
+                bearer.left -= 1;
+                true
+            }
+        }
+    }
+
+    /// The values of `WWW-Authenticate`. `rest` is the path below `/v2/`.
+    pub(super) fn challenges(&self, address: &str, rest: &str) -> Vec<String> {
+        let basic = r#"Basic realm="scripted""#.to_owned();
+        let Self::Bearer(bearer) = self else { return vec![basic] };
+        let realm = bearer.realm.clone().unwrap_or_else(|| format!("http://{address}/token"));
+        let repository = rest.split("/manifests/").next().unwrap_or_default();
+        let repository = repository.split("/blobs/").next().unwrap_or_default();
+        let challenge = format!(
+            r#"Bearer realm="{realm}",service="scripted",scope="repository:{repository}:pull",error="invalid_token""#
+        );
+        if bearer.basic_first { vec![basic, challenge] } else { vec![challenge] }
+    }
+}
+
+fn http_basic(user: &str, password: &str) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::from("Basic ");
+    for group in format!("{user}:{password}").as_bytes().chunks(3) {
+        let bits =
+            group.iter().fold(0_u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - group.len()));
+        for index in 0..4 {
+            let digit = ALPHABET[(bits >> (18 - 6 * index)) as usize & 63];
+            encoded.push(if index <= group.len() { char::from(digit) } else { '=' });
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_of_every_rest() {
+        assert_eq!(http_basic("user", "pass"), "Basic dXNlcjpwYXNz");
+        assert_eq!(http_basic("user", "pas"), "Basic dXNlcjpwYXM=");
+        assert_eq!(http_basic("user", "pa"), "Basic dXNlcjpwYQ==");
+    }
+}

@@ -1,0 +1,252 @@
+//! Tokens, passwords and the file that they come from.
+
+use super::*;
+
+fn tokens_asked(scene: &Scene) -> usize {
+    scene.registry.requests().iter().filter(|request| request.path == "/token").count()
+}
+
+#[tokio::test]
+async fn an_anonymous_token_is_asked_once() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::anonymous());
+    assert_eq!(scene.digest().await.unwrap(), scene.manifest);
+    assert!(scene.read(0).await.1.is_none());
+
+    let token = &scene.registry.requests_to("GET", "/token")[0];
+    assert_eq!(token.query, "service=scripted&scope=repository%3Ateam%2Fapp%3Apull");
+    assert_eq!(token.header("authorization"), None);
+    let order: Vec<(String, u16)> =
+        scene.registry.requests().into_iter().map(|request| (request.method, request.status)).collect();
+    let expected = [("HEAD", 401), ("GET", 200), ("HEAD", 200), ("GET", 200)];
+    assert_eq!(order, expected.map(|(method, status)| (method.to_owned(), status)));
+}
+
+#[tokio::test]
+async fn many_at_once_ask_for_one_token() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::anonymous());
+    scene.registry.on(Rule::get("/token").delay(Duration::from_millis(100)));
+    let reads = futures_util::future::join_all((0..8).map(|_| scene.read(0))).await;
+    assert!(reads.iter().all(|(bytes, failure)| failure.is_none() && *bytes == scene.layer_bytes));
+    assert_eq!(tokens_asked(&scene), 1);
+}
+
+#[tokio::test]
+async fn forms_of_a_token_answer() {
+    for auth in [
+        BearerAuth::anonymous().field("access_token"),
+        BearerAuth::anonymous().expires_in(None),
+        BearerAuth::anonymous().expires_in(Some(0)),
+        BearerAuth::anonymous().basic_first(),
+    ] {
+        let scene = scene();
+        scene.registry.require(auth);
+        assert_eq!(scene.digest().await.unwrap(), scene.manifest);
+        assert!(scene.read(0).await.1.is_none());
+        assert_eq!(tokens_asked(&scene), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_expires_in_the_middle_of_a_pull_is_replaced() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::anonymous());
+    scene.digest().await.unwrap();
+    scene.registry.expire_tokens();
+    assert_eq!(scene.read(0).await.0, scene.layer_bytes);
+    assert_eq!(tokens_asked(&scene), 2);
+    scene.registry.expire_tokens();
+    assert_eq!(scene.read(0).await.0, scene.layer_bytes);
+    assert_eq!(tokens_asked(&scene), 3);
+}
+
+#[tokio::test]
+async fn a_token_is_replaced_before_it_expires() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::anonymous().expires_in(Some(1)));
+    scene.digest().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(950)).await;
+    assert_eq!(scene.read(0).await.0, scene.layer_bytes);
+    assert_eq!(tokens_asked(&scene), 2);
+    let refused = scene.registry.requests().iter().filter(|request| request.status == 401).count();
+    assert_eq!(refused, 1, "the second token came before the registry refused the first");
+}
+
+#[tokio::test]
+async fn fresh_tokens_that_are_refused_end_it() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::anonymous().uses(0));
+    let failure = scene.digest().await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Denied);
+    assert!(failure.message.ends_with("UNAUTHORIZED: authentication required"), "{failure}");
+    assert!(failure.hint.as_deref().unwrap().contains("needs credentials"), "{failure:?}");
+    assert_eq!(tokens_asked(&scene), 1);
+    assert!(scene.registry.requests().len() <= 5, "{:#?}", scene.registry.requests());
+    assert!(!everything(&failure).contains("token-"));
+}
+
+#[tokio::test]
+async fn a_challenge_that_cannot_be_answered() {
+    for challenge in [None, Some("Negotiate"), Some("Bearer"), Some("Bearer realm=\"unclosed")] {
+        let scene = scene();
+        let rule = Rule::any("/v2/").error(401, "UNAUTHORIZED", "who are you");
+        scene.registry.on(match challenge {
+            None => rule,
+            Some(challenge) => rule.header("www-authenticate", challenge),
+        });
+        let failure = scene.digest().await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Denied, "{challenge:?}");
+        assert!(failure.message.ends_with("UNAUTHORIZED: who are you"), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_goes_into_the_form() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::password("user", "pass"));
+    let configured = client_with_config(&scene.registry, USER_CONFIG);
+    configured.client.resolve(&scene.reference).await.unwrap();
+    let post = &scene.registry.requests_to("POST", "/token")[0];
+    assert_eq!(
+        post.body_text(),
+        "grant_type=password&username=user&password=pass&client_id=dray&service=scripted&scope=repository%3Ateam%2Fapp%3Apull"
+    );
+    assert_eq!(post.header("content-type"), Some("application/x-www-form-urlencoded"));
+    assert!(scene.registry.requests_to("GET", "/token").is_empty());
+}
+
+#[tokio::test]
+async fn token_servers_without_the_form() {
+    for rule in [400, 401, 404, 405].map(|status| Rule::post("/token").status(status)).into_iter().chain([
+        Rule::post("/token").redirect("/somewhere"),
+        Rule::post("/token").status(404).header("content-type", "text/html").body("<html></html>"),
+    ]) {
+        let scene = scene();
+        let case = format!("{rule:?}");
+        scene.registry.require(BearerAuth::password("user", "pass"));
+        scene.registry.on(rule);
+        let configured = client_with_config(&scene.registry, USER_CONFIG);
+        configured.client.resolve(&scene.reference).await.unwrap_or_else(|e| panic!("{case}: {e}"));
+        let get = &scene.registry.requests_to("GET", "/token")[0];
+        assert_eq!(get.header("authorization"), Some("Basic dXNlcjpwYXNz"), "{case}");
+        assert_eq!(get.query, "service=scripted&scope=repository%3Ateam%2Fapp%3Apull", "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::password("user", "other"));
+    let configured = client_with_config(&scene.registry, USER_CONFIG);
+    let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Denied);
+    let host = scene.host();
+    assert_eq!(
+        failure.message,
+        format!(
+            "token server `{host}` answered 401 to GET `http://{host}/token`: incorrect username or password"
+        )
+    );
+    assert!(failure.hint.as_deref().unwrap().contains(configured.path.to_str().unwrap()), "{failure:?}");
+    let told = everything(&failure);
+    assert!(!told.contains("pass`") && !told.contains("dXNlcjpwYXNz"), "{told}");
+}
+
+#[tokio::test]
+async fn an_identity_token_is_exchanged() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::identity_token("long-lived"));
+    let config = r#"{"auths":{"HOST":{"identitytoken":"long-lived"}}}"#;
+    let configured = client_with_config(&scene.registry, config);
+    configured.client.resolve(&scene.reference).await.unwrap();
+    let post = &scene.registry.requests_to("POST", "/token")[0];
+    assert!(post.body_text().starts_with("grant_type=refresh_token&refresh_token=long-lived&"));
+}
+
+#[tokio::test]
+async fn basic_authentication() {
+    let scene = scene();
+    scene.registry.require(Auth::basic("user", "pass"));
+    let failure = scene.digest().await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Denied);
+
+    for config in [USER_CONFIG, r#"{"auths":{"http://HOST":{"username":"user","password":"pass"}}}"#] {
+        let before = scene.registry.requests().len();
+        let configured = client_with_config(&scene.registry, config);
+        configured.client.resolve(&scene.reference).await.unwrap();
+        let stream = configured.client.fetch_unverified(&scene.reference, &scene.layer, 0).await.unwrap();
+        assert_eq!(drain(stream).await.0, scene.layer_bytes);
+        let statuses: Vec<u16> =
+            scene.registry.requests()[before..].iter().map(|request| request.status).collect();
+        assert_eq!(statuses, [401, 200, 200], "only the first request is without credentials");
+    }
+
+    let wrong = client_with_config(&scene.registry, r#"{"auths":{"HOST":{"username":"u","password":"p"}}}"#);
+    let before = scene.registry.requests().len();
+    let failure = wrong.client.resolve(&scene.reference).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Denied);
+    assert!(scene.registry.requests().len() - before <= 4);
+}
+
+#[tokio::test]
+async fn credentials_that_a_helper_has() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::password("user", "pass"));
+    let configured = client_with_config(&scene.registry, r#"{"credsStore":"keeper"}"#);
+    let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Denied);
+    let hint = failure.hint.unwrap();
+    assert!(hint.contains("`keeper`") && hint.contains("not supported yet"), "{hint}");
+
+    // A public image needs no helper.
+    scene.registry.require(BearerAuth::anonymous());
+    configured.client.resolve(&scene.reference).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_malformed_file_is_told_when_it_is_needed() {
+    let scene = scene();
+    let configured = client_with_config(&scene.registry, "{nonsense");
+    configured.client.resolve(&scene.reference).await.unwrap();
+    scene.registry.require(BearerAuth::anonymous());
+    let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Configuration);
+    assert!(failure.message.contains(configured.path.to_str().unwrap()), "{failure}");
+}
+
+#[tokio::test]
+async fn token_servers_that_lie() {
+    for (rule, fault, reason) in [
+        (Rule::get("/token").body("<html>"), FetchFault::Protocol, "without a token in it"),
+        (Rule::get("/token").body("{}"), FetchFault::Protocol, "without a token in it"),
+        (Rule::get("/token").body(r#"{"token":"a\nb"}"#), FetchFault::Protocol, "characters"),
+        (Rule::get("/token").body(vec![b' '; 300_000]), FetchFault::Protocol, "more than 262144 bytes"),
+        (Rule::get("/token").status(403), FetchFault::Denied, "answered 403 to GET"),
+        (Rule::get("/token").status(503), FetchFault::Unavailable, "answered 503 to GET"),
+        (Rule::get("/token").short_body(3), FetchFault::Unavailable, "broke off"),
+    ] {
+        let scene = scene();
+        scene.registry.require(BearerAuth::anonymous());
+        scene.registry.on(rule);
+        let failure = scene.digest().await.unwrap_err();
+        assert_eq!(failure.fault, fault, "{failure}");
+        assert!(failure.message.contains(reason), "{failure}");
+        assert!(failure.message.contains("token server"), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_server_of_its_own() {
+    let scene = scene();
+    let server = ScriptedRegistry::start();
+    server.require(BearerAuth::password("user", "pass"));
+    let realm = format!("http://{}/token?account=me", server.address());
+    scene.registry.require(BearerAuth::anonymous().realm(realm));
+    let configured = client_with_config(&scene.registry, USER_CONFIG);
+    // The other server's tokens mean nothing to the registry, so it ends in a refusal.
+    let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Denied);
+    assert_eq!(server.requests_to("POST", "/token").len(), 1);
+    assert_eq!(server.requests_to("POST", "/token")[0].query, "account=me");
+}

@@ -1,0 +1,219 @@
+//! Blobs: ranges, redirects, and bodies that are not what they should be.
+
+use super::*;
+
+#[tokio::test]
+async fn a_blob_from_its_beginning() {
+    let scene = scene();
+    let (bytes, failure) = scene.read(0).await;
+    assert!(failure.is_none() && bytes == scene.layer_bytes);
+    let request = &scene.registry.requests()[0];
+    assert_eq!(request.path, format!("/v2/team/app/blobs/{}", scene.layer.digest));
+    assert_eq!(request.header("accept"), Some(format!("{LAYER}, */*").as_str()));
+    assert_eq!(request.header("accept-encoding"), Some("identity"));
+    assert_eq!(request.header("range"), None);
+}
+
+#[tokio::test]
+async fn a_blob_by_sha512() {
+    let scene = scene();
+    let digest = scene.registry.add_blob_with(Algorithm::Sha512, &b"bytes"[..]);
+    let descriptor = Descriptor::new(MediaType::new(LAYER), digest, 5);
+    let stream = scene.client.fetch_unverified(&scene.reference, &descriptor, 0).await.unwrap();
+    assert_eq!(drain(stream).await.0, b"bytes");
+}
+
+#[tokio::test]
+async fn a_blob_from_its_middle() {
+    let scene = scene();
+    let (bytes, failure) = scene.read(1000).await;
+    assert!(failure.is_none() && bytes == scene.layer_bytes[1000..]);
+    assert_eq!(scene.registry.requests()[0].header("range"), Some("bytes=1000-"));
+    assert_eq!(scene.registry.requests()[0].bytes_sent, scene.layer.size - 1000);
+}
+
+#[tokio::test]
+async fn a_server_without_ranges() {
+    let scene = scene();
+    scene.registry.on(Rule::get("/blobs/").ignore_range());
+    let (bytes, failure) = scene.read(100_000).await;
+    assert!(failure.is_none() && bytes == scene.layer_bytes[100_000..]);
+    assert_eq!(scene.registry.requests()[0].status, 200);
+}
+
+#[tokio::test]
+async fn a_range_that_was_not_asked_for() {
+    for value in ["bytes 999-1199999/1200000", "bytes */5", "nonsense"] {
+        let scene = scene();
+        scene.registry.on(Rule::get("/blobs/").header("content-range", value));
+        let failure = scene.read(1000).await.1.unwrap();
+        assert_eq!(failure.fault, FetchFault::Protocol);
+        assert!(failure.message.contains("another range than the one from 1000"), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_at_the_end() {
+    let scene = scene();
+    let (bytes, failure) = scene.read(scene.layer.size).await;
+    assert!(bytes.is_empty() && failure.is_none());
+    assert_eq!(scene.registry.requests()[0].status, 416);
+    // Before the end it is an error.
+    scene.registry.on(Rule::get("/blobs/").status(416));
+    assert_eq!(scene.read(10).await.1.unwrap().fault, FetchFault::Protocol);
+}
+
+#[tokio::test]
+async fn bodies_that_break_off() {
+    for (rule, least, reason) in [
+        (Rule::get("/blobs/").short_body(70_000), 70_000, "broke off"),
+        (Rule::get("/blobs/").chunked().short_body(70_000), 70_000, "broke off"),
+        (Rule::get("/blobs/").reset_after(70_000), 0, "broke off"),
+        (Rule::get("/blobs/").stall_after(70_000), 70_000, "sent nothing for"),
+    ] {
+        let scene = scene();
+        let case = format!("{rule:?}");
+        let quick = Timing { stall: Duration::from_millis(300), ..timing() };
+        let client = RegistryClient::with_timing(settings(), quick).unwrap();
+        scene.registry.on(rule);
+        let stream = client.fetch_unverified(&scene.reference, &scene.layer, 0).await.unwrap();
+        let (bytes, failure) = drain(stream).await;
+        let failure = failure.unwrap_or_else(|| panic!("{case}: no failure"));
+        assert_eq!(failure.fault, FetchFault::Unavailable, "{case}");
+        assert!(failure.message.contains(reason), "{case}: {failure}");
+        assert!(bytes.len() >= least && bytes == scene.layer_bytes[..bytes.len()], "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_body_is_no_stalled_body() {
+    let scene = scene();
+    let quick = Timing { stall: Duration::from_millis(800), ..timing() };
+    let client = RegistryClient::with_timing(settings(), quick).unwrap();
+    scene.registry.on(Rule::get("/blobs/").throttle(1_000_000));
+    let started = Instant::now();
+    let stream = client.fetch_unverified(&scene.reference, &scene.layer, 0).await.unwrap();
+    let (bytes, failure) = drain(stream).await;
+    assert!(failure.is_none() && bytes == scene.layer_bytes);
+    assert!(started.elapsed() > Duration::from_millis(900), "the whole took longer than a stall may");
+}
+
+#[tokio::test]
+async fn chunks_without_a_length() {
+    let scene = scene();
+    scene.registry.on(Rule::get("/blobs/").chunked());
+    let (bytes, failure) = scene.read(0).await;
+    assert!(failure.is_none() && bytes == scene.layer_bytes);
+}
+
+/// Nothing is verified here: that is for the reader behind the port.
+#[tokio::test]
+async fn wrong_bytes_pass_through() {
+    let scene = scene();
+    scene.registry.on(Rule::get("/blobs/").wrong_bytes());
+    let (bytes, failure) = scene.read(0).await;
+    assert!(failure.is_none() && bytes.len() == scene.layer_bytes.len() && bytes != scene.layer_bytes);
+}
+
+#[tokio::test]
+async fn manifests_have_their_own_address() {
+    let scene = scene();
+    let descriptor = Descriptor::new(MediaType::new(MANIFEST), scene.manifest.clone(), 1);
+    let stream = scene.client.fetch_unverified(&scene.reference, &descriptor, 0).await.unwrap();
+    assert_eq!(drain(stream).await.0, manifest_bytes());
+    assert_eq!(scene.registry.requests()[0].path, format!("/v2/team/app/manifests/{}", scene.manifest));
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_kept_as_a_blob() {
+    let scene = scene();
+    let digest = scene.registry.add_blob(&b"{}"[..]);
+    let descriptor = Descriptor::new(MediaType::new(MANIFEST), digest, 2);
+    let stream = scene.client.fetch_unverified(&scene.reference, &descriptor, 0).await.unwrap();
+    assert_eq!(drain(stream).await.0, b"{}");
+}
+
+#[tokio::test]
+async fn a_blob_that_is_not_there() {
+    let scene = scene();
+    let missing = Digest::parse(&format!("sha256:{}", "0".repeat(64))).unwrap();
+    for (media_type, code) in [(LAYER, "BLOB_UNKNOWN"), (MANIFEST, "MANIFEST_UNKNOWN")] {
+        let descriptor = Descriptor::new(MediaType::new(media_type), missing.clone(), 1);
+        let failure = scene.client.fetch_unverified(&scene.reference, &descriptor, 0).await.err().unwrap();
+        assert_eq!(failure.fault, FetchFault::NotFound);
+        assert!(failure.hint.unwrap().contains("incomplete"));
+        // Of two places that were tried, the failure tells of the one where it should have been.
+        assert!(failure.message.contains(code), "{}", failure.message);
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_keeps_range_and_accept_and_drops_the_authorization() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::anonymous());
+    let storage = ScriptedRegistry::start();
+    storage.add_file("/store/layer", scene.layer_bytes.clone());
+    let signed = format!("http://{}/store/layer?signature=sesame", storage.address());
+    scene.registry.on(Rule::get("/blobs/").redirect(signed));
+
+    // The first request is challenged before the rule takes over, the second carries a token.
+    scene.digest().await.unwrap();
+    let (bytes, failure) = scene.read(1000).await;
+    assert!(failure.is_none() && bytes == scene.layer_bytes[1000..]);
+    assert!(scene.registry.requests_to("GET", "/blobs/")[0].header("authorization").is_some());
+    let request = &storage.requests()[0];
+    assert_eq!(request.header("authorization"), None);
+    assert_eq!(request.header("range"), Some("bytes=1000-"));
+    assert_eq!(request.header("accept"), Some(format!("{LAYER}, */*").as_str()));
+    assert_eq!(request.query, "signature=sesame");
+
+    // What goes wrong there is told without the signature, and is no reason to log in here.
+    storage.on(Rule::get("/store/").status(401));
+    let failure = scene.read(0).await.1.unwrap();
+    assert_eq!(failure.fault, FetchFault::Denied);
+    assert_eq!(failure.hint, None);
+    assert_eq!(
+        failure.message,
+        format!(
+            "server `{0}`, to which registry `{1}` redirects, answered 401 to GET `http://{0}/store/layer`",
+            storage.address(),
+            scene.host()
+        )
+    );
+    assert!(!everything(&failure).contains("sesame"));
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_registry_keeps_the_authorization() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::anonymous());
+    scene.registry.add_file("/elsewhere", &b"bytes"[..]);
+    scene.digest().await.unwrap();
+    scene.registry.on(Rule::get("/blobs/").redirect("/elsewhere"));
+    assert_eq!(scene.read(0).await.0, b"bytes");
+    assert_eq!(
+        scene.registry.requests_to("GET", "/elsewhere")[0].header("authorization"),
+        Some("Bearer token-1")
+    );
+}
+
+#[tokio::test]
+async fn redirects_that_are_not_followed() {
+    for (location, reason) in [
+        (Some("/v2/team/app/blobs/again"), "redirects too often"),
+        (Some("ftp://somewhere/x"), "something else than HTTP"),
+        (Some("http://[/"), "not an address"),
+        (None, "without saying where to"),
+    ] {
+        let scene = scene();
+        let rule = Rule::get("/blobs/");
+        scene.registry.on(match location {
+            Some(location) => rule.redirect(location),
+            None => rule.status(302),
+        });
+        let failure = scene.read(0).await.1.unwrap();
+        assert_eq!(failure.fault, FetchFault::Protocol);
+        assert!(failure.message.contains(reason), "{failure}");
+        assert!(scene.registry.requests().len() <= limits::REDIRECTS + 1);
+    }
+}

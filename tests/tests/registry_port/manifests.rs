@@ -1,0 +1,200 @@
+//! Resolving, and what registries do instead.
+
+use super::*;
+
+#[tokio::test]
+async fn a_correct_registry_is_asked_once() {
+    let scene = scene();
+    let resolved = scene.client.resolve(&scene.reference).await.unwrap();
+    assert_eq!(resolved.descriptor.digest, scene.manifest);
+    assert_eq!(resolved.descriptor.media_type, MediaType::new(MANIFEST));
+    assert_eq!(resolved.descriptor.size, manifest_bytes().len() as u64);
+    assert!(resolved.document.is_none());
+
+    let requests = scene.registry.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(
+        (requests[0].method.as_str(), requests[0].path.as_str()),
+        ("HEAD", "/v2/team/app/manifests/1")
+    );
+    let accept = requests[0].header("accept").unwrap();
+    for media_type in
+        [MediaType::OCI_INDEX, MANIFEST, MediaType::DOCKER_LIST, MediaType::DOCKER_MANIFEST, "*/*"]
+    {
+        assert!(accept.contains(media_type), "{accept}");
+    }
+    assert_eq!(requests[0].header("user-agent"), Some("dray/0"));
+    assert_eq!(requests[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn by_digest() {
+    let scene = scene();
+    let name = scene.registry.image(&format!("team/app@{}", scene.manifest));
+    let resolved = scene.client.resolve(&Reference::parse(&name).unwrap()).await.unwrap();
+    assert_eq!(resolved.descriptor.digest, scene.manifest);
+}
+
+/// What HEAD leaves open is found out with GET, and the document is handed back.
+#[tokio::test]
+async fn an_incomplete_answer_to_head_leads_to_get() {
+    for rule in [
+        Rule::head("/manifests/").status(405),
+        Rule::head("/manifests/").status(400),
+        Rule::any("/manifests/").without_header("docker-content-digest"),
+        Rule::head("/manifests/").without_header("content-length"),
+        Rule::head("/manifests/").header("content-length", "0"),
+        Rule::any("/manifests/").chunked(),
+        Rule::any("/manifests/").chunked().without_header("docker-content-digest"),
+        Rule::any("/manifests/").header("docker-content-digest", "md5:d41d8cd98f00b204e9800998ecf8427e"),
+        Rule::any("/manifests/").header("content-type", "text/plain; charset=utf-8"),
+        Rule::any("/manifests/").without_header("content-type"),
+    ] {
+        let scene = scene();
+        let case = format!("{rule:?}");
+        scene.registry.on(rule);
+        let resolved = scene.client.resolve(&scene.reference).await.unwrap();
+        assert_eq!(resolved.descriptor.digest, scene.manifest, "{case}");
+        assert_eq!(resolved.descriptor.size, manifest_bytes().len() as u64, "{case}");
+        assert_eq!(resolved.descriptor.media_type, MediaType::new(MANIFEST), "{case}");
+        assert_eq!(resolved.document.unwrap(), manifest_bytes(), "{case}");
+        assert_eq!(scene.registry.requests_to("GET", "/manifests/").len(), 1, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn parameters_of_a_content_type_do_not_count() {
+    let scene = scene();
+    scene.registry.on(Rule::any("/manifests/").header("content-type", format!("{MANIFEST}; charset=utf-8")));
+    let resolved = scene.client.resolve(&scene.reference).await.unwrap();
+    assert_eq!(resolved.descriptor.media_type, MediaType::new(MANIFEST));
+    assert!(resolved.document.is_none());
+}
+
+#[tokio::test]
+async fn a_digest_that_was_not_asked_for() {
+    let scene = scene();
+    let other = Digest::parse(&format!("sha256:{}", "0".repeat(64))).unwrap();
+    let by_digest = Reference::parse(&scene.registry.image(&format!("team/app@{}", scene.manifest))).unwrap();
+
+    // HEAD states another digest.
+    scene.registry.on(Rule::head("/manifests/").header("docker-content-digest", other.as_str()));
+    let failure = scene.client.resolve(&by_digest).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Protocol);
+    assert!(failure.message.contains(&format!("asked for the manifest `{}`", scene.manifest)), "{failure}");
+
+    // GET sends other bytes and states no digest.
+    scene.registry.on(Rule::any("/manifests/").without_header("docker-content-digest"));
+    scene.registry.on(Rule::get("/manifests/").wrong_bytes());
+    let failure = scene.client.resolve(&by_digest).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Protocol, "{failure}");
+}
+
+#[tokio::test]
+async fn a_stated_digest_that_the_bytes_do_not_have() {
+    let scene = scene();
+    scene.registry.on(Rule::head("/manifests/").status(405));
+    scene.registry.on(Rule::get("/manifests/").wrong_bytes());
+    let failure = scene.digest().await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Protocol);
+    assert!(failure.message.contains("its bytes hash to"), "{failure}");
+}
+
+/// A registry may know a manifest by another algorithm than the one in the reference.
+#[tokio::test]
+async fn a_digest_by_another_algorithm_does_not_replace_the_one_asked_for() {
+    let scene = scene();
+    let asked = dray::verify::digest_of(Algorithm::Sha512, &manifest_bytes());
+    scene.registry.add_manifest("team/app", asked.as_str(), MANIFEST, manifest_bytes());
+    let name = scene.registry.image(&format!("team/app@{asked}"));
+    let reference = Reference::parse(&name).unwrap();
+    assert_eq!(scene.client.resolve(&reference).await.unwrap().descriptor.digest, asked);
+
+    scene.registry.on(Rule::head("/manifests/").status(405));
+    assert_eq!(scene.client.resolve(&reference).await.unwrap().descriptor.digest, asked);
+    scene.registry.on(Rule::get("/manifests/").without_header("docker-content-digest").wrong_bytes());
+    assert_eq!(scene.client.resolve(&reference).await.unwrap_err().fault, FetchFault::Protocol);
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_too_large() {
+    const SIZE: usize = 5 << 20;
+    for rule in
+        [Rule::head("/never/"), Rule::head("/manifests/").status(405), Rule::any("/manifests/").chunked()]
+    {
+        let scene = scene();
+        let case = format!("{rule:?}");
+        scene.registry.add_manifest("team/app", "1", MANIFEST, vec![b' '; SIZE]);
+        scene.registry.on(rule);
+        let failure = scene.digest().await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Protocol, "{case}");
+        assert!(failure.message.contains(&limits::DOCUMENT_BYTES.to_string()), "{case}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn something_else_than_a_manifest() {
+    for (media_type, body, reason) in [
+        ("text/html", "<html></html>", "sent `text/html`, which is neither"),
+        ("application/json", r#"{"schemaVersion":2}"#, "sent `application/json`, which is neither"),
+        ("application/json", r#"{"schemaVersion":1}"#, "schema 1"),
+        ("application/vnd.docker.distribution.manifest.v1+prettyjws", "{}", "schema 1"),
+        ("", "not json", "without a content type"),
+    ] {
+        let scene = scene();
+        scene.registry.add_manifest("team/app", "1", media_type, body);
+        let failure = scene.digest().await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Protocol, "{media_type}");
+        assert!(failure.message.contains(reason), "{media_type}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there() {
+    let scene = scene();
+    let reference = Reference::parse(&scene.registry.image("team/app:2")).unwrap();
+    let failure = scene.client.resolve(&reference).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::NotFound);
+    let host = scene.host();
+    assert_eq!(
+        failure.message,
+        format!(
+            "registry `{host}` answered 404 to GET `http://{host}/v2/team/app/manifests/2`: MANIFEST_UNKNOWN: manifest unknown"
+        )
+    );
+    assert_eq!(failure.hint.as_deref(), Some("check the name and the tag of the image"));
+}
+
+#[tokio::test]
+async fn errors_show_what_can_be_shown() {
+    for (rule, expected) in [
+        (Rule::any("/manifests/").error(418, "TEA\u{1b}[2J", "pot\n"), Some("TEA [2J: pot")),
+        (
+            Rule::any("/manifests/")
+                .status(418)
+                .header("content-type", "text/html")
+                .body("<html>secret</html>"),
+            None,
+        ),
+        (Rule::any("/manifests/").status(418).body(vec![b'['; 1 << 20]), None),
+    ] {
+        let scene = scene();
+        scene.registry.on(rule);
+        let failure = scene.digest().await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Protocol);
+        let (_, reason) = failure.message.split_once("/manifests/1`").unwrap();
+        assert_eq!(reason.strip_prefix(": "), expected, "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_breaks_off_is_read_again() {
+    let scene = scene();
+    scene.registry.on(Rule::head("/manifests/").status(405));
+    scene.registry.on(Rule::get("/manifests/").first(2).short_body(5));
+    assert_eq!(scene.digest().await.unwrap(), scene.manifest);
+    assert_eq!(scene.registry.requests_to("GET", "/manifests/").len(), 3);
+
+    scene.registry.on(Rule::get("/manifests/").reset_after(5));
+    assert_eq!(scene.digest().await.unwrap_err().fault, FetchFault::Unavailable);
+}

@@ -1,0 +1,162 @@
+//! Servers that are busy, away, or something else; and the way through a proxy.
+
+use super::*;
+
+fn manifests_asked(scene: &Scene) -> usize {
+    scene.registry.requests_to("HEAD", "/manifests/").len()
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again() {
+    for status in [408, 429, 500, 502, 503, 504] {
+        let scene = scene();
+        scene.registry.on(Rule::any("/manifests/").first(2).status(status));
+        assert_eq!(scene.digest().await.unwrap(), scene.manifest, "{status}");
+        assert_eq!(manifests_asked(&scene), 3, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_pass_ends() {
+    let scene = scene();
+    scene.registry.on(Rule::any("/blobs/").error(503, "UNAVAILABLE", "come back later"));
+    let failure = scene.read(0).await.1.unwrap();
+    assert_eq!(failure.fault, FetchFault::Unavailable);
+    assert!(failure.message.ends_with("(4 tries): UNAVAILABLE: come back later"), "{failure}");
+    assert_eq!(scene.registry.requests().len(), usize::try_from(limits::REQUEST_TRIES).unwrap());
+}
+
+#[tokio::test]
+async fn connections_that_break_are_tried_again() {
+    for rule in [
+        Rule::get("/blobs/").first(2).without_header("content-length").header("content-length", "x"),
+        Rule::get("/blobs/").first(2).header("bad header", "x"),
+    ] {
+        let scene = scene();
+        scene.registry.on(rule);
+        assert_eq!(scene.read(0).await.0, scene.layer_bytes);
+        assert_eq!(scene.registry.requests().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn the_registry_says_when() {
+    let scene = scene();
+    scene.registry.on(Rule::any("/manifests/").nth(1).status(429).header("retry-after", "1"));
+    let started = Instant::now();
+    scene.digest().await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(1), "came back too early");
+
+    // A date in the past means now.
+    let scene = super::scene();
+    let past = "Sun, 06 Nov 1994 08:49:37 GMT";
+    scene.registry.on(Rule::any("/manifests/").nth(1).status(503).header("retry-after", past));
+    let started = Instant::now();
+    scene.digest().await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert_eq!(manifests_asked(&scene), 2);
+}
+
+#[tokio::test]
+async fn the_registry_says_much_later() {
+    for (value, least) in [("3600", 3600), ("Fri, 31 Dec 9998 23:59:59 GMT", 1_000_000)] {
+        let scene = scene();
+        let rule = Rule::any("/manifests/").error(429, "TOOMANYREQUESTS", "slow down");
+        scene.registry.on(rule.header("retry-after", value));
+        let failure = scene.digest().await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Unavailable);
+        assert!(failure.retry_after.unwrap() >= Duration::from_secs(least), "{failure:?}");
+        assert!(failure.hint.as_deref().unwrap().starts_with("try again in"), "{failure:?}");
+        assert_eq!(manifests_asked(&scene), 1, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let address = ScriptedRegistry::start().address();
+    let reference = Reference::parse(&format!("{address}/team/app:1")).unwrap();
+    let failure = client_with(settings()).resolve(&reference).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Unavailable);
+    assert_eq!(failure.message, format!("cannot connect to registry `{address}`"));
+    assert!(failure.hint.is_some());
+    assert!(everything(&failure).contains("Connection refused"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers() {
+    let scene = scene();
+    let quick = Timing { connect: Duration::from_millis(100), stall: Duration::from_millis(100), ..timing() };
+    let client = RegistryClient::with_timing(settings(), quick).unwrap();
+    scene.registry.on(Rule::any("/v2/").delay(Duration::from_mins(1)));
+    let failure = client.resolve(&scene.reference).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Unavailable);
+    assert!(failure.message.contains("sent nothing for 0.2 s"), "{failure}");
+    assert_eq!(manifests_asked(&scene), 2);
+}
+
+/// A loopback registry is never asked over TLS, but it may redirect to what claims to speak it.
+#[tokio::test]
+async fn plain_http_behind_an_https_address() {
+    let scene = scene();
+    let other = ScriptedRegistry::start();
+    scene.registry.on(Rule::get("/blobs/").redirect(format!("https://{}/x", other.address())));
+    let failure = scene.read(0).await.1.unwrap();
+    assert_eq!(failure.fault, FetchFault::Protocol, "{failure:?}");
+    assert!(failure.message.contains("does not speak TLS"), "{failure}");
+    assert!(failure.hint.as_deref().unwrap().contains("--plain-http"), "{failure:?}");
+    assert_eq!(scene.registry.requests().len(), 1, "there is no use in trying again");
+}
+
+#[tokio::test]
+async fn through_a_proxy() {
+    let scene = scene();
+    let proxied = client_with(RegistrySettings {
+        plain_http: PlainHttp::Everywhere,
+        proxy: ProxySettings {
+            http: Some(format!("http://{}", scene.host())),
+            https: None,
+            no_proxy: Some("elsewhere.invalid".to_owned()),
+        },
+        ..settings()
+    });
+    let reference = Reference::parse("registry.invalid/team/app:1").unwrap();
+    assert_eq!(proxied.resolve(&reference).await.unwrap().descriptor.digest, scene.manifest);
+    assert_eq!(scene.registry.requests()[0].path, "http://registry.invalid/v2/team/app/manifests/1");
+
+    // Loopback never goes through a proxy, and neither does what the user has excepted.
+    proxied.resolve(&scene.reference).await.unwrap();
+    assert_eq!(scene.registry.requests()[1].path, "/v2/team/app/manifests/1");
+    let excepted = Reference::parse("elsewhere.invalid/team/app:1").unwrap();
+    let failure = proxied.resolve(&excepted).await.unwrap_err();
+    assert_eq!(failure.message, "cannot find registry `elsewhere.invalid`");
+    assert_eq!(scene.registry.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_no_address() {
+    let proxy = ProxySettings { https: Some("http://user:sesame@[".to_owned()), ..ProxySettings::default() };
+    let settings = RegistrySettings { proxy, ..settings() };
+    assert!(!format!("{settings:?}").contains("sesame"));
+    let failure = RegistryClient::new(settings).unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Configuration);
+    assert!(!everything(&failure).contains("sesame"), "{failure:?}");
+}
+
+#[test]
+fn a_program_without_a_name() {
+    let failure =
+        RegistryClient::new(RegistrySettings { user_agent: " ".to_owned(), ..settings() }).unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Configuration);
+}
+
+/// Connections are kept: a pull should not pay for a new one with every blob.
+#[tokio::test]
+async fn one_connection_serves_many_requests() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::anonymous());
+    scene.digest().await.unwrap();
+    for _ in 0..3 {
+        assert!(scene.read(0).await.1.is_none());
+    }
+    assert_eq!(scene.registry.connections(), 1);
+}
