@@ -1,1 +1,89 @@
 //! The command line: clap, terminal, exit codes, and the wiring of adapters to ports.
+//!
+//! Each command is a file with its arguments and a `run`. What was typed becomes settings in
+//! [`config`](crate::config); what goes wrong becomes a [`failure`]. No type of clap leaves this module.
+
+mod amounts;
+mod arguments;
+mod color;
+mod completions;
+pub mod environment;
+mod escape;
+mod failure;
+mod host_platform;
+mod interrupt;
+mod logging;
+mod man;
+mod output;
+mod plugin;
+mod progress;
+mod pull;
+mod report;
+mod screen;
+mod version;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use self::arguments::{Arguments, ColorChoice, Command, Format, Presentation};
+use self::color::Palette;
+use self::failure::{Failure, usage};
+use self::screen::Screen;
+use crate::config::Environment;
+
+/// What every command has at hand.
+struct Context {
+    environment: Environment,
+    screen: Arc<Screen>,
+}
+
+/// Runs the program with its arguments, the first of which is its name, and says how it ended.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let environment = environment::read();
+    match Arguments::parse_from(&arguments) {
+        Ok(Arguments { globals, command }) => {
+            let screen = Arc::new(stderr_screen(globals.color, &environment));
+            logging::start(globals.verbose, &screen);
+            let context = Context { environment, screen };
+            let format = command.format();
+            let ended = match command {
+                Command::Pull(arguments) => pull::run(arguments, &globals, &context),
+                Command::Plugin(command) => plugin::run(&command),
+                Command::Version => version::run(globals.verbose > 0),
+                Command::Completions(arguments) => completions::run(&arguments),
+                Command::Man(arguments) => man::run(&arguments),
+            };
+            conclude(ended, format, &context.screen)
+        }
+        Err(error) => {
+            let Presentation { color, format } = Presentation::guess(&arguments);
+            if usage::is_answer(&error) {
+                let palette = Palette::choose(color, io::stdout().is_terminal(), &environment);
+                let written = output::write(usage::to_text(&error, palette).as_bytes());
+                return conclude(written, format, &stderr_screen(color, &environment));
+            }
+            let screen = stderr_screen(color, &environment);
+            if format == Format::Json {
+                return conclude(Err(error.into()), format, &screen);
+            }
+            screen.print(&usage::to_text(&error, screen.palette()));
+            ExitCode::from(Failure::from(error).exit_code())
+        }
+    }
+}
+
+fn stderr_screen(color: ColorChoice, environment: &Environment) -> Screen {
+    Screen::stderr(Palette::choose(color, io::stderr().is_terminal(), environment))
+}
+
+fn conclude(ended: Result<(), Failure>, format: Format, screen: &Screen) -> ExitCode {
+    let Err(failure) = ended else { return ExitCode::SUCCESS };
+    match format {
+        Format::Text => screen.print(&failure.to_text(screen.palette())),
+        Format::Json => screen.print(&failure.to_json()),
+    }
+    ExitCode::from(failure.exit_code())
+}

@@ -1,1 +1,14 @@
-//! Resolves flags, files and environment (given as a value) into settings.
+//! Resolves flags and environment, both given as values, into settings.
+//!
+//! Nothing here reads the process environment, a file, or knows the command-line parser, so every rule of
+//! precedence can be tested as a function.
+
+mod environment;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use environment::Environment;
+pub use settings::{
+    DaemonFlags, DaemonSettings, PluginChoice, Proxies, PullFlags, PullSettings, SettingsError,
+};

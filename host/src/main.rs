@@ -1,3 +1,7 @@
 //! The `dray` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dray::cli::main(std::env::args_os())
+}

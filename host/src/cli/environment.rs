@@ -1,0 +1,164 @@
+//! Every environment variable that the program knows, and the only place that reads them.
+
+use std::ffi::OsString;
+
+use crate::config::Environment;
+
+/// A variable, for the code and for the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name; where there are two spellings, the first that is set decides.
+    pub names: &'static [&'static str],
+    /// What it means.
+    pub meaning: &'static str,
+    /// What holds without it.
+    pub default: &'static str,
+}
+
+/// Socket of containerd.
+pub const CONTAINERD_ADDRESS: Variable = Variable {
+    names: &["CONTAINERD_ADDRESS"],
+    meaning: "socket of containerd, like `--address`",
+    default: "`/run/containerd/containerd.sock`",
+};
+
+/// Namespace in containerd.
+pub const CONTAINERD_NAMESPACE: Variable = Variable {
+    names: &["CONTAINERD_NAMESPACE"],
+    meaning: "namespace in containerd, like `--namespace`",
+    default: "`default`",
+};
+
+/// Snapshotter.
+pub const CONTAINERD_SNAPSHOTTER: Variable = Variable {
+    names: &["CONTAINERD_SNAPSHOTTER"],
+    meaning: "snapshotter to unpack into, like `--snapshotter`",
+    default: "the default of the namespace, else `overlayfs`",
+};
+
+/// Folder of Docker's configuration.
+pub const DOCKER_CONFIG: Variable = Variable {
+    names: &["DOCKER_CONFIG"],
+    meaning: "folder whose `config.json` has the credentials for registries",
+    default: "`$HOME/.docker`",
+};
+
+/// The user's home.
+pub const HOME: Variable = Variable {
+    names: &["HOME"],
+    meaning: "home folder, for the defaults of `DOCKER_CONFIG` and `XDG_CACHE_HOME`",
+    default: "no credentials, and plugins are compiled anew each time",
+};
+
+/// Folder of the user's caches.
+pub const XDG_CACHE_HOME: Variable = Variable {
+    names: &["XDG_CACHE_HOME"],
+    meaning: "folder for caches, an absolute path; compiled plugins are kept in `dray/compiled` below it",
+    default: "`$HOME/.cache`",
+};
+
+/// Proxy for HTTPS.
+pub const HTTPS_PROXY: Variable = Variable {
+    names: &["HTTPS_PROXY", "https_proxy"],
+    meaning: "proxy for registries that are reached by HTTPS",
+    default: "no proxy",
+};
+
+/// Proxy for HTTP.
+pub const HTTP_PROXY: Variable = Variable {
+    names: &["HTTP_PROXY", "http_proxy"],
+    meaning: "proxy for registries that are reached by HTTP",
+    default: "no proxy",
+};
+
+/// Hosts that are reached without proxy.
+pub const NO_PROXY: Variable = Variable {
+    names: &["NO_PROXY", "no_proxy"],
+    meaning: "hosts that are reached without a proxy, with commas between them",
+    default: "loopback hosts only",
+};
+
+/// No colour.
+pub const NO_COLOR: Variable = Variable {
+    names: &["NO_COLOR"],
+    meaning: "no colour if set to anything, unless `--color` says otherwise",
+    default: "colour on terminals",
+};
+
+/// Kind of the terminal.
+pub const TERM: Variable = Variable {
+    names: &["TERM"],
+    meaning: "`dumb` stands for a terminal without colour and without moving progress",
+    default: "a capable terminal",
+};
+
+/// All of them, in the order of the documentation.
+pub const VARIABLES: [Variable; 11] = [
+    CONTAINERD_ADDRESS,
+    CONTAINERD_NAMESPACE,
+    CONTAINERD_SNAPSHOTTER,
+    DOCKER_CONFIG,
+    HOME,
+    XDG_CACHE_HOME,
+    HTTPS_PROXY,
+    HTTP_PROXY,
+    NO_PROXY,
+    NO_COLOR,
+    TERM,
+];
+
+/// Reads the environment of this process.
+pub(super) fn read() -> Environment {
+    read_from(|name| std::env::var_os(name))
+}
+
+fn read_from(lookup: impl Fn(&str) -> Option<OsString>) -> Environment {
+    let value = |variable: Variable| {
+        let set = variable.names.iter().filter_map(|name| lookup(name));
+        set.into_iter().find(|value| !value.is_empty())
+    };
+    Environment {
+        address: value(CONTAINERD_ADDRESS),
+        namespace: value(CONTAINERD_NAMESPACE),
+        snapshotter: value(CONTAINERD_SNAPSHOTTER),
+        docker_config: value(DOCKER_CONFIG),
+        home: value(HOME),
+        cache_home: value(XDG_CACHE_HOME),
+        https_proxy: value(HTTPS_PROXY),
+        http_proxy: value(HTTP_PROXY),
+        no_proxy: value(NO_PROXY),
+        no_color: value(NO_COLOR),
+        terminal: value(TERM),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_is_unset_and_the_first_spelling_decides() {
+        let read = read_from(|name| match name {
+            "CONTAINERD_ADDRESS" => Some(OsString::new()),
+            "HTTPS_PROXY" | "https_proxy" | "http_proxy" => Some(OsString::from(name)),
+            _ => None,
+        });
+        let expected = Environment {
+            https_proxy: Some(OsString::from("HTTPS_PROXY")),
+            http_proxy: Some(OsString::from("http_proxy")),
+            ..Environment::default()
+        };
+        assert_eq!(read, expected);
+    }
+
+    /// The page has one row per variable, word for word.
+    #[test]
+    fn every_variable_is_documented() {
+        let page = include_str!("../../../docs/cli.md");
+        for Variable { names, meaning, default } in VARIABLES {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let row = format!("| {} | {meaning} | {default} |\n", names.join(", "));
+            assert!(page.contains(&row), "docs/cli.md lacks the row\n{row}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The one place where errors of the library become something that a user sees: a kind with an exit code, a
+//! message, causes and hints.
+
+mod render;
+#[cfg(test)]
+mod tests;
+pub(super) mod usage;
+
+use std::error::Error;
+use std::io;
+
+use super::interrupt::Signal;
+use crate::config::SettingsError;
+use crate::oci::DocumentError;
+use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
+use crate::pull::PullError;
+
+/// Class of an error, for people who act on it and for programs. Part of the interface: a name or a number
+/// never changes its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A fault of this program, or of the machine under it.
+    Internal,
+    /// The command line is wrong.
+    Usage,
+    /// A configuration file, variable or setting is wrong.
+    Configuration,
+    /// There is no such repository, tag or blob.
+    NotFound,
+    /// The registry refuses access.
+    Denied,
+    /// The registry cannot be reached; trying again later may help.
+    Unavailable,
+    /// What the registry serves is damaged, or no answer of a registry.
+    Corrupt,
+    /// A plugin failed.
+    Plugin,
+    /// containerd cannot be reached, or failed.
+    Containerd,
+    /// The image is sound, but not for this program, platform or snapshotter.
+    Unsupported,
+    /// A signal ended the command.
+    Cancelled(Signal),
+}
+
+impl Kind {
+    /// The exit status.
+    pub(super) fn exit_code(self) -> u8 {
+        match self {
+            Self::Internal => 1,
+            Self::Usage => 2,
+            Self::Configuration => 3,
+            Self::NotFound => 4,
+            Self::Denied => 5,
+            Self::Unavailable => 6,
+            Self::Corrupt => 7,
+            Self::Plugin => 8,
+            Self::Containerd => 9,
+            Self::Unsupported => 10,
+            Self::Cancelled(signal) => signal.exit_code(),
+        }
+    }
+
+    /// The name, for programs.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Usage => "usage",
+            Self::Configuration => "configuration",
+            Self::NotFound => "not-found",
+            Self::Denied => "denied",
+            Self::Unavailable => "unavailable",
+            Self::Corrupt => "corrupt",
+            Self::Plugin => "plugin",
+            Self::Containerd => "containerd",
+            Self::Unsupported => "unsupported",
+            Self::Cancelled(_) => "cancelled",
+        }
+    }
+}
+
+/// An error as the user sees it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    kind: Kind,
+    message: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    /// An error without causes.
+    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+    }
+
+    /// Something that should not fail did.
+    pub(super) fn internal(message: &str, cause: &dyn Error) -> Self {
+        Self {
+            kind: Kind::Internal,
+            message: message.to_owned(),
+            causes: chain(message, Some(cause)),
+            hints: Vec::new(),
+        }
+    }
+
+    /// A signal ended the command before it had done anything that needed a clean-up.
+    pub(super) fn cancelled(signal: Option<Signal>) -> Self {
+        Self::from(PullError::Cancelled).by_signal(signal)
+    }
+
+    /// The same, with the signal that was the reason, where there was one.
+    #[must_use]
+    pub(super) fn by_signal(mut self, signal: Option<Signal>) -> Self {
+        if let (Kind::Cancelled(_), Some(signal)) = (self.kind, signal) {
+            self.kind = Kind::Cancelled(signal);
+        }
+        self
+    }
+
+    /// The connection to containerd did not come about.
+    pub(super) fn connecting(error: &StoreError) -> Self {
+        let kind = match error.class() {
+            Class::InvalidArgument => Kind::Usage,
+            _ => Kind::Containerd,
+        };
+        let hints: &[&str] = match error.class() {
+            Class::Denied => &["use the socket as root, or as a member of the group that owns it"],
+            Class::Unreachable | Class::NotFound => &[
+                "is containerd running? `systemctl status containerd` says so on most systems",
+                "if it listens elsewhere, say where with `--address` or `CONTAINERD_ADDRESS`",
+            ],
+            _ => &[],
+        };
+        Self::of(kind, error, hints.iter().map(|&hint| hint.to_owned()))
+    }
+
+    /// The same with one more hint.
+    #[must_use]
+    pub(super) fn hint(mut self, hint: &str) -> Self {
+        self.hints.push(hint.to_owned());
+        self
+    }
+
+    fn of(kind: Kind, error: &dyn Error, hints: impl IntoIterator<Item = String>) -> Self {
+        let message = error.to_string();
+        let causes = chain(&message, error.source());
+        Self { kind, message, causes, hints: hints.into_iter().collect() }
+    }
+
+    /// The exit status.
+    pub(super) fn exit_code(&self) -> u8 {
+        self.kind.exit_code()
+    }
+}
+
+/// Texts of the causes. One that an earlier text contains says nothing new: some libraries repeat.
+fn chain(message: &str, first: Option<&dyn Error>) -> Vec<String> {
+    let mut causes: Vec<String> = Vec::new();
+    let mut next = first;
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !message.contains(&text) && !causes.iter().any(|earlier| earlier.contains(&text)) {
+            causes.push(text);
+        }
+        next = cause.source();
+    }
+    causes
+}
+
+impl From<PullError> for Failure {
+    fn from(error: PullError) -> Self {
+        let (kind, hints) = match &error {
+            PullError::Resolve { source, .. } | PullError::Fetch { source, .. } => {
+                (kind_of_fetch(source), source.hint.clone().into_iter().collect())
+            }
+            PullError::Mismatch { .. } => (
+                Kind::Corrupt,
+                vec![
+                    "try again; if it stays, the registry or a proxy on the way changes what it serves"
+                        .into(),
+                ],
+            ),
+            PullError::Document { source: DocumentError::Schema1 { .. }, .. } => {
+                (Kind::Unsupported, vec!["push the image again with a tool of this decade".into()])
+            }
+            PullError::Document { .. }
+            | PullError::EmptyBlob { .. }
+            | PullError::LayerCount { .. }
+            | PullError::WrongDiffId { .. } => (Kind::Corrupt, Vec::new()),
+            PullError::TooLarge { .. } | PullError::TooMany { .. } | PullError::NotAnImage { .. } => {
+                (Kind::Unsupported, Vec::new())
+            }
+            PullError::NoPlatform { offered, .. } => {
+                let offers = offered.iter().filter(|platform| !platform.is_unknown());
+                let hint = match listed(offers) {
+                    Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
+                    None => "the image does not say which platforms it is for".to_owned(),
+                };
+                (Kind::Unsupported, vec![hint])
+            }
+            PullError::UnknownSnapshotter { known, .. } => {
+                let hint = match listed(known) {
+                    Some(known) => format!("choose another with `--snapshotter`; containerd has {known}"),
+                    None => "containerd has no snapshotter at all; look at its configuration".to_owned(),
+                };
+                (Kind::Configuration, vec![hint])
+            }
+            PullError::Plugin { source, .. } => {
+                (kind_of_plugin(source), source.hint.clone().into_iter().collect())
+            }
+            PullError::Plan { .. } => {
+                (Kind::Plugin, vec!["this is a fault of the plugin, for its authors to mend".into()])
+            }
+            PullError::Foreign { .. } => {
+                (Kind::Unsupported, vec!["choose another snapshotter with `--snapshotter`".into()])
+            }
+            PullError::DeadSnapshotter { .. } => (
+                Kind::Containerd,
+                vec![
+                    "choose another with `--snapshotter`, or mend this one; `ctr plugins ls -d` says more"
+                        .into(),
+                ],
+            ),
+            PullError::NotProvided { .. } | PullError::Phantom { .. } => {
+                (Kind::Containerd, vec!["the log of the snapshotter may say why".into()])
+            }
+            PullError::Store { source, .. } => (Kind::Containerd, hints_of_store(source)),
+            PullError::Cancelled => (Kind::Cancelled(Signal::Interrupt), Vec::new()),
+        };
+        Self::of(kind, &error, hints)
+    }
+}
+
+impl From<FetchFailure> for Failure {
+    fn from(error: FetchFailure) -> Self {
+        Self::of(kind_of_fetch(&error), &error, error.hint.clone())
+    }
+}
+
+impl From<PluginFailure> for Failure {
+    fn from(error: PluginFailure) -> Self {
+        Self::of(kind_of_plugin(&error), &error, error.hint.clone())
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        let kind = match &error {
+            SettingsError::NotText { .. } => Kind::Configuration,
+            _ => Kind::Usage,
+        };
+        let hint = match &error {
+            SettingsError::Reference { .. } => Some(
+                "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`",
+            ),
+            SettingsError::Platform { .. } => Some("a platform looks like `linux/amd64` or `linux/arm/v7`"),
+            _ => None,
+        };
+        Self::of(kind, &error, hint.map(str::to_owned))
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::of(Kind::Internal, &error, None)
+    }
+}
+
+fn kind_of_fetch(failure: &FetchFailure) -> Kind {
+    match failure.fault {
+        FetchFault::NotFound => Kind::NotFound,
+        FetchFault::Denied => Kind::Denied,
+        FetchFault::Unavailable => Kind::Unavailable,
+        FetchFault::Protocol => Kind::Corrupt,
+        FetchFault::Configuration => Kind::Configuration,
+    }
+}
+
+fn kind_of_plugin(failure: &PluginFailure) -> Kind {
+    match failure.fault {
+        // Only a file that the user named can be unreadable.
+        PluginFault::Unreadable => Kind::Usage,
+        PluginFault::InvalidConfig => Kind::Configuration,
+        PluginFault::Timeout
+        | PluginFault::OutOfMemory
+        | PluginFault::Trap
+        | PluginFault::InvalidOutput
+        | PluginFault::Incompatible
+        | PluginFault::Refused => Kind::Plugin,
+    }
+}
+
+fn hints_of_store(failure: &StoreError) -> Vec<String> {
+    let hint = match failure.class() {
+        Class::Unreachable => "containerd went away in the middle; its log may say why",
+        Class::Ended => "containerd took too long or ended the call; its log may say why",
+        Class::Locked => "another client may be pulling the same image; try again when it has finished",
+        Class::Denied => "root can do this, or a containerd that runs as this user",
+        _ => return Vec::new(),
+    };
+    vec![hint.to_owned()]
+}
+
+/// `a`, `b` and `c` in one text; nothing if there are none.
+fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> Option<String> {
+    let mut items: Vec<String> = items.into_iter().map(|item| format!("`{}`", item.to_string())).collect();
+    items.dedup();
+    (!items.is_empty()).then(|| items.join(", "))
+}

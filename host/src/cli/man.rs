@@ -1,0 +1,37 @@
+use clap::CommandFactory;
+
+use super::arguments::Arguments;
+use super::failure::{Failure, Kind};
+use super::output;
+
+/// Print a manual page
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dray man > dray.1\n  dray man pull | man -l -")]
+pub(super) struct ManArguments {
+    /// The command that the page is about, such as `pull` or `plugin inspect` [default: the whole program]
+    command: Vec<String>,
+}
+
+/// Prints the page, in roff.
+pub(super) fn run(arguments: &ManArguments) -> Result<(), Failure> {
+    let mut root = Arguments::command();
+    // Names of commands and inherited options are filled in by building.
+    root.build();
+    let mut command = &root;
+    for name in &arguments.command {
+        command = command.find_subcommand(name).ok_or_else(|| {
+            Failure::new(Kind::Usage, format!("there is no command `{}`", arguments.command.join(" ")))
+        })?;
+    }
+    let title = match command.get_bin_name() {
+        Some(words) => words.replace(' ', "-"),
+        None => command.get_name().to_owned(),
+    };
+    let mut page = Vec::new();
+    let rendered = clap_mangen::Man::new(command.clone())
+        .title(title.to_uppercase())
+        .source(concat!("dray ", env!("CARGO_PKG_VERSION")))
+        .render(&mut page);
+    rendered.map_err(|error| Failure::internal("cannot render the manual page", &error))?;
+    output::write(&page)
+}

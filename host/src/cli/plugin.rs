@@ -1,0 +1,34 @@
+mod inspect;
+mod list;
+
+use clap::Subcommand;
+
+use self::inspect::InspectArguments;
+use self::list::ListArguments;
+use super::arguments::Format;
+use super::failure::Failure;
+
+/// Look at plugins
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    Ls(ListArguments),
+    Inspect(InspectArguments),
+}
+
+impl PluginCommand {
+    /// The form in which the command prints.
+    pub(super) fn format(&self) -> Format {
+        match self {
+            Self::Ls(arguments) => arguments.format,
+            Self::Inspect(arguments) => arguments.format,
+        }
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(command: &PluginCommand) -> Result<(), Failure> {
+    match command {
+        PluginCommand::Ls(arguments) => list::run(arguments),
+        PluginCommand::Inspect(arguments) => inspect::run(arguments),
+    }
+}

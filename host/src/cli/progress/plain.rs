@@ -1,0 +1,71 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::cli::color::Style;
+use crate::cli::screen::Screen;
+use crate::cli::{amounts, escape};
+use crate::oci::Digest;
+use crate::ports::{Event, LayerState, Progress};
+
+/// One line for every step that matters, without control characters. Bytes are not counted: in a log that
+/// would be the same line again and again.
+pub(super) struct PlainProgress {
+    screen: Arc<Screen>,
+    reference: String,
+    warnings_only: bool,
+    layers: Mutex<Vec<Layer>>,
+}
+
+struct Layer {
+    digest: Digest,
+    size: u64,
+    /// Whether it was said already that another client is at work.
+    told_to_wait: bool,
+}
+
+impl PlainProgress {
+    pub(super) fn new(screen: Arc<Screen>, reference: String, warnings_only: bool) -> Self {
+        Self { screen, reference, warnings_only, layers: Mutex::default() }
+    }
+
+    fn layer(&self, index: usize, state: &LayerState) -> Option<String> {
+        let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = layers.len();
+        let layer = layers.get_mut(index)?;
+        let what = match state {
+            LayerState::Done => "done",
+            LayerState::Exists => "exists",
+            LayerState::Provided => "provided by the snapshotter",
+            LayerState::WaitingForOther if !std::mem::replace(&mut layer.told_to_wait, true) => {
+                "waiting for another client"
+            }
+            _ => return None,
+        };
+        let (digest, size) = (layer.digest.short(), amounts::bytes(layer.size));
+        Some(format!("layer {}/{count} {digest}: {what} ({size})", index + 1))
+    }
+}
+
+impl Progress for PlainProgress {
+    fn event(&self, event: Event) {
+        let line = match event {
+            Event::Warning { message } => {
+                let word = self.screen.palette().paint(Style::Warning, "warning");
+                Some(format!("{word}: {}", escape::line(&message)))
+            }
+            _ if self.warnings_only => None,
+            Event::Resolved { digest } => Some(format!("{}: {digest}", self.reference)),
+            Event::Planned { platform, layers } => {
+                let bytes = layers.iter().fold(0, |sum: u64, (_, size)| sum.saturating_add(*size));
+                let (count, bytes) = (amounts::count(layers.len(), "layer"), amounts::bytes(bytes));
+                let layers = layers.into_iter();
+                *self.layers.lock().unwrap_or_else(PoisonError::into_inner) =
+                    layers.map(|(digest, size)| Layer { digest, size, told_to_wait: false }).collect();
+                Some(format!("{}: {count}, {bytes}", escape::line(&platform.to_string())))
+            }
+            Event::Layer { index, state } => self.layer(index, &state),
+        };
+        if let Some(line) = line {
+            self.screen.print(&line);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The report of a pull, for people. The form for programs is the report's own, see `docs/report.md`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::{amounts, escape};
+use crate::pull::{LayerOutcome, LayerReport, PluginTimings, PullReport};
+
+/// What is printed on standard output.
+pub(super) fn summary(report: &PullReport) -> String {
+    let mut text = String::new();
+    let mut row = |key: &str, value: &str| {
+        let _ = writeln!(text, "{key:<12} {}", escape::line(value));
+    };
+    row("name", &report.name);
+    row("digest", report.target.as_str());
+    row("platform", &report.platform.to_string());
+    row("snapshotter", &report.snapshotter);
+    // Every image works in a plain way; that goes without saying.
+    if report.suitability.verdict != "plain" {
+        row("suitability", &format!("{}: {}", report.suitability.verdict, report.suitability.reason));
+    }
+    let mut parts = vec![layers(&report.layers)];
+    parts.push(match report.totals.downloaded_bytes {
+        0 => "nothing downloaded".to_owned(),
+        bytes => format!("{} downloaded", amounts::bytes(bytes)),
+    });
+    parts.push(amounts::duration(
+        Duration::try_from_secs_f64(report.timings.total / 1000.0).unwrap_or_default(),
+    ));
+    let _ = writeln!(text, "{}", parts.join(", "));
+    text
+}
+
+/// `3 layers: 2 fetched, 1 existed`.
+fn layers(layers: &[LayerReport]) -> String {
+    let outcomes = [
+        (LayerOutcome::Fetched, "fetched"),
+        (LayerOutcome::Applied, "unpacked from the content store"),
+        (LayerOutcome::Existed, "existed"),
+        (LayerOutcome::Provided, "provided"),
+    ];
+    let counted = outcomes.into_iter().filter_map(|(outcome, word)| {
+        let number = layers.iter().filter(|layer| layer.outcome == outcome).count();
+        (number > 0).then(|| format!("{number} {word}"))
+    });
+    let counted: Vec<String> = counted.collect();
+    let all = amounts::count(layers.len(), "layer");
+    if counted.is_empty() { all } else { format!("{all}: {}", counted.join(", ")) }
+}
+
+/// Where the time went, as a table.
+pub(super) fn timings(report: &PullReport) -> String {
+    let timings = &report.timings;
+    let mut text = "timings                       ms\n".to_owned();
+    for (name, milliseconds) in [
+        ("resolve", timings.resolve),
+        ("documents", timings.documents),
+        ("plugins", timings.plugins),
+        ("layers", timings.layers),
+        ("  waiting for blobs", timings.waiting_for_blobs),
+        ("  applying", timings.applying),
+        ("record", timings.record),
+        ("total", timings.total),
+    ] {
+        let _ = writeln!(text, "  {name:<20} {milliseconds:>9.1}");
+    }
+    text.push_str("plugins, ms             compile      load  instantiate      call\n");
+    for plugin in &report.plugins {
+        let PluginTimings { compile, load, instantiate, call } = plugin.timings;
+        let name = format!("{} {} {}", plugin.kind, plugin.name, plugin.version);
+        let _ = writeln!(
+            text,
+            "  {:<20} {compile:>8.2}  {load:>8.2}  {instantiate:>11.2}  {call:>8.2}",
+            escape::line(&name)
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::{Algorithm, ChainId, DiffId, MediaType, Platform};
+    use crate::pull::{PluginReport, SuitabilityReport, Timings, Totals};
+    use crate::verify::digest_of;
+
+    fn report(outcomes: &[LayerOutcome]) -> PullReport {
+        let digest = digest_of(Algorithm::Sha256, b"x");
+        let diff_id = DiffId::from_uncompressed(digest.clone());
+        let layer = |outcome: &LayerOutcome| LayerReport {
+            digest: digest.clone(),
+            media_type: MediaType::new("application/vnd.oci.image.layer.v1.tar+gzip"),
+            size: 1 << 20,
+            diff_id: diff_id.clone(),
+            chain_id: ChainId::bottom(&diff_id),
+            outcome: *outcome,
+            broken_expectation: false,
+            downloaded: 0,
+            uncompressed: None,
+        };
+        PullReport {
+            schema: "dray.pull/v1",
+            name: "docker.io/library/debian:12".to_owned(),
+            target: digest.clone(),
+            target_media_type: MediaType::new(MediaType::OCI_INDEX),
+            manifest: digest.clone(),
+            config: digest.clone(),
+            platform: Platform::new("linux", "amd64", ""),
+            snapshotter: "overlayfs".to_owned(),
+            suitability: SuitabilityReport {
+                verdict: "plain",
+                code: "plain".to_owned(),
+                reason: "every image is".to_owned(),
+            },
+            plugins: vec![PluginReport {
+                kind: "snapshotter",
+                name: "overlayfs".to_owned(),
+                version: "0.1.0".to_owned(),
+                digest: digest.clone(),
+                timings: PluginTimings { compile: 0.0, load: 0.4, instantiate: 0.1, call: 0.25 },
+            }],
+            layers: outcomes.iter().map(layer).collect(),
+            totals: Totals { layers: outcomes.len(), ..Totals::default() },
+            hints: Vec::new(),
+            timings: Timings { total: 1234.5, ..Timings::default() },
+        }
+    }
+
+    #[test]
+    fn a_summary() {
+        let mut report = report(&[LayerOutcome::Existed, LayerOutcome::Fetched, LayerOutcome::Fetched]);
+        report.totals.downloaded_bytes = 3 << 20;
+        let expected = format!(
+            "name         docker.io/library/debian:12\n\
+             digest       {}\n\
+             platform     linux/amd64\n\
+             snapshotter  overlayfs\n\
+             3 layers: 2 fetched, 1 existed, 3.0 MiB downloaded, 1.23 s\n",
+            report.target
+        );
+        assert_eq!(summary(&report), expected);
+
+        report.suitability.verdict = "partial";
+        report.suitability.reason = "one layer\u{1b}[2J".to_owned();
+        assert!(summary(&report).contains("suitability  partial: one layer\\u{1b}[2J\n"));
+    }
+
+    /// The page has one row per member of the JSON form.
+    #[test]
+    fn every_member_is_documented() {
+        fn members(value: &serde_json::Value, prefix: &str, found: &mut Vec<String>) {
+            match value {
+                serde_json::Value::Object(object) => {
+                    for (name, value) in object {
+                        found.push(format!("{prefix}{name}"));
+                        // The timings of a plugin are rows of the table of plugins.
+                        let is_part_of_row =
+                            prefix.is_empty() && name == "timings" && value.get("load").is_some();
+                        members(value, if is_part_of_row { "timings." } else { "" }, found);
+                    }
+                }
+                serde_json::Value::Array(items) => items.iter().for_each(|item| members(item, "", found)),
+                _ => {}
+            }
+        }
+        let page = include_str!("../../../docs/report.md");
+        let mut report = report(&[LayerOutcome::Existed]);
+        report.platform.variant = "v3".to_owned();
+        report.platform.os_version = "1".to_owned();
+        report.platform.os_features = vec!["f".to_owned()];
+        let mut found = Vec::new();
+        members(&serde_json::to_value(&report).unwrap(), "", &mut found);
+        assert!(found.contains(&"timings.compile".to_owned()) && found.contains(&"os.version".to_owned()));
+        for name in found {
+            assert!(page.contains(&format!("\n| `{name}` | ")), "docs/report.md lacks a row for `{name}`");
+        }
+    }
+
+    #[test]
+    fn a_second_pull_says_that_nothing_was_downloaded() {
+        let last = |outcomes: &[LayerOutcome]| summary(&report(outcomes)).lines().last().unwrap().to_owned();
+        assert_eq!(last(&[LayerOutcome::Existed]), "1 layer: 1 existed, nothing downloaded, 1.23 s");
+        assert_eq!(last(&[]), "0 layers, nothing downloaded, 1.23 s");
+    }
+
+    #[test]
+    fn the_columns_of_the_timings_stand_below_each_other() {
+        let text = timings(&report(&[]));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[8], "  total                   1234.5");
+        assert_eq!(lines[0].len(), lines[8].len());
+        assert_eq!(lines[9].find("compile").map(|at| at + 7), Some(31));
+        assert_eq!(lines[10], "  snapshotter overlayfs 0.1.0     0.00      0.40         0.10      0.25");
+    }
+}

@@ -1,0 +1,161 @@
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use super::*;
+use crate::oci::Platform;
+
+fn host() -> Platform {
+    Platform::new("linux", "amd64", "")
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "that is how the environment holds a variable")]
+fn variable(text: &str) -> Option<OsString> {
+    Some(OsString::from(text))
+}
+
+fn flags(reference: &str) -> PullFlags {
+    PullFlags { reference: reference.to_owned(), ..PullFlags::default() }
+}
+
+fn resolved(flags: PullFlags, environment: &Environment) -> PullSettings {
+    PullSettings::resolve(flags, environment, &host()).unwrap()
+}
+
+fn refusal(flags: PullFlags) -> String {
+    PullSettings::resolve(flags, &Environment::default(), &host()).unwrap_err().to_string()
+}
+
+#[test]
+fn defaults() {
+    let settings = resolved(flags("debian"), &Environment::default());
+    assert_eq!(settings.typed, "debian");
+    assert_eq!(settings.reference.to_string(), "docker.io/library/debian:latest");
+    assert_eq!(settings.platform, host());
+    assert_eq!(settings.daemon.address, "/run/containerd/containerd.sock");
+    assert_eq!(settings.daemon.namespace, "default");
+    assert_eq!(settings.daemon.snapshotter, None);
+    assert_eq!(settings.docker_config, None);
+    assert_eq!(settings.compiled_store, None);
+    assert_eq!(settings.snapshotter_plugin, PluginChoice::default());
+}
+
+#[test]
+fn a_flag_comes_before_its_variable() {
+    let environment = Environment {
+        address: variable("unix:///env.sock"),
+        namespace: variable("env"),
+        snapshotter: variable("native"),
+        ..Environment::default()
+    };
+    let from_variables = DaemonSettings::resolve(DaemonFlags::default(), &environment).unwrap();
+    assert_eq!(from_variables.address, "/env.sock");
+    assert_eq!(from_variables.namespace, "env");
+    assert_eq!(from_variables.snapshotter.unwrap().as_str(), "native");
+
+    let typed = DaemonFlags {
+        address: Some("/flag.sock".to_owned()),
+        namespace: Some("flag".to_owned()),
+        snapshotter: Some("overlayfs".to_owned()),
+    };
+    let from_flags = DaemonSettings::resolve(typed, &environment).unwrap();
+    assert_eq!(from_flags.address, "/flag.sock");
+    assert_eq!(from_flags.namespace, "flag");
+    assert_eq!(from_flags.snapshotter.unwrap().as_str(), "overlayfs");
+}
+
+#[test]
+fn an_unused_variable_may_be_anything() {
+    let broken = Some(OsString::from_vec(vec![0xff]));
+    let environment = Environment { namespace: broken, ..Environment::default() };
+    let error = DaemonSettings::resolve(DaemonFlags::default(), &environment).unwrap_err();
+    assert_eq!(error.to_string(), "environment variable `CONTAINERD_NAMESPACE` is not valid UTF-8");
+    let typed = DaemonFlags { namespace: Some("x".to_owned()), ..DaemonFlags::default() };
+    assert_eq!(DaemonSettings::resolve(typed, &environment).unwrap().namespace, "x");
+}
+
+#[test]
+fn nothing_may_be_empty() {
+    for (typed, expected) in [
+        (DaemonFlags { address: Some(String::new()), ..DaemonFlags::default() }, "the address of containerd"),
+        (DaemonFlags { address: Some("unix://".to_owned()), ..DaemonFlags::default() }, "the address"),
+        (DaemonFlags { namespace: Some(String::new()), ..DaemonFlags::default() }, "the namespace"),
+        (DaemonFlags { snapshotter: Some(String::new()), ..DaemonFlags::default() }, "the name of the snap"),
+    ] {
+        let error = DaemonSettings::resolve(typed, &Environment::default()).unwrap_err().to_string();
+        assert!(error.starts_with(expected) && error.ends_with("is empty"), "{error}");
+    }
+}
+
+#[test]
+fn platforms_are_completed_from_the_host() {
+    let with = |text: &str| {
+        resolved(PullFlags { platform: Some(text.to_owned()), ..flags("x") }, &Environment::default())
+            .platform
+            .to_string()
+    };
+    assert_eq!(with("arm64"), "linux/arm64");
+    assert_eq!(with("linux/arm/v6"), "linux/arm/v6");
+    let refused = refusal(PullFlags { platform: Some("no-such-thing".to_owned()), ..flags("x") });
+    assert_eq!(refused, "cannot read the value of `--platform`");
+    assert_eq!(refusal(flags("Debian")), "cannot read the image reference");
+}
+
+#[test]
+fn plugins_are_given_by_kind() {
+    let settings = resolved(
+        PullFlags {
+            plugins: vec!["snapshotter=./a=b.wasm".to_owned()],
+            plugin_configs: vec![r#"platform={"matcher":"any"}"#.to_owned()],
+            ..flags("x")
+        },
+        &Environment::default(),
+    );
+    assert_eq!(settings.snapshotter_plugin.file.as_deref(), Some(Path::new("./a=b.wasm")));
+    assert_eq!(settings.snapshotter_plugin.config, None);
+    assert_eq!(settings.platform_plugin.file, None);
+    assert_eq!(settings.platform_plugin.config.as_deref(), Some(r#"{"matcher":"any"}"#));
+
+    for (values, expected) in [
+        (vec!["a.wasm"], "`--plugin a.wasm` is not of the form `KIND=FILE`"),
+        (vec!["platform="], "`--plugin platform=` is not of the form `KIND=FILE`"),
+        (
+            vec!["policy=a.wasm"],
+            "`--plugin`: there is no plugin kind `policy`, only `snapshotter` and `platform`",
+        ),
+        (vec!["platform=a", "platform=b"], "`--plugin` is given twice for plugin kind `platform`"),
+    ] {
+        let plugins = values.into_iter().map(str::to_owned).collect();
+        assert_eq!(refusal(PullFlags { plugins, ..flags("x") }), expected);
+    }
+    let plugin_configs = vec!["platform={".to_owned()];
+    assert_eq!(
+        refusal(PullFlags { plugin_configs, ..flags("x") }),
+        "`--plugin-config`: the configuration of the platform plugin is not valid JSON"
+    );
+}
+
+#[test]
+fn folders_of_the_user() {
+    let home = Environment { home: variable("/home/u"), ..Environment::default() };
+    let settings = resolved(flags("x"), &home);
+    assert_eq!(settings.docker_config.as_deref(), Some(Path::new("/home/u/.docker/config.json")));
+    assert_eq!(settings.compiled_store.as_deref(), Some(Path::new("/home/u/.cache/dray/compiled")));
+
+    let both = Environment { docker_config: variable("/d"), cache_home: variable("/c"), ..home.clone() };
+    let settings = resolved(flags("x"), &both);
+    assert_eq!(settings.docker_config.as_deref(), Some(Path::new("/d/config.json")));
+    assert_eq!(settings.compiled_store.as_deref(), Some(Path::new("/c/dray/compiled")));
+
+    let relative = Environment { cache_home: variable("c"), ..home };
+    let settings = resolved(flags("x"), &relative);
+    assert_eq!(settings.compiled_store.as_deref(), Some(Path::new("/home/u/.cache/dray/compiled")));
+}
+
+#[test]
+fn a_proxy_does_not_show_its_password() {
+    let environment = Environment { https_proxy: variable("http://u:secret@p"), ..Environment::default() };
+    let settings = resolved(flags("x"), &environment);
+    assert_eq!(settings.proxies.https.as_deref(), Some("http://u:secret@p"));
+    assert!(!format!("{settings:?}").contains("secret"));
+}

@@ -1,0 +1,435 @@
+//! What the command line says, word for word. None of these runs needs a daemon, a registry or a plugin.
+
+use dray_tests::command::Dray;
+use dray_tests::terminal::Screen;
+use insta::assert_snapshot;
+
+fn run(arguments: &[&str]) -> String {
+    Dray::new().run(arguments).to_string()
+}
+
+#[test]
+fn without_a_command_it_shows_the_help() {
+    assert_snapshot!(run(&[]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    Pull container images into containerd
+
+    Usage: dray [OPTIONS] <COMMAND>
+
+    Commands:
+      pull         Pull an image and unpack it into a snapshotter
+      plugin       Look at plugins
+      version      Print the version; with --verbose, what the program is made of
+      completions  Print completions for a shell
+      man          Print a manual page
+
+    Options:
+      -h, --help     Print help (see more with '--help')
+      -V, --version  Print version
+
+    Global options:
+      -a, --address <SOCKET>    Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
+                                /run/containerd/containerd.sock]
+      -n, --namespace <NAME>    Work in this namespace of containerd [env: CONTAINERD_NAMESPACE]
+                                [default: default]
+          --snapshotter <NAME>  Unpack into this snapshotter [env: CONTAINERD_SNAPSHOTTER] [default:
+                                that of the namespace, else overlayfs]
+      -v, --verbose...          Say more: once for information, twice for debugging, three times for
+                                everything
+          --color <WHEN>        Use colours; `auto` means on a terminal, and not where NO_COLOR is set
+                                [default: auto] [possible values: auto, always, never]
+    "#);
+}
+
+#[test]
+fn help_of_pull() {
+    assert_snapshot!(run(&["pull", "-h"]), @r#"
+    exit code: 0
+    --- stdout
+    Pull an image and unpack it into a snapshotter
+
+    Usage: dray pull [OPTIONS] <REF>
+
+    Arguments:
+      <REF>  The image: a short name as in Docker, a full name, or a name with `@` and a digest
+
+    Options:
+          --platform <OS/ARCH[/VARIANT]>  Pull for this platform [default: that of this machine]
+      -q, --quiet                         Print nothing but the name of the image in normal form
+          --format <FORM>                 Print the result in this form [default: text] [possible
+                                          values: text, json]
+          --timings                       Print where the time went, on standard error; the JSON report
+                                          always has it
+          --plugin <KIND=FILE>            Use the component in FILE as the plugin of this kind,
+                                          `snapshotter` or `platform`, in place of the embedded one
+          --plugin-config <KIND=JSON>     Configure the plugin of this kind; `dray plugin inspect` and
+                                          the documentation of the plugin say how
+          --plain-http                    Talk to the registry by HTTP without encryption, as is always
+                                          done with a registry on this machine
+      -h, --help                          Print help (see more with '--help')
+
+    Global options:
+      -a, --address <SOCKET>    Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
+                                /run/containerd/containerd.sock]
+      -n, --namespace <NAME>    Work in this namespace of containerd [env: CONTAINERD_NAMESPACE]
+                                [default: default]
+          --snapshotter <NAME>  Unpack into this snapshotter [env: CONTAINERD_SNAPSHOTTER] [default:
+                                that of the namespace, else overlayfs]
+      -v, --verbose...          Say more: once for information, twice for debugging, three times for
+                                everything
+          --color <WHEN>        Use colours; `auto` means on a terminal, and not where NO_COLOR is set
+                                [default: auto] [possible values: auto, always, never]
+
+    Examples:
+      dray pull debian:12
+      dray pull --platform linux/arm64 ghcr.io/example/app:1.4
+      dray -n k8s.io pull registry.example.com/team/app@sha256:4b1d…
+      dray pull --format json debian:12 | jq .totals
+      dray pull --plugin snapshotter=./mine.wasm --snapshotter mine debian:12
+    --- stderr
+    "#);
+}
+
+#[test]
+fn help_of_the_plugin_commands() {
+    assert_snapshot!(run(&["plugin", "ls", "-h"]), @r#"
+    exit code: 0
+    --- stdout
+    List the plugins that come with the program
+
+    Usage: dray plugin ls [OPTIONS]
+
+    Options:
+          --format <FORM>  Print the list in this form [default: text] [possible values: text, json]
+      -h, --help           Print help (see more with '--help')
+
+    Global options:
+      -a, --address <SOCKET>    Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
+                                /run/containerd/containerd.sock]
+      -n, --namespace <NAME>    Work in this namespace of containerd [env: CONTAINERD_NAMESPACE]
+                                [default: default]
+          --snapshotter <NAME>  Unpack into this snapshotter [env: CONTAINERD_SNAPSHOTTER] [default:
+                                that of the namespace, else overlayfs]
+      -v, --verbose...          Say more: once for information, twice for debugging, three times for
+                                everything
+          --color <WHEN>        Use colours; `auto` means on a terminal, and not where NO_COLOR is set
+                                [default: auto] [possible values: auto, always, never]
+    --- stderr
+    "#);
+    assert_snapshot!(run(&["plugin", "inspect", "--help"]), @r#"
+    exit code: 0
+    --- stdout
+    Show what a plugin is and what it wants from the host, without running it
+
+    The imports of a component are all that it can reach. They are shown in groups: what every plugin
+    gets, what an operator must grant, what the toolchain brought in and the host answers with nothing,
+    and what this program does not know
+
+    Usage: dray plugin inspect [OPTIONS] <FILE|NAME>
+
+    Arguments:
+      <FILE|NAME>
+              Name of an embedded plugin, or else a file
+
+    Options:
+          --format <FORM>
+              Print in this form
+
+              Possible values:
+              - text: For people
+              - json: For programs; an error is then one JSON object, the last line on standard error
+              
+              [default: text]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Global options:
+      -a, --address <SOCKET>
+              Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
+              /run/containerd/containerd.sock]
+
+      -n, --namespace <NAME>
+              Work in this namespace of containerd [env: CONTAINERD_NAMESPACE] [default: default]
+
+          --snapshotter <NAME>
+              Unpack into this snapshotter [env: CONTAINERD_SNAPSHOTTER] [default: that of the
+              namespace, else overlayfs]
+
+      -v, --verbose...
+              Say more: once for information, twice for debugging, three times for everything
+
+          --color <WHEN>
+              Use colours; `auto` means on a terminal, and not where NO_COLOR is set
+              
+              [default: auto]
+              [possible values: auto, always, never]
+
+    Examples:
+      dray plugin inspect overlayfs
+      dray plugin inspect ./mine.wasm
+    --- stderr
+    "#);
+}
+
+#[test]
+fn the_version() {
+    assert_snapshot!(run(&["version"]), @r#"
+    exit code: 0
+    --- stdout
+    dray 0.1.0
+    --- stderr
+    "#);
+    assert_snapshot!(run(&["--version"]), @r#"
+    exit code: 0
+    --- stdout
+    dray 0.1.0
+    --- stderr
+    "#);
+}
+
+#[test]
+fn a_bad_reference() {
+    assert_snapshot!(run(&["pull", "Debian"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: cannot read the image reference
+      1: repository name `library/Debian` must be lower case
+    hint: a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`
+    "#);
+    assert_snapshot!(run(&["pull", "debian:-x"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: cannot read the image reference
+      1: `debian:-x` is not a valid image reference
+    hint: a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`
+    "#);
+    assert_snapshot!(run(&["pull", "--", "--help"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: cannot read the image reference
+      1: `--help` is not a valid image reference
+    hint: a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`
+    "#);
+}
+
+#[test]
+fn a_missing_reference() {
+    assert_snapshot!(run(&["pull"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: the following required arguments were not provided:
+      <REF>
+
+    Usage: dray pull <REF>
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[test]
+fn a_bad_platform() {
+    assert_snapshot!(run(&["pull", "--platform", "linux/*", "debian"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: cannot read the value of `--platform`
+      1: platform `linux/*` has a wildcard, which is not supported
+    hint: a platform looks like `linux/amd64` or `linux/arm/v7`
+    "#);
+    assert_snapshot!(run(&["pull", "--platform", "", "debian"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: the platform is empty
+    "#);
+}
+
+#[test]
+fn a_bad_plugin() {
+    assert_snapshot!(run(&["pull", "--plugin", "mine.wasm", "debian"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: `--plugin mine.wasm` is not of the form `KIND=FILE`
+    "#);
+    assert_snapshot!(run(&["pull", "--plugin", "policy=mine.wasm", "debian"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: `--plugin`: there is no plugin kind `policy`, only `snapshotter` and `platform`
+    "#);
+    assert_snapshot!(run(&["pull", "--plugin", "platform=a.wasm", "--plugin", "platform=b.wasm", "debian"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: `--plugin` is given twice for plugin kind `platform`
+    "#);
+    assert_snapshot!(run(&["pull", "--plugin-config", "platform={", "debian"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: `--plugin-config`: the configuration of the platform plugin is not valid JSON
+      1: EOF while parsing an object at line 1 column 1
+    "#);
+}
+
+#[test]
+fn a_missing_socket() {
+    assert_snapshot!(run(&["-a", "missing.sock", "pull", "debian"]), @r#"
+    exit code: 9
+    --- stdout
+    --- stderr
+    error: cannot connect to containerd at `missing.sock`
+      1: No such file or directory (os error 2)
+    hint: is containerd running? `systemctl status containerd` says so on most systems
+    hint: if it listens elsewhere, say where with `--address` or `CONTAINERD_ADDRESS`
+    "#);
+    assert_snapshot!(run(&["--address", "unix://missing.sock", "pull", "--quiet", "debian"]), @r#"
+    exit code: 9
+    --- stdout
+    --- stderr
+    error: cannot connect to containerd at `missing.sock`
+      1: No such file or directory (os error 2)
+    hint: is containerd running? `systemctl status containerd` says so on most systems
+    hint: if it listens elsewhere, say where with `--address` or `CONTAINERD_ADDRESS`
+    "#);
+}
+
+#[test]
+fn a_bad_daemon_setting() {
+    assert_snapshot!(run(&["--address", "", "pull", "debian"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: the address of containerd is empty
+    "#);
+    assert_snapshot!(run(&["--address", "tcp://1.2.3.4:5", "pull", "debian"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: cannot connect to containerd at `tcp://1.2.3.4:5`
+      1: only the path of a unix socket is an address
+    "#);
+    assert_snapshot!(run(&["-n", "a b", "pull", "debian"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: cannot use namespace `a b`
+      1: a namespace has 1 to 76 characters: letters and digits, and between two of them a single `.`, `_` or `-`
+    "#);
+}
+
+#[test]
+fn errors_for_programs() {
+    assert_snapshot!(run(&["-a", "missing.sock", "pull", "--format", "json", "debian"]), @r#"
+    exit code: 9
+    --- stdout
+    --- stderr
+    {"error":{"kind":"containerd","message":"cannot connect to containerd at `missing.sock`","causes":["No such file or directory (os error 2)"],"hints":["is containerd running? `systemctl status containerd` says so on most systems","if it listens elsewhere, say where with `--address` or `CONTAINERD_ADDRESS`"]}}
+    "#);
+    assert_snapshot!(run(&["pull", "--format", "json", "--nonsense", "debian"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    {"error":{"kind":"usage","message":"unexpected argument '--nonsense' found","causes":[],"hints":["to pass '--nonsense' as a value, use '-- --nonsense'"]}}
+    "#);
+    assert_snapshot!(run(&["pull", "--quiet", "--format", "json", "debian"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    {"error":{"kind":"usage","message":"the argument '--quiet' cannot be used with '--format <FORM>'","causes":[],"hints":[]}}
+    "#);
+}
+
+#[test]
+fn a_manual_page_that_is_not_there() {
+    assert_snapshot!(run(&["man", "plugin", "missing"]), @r#"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: there is no command `plugin missing`
+    "#);
+}
+
+/// What a file lacks is worded where files are read; here it counts that it is the command line that is wrong.
+#[test]
+fn a_plugin_that_is_not_there() {
+    let run = Dray::new().run(["pull", "--plugin", "platform=missing.wasm", "debian"]).failure(2);
+    assert!(run.stderr.contains("missing.wasm"), "{run}");
+    let run = Dray::new().run(["plugin", "inspect", "missing.wasm"]).failure(2);
+    assert!(run.stderr.contains("missing.wasm"), "{run}");
+    assert!(
+        run.stderr.ends_with(
+            "hint: `dray plugin ls` lists the names of embedded plugins
+"
+        ),
+        "{run}"
+    );
+}
+
+#[test]
+fn variables_stand_in_for_options() {
+    let dray = Dray::new().env("CONTAINERD_ADDRESS", "variable.sock");
+    let message =
+        |arguments: &[&str]| dray.run(arguments).failure(9).stderr.lines().next().map(str::to_owned);
+    let expected = |name: &str| Some(format!("error: cannot connect to containerd at `{name}`"));
+    assert_eq!(message(&["pull", "debian"]), expected("variable.sock"));
+    assert_eq!(message(&["pull", "-a", "option.sock", "debian"]), expected("option.sock"));
+    let dray = Dray::new().env("CONTAINERD_NAMESPACE", "a b");
+    dray.run(["pull", "debian"]).failure(2);
+    dray.run(["-n", "a", "-a", "missing.sock", "pull", "debian"]).failure(9);
+}
+
+#[test]
+fn colours_are_for_those_who_want_them() {
+    let wrong: [&[&str]; 2] = [&["pull", "Debian"], &["pull", "--nonsense"]];
+    for arguments in wrong {
+        let stderr = |dray: Dray| dray.run(arguments).failure(2).stderr;
+        assert!(!stderr(Dray::new()).contains('\u{1b}'));
+        assert!(stderr(Dray::new().args(["--color", "always"])).contains('\u{1b}'));
+        let on_terminal = |dray: Dray| dray.spawn_on_terminal(arguments, Screen::default()).wait().1;
+        assert!(on_terminal(Dray::new()).contains('\u{1b}'));
+        assert!(!on_terminal(Dray::new().env("NO_COLOR", "1")).contains('\u{1b}'));
+        assert!(on_terminal(Dray::new().env("NO_COLOR", "1").args(["--color=always"])).contains('\u{1b}'));
+        assert!(!on_terminal(Dray::new().args(["--color=never"])).contains('\u{1b}'));
+    }
+}
+
+/// The whole of what is generated is long and follows the definition; what counts is that it is there.
+#[test]
+fn completions_and_manual_pages() {
+    for (arguments, expected) in [
+        (&["completions", "bash"][..], "_dray()"),
+        (&["completions", "zsh"], "#compdef dray"),
+        (&["completions", "fish"], "complete -c dray"),
+        (&["man"], ".TH DRAY 1"),
+        (&["man", "pull"], ".TH DRAY-PULL 1"),
+        (&["man", "plugin", "inspect"], ".TH DRAY-PLUGIN-INSPECT 1"),
+    ] {
+        let run = Dray::new().run(arguments).success();
+        assert!(run.stdout.contains(expected), "{arguments:?}: {run}");
+        assert_eq!(run.stderr, "");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one() {
+    let shell = |script: &str| {
+        let mut command = std::process::Command::new("sh");
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("DRAY", dray_tests::tools::dray());
+        command.args(["-c", script]).output().expect("a shell can be started")
+    };
+    // The reader is gone before the first byte: the program starts when the pipe has lost its other end.
+    let early = shell(r#"{ sleep 0.2; "$DRAY" completions bash; echo "code $?" >&2; } | :"#);
+    assert_eq!(String::from_utf8_lossy(&early.stderr), "code 0\n");
+    let full = shell(r#""$DRAY" version > /dev/full"#);
+    assert_eq!(full.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&full.stderr).starts_with("error: cannot write to standard output\n"));
+}

@@ -1,0 +1,122 @@
+//! What a user sees of a pull: on a terminal, in a log, in a program that reads the report.
+
+use dray_tests::command::Dray;
+use dray_tests::daemon::{Containerd, Generation};
+use dray_tests::docker_registry::DockerRegistry;
+use dray_tests::image::{Compression, Entry, Image, Layer};
+use dray_tests::require;
+use dray_tests::terminal::Screen;
+
+const ESCAPE: char = '\u{1b}';
+
+/// A daemon of its own, and a registry with an image of a number of layers.
+struct Scene {
+    registry: DockerRegistry,
+    daemon: Containerd,
+    reference: String,
+}
+
+impl Scene {
+    fn with_layers(layers: usize) -> Option<Self> {
+        let registry = require!(DockerRegistry::start(), None);
+        let daemon = require!(Containerd::start(Generation::Debian16), None);
+        let image = (0..layers).fold(Image::builder("linux/amd64"), |image, number| {
+            let content = number.to_string().repeat(100_000);
+            let layer = Layer::builder().entry(Entry::file(&format!("file-{number}"), content));
+            image.layer(layer.build(Compression::None))
+        });
+        registry.push(&image.build(), "seen:1");
+        let reference = registry.reference("seen:1");
+        Some(Self { registry, daemon, reference })
+    }
+
+    fn dray(&self, namespace: &str) -> Dray {
+        Dray::with(&self.daemon, namespace).args(["--snapshotter", "native"]).knowing(&self.registry)
+    }
+
+    fn arguments<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        [&["pull", "--platform", "linux/amd64", &self.reference], more].concat()
+    }
+}
+
+#[test]
+fn a_log_gets_plain_lines() {
+    let Some(scene) = Scene::with_layers(2) else { return };
+    let run = scene.dray("log").run(scene.arguments(&[])).success();
+    assert!(!run.to_string().contains([ESCAPE, '\r']), "{run}");
+    let lines: Vec<&str> = run.stderr.lines().collect();
+    assert!(lines[0].starts_with(&format!("{}: sha256:", scene.reference)), "{run}");
+    assert!(lines[1].starts_with("linux/amd64: 2 layers, "), "{run}");
+    assert!(lines[2].starts_with("layer 1/2 ") && lines[2].contains(": done ("), "{run}");
+    assert!(lines[3].starts_with("layer 2/2 ") && lines[3].contains(": done ("), "{run}");
+    assert_eq!(run.stdout.lines().count(), 5, "{run}");
+    assert!(run.stdout.contains("\n2 layers: 2 fetched, "), "{run}");
+
+    let again = scene.dray("log").run(scene.arguments(&[])).success();
+    assert!(again.stderr.contains("layer 2/2 ") && again.stderr.contains(": exists ("), "{again}");
+    assert!(again.stdout.contains("\n2 layers: 2 existed, nothing downloaded, "), "{again}");
+}
+
+#[test]
+fn a_program_gets_the_name_or_the_report() {
+    let Some(scene) = Scene::with_layers(1) else { return };
+    let quiet = scene.dray("program").run(scene.arguments(&["--quiet"])).success();
+    assert_eq!(quiet.stdout, format!("{}\n", scene.reference));
+    assert_eq!(quiet.stderr, "");
+
+    let run = scene.dray("program").run(scene.arguments(&["--format", "json"])).success();
+    assert_eq!(run.stderr, "");
+    let report = run.json();
+    assert_eq!(report["schema"], "dray.pull/v1");
+    assert_eq!(report["name"], scene.reference);
+    assert_eq!(report["layers"][0]["outcome"], "existed");
+    assert_eq!(report["totals"]["downloaded_bytes"], 0);
+
+    let timed = scene.dray("program").run(scene.arguments(&["--quiet", "--timings"])).success();
+    assert!(timed.stderr.starts_with("timings "), "{timed}");
+}
+
+#[test]
+fn a_terminal_gets_a_line_per_layer() {
+    let Some(scene) = Scene::with_layers(3) else { return };
+    let dray = scene.dray("terminal").env("NO_COLOR", "1");
+    let (status, printed) =
+        dray.spawn_on_terminal(scene.arguments(&[]), Screen { rows: 24, columns: 100 }).wait();
+    assert!(status.success(), "{printed}");
+    let is_color = |code: &str| code.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(['m', ';']);
+    assert!(!printed.split("\u{1b}[").skip(1).any(is_color), "colours in spite of NO_COLOR: {printed:?}");
+    let last_picture = printed.rsplit("  linux/amd64\u{1b}[K").next().unwrap_or_default();
+    assert_eq!(last_picture.matches("  done         99.5 KiB").count(), 3, "{printed:?}");
+    assert!(printed.ends_with(" s\r\n"), "{printed:?}");
+}
+
+#[test]
+fn a_low_terminal_shows_what_fits() {
+    let Some(scene) = Scene::with_layers(20) else { return };
+    let screen = Screen { rows: 6, columns: 40 };
+    let terminal = scene.dray("low").spawn_on_terminal(scene.arguments(&[]), screen);
+    terminal.wait_for("linux/amd64");
+    terminal.resize(Screen { rows: 5, columns: 30 });
+    let (status, printed) = terminal.wait();
+    assert!(status.success(), "{printed}");
+    assert!(printed.contains("20 layers done"), "{printed:?}");
+    for jump in printed.split("\u{1b}[").filter_map(|rest| rest.split_once('A').map(|(rows, _)| rows)) {
+        // Five rows of picture before the resize; each may have been broken in two by it.
+        if let Ok(rows) = jump.parse::<usize>() {
+            assert!(rows <= 10, "jumps {rows} rows up: {printed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_dumb_terminal_is_a_log() {
+    let Some(scene) = Scene::with_layers(1) else { return };
+    let mut terminal = std::process::Command::new(dray_tests::tools::dray());
+    terminal.args(["-a", &scene.daemon.socket().display().to_string(), "--snapshotter", "native"]);
+    terminal.args(scene.arguments(&[])).env("TERM", "dumb");
+    let terminal = dray_tests::terminal::Terminal::start(&terminal, Screen::default());
+    let (status, printed) = terminal.expect("a terminal can be opened").wait();
+    assert!(status.success(), "{printed}");
+    assert!(!printed.contains(ESCAPE), "{printed:?}");
+    assert!(printed.contains("layer 1/1 "), "{printed:?}");
+}
