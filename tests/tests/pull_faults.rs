@@ -236,7 +236,13 @@ fn ctrl_c_in_mid_pull() {
                 && state.snapshots.values().flatten().any(|(_, snapshot)| snapshot.kind == "committed")
         });
         assert_eq!(State::of(&scene.daemon, NAMESPACE).leases.len(), 1);
-        let code = if signal == "INT" { running.interrupt(); 130 } else { running.terminate(); 143 };
+        let code = if signal == "INT" {
+            running.interrupt();
+            130
+        } else {
+            running.terminate();
+            143
+        };
         let since = Instant::now();
         let run = running.wait().failure(code);
         assert!(since.elapsed() < Duration::from_secs(10), "{run}");
