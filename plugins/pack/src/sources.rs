@@ -1,0 +1,41 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::manifest::sha256;
+
+/// Digest over the sources of one plugin: its own, those of the SDK, the interface, and what fixes their
+/// dependencies. Each counts with its path below `tree` and its bytes.
+pub(crate) fn digest(tree: &Path, plugin: &str) -> anyhow::Result<String> {
+    let mut files = vec!["plugins/Cargo.lock".into(), "plugins/Cargo.toml".into()];
+    for folder in [&*format!("plugins/{plugin}"), "plugins/sdk", "wit"] {
+        collect(tree, Path::new(folder), &mut files)?;
+    }
+    files.sort();
+    let mut list = String::new();
+    for file in files {
+        let bytes =
+            fs::read(tree.join(&file)).with_context(|| format!("reading source `{}`", file.display()))?;
+        list.push_str(&format!("{}  {}\n", sha256(&bytes), file.display()));
+    }
+    Ok(sha256(list.as_bytes()))
+}
+
+/// Finds what can change the component: an editor's leavings and built files cannot.
+fn collect(tree: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let entries = fs::read_dir(tree.join(folder))
+        .with_context(|| format!("listing sources in `{}`", folder.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let path = folder.join(entry.file_name());
+        let source = path.extension().is_some_and(|end| end == "rs" || end == "toml" || end == "wit");
+        let kind = entry.file_type()?;
+        if kind.is_dir() && entry.file_name() != "target" {
+            collect(tree, &path, files)?;
+        } else if kind.is_file() && source {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

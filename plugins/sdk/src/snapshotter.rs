@@ -1,0 +1,98 @@
+//! Snapshotter plugins: which images suit a snapshotter, and how its layers are to be asked for.
+
+pub use crate::bindings::snapshotter::exports::dray::snapshotter::planner::{
+    Expectation, Image, ImagePlan, Layer, LayerPlan, OnMounts, Question, Suitability,
+};
+use crate::oci::Annotations;
+pub use crate::oci::Descriptor;
+use crate::{Error, Plugin};
+
+/// Plans how the layers of an image reach a snapshotter.
+///
+/// The host calls [`plan`](Self::plan) once for each manifest, after manifest and image config are stored and
+/// before the first layer is touched. It checks the whole plan and refuses it with the first broken rule;
+/// nothing is done by halves.
+pub trait SnapshotterPlugin: Plugin {
+    /// Plans the pull of one image. The result must depend on the arguments only. An error ends the pull and
+    /// leaves nothing behind; an image that the snapshotter would ruin is not an error but
+    /// [`ImagePlan::foreign`].
+    fn plan(config: Self::Config, image: Image) -> Result<ImagePlan, Error>;
+}
+
+/// The three usual ways to plan a layer; change fields for the others.
+impl Layer {
+    /// Ask with the label of the protocol only, and expect mounts: the host fetches the blob unless the
+    /// snapshotter has the layer already.
+    pub fn ask(&self) -> LayerPlan {
+        self.planned(Question::Ask, Expectation::Mounts)
+    }
+
+    /// Do not ask: the host fetches the blob and applies it.
+    pub fn fetch(&self) -> LayerPlan {
+        self.planned(Question::Fetch, Expectation::Mounts)
+    }
+
+    /// Ask with these labels, and expect that the snapshotter provides the layer. If it does not, the host
+    /// fetches this layer and goes on as planned.
+    pub fn ask_with_labels<K, V>(&self, labels: impl IntoIterator<Item = (K, V)>) -> LayerPlan
+    where
+        K: Into<String>,
+        V: Into<String>,
+    {
+        let labels: Annotations = labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        self.planned(Question::AskWithLabels(labels), Expectation::Provided)
+    }
+
+    fn planned(&self, question: Question, expectation: Expectation) -> LayerPlan {
+        LayerPlan {
+            layer: self.descriptor.digest.clone(),
+            question,
+            expectation,
+            on_mounts: OnMounts::Fetch,
+            keep_blob: false,
+        }
+    }
+}
+
+impl ImagePlan {
+    /// A plan without hints. Code and reason say why the image suits the snapshotter so well.
+    pub fn new(
+        suitability: Suitability,
+        code: impl Into<String>,
+        reason: impl Into<String>,
+        layers: Vec<LayerPlan>,
+    ) -> Self {
+        Self {
+            suitability,
+            code: code.into(),
+            reason: reason.into(),
+            layers,
+            hints: Vec::new(),
+            extensions: Vec::new(),
+        }
+    }
+
+    /// The verdict that the snapshotter would damage the image or could not run it.
+    pub fn foreign(code: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::new(Suitability::Foreign, code, reason, Vec::new())
+    }
+
+    /// The verdict that follows from how many layers are in the snapshotter's own format: `native` if all
+    /// are, `partial` if some are, `plain` if none is. The code is the verdict's name.
+    pub fn by_count(own: usize, layers: Vec<LayerPlan>) -> Self {
+        let (suitability, code) = match own {
+            0 => (Suitability::Plain, "plain"),
+            own if own < layers.len() => (Suitability::Partial, "partial"),
+            _ => (Suitability::Native, "native"),
+        };
+        let reason = format!("{own} of {} layers are in the snapshotter's own format", layers.len());
+        Self::new(suitability, code, reason, layers)
+    }
+
+    /// Adds a line that the operator is shown after the pull.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
