@@ -187,10 +187,21 @@ impl From<PullError> for Failure {
             PullError::Document { .. }
             | PullError::EmptyBlob { .. }
             | PullError::LayerCount { .. }
-            | PullError::WrongDiffId { .. } => (Kind::Corrupt, Vec::new()),
-            PullError::TooLarge { .. } | PullError::TooMany { .. } | PullError::NotAnImage { .. } => {
-                (Kind::Unsupported, Vec::new())
-            }
+            | PullError::WrongDiffId { .. } => (
+                Kind::Corrupt,
+                vec!["the image was made wrongly: whoever publishes it must build and push it again".into()],
+            ),
+            PullError::TooLarge { .. } | PullError::TooMany { .. } => (
+                Kind::Unsupported,
+                vec!["neither containerd nor the kernel could use an image beyond these bounds".into()],
+            ),
+            PullError::NotAnImage { .. } => (
+                Kind::Unsupported,
+                vec![
+                    "use the tool that such artifacts are made for, for example `helm pull` or `oras pull`"
+                        .into(),
+                ],
+            ),
             PullError::NoPlatform { offered, .. } => {
                 let offers = offered.iter().filter(|platform| !platform.is_unknown());
                 let hint = match listed(offers) {

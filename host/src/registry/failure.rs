@@ -64,7 +64,8 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
             Some("check the network, and whether a proxy is needed".to_owned()),
         ),
         TransportKind::Silent(time) => {
-            (format!("{peer} sent nothing for {} s during {doing}", time.as_secs_f32()), None)
+            let message = format!("{peer} sent nothing for {} s during {doing}", time.as_secs_f32());
+            (message, Some(BROKEN.to_owned()))
         }
         TransportKind::NotTls => (
             format!("{peer} does not speak TLS"),
@@ -78,7 +79,7 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
             "cannot check any certificate: this system has no certificate authorities".to_owned(),
             Some("install them; most distributions call the package `ca-certificates`".to_owned()),
         ),
-        TransportKind::Broken => (format!("{peer} broke off during {doing}"), None),
+        TransportKind::Broken => (format!("{peer} broke off during {doing}"), Some(BROKEN.to_owned())),
     };
     let fault = match error.kind {
         TransportKind::NotTls => FetchFault::Protocol,
@@ -88,17 +89,32 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
     FetchFailure { fault, message, hint, retry_after: None, source: error.into_cause() }
 }
 
+const BROKEN: &str = "try again; if it stays, the log of the registry or of a proxy on the way may say why";
+const STRANGE: &str = "check that this is the address of a registry and that no proxy answers in its place";
+
 /// The failure of a redirect that is not followed.
 pub(super) fn of_redirect(call: &Call, from: &Url, problem: &str) -> FetchFailure {
     let message = format!("{} {problem}, in answer to {} `{}`", peer(call, from), call.method, display(from));
-    FetchFailure { fault: FetchFault::Protocol, message, hint: None, retry_after: None, source: None }
+    FetchFailure {
+        fault: FetchFault::Protocol,
+        message,
+        hint: Some(STRANGE.to_owned()),
+        retry_after: None,
+        source: None,
+    }
 }
 
 /// The failure of an answer that is against the protocol: `problem` says how.
 pub(super) fn of_protocol(call: &Call, problem: &str) -> FetchFailure {
     let message =
         format!("{} {problem}, in answer to {} `{}`", peer(call, &call.url), call.method, display(&call.url));
-    FetchFailure { fault: FetchFault::Protocol, message, hint: None, retry_after: None, source: None }
+    FetchFailure {
+        fault: FetchFault::Protocol,
+        message,
+        hint: Some(STRANGE.to_owned()),
+        retry_after: None,
+        source: None,
+    }
 }
 
 /// An address without what may be secret: user, password, query. Signed addresses are as good as a password.
