@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn plans_that_break_one() {
-        let broken: [(&str, fn(&mut ImagePlan)); 12] = [
+        type Change = fn(&mut ImagePlan);
+        let broken: [(&str, Change); 12] = [
             ("is not a code", |plan| plan.code = "Not A Code".to_owned()),
             ("the reason", |plan| plan.reason.clear()),
             ("hints", |plan| plan.hints = vec![String::new(); 17]),
