@@ -88,7 +88,9 @@ impl PlatformPlugin for Platforms {
             .collect();
         if config.matcher == Rule::Any {
             // Whichever wanted platform it was, it is as good as any other.
-            matching.iter_mut().for_each(|((place, _), _)| *place = 0);
+            for ((place, _), _) in &mut matching {
+                *place = 0;
+            }
         }
         // Stable: offers of equal merit stay in the order of the index.
         matching.sort_by_key(|(merit, _)| *merit);
