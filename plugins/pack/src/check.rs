@@ -38,3 +38,6 @@ fn check_one(tree: &Path, entry: &Entry) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

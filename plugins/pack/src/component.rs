@@ -87,3 +87,6 @@ fn outer(
     }
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,8 @@ pub(crate) fn digest(tree: &Path, plugin: &str) -> anyhow::Result<String> {
     for file in files {
         let bytes =
             fs::read(tree.join(&file)).with_context(|| format!("reading source `{}`", file.display()))?;
-        list.push_str(&format!("{}  {}\n", sha256(&bytes), file.display()));
+        // Writing to a string does not fail.
+        let _ = writeln!(list, "{}  {}", sha256(&bytes), file.display());
     }
     Ok(sha256(list.as_bytes()))
 }

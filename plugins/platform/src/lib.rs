@@ -6,10 +6,13 @@
 //! | matcher | matches | best first |
 //! |---|---|---|
 //! | `only-strict` | exactly the wanted platforms | in the order of the wanted ones |
-//! | `only` | the wanted platforms and those that they can run besides | the same, the closest first |
+//! | `only` | the wanted platforms and what they can run besides | the same, the closest first |
 //! | `ordered` | as `only-strict`, by the name that containerd has for lists | in the order of the wanted ones |
-//! | `any` | exactly the wanted platforms | in the order of the index |
-//! | `all` | everything | in the order of the index |
+//! | `any` | exactly the wanted platforms | none before another |
+//! | `all` | everything | none before another |
+//!
+//! Within one wanted platform, and with `any` among all matches, more features of the operating system are
+//! better. Whatever is equally good stays in the order of the index.
 
 mod fallback;
 mod matcher;
@@ -83,10 +86,14 @@ impl PlatformPlugin for Platforms {
             .zip(&offered)
             .filter_map(|(index, platform)| Some((merit(&matchers, platform)?, index)))
             .collect();
-        if config.matcher != Rule::Any {
-            // Stable: offers of equal merit stay in the order of the index.
-            matching.sort_by_key(|(merit, _)| *merit);
+        if config.matcher == Rule::Any {
+            // Whichever wanted platform it was, it is as good as any other.
+            for ((place, _), _) in &mut matching {
+                *place = 0;
+            }
         }
+        // Stable: offers of equal merit stay in the order of the index.
+        matching.sort_by_key(|(merit, _)| *merit);
         Ok(matching.into_iter().map(|(_, index)| index).collect())
     }
 }

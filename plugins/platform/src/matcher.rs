@@ -22,7 +22,7 @@ impl Matcher {
         self.platform.os == offered.os
             && self.platform.architecture == offered.architecture
             && self.platform.variant == offered.variant
-            && self.version.as_ref().is_none_or(|version| version.runs(&offered.os_version))
+            && self.version.is_none_or(|version| version.runs(&offered.os_version))
             && offered.os_features.iter().all(|feature| self.has(feature))
     }
 

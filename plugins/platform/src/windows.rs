@@ -25,8 +25,8 @@ impl Version {
     }
 
     /// Whether a machine of this version runs an image of that one. What is not stated is no obstacle.
-    pub(crate) fn runs(&self, image: &str) -> bool {
-        if *self == Self::default() || image.is_empty() {
+    pub(crate) fn runs(self, image: &str) -> bool {
+        if self == Self::default() || image.is_empty() {
             return true;
         }
         let image = Self::parse(image);
@@ -38,7 +38,7 @@ impl Version {
 
     /// The oldest build that runs here. Before Server 2022 it is the very same build, since then that of the
     /// long-term release before the current one.
-    fn oldest_build(&self) -> u16 {
+    fn oldest_build(self) -> u16 {
         match LONG_TERM.iter().rposition(|&build| build <= self.build) {
             None => self.build,
             Some(current) => LONG_TERM[current.saturating_sub(1)],

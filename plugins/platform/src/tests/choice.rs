@@ -22,11 +22,17 @@ fn lists_are_tried_in_the_order_wanted() {
 }
 
 #[test]
-fn any_prefers_nothing() {
+fn any_prefers_no_wanted_platform() {
     let offered = ["linux/arm64", "linux/s390x", "linux/amd64"];
     assert_eq!(rank("any", &["linux/amd64", "linux/arm64"], &offered), ["linux/arm64", "linux/amd64"]);
-    let more_features_last = ["linux/amd64", "linux(+a)/amd64"];
-    assert_eq!(rank("any", &["linux(+a)/amd64"], &more_features_last), more_features_last);
+}
+
+#[test]
+fn any_still_takes_more_features_first() {
+    assert_eq!(
+        rank("any", &["linux/arm64", "linux(+a)/amd64"], &["linux/amd64", "linux/arm64", "linux(+a)/amd64"]),
+        ["linux(+a)/amd64", "linux/amd64", "linux/arm64"]
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use crate::Plugin;
+use crate::oci::Annotations;
 use crate::snapshotter::{Expectation, Image, ImagePlan, Question, Suitability};
 
 const NAME_BYTES: usize = 64;
@@ -82,7 +83,6 @@ pub fn check_plan(image: &Image, plan: &ImagePlan) -> Result<(), BrokenRule> {
     if plan.layers.len() != image.layers.len() {
         return broken(format!("{} layers planned of {}", plan.layers.len(), image.layers.len()));
     }
-    let digests = digests_of(image);
     for (number, (layer, planned)) in image.layers.iter().zip(&plan.layers).enumerate() {
         let number = number + 1;
         if planned.layer != layer.descriptor.digest {
@@ -92,13 +92,13 @@ pub fn check_plan(image: &Image, plan: &ImagePlan) -> Result<(), BrokenRule> {
             return broken(format!("layer {number} is fetched, but mounts are not expected"));
         }
         if let Question::AskWithLabels(labels) = &planned.question {
-            check_labels(labels, &digests).or_else(|rule| broken(format!("layer {number}: {rule}")))?;
+            check_labels(labels, image).or_else(|rule| broken(format!("layer {number}: {rule}")))?;
         }
     }
     Ok(())
 }
 
-fn check_labels(labels: &[(String, String)], digests: &HashSet<&str>) -> Result<(), BrokenRule> {
+fn check_labels(labels: &Annotations, image: &Image) -> Result<(), BrokenRule> {
     if labels.len() > LABELS {
         return broken(format!("more than {LABELS} labels"));
     }
@@ -110,13 +110,17 @@ fn check_labels(labels: &[(String, String)], digests: &HashSet<&str>) -> Result<
         if PROTOCOL_LABELS.contains(&key.as_str()) {
             return broken(format!("label `{key}` belongs to the protocol"));
         }
+        if key == LABEL_PREFIX || key.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return broken(format!("`{key}` is not a key of a label"));
+        }
         if key.len() + value.len() > LABEL_BYTES {
             return broken(format!("label `{key}` has over {LABEL_BYTES} bytes"));
         }
         if !seen.insert(key) {
             return broken(format!("label `{key}` is there twice"));
         }
-        if let Some(digest) = value.split(',').find(|part| is_digest(part) && !digests.contains(part)) {
+        let mut parts = value.split([',', ' ', '@', ';']);
+        if let Some(digest) = parts.find(|part| is_digest(part) && !is_in_input(part, image)) {
             return broken(format!("label `{key}` holds the digest `{digest}`, which was not in the input"));
         }
     }
@@ -137,24 +141,15 @@ pub fn check_ranking(offered: usize, ranking: &[u32]) -> Result<(), BrokenRule> 
     Ok(())
 }
 
-/// Every digest in the input, also those in the values of annotations.
-fn digests_of(image: &Image) -> HashSet<&str> {
-    let descriptors = image
-        .index
-        .iter()
-        .chain([&image.manifest, &image.config])
-        .chain(image.layers.iter().map(|layer| &layer.descriptor));
-    let mut digests = HashSet::new();
-    let mut annotations = vec![&image.manifest_annotations, &image.config_labels];
-    for descriptor in descriptors {
-        digests.insert(descriptor.digest.as_str());
-        annotations.push(&descriptor.annotations);
-    }
-    for layer in &image.layers {
-        digests.extend([layer.diff_id.as_str(), layer.chain_id.as_str()]);
-    }
-    digests.extend(annotations.into_iter().flatten().map(|(_, value)| value.as_str()));
-    digests
+/// Whether the digest is one of the image's, or stands in an annotation that the plugin may pass on.
+fn is_in_input(digest: &str, image: &Image) -> bool {
+    let holds = |annotations: &Annotations| annotations.iter().any(|(_, value)| value.contains(digest));
+    image.index.iter().chain([&image.manifest, &image.config]).any(|descriptor| descriptor.digest == digest)
+        || holds(&image.manifest_annotations)
+        || image.layers.iter().any(|layer| {
+            [&layer.descriptor.digest, &layer.diff_id, &layer.chain_id].iter().any(|own| *own == digest)
+                || holds(&layer.descriptor.annotations)
+        })
 }
 
 fn is_digest(text: &str) -> bool {
@@ -164,19 +159,28 @@ fn is_digest(text: &str) -> bool {
     })
 }
 
+/// Lower-case letters and digits, with single hyphens between them.
 fn is_word(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !text.is_empty()
-        && text.len() <= NAME_BYTES
-        && text.chars().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() <= NAME_BYTES && text.split('-').all(|part| !part.is_empty() && part.bytes().all(is_letter))
 }
 
+/// `MAJOR.MINOR.PATCH`, then perhaps `-pre.release`, then perhaps `+build`.
 fn is_semantic_version(text: &str) -> bool {
-    let core = text.split(['-', '+']).next().unwrap_or_default();
-    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    text.len() <= NAME_BYTES && core.split('.').count() == 3 && core.split('.').all(number)
+    let is_number = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
+    };
+    let is_name = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let (rest, build) = text.split_once('+').map_or((text, None), |(rest, build)| (rest, Some(build)));
+    let (core, pre) = rest.split_once('-').map_or((rest, None), |(core, pre)| (core, Some(pre)));
+    text.len() <= NAME_BYTES
+        && core.split('.').count() == 3
+        && core.split('.').all(is_number)
+        && [pre, build].into_iter().flatten().all(|part| part.split('.').all(is_name))
 }
 
 #[cfg(test)]
@@ -213,7 +217,8 @@ mod tests {
 
     #[test]
     fn plans_that_break_one() {
-        let broken: [(&str, fn(&mut ImagePlan)); 12] = [
+        type Change = fn(&mut ImagePlan);
+        let broken: [(&str, Change); 13] = [
             ("is not a code", |plan| plan.code = "Not A Code".to_owned()),
             ("the reason", |plan| plan.reason.clear()),
             ("hints", |plan| plan.hints = vec![String::new(); 17]),
@@ -224,6 +229,7 @@ mod tests {
             ("mounts are not expected", |plan| plan.layers[0].question = Question::Fetch),
             ("is not under", |plan| label(plan, "containerd.io/gc.root", "1")),
             ("belongs to the protocol", |plan| label(plan, "containerd.io/snapshot/diff-id", "1")),
+            ("is not a key", |plan| label(plan, "containerd.io/snapshot/a b", "1")),
             ("over 4096 bytes", |plan| label(plan, "containerd.io/snapshot/x", "x".repeat(4096))),
             ("was not in the input", |plan| {
                 label(plan, "containerd.io/snapshot/x", format!("sha256:{:064x}", 0xdef));
@@ -256,7 +262,14 @@ mod tests {
 
     #[test]
     fn words_and_versions() {
-        assert!(is_word("a-1") && !is_word("-a") && !is_word("a-") && !is_word("A") && !is_word(""));
+        assert!(
+            is_word("a-1")
+                && !is_word("a--1")
+                && !is_word("-a")
+                && !is_word("a-")
+                && !is_word("A")
+                && !is_word("")
+        );
         assert!(is_semantic_version("1.2.3-rc.1+x") && is_semantic_version("0.1.0"));
         assert!(!is_semantic_version("1.2") && !is_semantic_version("v1.2.3") && !is_semantic_version(""));
     }
