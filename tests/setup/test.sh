@@ -9,6 +9,9 @@ tests/setup/install.sh
 ${CARGO:-cargo} build --workspace
 tests/daemons/build.sh
 
+# The plugins' own tests run natively: no WebAssembly target is needed for them.
+(cd plugins && ${CARGO:-cargo} test --workspace --quiet)
+
 # Mounting needs root. Only the tests run as root, not the compiler.
 if [ "$(id -u)" != 0 ]; then
     if command -v sudo >/dev/null; then
