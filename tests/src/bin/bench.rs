@@ -29,6 +29,7 @@ struct Run {
     wall: Duration,
     /// Peak of the resident memory in KiB.
     peak: u64,
+    stdout: String,
 }
 
 fn main() {
@@ -79,13 +80,28 @@ fn compare(options: &Options, generation: Generation, reference: &str) {
     println!("  dray   {} s, peak memory {} MiB", seconds(&ours), peak(&ours));
     println!("  ctr    {} s, peak memory {} MiB", seconds(&theirs), peak(&theirs));
     println!("  ratio  {} (dray / ctr, below 1 is faster)", spread(ratios));
+    print_stages(&ours);
+}
+
+/// Where dray's time went, from its own reports.
+fn print_stages(runs: &[Run]) {
+    let reports: Vec<serde_json::Value> =
+        runs.iter().map(|run| serde_json::from_str(&run.stdout).expect("a report is JSON")).collect();
+    let stages = reports[0]["timings"].as_object().expect("a report has timings").keys();
+    let shown = stages.map(|stage| {
+        let mut values: Vec<f64> =
+            reports.iter().filter_map(|report| report["timings"][stage].as_f64()).collect();
+        values.sort_by(f64::total_cmp);
+        format!("{stage} {:.1}", values[values.len() / 2])
+    });
+    println!("  stages of dray, median in ms: {}", shown.collect::<Vec<_>>().join(", "));
 }
 
 fn dray(options: &Options, generation: Generation, reference: &str, cache: &Path) -> Run {
     let daemon = daemon(options, generation);
     let mut command = Command::new(tools::dray());
     command.env_clear().env("XDG_CACHE_HOME", cache).env("HOME", cache);
-    command.arg("--address").arg(daemon.socket()).args(["pull", "--quiet", reference]);
+    command.arg("--address").arg(daemon.socket()).args(["pull", "--format", "json", reference]);
     measure(&mut command)
 }
 
@@ -101,7 +117,7 @@ fn daemon(options: &Options, generation: Generation) -> Containerd {
 }
 
 fn measure(command: &mut Command) -> Run {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let started = Instant::now();
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let status = format!("/proc/{}/status", child.id());
@@ -114,11 +130,13 @@ fn measure(command: &mut Command) -> Run {
         }
         peak
     });
+    // Neither prints enough to fill a pipe.
     let stderr = std::io::read_to_string(child.stderr.take().expect("stderr is a pipe")).unwrap_or_default();
+    let stdout = std::io::read_to_string(child.stdout.take().expect("stdout is a pipe")).unwrap_or_default();
     let ended = child.wait().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let wall = started.elapsed();
     assert!(ended.success(), "{command:?}: {ended}\n{stderr}");
-    Run { wall, peak: watcher.join().expect("the watcher does not panic") }
+    Run { wall, peak: watcher.join().expect("the watcher does not panic"), stdout }
 }
 
 fn high_water(status: &str) -> Option<u64> {
