@@ -1,0 +1,177 @@
+//! The directory of the store, and the care that its files are handled with.
+//!
+//! Files are opened relative to the open directory and never through a link; owner and mode are read from
+//! the open file, not from its name. Files are made under another name and renamed when they are on disk, so
+//! that whoever looks finds the old, the new or none, whatever happens in between.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::time::SystemTime;
+
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, File, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use rand::{Rng as _, RngCore as _};
+use rustix::fs::OFlags;
+
+use super::entry::SECRET_BYTES;
+
+/// Name of the file with the secret. Short, so that no entry can have it.
+pub(super) const SECRET: &str = "secret";
+
+/// How names of files in the making begin.
+pub(super) const UNFINISHED: &str = ".new-";
+
+/// An open directory that belongs to this user and that nobody else can write to.
+pub(super) struct Directory(Dir);
+
+impl Directory {
+    /// Opens a directory, or makes it.
+    pub(super) fn open(place: &Path) -> io::Result<Self> {
+        let directory = match Dir::open_ambient_dir(place, ambient_authority()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(place)?;
+                Dir::open_ambient_dir(place, ambient_authority())?
+            }
+            other => other?,
+        };
+        check_owner(&directory.dir_metadata()?, 0o022)?;
+        Ok(Self(directory))
+    }
+
+    /// The secret, made at the first use.
+    pub(super) fn secret(&self) -> io::Result<[u8; SECRET_BYTES]> {
+        match self.read_secret() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // Somebody else's secret that we cannot read: their entries are none of ours either.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the secret of the store of compiled plugins is put aside");
+                self.put_aside(SECRET);
+            }
+            Ok(secret) => return Ok(secret),
+        }
+        let mut secret = [0; SECRET_BYTES];
+        rand::rng().fill_bytes(&mut secret);
+        let unfinished = self.write_new(&secret)?;
+        // A link does not replace: of two that come at the same time the first one's secret stays.
+        let linked = self.0.hard_link(&unfinished, &self.0, SECRET);
+        self.0.remove_file(&unfinished)?;
+        match linked {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => self.read_secret(),
+        }
+    }
+
+    fn read_secret(&self) -> io::Result<[u8; SECRET_BYTES]> {
+        let bytes = self.read_guarded(SECRET, SECRET_BYTES as u64, 0o077)?;
+        bytes.try_into().map_err(|_| odd("it is short"))
+    }
+
+    /// Reads a whole file that only this user can write to.
+    pub(super) fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        self.read_guarded(name, limit, 0o022)
+    }
+
+    fn read_guarded(&self, name: &str, limit: u64, forbidden: u32) -> io::Result<Vec<u8>> {
+        let mut options = OpenOptions::new();
+        // Opening a named pipe would otherwise wait for somebody to write to it.
+        options.read(true).follow(FollowSymlinks::No).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let file = self.0.open_with(name, &options).map_err(|error| {
+            if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+                odd("it is a symbolic link")
+            } else {
+                error
+            }
+        })?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(odd("it is not a regular file"));
+        }
+        check_owner(&metadata, forbidden)?;
+        if metadata.len() > limit {
+            return Err(odd("it is too large"));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
+        file.take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes a file, or replaces it as a whole.
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let unfinished = self.write_new(bytes)?;
+        self.0.rename(&unfinished, &self.0, name).inspect_err(|_| {
+            let _ = self.0.remove_file(&unfinished);
+        })
+    }
+
+    /// Writes a file under a name of its own, to the disk.
+    fn write_new(&self, bytes: &[u8]) -> io::Result<String> {
+        let name = format!("{UNFINISHED}{:016x}", rand::rng().random::<u64>());
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let mut file = self.0.open_with(&name, &options)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        written.map(|()| name.clone()).inspect_err(|_| {
+            let _ = self.0.remove_file(&name);
+        })
+    }
+
+    /// Takes a file out of use. It stays under another name, for whoever wants to know what happened, until
+    /// the store needs its space.
+    pub(super) fn put_aside(&self, name: &str) {
+        let aside = format!("{name}.aside");
+        if self.0.rename(name, &self.0, &aside).is_err() {
+            // A directory in place of a file, for example.
+            tracing::debug!(name, "cannot be put aside");
+        }
+    }
+
+    /// Marks a file as used now.
+    pub(super) fn touch(&self, name: &str) {
+        let mut options = OpenOptions::new();
+        options.read(true).follow(FollowSymlinks::No);
+        // If it does not work the file counts as less recently used, no more.
+        let _ = self
+            .0
+            .open_with(name, &options)
+            .map(File::into_std)
+            .and_then(|file| file.set_modified(SystemTime::now()));
+    }
+
+    /// Names of all files but the secret, with size and time of the last use.
+    pub(super) fn files(&self) -> io::Result<Vec<(String, u64, SystemTime)>> {
+        let mut files = Vec::new();
+        for entry in self.0.entries()? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let metadata = self.0.symlink_metadata(&name)?;
+            if name != SECRET && !metadata.is_dir() {
+                files.push((name, metadata.len(), metadata.modified()?.into_std()));
+            }
+        }
+        Ok(files)
+    }
+
+    /// Removes a file.
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove_file(name)
+    }
+}
+
+/// The owner must be this user or root, and nobody else may have the access in `forbidden`.
+fn check_owner(metadata: &Metadata, forbidden: u32) -> io::Result<()> {
+    let owner = metadata.uid();
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(odd("it belongs to another user"));
+    }
+    if metadata.mode() & forbidden != 0 {
+        return Err(odd("others have access to it"));
+    }
+    Ok(())
+}
+
+fn odd(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}

@@ -1,0 +1,91 @@
+//! The form of an entry.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | the letters `drayaot` and a line end, so that a text-mode copy shows |
+//! | 4 | version of this form, little endian |
+//! | 32 | key |
+//! | 8 | length of the code, little endian |
+//! | 32 | HMAC-SHA-256 over all of the above and the code |
+//! | rest | the code |
+
+use std::io;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use super::Authentic;
+use super::key::Key;
+
+/// Bytes of the secret: as many as the hash takes in one block.
+pub(super) const SECRET_BYTES: usize = 64;
+
+const MAGIC: &[u8; 8] = b"drayaot\n";
+const FORM: u32 = 1;
+const TAG_BYTES: usize = 32;
+const SIGNED_BYTES: usize = 8 + 4 + 32 + 8;
+const HEADER_BYTES: usize = SIGNED_BYTES + TAG_BYTES;
+
+/// Why an entry is not used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Oddity {
+    /// The file is not one that this program would have made.
+    #[error(transparent)]
+    File(io::Error),
+    /// The header is short or another.
+    #[error("it does not start as an entry of this key does")]
+    Header,
+    /// More or fewer bytes than the header says.
+    #[error("it has more or fewer bytes than it says")]
+    Length,
+    /// The tag does not fit the bytes.
+    #[error("its bytes are not those that were written")]
+    Tag,
+    /// The engine does not take it.
+    #[error("the engine does not accept it")]
+    Engine(wasmtime::Error),
+}
+
+/// An entry for some code.
+pub(super) fn seal(key: &Key, code: &[u8], secret: &[u8; SECRET_BYTES]) -> Vec<u8> {
+    let mut entry = Vec::with_capacity(HEADER_BYTES + code.len());
+    entry.extend_from_slice(&header(key, code.len()));
+    let tag = mac(&entry, code, secret).finalize().into_bytes();
+    entry.extend_from_slice(&tag);
+    entry.extend_from_slice(code);
+    entry
+}
+
+/// The code of an entry, after everything about it was found right.
+pub(super) fn open<'a>(
+    entry: &'a [u8],
+    key: &Key,
+    secret: &[u8; SECRET_BYTES],
+) -> Result<Authentic<'a>, Oddity> {
+    let (signed, rest) = entry.split_at_checked(SIGNED_BYTES).ok_or(Oddity::Header)?;
+    let (tag, code) = rest.split_at_checked(TAG_BYTES).ok_or(Oddity::Header)?;
+    let expected = header(key, code.len());
+    // The length comes last. Everything before it says what the entry is for.
+    let length = SIGNED_BYTES - 8;
+    if signed[..length] != expected[..length] {
+        return Err(Oddity::Header);
+    }
+    if signed[length..] != expected[length..] {
+        return Err(Oddity::Length);
+    }
+    mac(signed, code, secret).verify_slice(tag).map_err(|_| Oddity::Tag)?;
+    Ok(Authentic(code))
+}
+
+fn header(key: &Key, length: usize) -> [u8; SIGNED_BYTES] {
+    let mut header = [0; SIGNED_BYTES];
+    header[..8].copy_from_slice(MAGIC);
+    header[8..12].copy_from_slice(&FORM.to_le_bytes());
+    header[12..44].copy_from_slice(key.as_bytes());
+    header[44..].copy_from_slice(&(length as u64).to_le_bytes());
+    header
+}
+
+fn mac(signed: &[u8], code: &[u8], secret: &[u8; SECRET_BYTES]) -> Hmac<Sha256> {
+    Hmac::<Sha256>::new(secret.into()).chain_update(signed).chain_update(code)
+}

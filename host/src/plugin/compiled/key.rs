@@ -1,0 +1,60 @@
+//! What code belongs to.
+
+use std::env::consts::{ARCH, OS};
+use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+
+use crate::oci::Digest;
+use crate::plugin::{PluginKind, wasmtime_version};
+
+/// Everything that decides what code a component has, and whether it may be used, in one hash.
+pub(super) struct Key([u8; 32]);
+
+impl Key {
+    /// The key for a component that was compiled by this program, for one kind of plugin.
+    pub(super) fn new(engine: &Engine, component: &Digest, kind: PluginKind) -> Self {
+        let mut parts = Parts(Sha256::new());
+        for part in
+            [component.as_str(), kind.as_str(), wasmtime_version(), ARCH, OS, env!("CARGO_PKG_VERSION")]
+        {
+            part.hash(&mut parts);
+        }
+        // The settings of the engine and the features of the processor.
+        engine.precompile_compatibility_hash().hash(&mut parts);
+        Self(parts.0.finalize().into())
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Name of the entry.
+    pub(super) fn file_name(&self) -> String {
+        let mut name = String::with_capacity(self.0.len() * 2 + SUFFIX.len());
+        for byte in self.0 {
+            let _ = write!(name, "{byte:02x}");
+        }
+        name + SUFFIX
+    }
+}
+
+const SUFFIX: &str = ".compiled";
+
+/// Feeds what is hashed for a table of the standard library to SHA-256 instead.
+struct Parts(Sha256);
+
+impl Hasher for Parts {
+    fn write(&mut self, bytes: &[u8]) {
+        // The length keeps neighbours apart.
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        // Nobody asks: the whole hash is taken at the end.
+        0
+    }
+}

@@ -1,0 +1,64 @@
+//! Keeps the store small.
+
+use std::time::{Duration, SystemTime};
+
+use super::directory::{Directory, UNFINISHED};
+
+/// Age after which a file in the making is what a killed process left behind.
+const ABANDONED: Duration = Duration::from_hours(1);
+
+/// Removes what killed processes left, and then the least recently used until the rest fits into `limit`
+/// bytes. Programs that use a removed entry have read it already.
+pub(super) fn prune(directory: &Directory, limit: u64) {
+    let Ok(mut files) = directory.files() else { return };
+    files.sort_by_key(|(_, _, used)| *used);
+    let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
+    let now = SystemTime::now();
+    for (name, size, used) in files {
+        let is_unfinished = name.starts_with(UNFINISHED);
+        let is_abandoned = is_unfinished && now.duration_since(used).is_ok_and(|age| age > ABANDONED);
+        // A young file in the making is somebody's who is about to rename it.
+        if is_abandoned || (total > limit && !is_unfinished) {
+            // Somebody else may have removed it.
+            if directory.remove(&name).is_ok() {
+                tracing::debug!(name, "removed from the store of compiled plugins");
+            }
+            total = total.saturating_sub(size);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    fn file(place: &std::path::Path, name: &str, age: Duration) {
+        std::fs::write(place.join(name), [0; 10]).unwrap();
+        let file = File::options().write(true).open(place.join(name)).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+    }
+
+    #[test]
+    fn the_least_recently_used_go_first() {
+        let scratch = tempfile::tempdir().unwrap();
+        let place = scratch.path().join("store");
+        let directory = Directory::open(&place).unwrap();
+        directory.secret().unwrap();
+        for (name, hours) in [("a", 5), ("b", 3), ("c", 4), (".new-1", 2), (".new-2", 0)] {
+            file(&place, name, Duration::from_hours(hours));
+        }
+        let names = || {
+            let mut names: Vec<String> =
+                directory.files().unwrap().into_iter().map(|(name, ..)| name).collect();
+            names.sort();
+            names
+        };
+        prune(&directory, 100);
+        assert_eq!(names(), [".new-2", "a", "b", "c"]);
+        prune(&directory, 25);
+        assert_eq!(names(), [".new-2", "b"]);
+        directory.secret().unwrap();
+    }
+}

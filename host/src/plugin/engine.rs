@@ -1,0 +1,156 @@
+//! The one engine of the process, and the clock that interrupts plugins.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use wasmtime::component::Linker;
+use wasmtime::{Config, Engine, WasmFeatures};
+
+use super::bindings;
+use super::sandbox::Guest;
+use super::wasi;
+use crate::limits::{PLUGIN_STACK_BYTES, PLUGIN_TICK};
+
+/// What compilers emit today for a plugin written against the interface, and nothing else: each proposal is
+/// code that could be wrong. Of those that the runtime has on by default, garbage collection, exceptions,
+/// threads, relaxed SIMD, 64-bit memories, tail calls and everything asynchronous are left out.
+const PROPOSALS: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+    .union(WasmFeatures::FLOATS)
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::EXTENDED_CONST)
+    // Composed components have one memory per part, and the code between the parts sees two of them.
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::COMPONENT_MODEL);
+
+/// The proposals of WebAssembly that plugins may use, by the names of the validator.
+pub fn enabled_proposals() -> Vec<String> {
+    PROPOSALS.iter_names().map(|(name, _)| name.to_ascii_lowercase().replace('_', "-")).collect()
+}
+
+/// The same, for validation.
+pub(super) fn proposals() -> WasmFeatures {
+    PROPOSALS
+}
+
+/// Engine, linkers and clock. There is one in a process, made by the first plugin: types and code of two
+/// engines must never meet, and one clock is enough.
+pub(super) struct Runtime {
+    pub(super) engine: Engine,
+    pub(super) clock: Arc<Clock>,
+    plain: Linker<Guest>,
+    with_wasi: OnceLock<Linker<Guest>>,
+}
+
+impl Runtime {
+    /// The runtime of this process.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the engine does not accept its settings, or if no thread can be started.
+    pub(super) fn get() -> wasmtime::Result<&'static Self> {
+        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+        static MAKING: Mutex<()> = Mutex::new(());
+        if let Some(runtime) = RUNTIME.get() {
+            return Ok(runtime);
+        }
+        let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = RUNTIME.get() {
+            return Ok(runtime);
+        }
+        let made = Self::new()?;
+        Ok(RUNTIME.get_or_init(|| made))
+    }
+
+    fn new() -> wasmtime::Result<Self> {
+        let engine = Engine::new(&config())?;
+        let clock = Clock::start(&engine)?;
+        let mut plain = Linker::new(&engine);
+        bindings::link(&mut plain)?;
+        Ok(Self { engine, clock, plain, with_wasi: OnceLock::new() })
+    }
+
+    /// The linker for a component, with the interfaces of WASI if the toolchain has put some in.
+    pub(super) fn linker(&self, wants_wasi: bool) -> wasmtime::Result<&Linker<Guest>> {
+        if !wants_wasi {
+            return Ok(&self.plain);
+        }
+        if let Some(linker) = self.with_wasi.get() {
+            return Ok(linker);
+        }
+        let mut linker = Linker::new(&self.engine);
+        bindings::link(&mut linker)?;
+        wasi::link(&mut linker)?;
+        Ok(self.with_wasi.get_or_init(|| linker))
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_features(WasmFeatures::all().difference(PROPOSALS), false)
+        .wasm_features(PROPOSALS, true)
+        // The interface is synchronous. Without the machinery for concurrent calls a call costs a fifth.
+        .concurrency_support(false)
+        .gc_support(false)
+        .shared_memory(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(PLUGIN_STACK_BYTES)
+        .async_stack_zeroing(true)
+        // A backtrace is for authors, and a deep one says no more than its top.
+        .wasm_backtrace_max_frames(NonZeroUsize::new(16))
+        .generate_address_map(true);
+    config
+}
+
+/// Ticks while a plugin runs and sleeps otherwise.
+pub(super) struct Clock {
+    running: Mutex<usize>,
+    changed: Condvar,
+}
+
+/// Keeps the clock ticking until it is dropped.
+pub(super) struct Ticking<'a>(&'a Clock);
+
+impl Clock {
+    fn start(engine: &Engine) -> wasmtime::Result<Arc<Self>> {
+        let clock = Arc::new(Self { running: Mutex::new(0), changed: Condvar::new() });
+        let engine = engine.weak();
+        let ticking = Arc::clone(&clock);
+        thread::Builder::new().name("plugin clock".into()).spawn(move || {
+            loop {
+                ticking.wait_until_running();
+                // A tick that comes late is not made up for: the guest had no more time for it.
+                thread::sleep(PLUGIN_TICK);
+                let Some(engine) = engine.upgrade() else { break };
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(clock)
+    }
+
+    fn wait_until_running(&self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        while *running == 0 {
+            running = self.changed.wait(running).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Makes the clock tick.
+    pub(super) fn run(&self) -> Ticking<'_> {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_one();
+        Ticking(self)
+    }
+}
+
+impl Drop for Ticking<'_> {
+    fn drop(&mut self) {
+        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+    }
+}

@@ -1,0 +1,165 @@
+//! A component that has been checked, compiled and linked.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use wasmtime::Store;
+use wasmtime::component::{Component, Instance, InstancePre};
+
+use super::bindings::described::DescribedIndices;
+use super::compiled::CompiledStore;
+use super::engine::Runtime;
+use super::failure::{Cause, Failure, incompatible, invalid_output, unreadable};
+use super::sandbox::{self, Guest};
+use super::{PluginKind, PluginSource, convert, imports, output};
+use crate::limits::PLUGIN_CONFIG_BYTES;
+use crate::ports::{PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
+
+/// A component ready to be called, each time in a fresh instance.
+pub(super) struct Loaded {
+    pub(super) label: Arc<str>,
+    pub(super) pre: InstancePre<Guest>,
+    source: PluginSource,
+    runtime: &'static Runtime,
+    timings: Mutex<PluginCallTimings>,
+}
+
+impl Loaded {
+    /// Loads a component for one kind of plugin. Compiles it if the store has no code for it, which takes up
+    /// to seconds: not for a thread that runs other futures.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the component is damaged, does not fit this host or does not compile.
+    pub(super) fn load(
+        source: PluginSource,
+        kind: PluginKind,
+        store: Option<&CompiledStore>,
+    ) -> Result<Self, PluginFailure> {
+        let started = Instant::now();
+        let label: Arc<str> = source.label().into();
+        let runtime = Runtime::get().map_err(|error| {
+            incompatible(&label, format!("plugin `{label}` cannot be run on this machine"))
+                .caused_by(error.into_boxed_dyn_error())
+        })?;
+        let mut timings = PluginCallTimings::default();
+        let component = match store.and_then(|store| store.find(&runtime.engine, &source, kind)) {
+            Some(component) => component,
+            None => {
+                imports::check(&source, kind)?;
+                let compiling = Instant::now();
+                let component = compile(runtime, &source)?;
+                timings.compile = compiling.elapsed();
+                if let Some(store) = store {
+                    store.keep(&runtime.engine, &source, kind, &component);
+                }
+                component
+            }
+        };
+        let pre = link(runtime, &component, &label)?;
+        timings.load = started.elapsed().saturating_sub(timings.compile);
+        Ok(Self { label, pre, source, runtime, timings: Mutex::new(timings) })
+    }
+
+    /// Asks the plugin who it is, and whether it accepts its configuration.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a call fails, if the account breaks a rule, or if the configuration is not accepted.
+    pub(super) async fn describe(&self, config: &str) -> Result<PluginIdentity, PluginFailure> {
+        self.check_config_text(config)?;
+        let indices = self.indices(DescribedIndices::new(&self.pre))?;
+        let asked = indices.clone();
+        let info = self
+            .call("get-info", |store, instance| {
+                Box::pin(async move {
+                    let plugin = asked.load(&mut *store, &instance)?;
+                    plugin.dray_types_describe().call_get_info(store).await
+                })
+            })
+            .await?;
+        output::check_info(&info).map_err(|rule| invalid_output(&self.label, "get-info", rule))?;
+        if info.config_schema.is_empty() && config.trim() != "{}" {
+            let message = format!("plugin `{}` takes no configuration", self.label);
+            return Err(Failure::new(PluginFault::InvalidConfig, &self.label, message).into());
+        }
+        let text = config.to_owned();
+        self.call("check-config", |store, instance| {
+            Box::pin(async move {
+                let plugin = indices.load(&mut *store, &instance)?;
+                plugin.dray_types_describe().call_check_config(store, &text).await
+            })
+        })
+        .await?
+        .map_err(|error| convert::refusal(&self.label, &error))?;
+        Ok(PluginIdentity { name: info.name, version: info.version, digest: self.source.digest().clone() })
+    }
+
+    /// Calls a function of the plugin and adds up what it cost.
+    pub(super) async fn call<R>(
+        &self,
+        function: &str,
+        body: impl for<'a> FnOnce(&'a mut Store<Guest>, Instance) -> BoxFuture<'a, wasmtime::Result<R>>,
+    ) -> Result<R, PluginFailure> {
+        let (result, cost) = sandbox::call(self.runtime, &self.pre, &self.label, function, body).await?;
+        let mut timings = self.timings.lock().unwrap_or_else(PoisonError::into_inner);
+        timings.instantiate += cost.instantiate;
+        timings.call += cost.call;
+        Ok(result)
+    }
+
+    /// What the plugin cost so far.
+    pub(super) fn timings(&self) -> PluginCallTimings {
+        *self.timings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the exports of a world are, or a failure if they have other types than this host's.
+    pub(super) fn indices<T>(&self, indices: wasmtime::Result<T>) -> Result<T, PluginFailure> {
+        indices.map_err(|error| other_types(&self.label, error))
+    }
+
+    fn check_config_text(&self, config: &str) -> Result<(), PluginFailure> {
+        if config.len() > PLUGIN_CONFIG_BYTES {
+            let cause = format!("it has {} bytes, at most {PLUGIN_CONFIG_BYTES} are accepted", config.len());
+            return Err(self.invalid_config("is too long", Cause(cause)));
+        }
+        serde_json::from_str::<serde::de::IgnoredAny>(config)
+            .map_err(|error| self.invalid_config("is not JSON", error))?;
+        Ok(())
+    }
+
+    fn invalid_config(&self, what: &str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> PluginFailure {
+        let message = format!("the configuration of plugin `{}` {what}", self.label);
+        Failure::new(PluginFault::InvalidConfig, &self.label, message).caused_by(cause)
+    }
+}
+
+fn compile(runtime: &Runtime, source: &PluginSource) -> Result<Component, PluginFailure> {
+    let label = source.label();
+    tracing::debug!(plugin = label, "compiling");
+    Component::from_binary(&runtime.engine, source.bytes()).map_err(|error| {
+        unreadable(label, format!("plugin `{label}` does not compile"))
+            .caused_by(error.into_boxed_dyn_error())
+    })
+}
+
+fn link(
+    runtime: &'static Runtime,
+    component: &Component,
+    label: &str,
+) -> Result<InstancePre<Guest>, PluginFailure> {
+    let component_type = component.component_type();
+    let wants_wasi = component_type.imports(&runtime.engine).any(|(name, _)| name.starts_with("wasi:"));
+    runtime
+        .linker(wants_wasi)
+        .and_then(|linker| linker.instantiate_pre(component))
+        .map_err(|error| other_types(label, error))
+}
+
+fn other_types(label: &str, error: wasmtime::Error) -> PluginFailure {
+    incompatible(label, format!("plugin `{label}` was made for another version of the plugin interface"))
+        .hint(Some("use a version of the plugin that was made for this version of dray"))
+        .caused_by(error.into_boxed_dyn_error())
+}

@@ -1,0 +1,230 @@
+//! One call of a plugin: a store of its own, every limit set, and a judgement on how it ended.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use tokio::time::error::Elapsed;
+use wasmtime::component::{Instance, InstancePre, ResourceTable, ResourceTableError};
+use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
+use wasmtime_wasi::{I32Exit, WasiCtx};
+
+use super::engine::Runtime;
+use super::failure::{Cause, Failure};
+use super::guest_log::GuestLog;
+use crate::limits::{
+    PLUGIN_CALL_TIMEOUT, PLUGIN_CROSSING_BYTES, PLUGIN_HANDLES, PLUGIN_INSTANCES, PLUGIN_MEMORIES,
+    PLUGIN_MEMORY_BYTES, PLUGIN_TABLE_ELEMENTS, PLUGIN_TABLES, PLUGIN_TICK, PLUGIN_TICKS,
+};
+use crate::ports::{PluginFailure, PluginFault};
+
+/// What the host knows of a plugin while it runs.
+pub(super) struct Guest {
+    quota: Quota,
+    ticks: u64,
+    pub(super) log: Arc<Mutex<GuestLog>>,
+    pub(super) handles: ResourceTable,
+    /// Made when a component first asks for something of WASI.
+    pub(super) wasi: Option<WasiCtx>,
+}
+
+/// What a finished call cost.
+pub(super) struct Cost {
+    pub(super) instantiate: Duration,
+    pub(super) call: Duration,
+}
+
+/// Calls one function of a plugin in a fresh instance.
+///
+/// `function` is the name that messages call it by. `body` gets the store and the instance, and only calls.
+///
+/// # Errors
+///
+/// Fails if the plugin cannot be instantiated within the limits, runs into one of them, or traps.
+///
+/// # Cancellation
+///
+/// Dropping the future ends the guest, with everything that it had.
+pub(super) async fn call<R>(
+    runtime: &'static Runtime,
+    pre: &InstancePre<Guest>,
+    plugin: &str,
+    function: &str,
+    body: impl for<'a> FnOnce(&'a mut Store<Guest>, Instance) -> BoxFuture<'a, wasmtime::Result<R>>,
+) -> Result<(R, Cost), PluginFailure> {
+    let mut store = store(runtime, plugin);
+    let _ticking = runtime.clock.run();
+    let started = Instant::now();
+    let mut instantiated = None;
+    let outcome = tokio::time::timeout(PLUGIN_CALL_TIMEOUT, async {
+        let instance = pre.instantiate_async(&mut store).await?;
+        instantiated = Some(started.elapsed());
+        body(&mut store, instance).await
+    })
+    .await;
+    let guest = store.data();
+    guest.log.lock().unwrap_or_else(PoisonError::into_inner).finish();
+    let ended = Ended { plugin, function, guest, is_instantiated: instantiated.is_some() };
+    let result = ended.judge(outcome)?;
+    let instantiate = instantiated.unwrap_or_default();
+    Ok((result, Cost { instantiate, call: started.elapsed().saturating_sub(instantiate) }))
+}
+
+fn store(runtime: &Runtime, plugin: &str) -> Store<Guest> {
+    let mut handles = ResourceTable::new();
+    handles.set_max_capacity(PLUGIN_HANDLES);
+    let guest = Guest {
+        quota: Quota { exceeded: None },
+        ticks: 0,
+        log: Arc::new(Mutex::new(GuestLog::new(plugin))),
+        handles,
+        wasi: None,
+    };
+    let mut store = Store::new(&runtime.engine, guest);
+    store.limiter(|guest| &mut guest.quota);
+    store.set_hostcall_fuel(PLUGIN_CROSSING_BYTES);
+    store.set_epoch_deadline(1);
+    // The guest gives way at every tick. Without that nothing else could run on this thread, and the timeout
+    // around the call would not be looked at before the guest had ended.
+    store.epoch_deadline_callback(|mut store| {
+        let guest = store.data_mut();
+        guest.ticks += 1;
+        if guest.ticks >= PLUGIN_TICKS {
+            return Ok(UpdateDeadline::Interrupt);
+        }
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    });
+    store
+}
+
+/// Holds a plugin to its limits and remembers the first that it wanted to exceed.
+///
+/// A refused `memory.grow` is an answer and no trap. Nearly every guest ends itself then, and this memory is
+/// how that trap is told from others.
+struct Quota {
+    exceeded: Option<&'static str>,
+}
+
+impl Quota {
+    fn allow(&mut self, wanted: usize, limit: usize, what: &'static str) -> bool {
+        if wanted > limit {
+            self.exceeded.get_or_insert(what);
+        }
+        wanted <= limit
+    }
+}
+
+impl ResourceLimiter for Quota {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.allow(desired, PLUGIN_MEMORY_BYTES, "memory"))
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.allow(desired, PLUGIN_TABLE_ELEMENTS, "table entries"))
+    }
+
+    fn instances(&self) -> usize {
+        PLUGIN_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        PLUGIN_TABLES
+    }
+
+    fn memories(&self) -> usize {
+        PLUGIN_MEMORIES
+    }
+}
+
+/// A call that has ended, and what is needed to say how.
+struct Ended<'a> {
+    plugin: &'a str,
+    function: &'a str,
+    guest: &'a Guest,
+    is_instantiated: bool,
+}
+
+impl Ended<'_> {
+    fn judge<R>(&self, outcome: Result<wasmtime::Result<R>, Elapsed>) -> Result<R, PluginFailure> {
+        match outcome {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(error)) => Err(self.failure(error)),
+            Err(elapsed) => Err(self
+                .fault(PluginFault::Timeout, "took too long")
+                .caused_by(Cause(format!("{elapsed}: a call may take {PLUGIN_CALL_TIMEOUT:?}")))),
+        }
+    }
+
+    fn failure(&self, error: wasmtime::Error) -> PluginFailure {
+        let trap = error.downcast_ref::<Trap>().copied();
+        if trap == Some(Trap::Interrupt) {
+            let limit = PLUGIN_TICK * u32::try_from(PLUGIN_TICKS).unwrap_or(u32::MAX);
+            return self
+                .fault(PluginFault::Timeout, "took too long")
+                .caused_by(Cause(format!("a call may compute for {limit:?}")));
+        }
+        if let Some(what) = self.guest.quota.exceeded {
+            let cause = Cause(format!("the limit is {}", limit_of(what)));
+            return self
+                .fault(PluginFault::OutOfMemory, &format!("wanted more {what} than a plugin may have"))
+                .caused_by(cause);
+        }
+        if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+            return self
+                .fault(PluginFault::OutOfMemory, "wanted more handles than a plugin may have")
+                .caused_by(Cause(format!("the limit is {PLUGIN_HANDLES}")));
+        }
+        match trap {
+            Some(trap) if breaks_the_boundary(trap) => self.invalid(trap),
+            Some(trap) => self.fault(PluginFault::Trap, "ended itself or was ended").caused_by(trap),
+            None if error.is::<I32Exit>() => {
+                self.fault(PluginFault::Trap, "ended itself").caused_by(error.into_boxed_dyn_error())
+            }
+            // Everything that can be linked has been linked before. What is left are counts: of instances,
+            // tables and memories.
+            None if !self.is_instantiated => self
+                .fault(PluginFault::OutOfMemory, "does not fit into what a plugin may have")
+                .caused_by(error.into_boxed_dyn_error()),
+            None if is_out_of_crossing(&error) => self.invalid(Cause(format!(
+                "at most {PLUGIN_CROSSING_BYTES} bytes may be passed to the host at once"
+            ))),
+            // The host could not make sense of what the guest passed: text that is not UTF-8, a list that
+            // lies outside of the memory.
+            None => self.invalid(error.into_boxed_dyn_error()),
+        }
+    }
+
+    fn invalid(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PluginFailure {
+        self.fault(PluginFault::InvalidOutput, "passed something to the host that breaks its contract")
+            .caused_by(cause)
+    }
+
+    fn fault(&self, fault: PluginFault, what: &str) -> Failure {
+        let message = format!("`{}` of plugin `{}` {what}", self.function, self.plugin);
+        Failure::new(fault, self.plugin, message).hint(Some("report this to the author of the plugin"))
+    }
+}
+
+fn limit_of(what: &str) -> String {
+    match what {
+        "memory" => format!("{PLUGIN_MEMORY_BYTES} bytes"),
+        _ => PLUGIN_TABLE_ELEMENTS.to_string(),
+    }
+}
+
+/// Traps that the runtime raises for values which do not follow the rules of the component boundary.
+fn breaks_the_boundary(trap: Trap) -> bool {
+    matches!(
+        trap,
+        Trap::InvalidChar
+            | Trap::StringOutOfBounds
+            | Trap::ListOutOfBounds
+            | Trap::InvalidDiscriminant
+            | Trap::UnalignedPointer
+    )
+}
+
+/// The runtime's error for an exhausted budget has no public type; a test holds this text.
+fn is_out_of_crossing(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls"))
+}

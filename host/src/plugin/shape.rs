@@ -1,0 +1,102 @@
+//! What a component imports, exports and says about its making, read from its bytes.
+//!
+//! Nothing is compiled or run. Types are validated, so that names and functions are those that the runtime
+//! would see; bodies of functions are not, since the compiler does it anyway.
+
+use wasmparser::component_types::{ComponentEntityType, ComponentItem};
+use wasmparser::types::TypesRef;
+use wasmparser::{BinaryReaderError, KnownCustom, Parser, Payload, ValidPayload, Validator};
+
+use super::engine;
+
+/// An import or export: usually an interface with its functions.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Interface {
+    /// As the component spells it, with version: `dray:host/log@0.1.0`.
+    pub(super) name: String,
+    /// Functions of the interface that the component uses or has. Empty for anything but an interface.
+    pub(super) functions: Vec<String>,
+}
+
+/// A component from outside.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    pub(super) imports: Vec<Interface>,
+    pub(super) exports: Vec<Interface>,
+    /// Texts of custom sections: name of the section and content.
+    pub(super) notes: Vec<(String, String)>,
+    /// What made it: field, name and version.
+    pub(super) producers: Vec<(String, String, String)>,
+}
+
+/// Reads the shape of a component.
+///
+/// # Errors
+///
+/// Fails if the bytes are not a valid component with the proposals that this host knows.
+pub(super) fn read(bytes: &[u8]) -> Result<Shape, BinaryReaderError> {
+    let mut validator = Validator::new_with_features(engine::proposals());
+    let mut shape = Shape::default();
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload?;
+        match &payload {
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section.clone() {
+                    imports.push(import?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section.clone() {
+                    exports.push(export?.name.name.to_owned());
+                }
+            }
+            Payload::CustomSection(section) if depth == 1 => match section.as_known() {
+                KnownCustom::Producers(fields) => shape.producers.extend(producers(fields)),
+                // What a section has that is not UTF-8 is nothing that this program could show.
+                _ => shape.notes.extend(
+                    str::from_utf8(section.data())
+                        .ok()
+                        .map(|text| (section.name().to_owned(), text.to_owned())),
+                ),
+            },
+            _ => {}
+        }
+        if let ValidPayload::End(types) = validator.payload(&payload)?
+            && depth == 0
+        {
+            let types = types.as_ref();
+            let import = |name: &String| interface(types, name, types.component_item_for_import(name));
+            let export = |name: &String| interface(types, name, types.component_item_for_export(name));
+            shape.imports = imports.iter().map(import).collect();
+            shape.exports = exports.iter().map(export).collect();
+        }
+    }
+    Ok(shape)
+}
+
+fn interface(types: TypesRef<'_>, name: &str, item: Option<&ComponentItem>) -> Interface {
+    let functions = match item.map(|item| item.ty) {
+        Some(ComponentEntityType::Instance(instance)) => {
+            let items = types[instance].exports.iter();
+            let functions = items.filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)));
+            functions.map(|(name, _)| name.clone()).collect()
+        }
+        _ => Vec::new(),
+    };
+    Interface { name: name.to_owned(), functions }
+}
+
+/// The section is a note for people: what is wrong in it is left out.
+fn producers(fields: wasmparser::ProducersSectionReader<'_>) -> Vec<(String, String, String)> {
+    let mut producers = Vec::new();
+    for field in fields.into_iter().flatten() {
+        for value in field.values.into_iter().flatten() {
+            producers.push((field.name.to_owned(), value.name.to_owned(), value.version.to_owned()));
+        }
+    }
+    producers
+}
