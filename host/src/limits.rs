@@ -76,6 +76,10 @@ pub const LEASE_EXPIRY: Duration = Duration::from_hours(24);
 /// Tries to prepare a snapshot while the snapshotter says both that it exists and that it does not.
 pub const PREPARE_TRIES: u32 = 3;
 
+/// Times that unpacking starts again from the bottom because a layer below has been collected meanwhile. Once
+/// is rare; more says that something else is wrong.
+pub const UNPACK_RESTARTS: u32 = 2;
+
 /// Time that cleaning up may take after a failure or a cancellation. The daemon may be the reason for the
 /// failure, so this cannot wait for ever; what is left then expires with the lease.
 pub const CLEANUP_TIMEOUT: Duration = Duration::from_secs(15);

@@ -100,7 +100,7 @@ pub trait ContentStore: Send + Sync {
 /// A write in progress. It holds the store's lock on its name until it is committed, aborted or dropped.
 #[async_trait]
 pub trait Ingest: Send {
-    /// Number of bytes in the store. A new ingest has none; one that was interrupted goes on here.
+    /// Where the next byte goes. A new ingest begins at 0; one that was interrupted goes on where it stopped.
     fn offset(&self) -> u64;
 
     /// Appends bytes. May return before the store has confirmed them; an error then comes from a later
@@ -112,8 +112,8 @@ pub trait Ingest: Send {
     /// # Errors
     ///
     /// Fails with [`Class::FailedPrecondition`](super::Class::FailedPrecondition) if size or digest
-    /// differ. After any failure the ingest is thrown away, as far as the store can be reached: a later try
-    /// would find the same bytes and fail in the same way.
+    /// differ. The ingest is then thrown away: a later try would find the same bytes and fail in the same way.
+    /// After another failure it may stay until the lease ends.
     async fn commit(self: Box<Self>) -> Result<Committed, StoreError>;
 
     /// Throws away what was written, and then gives up the lock.

@@ -43,9 +43,22 @@ impl Unpacker<'_> {
         downloads: &mut Downloads,
     ) -> Result<Vec<LayerReport>, PullError> {
         let mut plans: Vec<LayerPlan> = plan.layers.clone();
-        let mut reports = Vec::with_capacity(plans.len());
-        for index in 0..plans.len() {
-            let report = self.layer(index, &mut plans, downloads).await?;
+        let mut reports: Vec<LayerReport> = Vec::with_capacity(plans.len());
+        let mut restarts = 0;
+        while reports.len() < plans.len() {
+            let index = reports.len();
+            let report = match self.layer(index, &mut plans, downloads).await {
+                Ok(report) => report,
+                Err(error)
+                    if restarts < limits::UNPACK_RESTARTS && self.has_lost_parent(index, &error).await? =>
+                {
+                    tracing::debug!(index, "the layer below was collected, starting again from the bottom");
+                    restarts += 1;
+                    reports.clear();
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let state = match report.outcome {
                 LayerOutcome::Fetched | LayerOutcome::Applied => LayerState::Done,
                 LayerOutcome::Existed => LayerState::Exists,
@@ -55,6 +68,17 @@ impl Unpacker<'_> {
             reports.push(report);
         }
         Ok(reports)
+    }
+
+    /// Whether a layer failed because the one below is gone: a collection that was under way when we asked
+    /// for it may have taken a layer that had lost its last other owner.
+    async fn has_lost_parent(&self, index: usize, error: &PullError) -> Result<bool, PullError> {
+        match (error, index.checked_sub(1)) {
+            (PullError::Store { source, .. }, Some(below)) if source.class() == Class::NotFound => {
+                Ok(!self.stat(&self.image.layers[below]).await?)
+            }
+            _ => Ok(false),
+        }
     }
 
     async fn layer(

@@ -282,6 +282,22 @@ async fn a_phantom_layer_is_an_error_after_three_tries() {
 }
 
 #[tokio::test]
+async fn a_layer_that_is_collected_under_way_is_made_again() {
+    let fixture = Fixture::new();
+    fixture.pull().await.unwrap();
+    fixture.store.state().questions.clear();
+    // The second question finds that the layer below, which the first had found, is gone with all above it.
+    fixture.store.state().committed.remove(fixture.chains[1].as_str());
+    fixture.store.state().committed.remove(fixture.chains[2].as_str());
+    fixture.store.state().collect_at = Some((2, fixture.chains[0].to_string()));
+    let report = fixture.pull().await.unwrap();
+    assert_eq!(report.layers.len(), 3);
+    assert!(report.layers.iter().all(|layer| layer.outcome == LayerOutcome::Applied));
+    assert_eq!(fixture.store.state().committed.len(), 3);
+    fixture.assert_clean();
+}
+
+#[tokio::test]
 async fn a_foreign_image_is_refused_before_the_first_layer() {
     let fixture = Fixture::new();
     let foreign =

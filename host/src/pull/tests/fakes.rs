@@ -27,6 +27,8 @@ pub(super) struct State {
     pub(super) provides: HashSet<String>,
     /// Chain ids that the snapshotter claims and does not have.
     pub(super) phantoms: HashSet<String>,
+    /// A chain id that the collector takes when the question after so many comes.
+    pub(super) collect_at: Option<(usize, String)>,
     /// Labels of each question, in order.
     pub(super) questions: Vec<Labels>,
     /// Names of all calls.
@@ -184,6 +186,11 @@ impl Snapshots for FakeStore {
     ) -> Result<Prepared, StoreError> {
         let mut state = self.leased("prepare", lease)?;
         state.questions.push(labels.clone());
+        if let Some((at, chain)) = state.collect_at.clone()
+            && at == state.questions.len()
+        {
+            state.committed.remove(&chain);
+        }
         let parent = parent.map(ToString::to_string);
         if parent.as_ref().is_some_and(|parent| !state.committed.contains_key(parent)) {
             return Err(StoreError::new(Class::NotFound, "find the parent"));
