@@ -1,1 +1,232 @@
 //! Components that misbehave.
+//!
+//! [`Guest`] makes a plugin out of WebAssembly text: it behaves well, except for what a test puts in place of
+//! one of its exports. [`dummy`] makes a component of any world, for tests that never run it.
+
+mod answers;
+mod memory;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId};
+
+pub use answers::{Info, LayerPlan, Plan, Question};
+
+use self::memory::{HEAP, Memory, PAGES};
+
+/// The exports of a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Export {
+    /// `get-info`.
+    GetInfo,
+    /// `check-config`.
+    CheckConfig,
+    /// `plan` or `rank`.
+    Work,
+}
+
+/// A plugin in the making.
+#[derive(Clone)]
+pub struct Guest {
+    is_platform: bool,
+    memory: Memory,
+    pages: u32,
+    bodies: BTreeMap<Export, String>,
+    items: String,
+    imports: String,
+    packages: Vec<String>,
+}
+
+impl Guest {
+    /// A snapshotter plugin that calls every image foreign.
+    pub fn snapshotter() -> Self {
+        Self::new(false).plan(&Plan::default())
+    }
+
+    /// A platform plugin that prefers the first offer and wants no other.
+    pub fn platform() -> Self {
+        Self::new(true).rank(&[0])
+    }
+
+    fn new(is_platform: bool) -> Self {
+        let guest = Self {
+            is_platform,
+            memory: Memory::default(),
+            pages: PAGES,
+            bodies: BTreeMap::new(),
+            items: String::new(),
+            imports: String::new(),
+            packages: Vec::new(),
+        };
+        guest.info(&Info::default()).accept_config()
+    }
+
+    /// Runs these instructions in an export. They have to leave the address of an answer.
+    #[must_use]
+    pub fn on(mut self, export: Export, instructions: &str) -> Self {
+        self.bodies.insert(export, instructions.to_owned());
+        self
+    }
+
+    /// Adds fields to the module: functions, tables, a start function, imports come first of all.
+    #[must_use]
+    pub fn item(mut self, text: &str) -> Self {
+        self.items.push_str(text);
+        self.items.push('\n');
+        self
+    }
+
+    /// Size of the memory at the start, in pages.
+    #[must_use]
+    pub fn pages(mut self, pages: u32) -> Self {
+        self.pages = pages;
+        self
+    }
+
+    /// Adds a line to the world, and the packages that it names.
+    #[must_use]
+    pub fn import(mut self, line: &str, packages: &[&str]) -> Self {
+        self.imports.push_str(line);
+        self.packages.extend(packages.iter().map(|&package| package.to_owned()));
+        self
+    }
+
+    /// Describes itself like this.
+    #[must_use]
+    pub fn info(mut self, info: &Info) -> Self {
+        let at = answers::info(&mut self.memory, info);
+        self.answer(Export::GetInfo, at)
+    }
+
+    /// Accepts every configuration.
+    #[must_use]
+    pub fn accept_config(mut self) -> Self {
+        let at = answers::ok(&mut self.memory, &[]);
+        self.answer(Export::CheckConfig, at)
+    }
+
+    /// Answers with an error: the number of its case, its code and its message.
+    #[must_use]
+    pub fn fail(mut self, export: Export, case: u8, code: &str, message: &str) -> Self {
+        let at = answers::error(&mut self.memory, case, code, message);
+        self.answer(export, at)
+    }
+
+    /// Ranks like this, whatever is offered.
+    #[must_use]
+    pub fn rank(mut self, indices: &[u32]) -> Self {
+        let at = answers::rank(&mut self.memory, indices);
+        self.answer(Export::Work, at)
+    }
+
+    /// Plans like this, whatever the image.
+    #[must_use]
+    pub fn plan(mut self, plan: &Plan) -> Self {
+        let at = answers::plan(&mut self.memory, plan);
+        self.answer(Export::Work, at)
+    }
+
+    /// Answers to an export with raw bytes.
+    #[must_use]
+    pub fn raw(mut self, export: Export, bytes: &[u8]) -> Self {
+        let at = self.memory.place(bytes);
+        self.answer(export, at)
+    }
+
+    fn answer(self, export: Export, at: u32) -> Self {
+        self.on(export, &format!("(i32.const {at})"))
+    }
+
+    /// The finished component.
+    pub fn component(&self) -> Vec<u8> {
+        let (kind, function, parameters) = if self.is_platform {
+            ("platform", "dray:platform/matcher@0.1.0#rank", "i32 i32 i32 i32 i32 i32")
+        } else {
+            // More values than fit into parameters: they lie in memory.
+            ("snapshotter", "dray:snapshotter/planner@0.1.0#plan", "i32")
+        };
+        let body = |export| &self.bodies[&export];
+        let text = format!(
+            r#"(module
+              {items}
+              (memory (export "memory") {pages})
+              (global $heap (mut i32) (i32.const {HEAP}))
+              (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+                (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
+                (global.set $heap (i32.add (local.get $at) (local.get 3)))
+                (local.get $at))
+              (func (export "dray:types/describe@0.1.0#get-info") (result i32) {info})
+              (func (export "dray:types/describe@0.1.0#check-config") (param i32 i32) (result i32) {config})
+              (func (export "{function}") (param {parameters}) (result i32) {work})
+              (data (i32.const {base}) "{data}"))"#,
+            items = self.items,
+            pages = self.pages,
+            info = body(Export::GetInfo),
+            config = body(Export::CheckConfig),
+            work = body(Export::Work),
+            base = memory::BASE,
+            data = self.memory.escaped(),
+        );
+        let module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let world = format!("include dray:{kind}/plugin@0.1.0; {}", self.imports);
+        let packages: Vec<&str> = self.packages.iter().map(String::as_str).collect();
+        let (resolve, world) = resolve(&packages, &world);
+        encode(module, &resolve, world)
+    }
+
+    /// Writes the component to a file.
+    pub fn write(&self, folder: &Path, name: &str) -> PathBuf {
+        let path = folder.join(name);
+        std::fs::write(&path, self.component()).expect("the scratch directory can be written");
+        path
+    }
+}
+
+/// A component of a world, with exports that trap. `world` is what stands between its braces; `packages` are
+/// packages in text form beyond those of the plugin interface.
+pub fn dummy(packages: &[&str], world: &str) -> Vec<u8> {
+    let (resolve, world) = resolve(packages, world);
+    let mangling = ManglingAndAbi::Legacy(LiftLowerAbi::Sync);
+    let module = wit_component::dummy_module(&resolve, world, mangling);
+    encode(module, &resolve, world)
+}
+
+/// The directory with the plugin interface.
+pub fn wit() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")
+}
+
+/// The packages of the plugin interface, those first that others build on.
+pub const PACKAGES: [&str; 4] = ["types", "host", "snapshotter", "platform"];
+
+/// The plugin interface, parsed.
+pub fn interface() -> Resolve {
+    let mut resolve = Resolve::default();
+    for package in PACKAGES {
+        resolve.push_dir(wit().join(package)).unwrap_or_else(|error| panic!("{package}: {error:?}"));
+    }
+    resolve
+}
+
+fn resolve(packages: &[&str], world: &str) -> (Resolve, WorldId) {
+    let mut resolve = interface();
+    for package in packages {
+        resolve.push_str("extra.wit", package).unwrap_or_else(|error| panic!("{error:?}\n{package}"));
+    }
+    let text = format!("package test:guest; world guest {{ {world} }}");
+    let package = resolve.push_str("guest.wit", &text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    let world = resolve.select_world(&[package], Some("guest")).expect("the world is in the text");
+    (resolve, world)
+}
+
+fn encode(mut module: Vec<u8>, resolve: &Resolve, world: WorldId) -> Vec<u8> {
+    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8, false)
+        .expect("the world can be embedded");
+    let mut encoder = ComponentEncoder::default();
+    // Two versions of one interface stay two imports: tests ask for one that the host does not have.
+    encoder.merge_imports_based_on_semver(false);
+    encoder.module(&module).unwrap_or_else(|error| panic!("{error:?}"));
+    encoder.encode().unwrap_or_else(|error| panic!("{error:?}"))
+}

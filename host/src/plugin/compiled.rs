@@ -65,7 +65,7 @@ impl CompiledStore {
         let loaded = match self.directory.read(&name, COMPILED_STORE_BYTES) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => Err(Oddity::File(error)),
-            Ok(file) => entry::open(&file, &key, &self.secret).and_then(|code| load(engine, code)),
+            Ok(file) => entry::open(&file, &key, &self.secret).and_then(|code| load(engine, &code)),
         };
         match loaded {
             Ok(component) => {
@@ -106,7 +106,7 @@ impl CompiledStore {
 }
 
 /// Loads code whose tag has been checked.
-fn load(engine: &Engine, code: Authentic<'_>) -> Result<Component, Oddity> {
+fn load(engine: &Engine, code: &Authentic<'_>) -> Result<Component, Oddity> {
     #[expect(unsafe_code, reason = "loading machine code trusts whoever made it")]
     // SAFETY: `deserialize` wants bytes that `Component::serialize` made, unchanged. `Authentic` is made only
     // by `entry::open`, after the HMAC over exactly these bytes was found right; a right tag can only be made

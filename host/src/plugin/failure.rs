@@ -48,6 +48,13 @@ pub(super) fn incompatible(plugin: &str, message: String) -> Failure {
     Failure::new(PluginFault::Incompatible, plugin, message)
 }
 
+/// The plugin has interfaces of this host's names and versions, with other types in them.
+pub(super) fn other_types(plugin: &str, error: wasmtime::Error) -> PluginFailure {
+    incompatible(plugin, format!("plugin `{plugin}` was made for another version of the plugin interface"))
+        .hint(Some("use a version of the plugin that was made for this version of dray"))
+        .caused_by(error.into_boxed_dyn_error())
+}
+
 /// The plugin returned something that breaks the contract.
 pub(super) fn invalid_output(plugin: &str, function: &str, rule: impl Into<String>) -> PluginFailure {
     let message = format!("`{function}` of plugin `{plugin}` returned something that breaks its contract");

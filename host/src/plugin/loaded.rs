@@ -11,8 +11,8 @@ use wasmtime::component::{Component, Instance, InstancePre};
 use super::bindings::described::DescribedIndices;
 use super::compiled::CompiledStore;
 use super::engine::Runtime;
-use super::failure::{Cause, Failure, incompatible, invalid_output, unreadable};
-use super::sandbox::{self, Guest};
+use super::failure::{Cause, Failure, incompatible, invalid_output, other_types, unreadable};
+use super::sandbox::{self, Guest, typed};
 use super::{PluginKind, PluginSource, convert, imports, output};
 use crate::limits::PLUGIN_CONFIG_BYTES;
 use crate::ports::{PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
@@ -45,18 +45,18 @@ impl Loaded {
                 .caused_by(error.into_boxed_dyn_error())
         })?;
         let mut timings = PluginCallTimings::default();
-        let component = match store.and_then(|store| store.find(&runtime.engine, &source, kind)) {
-            Some(component) => component,
-            None => {
-                imports::check(&source, kind)?;
-                let compiling = Instant::now();
-                let component = compile(runtime, &source)?;
-                timings.compile = compiling.elapsed();
-                if let Some(store) = store {
-                    store.keep(&runtime.engine, &source, kind, &component);
-                }
-                component
+        let found = store.and_then(|store| store.find(&runtime.engine, &source, kind));
+        let component = if let Some(component) = found {
+            component
+        } else {
+            imports::check(&source, kind)?;
+            let compiling = Instant::now();
+            let component = compile(runtime, &source)?;
+            timings.compile = compiling.elapsed();
+            if let Some(store) = store {
+                store.keep(&runtime.engine, &source, kind, &component);
             }
+            component
         };
         let pre = link(runtime, &component, &label)?;
         timings.load = started.elapsed().saturating_sub(timings.compile);
@@ -67,15 +67,21 @@ impl Loaded {
     ///
     /// # Errors
     ///
-    /// Fails if a call fails, if the account breaks a rule, or if the configuration is not accepted.
-    pub(super) async fn describe(&self, config: &str) -> Result<PluginIdentity, PluginFailure> {
+    /// Fails if a call fails, if the account breaks a rule, or if the configuration is not accepted. `exports`
+    /// looks for what the plugin's kind exports besides; it fails if that has other types than this host's.
+    pub(super) async fn describe(
+        &self,
+        config: &str,
+        exports: impl FnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<()> + Send + 'static,
+    ) -> Result<PluginIdentity, PluginFailure> {
         self.check_config_text(config)?;
         let indices = self.indices(DescribedIndices::new(&self.pre))?;
         let asked = indices.clone();
         let info = self
             .call("get-info", |store, instance| {
                 Box::pin(async move {
-                    let plugin = asked.load(&mut *store, &instance)?;
+                    typed(exports(store, &instance))?;
+                    let plugin = typed(asked.load(&mut *store, &instance))?;
                     plugin.dray_types_describe().call_get_info(store).await
                 })
             })
@@ -88,7 +94,7 @@ impl Loaded {
         let text = config.to_owned();
         self.call("check-config", |store, instance| {
             Box::pin(async move {
-                let plugin = indices.load(&mut *store, &instance)?;
+                let plugin = typed(indices.load(&mut *store, &instance))?;
                 plugin.dray_types_describe().call_check_config(store, &text).await
             })
         })
@@ -156,10 +162,4 @@ fn link(
         .linker(wants_wasi)
         .and_then(|linker| linker.instantiate_pre(component))
         .map_err(|error| other_types(label, error))
-}
-
-fn other_types(label: &str, error: wasmtime::Error) -> PluginFailure {
-    incompatible(label, format!("plugin `{label}` was made for another version of the plugin interface"))
-        .hint(Some("use a version of the plugin that was made for this version of dray"))
-        .caused_by(error.into_boxed_dyn_error())
 }

@@ -3,6 +3,7 @@ use async_trait::async_trait;
 use super::bindings::platform::PlatformIndices;
 use super::failure::invalid_output;
 use super::loaded::Loaded;
+use super::sandbox::typed;
 use super::{convert, output};
 use crate::oci::Platform;
 use crate::ports::{PlatformMatcher, PluginCallTimings, PluginFailure, PluginIdentity};
@@ -19,7 +20,9 @@ impl Matcher {
     /// Asks a loaded plugin who it is and whether it accepts its configuration.
     pub(super) async fn new(loaded: Loaded, config: &str) -> Result<Self, PluginFailure> {
         let indices = loaded.indices(PlatformIndices::new(&loaded.pre))?;
-        let identity = loaded.describe(config).await?;
+        let exports = indices.clone();
+        let identity =
+            loaded.describe(config, move |store, instance| exports.load(store, instance).map(drop)).await?;
         Ok(Self { loaded, identity, config: config.to_owned(), indices })
     }
 }
@@ -39,7 +42,7 @@ impl PlatformMatcher for Matcher {
             .loaded
             .call("rank", |store, instance| {
                 Box::pin(async move {
-                    let plugin = indices.load(&mut *store, &instance)?;
+                    let plugin = typed(indices.load(&mut *store, &instance))?;
                     plugin.dray_platform_matcher().call_rank(store, &config, &wanted, &shown).await
                 })
             })

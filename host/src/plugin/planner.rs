@@ -3,6 +3,7 @@ use async_trait::async_trait;
 use super::bindings::snapshotter::SnapshotterIndices;
 use super::failure::invalid_output;
 use super::loaded::Loaded;
+use super::sandbox::typed;
 use super::{convert, output};
 use crate::ports::{ImageToPlan, Plan, Planner, PluginCallTimings, PluginFailure, PluginIdentity};
 
@@ -18,7 +19,9 @@ impl SnapshotterPlanner {
     /// Asks a loaded plugin who it is and whether it accepts its configuration.
     pub(super) async fn new(loaded: Loaded, config: &str) -> Result<Self, PluginFailure> {
         let indices = loaded.indices(SnapshotterIndices::new(&loaded.pre))?;
-        let identity = loaded.describe(config).await?;
+        let exports = indices.clone();
+        let identity =
+            loaded.describe(config, move |store, instance| exports.load(store, instance).map(drop)).await?;
         Ok(Self { loaded, identity, config: config.to_owned(), indices })
     }
 }
@@ -37,7 +40,7 @@ impl Planner for SnapshotterPlanner {
             .loaded
             .call("plan", |store, instance| {
                 Box::pin(async move {
-                    let plugin = indices.load(&mut *store, &instance)?;
+                    let plugin = typed(indices.load(&mut *store, &instance))?;
                     plugin.dray_snapshotter_planner().call_plan(store, &config, &image).await
                 })
             })

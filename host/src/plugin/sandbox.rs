@@ -10,7 +10,7 @@ use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{I32Exit, WasiCtx};
 
 use super::engine::Runtime;
-use super::failure::{Cause, Failure};
+use super::failure::{self, Cause, Failure};
 use super::guest_log::GuestLog;
 use crate::limits::{
     PLUGIN_CALL_TIMEOUT, PLUGIN_CROSSING_BYTES, PLUGIN_HANDLES, PLUGIN_INSTANCES, PLUGIN_MEMORIES,
@@ -69,6 +69,16 @@ pub(super) async fn call<R>(
     let instantiate = instantiated.unwrap_or_default();
     Ok((result, Cost { instantiate, call: started.elapsed().saturating_sub(instantiate) }))
 }
+
+/// The exports of an instance, or an error that is told from those of a guest: their types are compared only
+/// when an instance is there.
+pub(super) fn typed<T>(exports: wasmtime::Result<T>) -> wasmtime::Result<T> {
+    exports.map_err(|error| error.context(OtherTypes))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("an export has another type than this host's")]
+struct OtherTypes;
 
 fn store(runtime: &Runtime, plugin: &str) -> Store<Guest> {
     let mut handles = ResourceTable::new();
@@ -156,6 +166,9 @@ impl Ended<'_> {
     }
 
     fn failure(&self, error: wasmtime::Error) -> PluginFailure {
+        if error.is::<OtherTypes>() {
+            return failure::other_types(self.plugin, error);
+        }
         let trap = error.downcast_ref::<Trap>().copied();
         if trap == Some(Trap::Interrupt) {
             let limit = PLUGIN_TICK * u32::try_from(PLUGIN_TICKS).unwrap_or(u32::MAX);

@@ -1,0 +1,152 @@
+//! What guests answer, in the layout of the canonical ABI.
+
+use super::memory::Memory;
+
+/// What a plugin says about itself.
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Summary.
+    pub summary: String,
+    /// Schema of the configuration.
+    pub config_schema: String,
+    /// Features.
+    pub features: Vec<String>,
+}
+
+impl Default for Info {
+    fn default() -> Self {
+        Self {
+            name: "guest".into(),
+            version: "1.2.3".into(),
+            summary: "a plugin for tests".into(),
+            config_schema: "{}".into(),
+            features: vec!["something".into()],
+        }
+    }
+}
+
+/// A plan.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Number of the case of `suitability`; 3 is `foreign`.
+    pub suitability: u8,
+    /// Code.
+    pub code: String,
+    /// Reason.
+    pub reason: String,
+    /// Layers.
+    pub layers: Vec<LayerPlan>,
+    /// Hints.
+    pub hints: Vec<String>,
+    /// Extensions.
+    pub extensions: Vec<(String, String)>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            suitability: 3,
+            code: "test".into(),
+            reason: "this is a test".into(),
+            layers: Vec::new(),
+            hints: Vec::new(),
+            extensions: Vec::new(),
+        }
+    }
+}
+
+/// The plan of a layer. It expects mounts and does not keep the blob.
+#[derive(Clone, Debug)]
+pub struct LayerPlan {
+    /// Digest of the layer.
+    pub layer: String,
+    /// How it is asked for.
+    pub question: Question,
+}
+
+/// How a layer is asked for.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// With labels.
+    Labels(Vec<(String, String)>),
+    /// Without.
+    Plain,
+    /// Not at all.
+    Fetch,
+}
+
+pub(super) fn info(memory: &mut Memory, info: &Info) -> u32 {
+    let mut record = Vec::new();
+    for text in [&info.name, &info.version, &info.summary, &info.config_schema] {
+        record.extend(memory.text(text));
+    }
+    let features = texts(memory, &info.features);
+    record.extend(features);
+    memory.place(&record)
+}
+
+/// A result that is fine. What it carries starts at a multiple of eight, since errors have a 64-bit number.
+pub(super) fn ok(memory: &mut Memory, payload: &[u8]) -> u32 {
+    let mut result = vec![0; 8];
+    result.extend(payload);
+    result.resize(48.max(result.len()), 0);
+    memory.place(&result)
+}
+
+pub(super) fn error(memory: &mut Memory, case: u8, code: &str, message: &str) -> u32 {
+    let mut result = vec![1, 0, 0, 0, 0, 0, 0, 0, case, 0, 0, 0, 0, 0, 0, 0];
+    result.extend(memory.text(code));
+    result.extend(memory.text(message));
+    result.resize(64, 0);
+    memory.place(&result)
+}
+
+pub(super) fn rank(memory: &mut Memory, indices: &[u32]) -> u32 {
+    let items: Vec<Vec<u8>> = indices.iter().map(|index| index.to_le_bytes().to_vec()).collect();
+    let list = memory.list(&items);
+    ok(memory, &list)
+}
+
+pub(super) fn plan(memory: &mut Memory, plan: &Plan) -> u32 {
+    let layers: Vec<Vec<u8>> = plan.layers.iter().map(|layer| layer_plan(memory, layer)).collect();
+    let mut record = vec![plan.suitability, 0, 0, 0];
+    record.extend(memory.text(&plan.code));
+    record.extend(memory.text(&plan.reason));
+    record.extend(memory.list(&layers));
+    record.extend(texts(memory, &plan.hints));
+    record.extend(pairs(memory, &plan.extensions));
+    ok(memory, &record)
+}
+
+fn layer_plan(memory: &mut Memory, plan: &LayerPlan) -> Vec<u8> {
+    const EXPECTS_MOUNTS: u8 = 2;
+    let mut record = memory.text(&plan.layer).to_vec();
+    let (case, labels) = match &plan.question {
+        Question::Labels(labels) => (0, pairs(memory, labels)),
+        Question::Plain => (1, [0; 8]),
+        Question::Fetch => (2, [0; 8]),
+    };
+    record.extend([case, 0, 0, 0]);
+    record.extend(labels);
+    record.extend([EXPECTS_MOUNTS, 0, 0, 0]);
+    record
+}
+
+fn texts(memory: &mut Memory, texts: &[String]) -> [u8; 8] {
+    let items: Vec<Vec<u8>> = texts.iter().map(|text| memory.text(text).to_vec()).collect();
+    memory.list(&items)
+}
+
+fn pairs(memory: &mut Memory, pairs: &[(String, String)]) -> [u8; 8] {
+    let mut items = Vec::new();
+    for (key, value) in pairs {
+        let mut item = memory.text(key).to_vec();
+        item.extend(memory.text(value));
+        items.push(item);
+    }
+    memory.list(&items)
+}

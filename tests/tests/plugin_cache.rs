@@ -1,0 +1,304 @@
+//! Compiled code is used only as it was written, and nothing about its store ever fails a plugin.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dray::oci::Platform;
+use dray::plugin::{PluginHost, PluginSource};
+use dray::ports::PlatformMatcher;
+use dray_tests::guests::Guest;
+
+struct Store {
+    scratch: tempfile::TempDir,
+    source: PluginSource,
+}
+
+impl Store {
+    /// A store with one entry.
+    async fn filled() -> Self {
+        let store = Self::empty();
+        assert!(!store.load().await.timings().compile.is_zero(), "nothing was there");
+        store
+    }
+
+    fn empty() -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let guest = Guest::platform().rank(&[1]).write(scratch.path(), "guest.wasm");
+        Self { source: PluginSource::read(&guest).unwrap(), scratch }
+    }
+
+    fn place(&self) -> PathBuf {
+        self.scratch.path().join("store")
+    }
+
+    /// Loads the plugin as a new process would, and makes sure that it works.
+    async fn load(&self) -> Arc<dyn PlatformMatcher> {
+        let host = PluginHost::new(Some(&self.place())).unwrap();
+        let matcher = host.matcher(&self.source, "{}").await.unwrap();
+        let offered = [Platform::new("linux", "amd64", ""), Platform::new("linux", "arm64", "")];
+        assert_eq!(matcher.rank(&offered, &offered).await.unwrap(), [1]);
+        matcher
+    }
+
+    /// Whether loading has to compile.
+    async fn compiles(&self) -> bool {
+        !self.load().await.timings().compile.is_zero()
+    }
+
+    fn files(&self, suffix: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.place()).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.to_string_lossy().ends_with(suffix)).collect()
+    }
+
+    fn entry(&self) -> PathBuf {
+        let entries = self.files(".compiled");
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        entries[0].clone()
+    }
+
+    /// Fails unless the entry is put aside, compiled again, and found the next time.
+    async fn recovers(&self, what: &str) {
+        assert!(self.compiles().await, "{what}: it was used");
+        assert_eq!(self.files(".aside").len(), 1, "{what}: it was not put aside");
+        assert!(!self.compiles().await, "{what}: nothing was kept");
+        for aside in self.files(".aside") {
+            fs::remove_file(aside).unwrap();
+        }
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[tokio::test]
+async fn an_entry_is_used_again() {
+    let store = Store::filled().await;
+    assert!(!store.compiles().await);
+    assert!(store.files(".aside").is_empty());
+    assert_eq!(mode(&store.place()), 0o700);
+    assert_eq!(mode(&store.place().join("secret")), 0o600);
+    assert_eq!(mode(&store.entry()), 0o600);
+    // Another plugin has an entry of its own.
+    let other = Guest::platform().rank(&[0]).write(store.scratch.path(), "other.wasm");
+    let host = PluginHost::new(Some(&store.place())).unwrap();
+    host.matcher(&PluginSource::read(&other).unwrap(), "{}").await.unwrap();
+    assert_eq!(store.files(".compiled").len(), 2);
+}
+
+#[tokio::test]
+async fn changed_bytes_are_never_used() {
+    let store = Store::filled().await;
+    let whole = fs::read(store.entry()).unwrap();
+    // Every byte of the header, and bytes all over the code.
+    let code = (84..whole.len()).step_by(whole.len() / 40);
+    for position in (0..84).chain(code).chain([whole.len() - 1]) {
+        let mut changed = whole.clone();
+        changed[position] ^= 1;
+        fs::write(store.entry(), &changed).unwrap();
+        store.recovers(&format!("byte {position}")).await;
+    }
+}
+
+#[tokio::test]
+async fn short_and_long_entries() {
+    let store = Store::filled().await;
+    let whole = fs::read(store.entry()).unwrap();
+    for length in [0, 1, 8, 44, 51, 52, 83, 84, 85, 4096, whole.len() - 1] {
+        fs::write(store.entry(), &whole[..length]).unwrap();
+        store.recovers(&format!("{length} bytes")).await;
+    }
+    fs::write(store.entry(), [whole.as_slice(), b"x"].concat()).unwrap();
+    store.recovers("a byte more").await;
+}
+
+#[tokio::test]
+async fn an_entry_of_another_plugin() {
+    let store = Store::filled().await;
+    let other = Guest::platform().rank(&[0]).write(store.scratch.path(), "other.wasm");
+    let entry = store.entry();
+    let host = PluginHost::new(Some(&store.place())).unwrap();
+    host.matcher(&PluginSource::read(&other).unwrap(), "{}").await.unwrap();
+    let others = store.files(".compiled").into_iter().find(|path| *path != entry).unwrap();
+    // It is sealed with the right secret, and still not what the name says.
+    fs::rename(others, &entry).unwrap();
+    store.recovers("the other's code").await;
+}
+
+#[tokio::test]
+async fn an_entry_from_another_store() {
+    let store = Store::filled().await;
+    let elsewhere = Store::filled().await;
+    fs::copy(elsewhere.entry(), store.entry()).unwrap();
+    store.recovers("sealed with another secret").await;
+}
+
+#[tokio::test]
+async fn files_that_the_program_would_not_make() {
+    let store = Store::filled().await;
+    let elsewhere = store.scratch.path().join("elsewhere");
+    fs::rename(store.entry(), &elsewhere).unwrap();
+    let entry = store.place().join(name_of(&store).await);
+    let elsewhere_bytes = fs::read(&elsewhere).unwrap();
+
+    fs::remove_file(&entry).unwrap();
+    symlink(&elsewhere, &entry).unwrap();
+    store.recovers("a link").await;
+    assert_eq!(fs::read(&elsewhere).unwrap(), elsewhere_bytes, "the link's target was touched");
+
+    for bad in [0o620, 0o602, 0o666] {
+        set_mode(&entry, bad);
+        store.recovers(&format!("mode {bad:o}")).await;
+    }
+
+    fs::remove_file(&entry).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &entry, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    store.recovers("a pipe").await;
+
+    if rustix::process::geteuid().is_root() {
+        chown(&entry, Some(12345), None).unwrap();
+        store.recovers("another owner").await;
+    }
+}
+
+/// Name of the entry of the store's plugin, made anew.
+async fn name_of(store: &Store) -> String {
+    store.load().await;
+    store.entry().file_name().unwrap().to_string_lossy().into_owned()
+}
+
+#[tokio::test]
+async fn an_odd_secret_is_replaced() {
+    let store = Store::filled().await;
+    let secret = store.place().join("secret");
+    let original = fs::read(&secret).unwrap();
+
+    // With another secret the entry is somebody else's.
+    fs::write(&secret, [7; 64]).unwrap();
+    store.recovers("another secret").await;
+
+    for (what, spoil) in [
+        ("short", (|secret| fs::write(secret, b"short").unwrap()) as fn(&Path)),
+        ("readable by others", |secret| set_mode(secret, 0o644)),
+        ("a link", |secret| {
+            fs::remove_file(secret).unwrap();
+            symlink("/dev/zero", secret).unwrap();
+        }),
+    ] {
+        spoil(&secret);
+        // Secret and entry are put aside.
+        assert!(store.compiles().await, "{what}: it was used");
+        assert_eq!(store.files(".aside").len(), 2, "{what}");
+        assert!(!store.compiles().await, "{what}: nothing was kept");
+        let new = fs::read(&secret).unwrap();
+        assert_eq!((new.len(), mode(&secret)), (64, 0o600), "{what}");
+        assert_ne!(new, original, "{what}");
+        for aside in store.files(".aside") {
+            fs::remove_file(aside).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn stores_that_cannot_be_used() {
+    // A directory that others can write to.
+    let store = Store::filled().await;
+    set_mode(&store.place(), 0o777);
+    assert!(store.compiles().await && store.compiles().await);
+    set_mode(&store.place(), 0o700);
+    assert!(!store.compiles().await);
+
+    // A file in its place, and a place that cannot be made.
+    let store = Store::empty();
+    fs::write(store.place(), b"").unwrap();
+    assert!(store.compiles().await && store.compiles().await);
+    let host = PluginHost::new(Some(Path::new("/proc/none/store"))).unwrap();
+    assert!(host.matcher(&store.source, "{}").await.is_ok());
+
+    // A directory in place of an entry can only be passed by.
+    let store = Store::filled().await;
+    let entry = store.entry();
+    fs::remove_file(&entry).unwrap();
+    fs::create_dir_all(entry.join("x")).unwrap();
+    fs::create_dir_all(format!("{}.aside/y", entry.display())).unwrap();
+    assert!(store.compiles().await && store.compiles().await);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_leaves_is_harmless() {
+    let store = Store::filled().await;
+    let whole = fs::read(store.entry()).unwrap();
+    fs::remove_file(store.entry()).unwrap();
+    // Killed between writing and renaming: once just now, once long ago.
+    let young = store.place().join(".new-0123456789abcdef");
+    let old = store.place().join(".new-fedcba9876543210");
+    for path in [&young, &old] {
+        fs::write(path, &whole[..whole.len() / 2]).unwrap();
+    }
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 60 * 60);
+    fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
+    assert!(store.compiles().await);
+    assert!(!store.compiles().await);
+    assert!(young.exists(), "somebody may be about to rename it");
+    assert!(!old.exists());
+    assert!(store.files(".aside").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn first_runs_at_the_same_time() {
+    let store = Arc::new(Store::empty());
+    let runs = (0..6).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            store.load().await;
+        })
+    });
+    for run in runs.collect::<Vec<_>>() {
+        run.await.unwrap();
+    }
+    assert!(store.files(".aside").is_empty());
+    assert!(!store.compiles().await);
+    assert_eq!(fs::read_dir(store.place()).unwrap().count(), 2, "the secret and one entry");
+}
+
+/// The kind a component was checked for is part of what its code is found by.
+#[tokio::test]
+async fn code_for_one_kind_is_not_code_for_another() {
+    let store = Store::filled().await;
+    let host = PluginHost::new(Some(&store.place())).unwrap();
+    let failure = host.planner(&store.source, "{}").await.err().expect("it is a platform plugin");
+    assert!(failure.message.ends_with("is a platform plugin, not a snapshotter plugin"));
+}
+
+/// Far above what it takes, far below what compiling takes.
+const QUICK: Duration = Duration::from_millis(25);
+
+#[tokio::test]
+async fn loading_is_quick() {
+    let store = Store::empty();
+    let sources = PluginSource::all_embedded();
+    let load = async || {
+        let started = Instant::now();
+        let host = PluginHost::new(Some(&store.place())).unwrap();
+        host.planner(&sources[0], "{}").await.unwrap();
+        host.matcher(&sources[1], "{}").await.unwrap();
+        started.elapsed()
+    };
+    load().await;
+    let mut times = Vec::new();
+    for _ in 0..10 {
+        times.push(load().await);
+    }
+    let best = times.iter().min().unwrap();
+    println!("both plugins, warm: {best:?} ({times:?})");
+    assert!(*best < QUICK, "{times:?}");
+}

@@ -1,0 +1,156 @@
+//! The plugin interface is written as it must be.
+
+use std::fs;
+
+use dray_tests::guests::{PACKAGES, interface, wit};
+use wit_parser::{Docs, Resolve, Stability, TypeDefKind, WorldItem};
+
+/// Looks at the doc comment and the gate of each item.
+struct Reader {
+    faults: Vec<String>,
+}
+
+impl Reader {
+    fn documented(&mut self, item: &str, docs: &Docs) {
+        if docs.contents.as_deref().is_none_or(|text| text.trim().is_empty()) {
+            self.faults.push(format!("{item} has no doc comment"));
+        }
+    }
+
+    fn gated(&mut self, item: &str, stability: &Stability) {
+        if !matches!(stability, Stability::Stable { .. }) {
+            self.faults.push(format!("{item} has no @since"));
+        }
+    }
+}
+
+fn faults(resolve: &Resolve) -> Vec<String> {
+    let mut reader = Reader { faults: Vec::new() };
+    for (_, package) in &resolve.packages {
+        reader.documented(&package.name.to_string(), &package.docs);
+    }
+    for (_, interface) in &resolve.interfaces {
+        let name = interface.name.as_deref().unwrap_or("a nameless interface");
+        reader.documented(name, &interface.docs);
+        reader.gated(name, &interface.stability);
+        for (function, definition) in &interface.functions {
+            let function = format!("{name}.{function}");
+            reader.documented(&function, &definition.docs);
+            reader.gated(&function, &definition.stability);
+        }
+        for (type_name, id) in &interface.types {
+            let definition = &resolve.types[*id];
+            let item = format!("{name}.{type_name}");
+            // A type that `use` brings in has its comment where it comes from.
+            let is_used = matches!(definition.kind, TypeDefKind::Type(wit_parser::Type::Id(other))
+                if resolve.types[other].owner != definition.owner);
+            if is_used {
+                continue;
+            }
+            reader.documented(&item, &definition.docs);
+            reader.gated(&item, &definition.stability);
+            match &definition.kind {
+                TypeDefKind::Record(record) => {
+                    for field in &record.fields {
+                        reader.documented(&format!("{item}.{}", field.name), &field.docs);
+                    }
+                }
+                TypeDefKind::Variant(variant) => {
+                    for case in &variant.cases {
+                        reader.documented(&format!("{item}.{}", case.name), &case.docs);
+                    }
+                }
+                TypeDefKind::Enum(cases) => {
+                    for case in &cases.cases {
+                        reader.documented(&format!("{item}.{}", case.name), &case.docs);
+                    }
+                }
+                TypeDefKind::Flags(flags) => {
+                    for flag in &flags.flags {
+                        reader.documented(&format!("{item}.{}", flag.name), &flag.docs);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    for (_, world) in &resolve.worlds {
+        reader.documented(&world.name, &world.docs);
+        reader.gated(&world.name, &world.stability);
+        for item in world.imports.values().chain(world.exports.values()) {
+            if let WorldItem::Function(function) = item {
+                reader.documented(&function.name, &function.docs);
+            }
+        }
+    }
+    reader.faults
+}
+
+#[test]
+fn everything_has_a_doc_comment_and_a_version() {
+    assert_eq!(faults(&interface()), [""; 0]);
+}
+
+#[test]
+fn what_lacks_one_is_found() {
+    let mut resolve = Resolve::default();
+    let text = "package a:b@1.0.0;
+        interface i { record r { f: u32 } enum e { c } variant v { d } g: func(); }
+        world w {}";
+    resolve.push_str("sample.wit", text).expect("the sample is sound");
+    let faults = faults(&resolve);
+    for item in ["a:b@1.0.0", "i", "i.r", "i.r.f", "i.e", "i.e.c", "i.v", "i.v.d", "i.g", "w"] {
+        assert!(faults.contains(&format!("{item} has no doc comment")), "{item}: {faults:?}");
+    }
+    for item in ["i", "i.r", "i.e", "i.v", "i.g", "w"] {
+        assert!(faults.contains(&format!("{item} has no @since")), "{item}: {faults:?}");
+    }
+}
+
+#[test]
+fn the_host_names_the_packages_that_are_here() {
+    let resolve = interface();
+    let mut here: Vec<String> =
+        resolve.packages.iter().map(|(_, package)| package.name.to_string()).collect();
+    let mut named: Vec<String> = dray::plugin::wit_packages().iter().map(ToString::to_string).collect();
+    here.sort();
+    named.sort();
+    assert_eq!(here, named);
+    let folders = fs::read_dir(wit()).expect("the interface is in the repository");
+    let mut folders: Vec<String> = folders
+        .flatten()
+        .map(|folder| folder.file_name().to_string_lossy().into_owned())
+        .filter(|name| name != "released")
+        .collect();
+    folders.sort();
+    let mut listed = PACKAGES.map(str::to_owned);
+    listed.sort();
+    assert_eq!(folders, listed);
+}
+
+/// What must never cross the interface has no name in it.
+#[test]
+fn no_secret_and_no_handle_crosses() {
+    let resolve = interface();
+    let mut names: Vec<&str> = Vec::new();
+    for (_, interface) in &resolve.interfaces {
+        for (name, function) in &interface.functions {
+            names.push(name);
+            names.extend(function.params.iter().map(|parameter| parameter.name.as_str()));
+        }
+        for (name, id) in &interface.types {
+            names.push(name);
+            if let TypeDefKind::Record(record) = &resolve.types[*id].kind {
+                names.extend(record.fields.iter().map(|field| field.name.as_str()));
+            }
+            assert!(!matches!(resolve.types[*id].kind, TypeDefKind::Resource), "{name} is a handle");
+        }
+    }
+    let forbidden =
+        ["credential", "password", "token", "secret", "lease", "socket", "path", "mount", "namespace"];
+    for name in names {
+        // `mounts` is an answer that a plan expects, and not a mount.
+        let parts: Vec<&str> = name.split('-').collect();
+        assert!(!parts.iter().any(|part| forbidden.contains(part)), "`{name}` must not cross the interface");
+    }
+}
