@@ -244,7 +244,7 @@ async fn what_a_killed_process_leaves_is_harmless() {
     for path in [&young, &old] {
         fs::write(path, &whole[..whole.len() / 2]).unwrap();
     }
-    let long_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 60 * 60);
+    let long_ago = std::time::SystemTime::now() - Duration::from_hours(2);
     fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
     assert!(store.compiles().await);
     assert!(!store.compiles().await);

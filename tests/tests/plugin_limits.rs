@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use dray::oci::{Algorithm, Descriptor, Digest, MediaType, Platform};
 use dray::plugin::{PluginHost, PluginSource};
+use dray::ports::Question as Answer;
 use dray::ports::{
     ImageToPlan, LayerToPlan, Plan, Planner, PlatformMatcher, PluginFailure, PluginFault, SnapshotterName,
     Suitability,
@@ -127,8 +128,7 @@ async fn a_good_plugin() {
     assert_eq!(plan.reason, "it is \u{fffd}[31mred");
     assert_eq!(plan.hints, ["a\u{fffd}b"]);
     let questions: Vec<_> = plan.layers.into_iter().map(|layer| layer.question).collect();
-    use dray::ports::Question::{Ask, AskWithLabels, Fetch};
-    assert_eq!(questions, [AskWithLabels(labels), Ask, Fetch]);
+    assert_eq!(questions, [Answer::AskWithLabels(labels), Answer::Ask, Answer::Fetch]);
     let timings = planner.timings();
     assert!(!timings.compile.is_zero() && !timings.instantiate.is_zero() && !timings.call.is_zero());
     assert_eq!(bench.rank(&Guest::platform().rank(&[1, 0])).await.unwrap(), [1, 0]);

@@ -9,7 +9,6 @@ use super::sandbox::Guest;
 
 /// What every plugin has.
 pub(super) mod described {
-    #![allow(missing_docs, unreachable_pub, clippy::pedantic, reason = "the code is generated")]
     wasmtime::component::bindgen!({
         inline: "
             package dray:bindings;
@@ -28,7 +27,6 @@ pub(super) mod described {
 
 /// What a snapshotter plugin has besides.
 pub(super) mod snapshotter {
-    #![allow(missing_docs, unreachable_pub, clippy::pedantic, reason = "the code is generated")]
     wasmtime::component::bindgen!({
         inline: "
             package dray:bindings;
@@ -48,7 +46,6 @@ pub(super) mod snapshotter {
 
 /// What a platform plugin has besides.
 pub(super) mod platform {
-    #![allow(missing_docs, unreachable_pub, clippy::pedantic, reason = "the code is generated")]
     wasmtime::component::bindgen!({
         inline: "
             package dray:bindings;
