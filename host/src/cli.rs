@@ -1,7 +1,7 @@
 //! The command line: clap, terminal, exit codes, and the wiring of adapters to ports.
 //!
 //! Each command is a file with its arguments and a `run`. What was typed becomes settings in
-//! [`config`](crate::config); what goes wrong becomes a [`failure`]. No type of clap leaves this module.
+//! [`config`](crate::config); what goes wrong becomes a `failure`. No type of clap leaves this module.
 
 mod amounts;
 mod arguments;
