@@ -32,6 +32,11 @@ pub const LAYERS: usize = 512;
 /// on one connection to one registry, and registries answer many parallel requests with 429.
 pub const PARALLEL_DOWNLOADS: usize = 3;
 
+/// Head start of the layer that unpacking waits for, before the layers above it are downloaded as well. From a
+/// source that is near, a layer of 50 MB arrives within this time; from one that is far, it is too short to be
+/// noticed.
+pub const HEAD_START: Duration = Duration::from_millis(300);
+
 /// Tries for one request, with the first.
 pub const REQUEST_TRIES: u32 = 4;
 

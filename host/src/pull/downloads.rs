@@ -75,14 +75,29 @@ impl Downloads {
 
     /// Starts the download of a layer's blob, unless it has been started. `index` is for those who watch.
     pub(super) fn start(&mut self, index: usize, descriptor: &Descriptor) {
+        self.start_behind(index, descriptor, None);
+    }
+
+    /// The same for a blob that is needed later than another one, which gets a head start: it has the line
+    /// and the processors to itself for a moment, since unpacking waits for it.
+    pub(super) fn start_behind(&mut self, index: usize, descriptor: &Descriptor, first: Option<&Digest>) {
         if self.started.contains_key(&descriptor.digest) {
             return;
         }
+        let first = first.and_then(|first| self.started.get(first).cloned());
         let (sender, receiver) = watch::channel(None);
         self.started.insert(descriptor.digest.clone(), receiver);
         let shared = Arc::clone(&self.shared);
         let descriptor = descriptor.clone();
         self.tasks.spawn(async move {
+            if let Some(mut first) = first {
+                tokio::select! {
+                    () = shared.blobs.stop.cancelled() => {}
+                    // It ends with an error if that download failed, and then everything stops.
+                    _ = first.wait_for(Option::is_some) => {}
+                    () = tokio::time::sleep(limits::HEAD_START) => {}
+                }
+            }
             match shared.download(index, &descriptor).await {
                 Ok(fetched) => sender.send_replace(Some(fetched)).map_or((), drop),
                 Err(error) => shared.fail(error),

@@ -189,7 +189,8 @@ impl Unpacker<'_> {
         downloads.start(index, &layer.descriptor);
         for (above, plan) in plans.iter().enumerate().skip(index + 1) {
             if plan.expectation == Expectation::Mounts {
-                downloads.start(above, &self.image.layers[above].descriptor);
+                let descriptor = &self.image.layers[above].descriptor;
+                downloads.start_behind(above, descriptor, Some(&layer.descriptor.digest));
             }
         }
 
