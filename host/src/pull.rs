@@ -31,8 +31,8 @@ pub use self::request::{PullRequest, Store, World};
 use crate::limits;
 use crate::oci::{ChainId, Descriptor, MediaKind};
 use crate::ports::{
-    Class, Event, ImageToPlan, Labels, LayerToPlan, LeaseId, Plan, PluginCallTimings, PluginIdentity,
-    Resolved, SnapshotterName, StoreError, Suitability,
+    Class, Event, ImageToPlan, LayerToPlan, LeaseId, Plan, PluginCallTimings, PluginIdentity, Resolved,
+    SnapshotterName, StoreError, Suitability,
 };
 
 /// The snapshotter where neither the user nor the namespace names one.
@@ -315,7 +315,7 @@ impl LeasedPull<'_> {
     ) -> Result<(), PullError> {
         if let Some(top) = image.layers.last() {
             let label = labels::snapshot(&self.snapshotter, &top.chain_id);
-            blobs.label("image config", &documents.manifest.config, Labels::from([label])).await?;
+            blobs.label_also("image config", &documents.manifest.config, label).await?;
         }
         let name = self.request.reference.to_string();
         let put = self.world.store.images.put(&name, target).await;

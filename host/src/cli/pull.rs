@@ -10,7 +10,7 @@ use super::{Context, escape, host_platform, output, report};
 use crate::config::{PluginChoice, PullFlags, PullSettings};
 use crate::containerd::Containerd;
 use crate::plugin::{PluginHost, PluginSource};
-use crate::ports::{Planner, PlatformMatcher};
+use crate::ports::{Planner, PlatformMatcher, PluginFailure};
 use crate::pull::{PullReport, PullRequest, Store, World, pull};
 use crate::registry::{PlainHttp, ProxySettings, RegistryClient, RegistrySettings};
 
@@ -174,8 +174,14 @@ async fn connect(
     plain_http: PlainHttp,
 ) -> Result<Connected, Failure> {
     let daemon = &settings.daemon;
-    let containerd = Containerd::connect(&daemon.address, &daemon.namespace).await;
-    let containerd = Arc::new(containerd.map_err(|error| Failure::connecting(&error))?);
+    // The plugins are loaded while the daemon is asked whether it is there.
+    let containerd = async {
+        let connected = Containerd::connect(&daemon.address, &daemon.namespace).await;
+        connected.map_err(|error| Failure::connecting(&error))
+    };
+    let plugins = async { plugins(settings, sources).await.map_err(Failure::from) };
+    let (containerd, (matcher, planner)) = tokio::try_join!(containerd, plugins)?;
+    let containerd = Arc::new(containerd);
     let store = Store {
         content: containerd.clone(),
         snapshots: containerd.clone(),
@@ -194,10 +200,17 @@ async fn connect(
         },
         user_agent: concat!("dray/", env!("CARGO_PKG_VERSION")).to_owned(),
     })?;
+    Ok(Connected { store, registry, planner, matcher })
+}
+
+async fn plugins(
+    settings: &PullSettings,
+    sources: &Sources,
+) -> Result<(Arc<dyn PlatformMatcher>, Arc<dyn Planner>), PluginFailure> {
     let host = PluginHost::new(settings.compiled_store.as_deref())?;
     let matcher = host.matcher(&sources.matcher, config(&settings.platform_plugin)).await?;
     let planner = host.planner(&sources.planner, config(&settings.snapshotter_plugin)).await?;
-    Ok(Connected { store, registry, planner, matcher })
+    Ok((matcher, planner))
 }
 
 /// The plugin interface wants an empty object where nothing is configured.

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 
 use super::choose::Choice;
-use super::fetch::{BlobFetcher, abandon};
+use super::fetch::{BlobFetcher, Fetched, abandon};
 use super::{PullError, choose, labels};
 use crate::limits;
 use crate::oci::{Descriptor, ImageConfig, Index, Manifest, MediaKind, Platform, Reference};
-use crate::ports::{Labels, PlatformMatcher, Resolved};
+use crate::ports::{Committed, Labels, PlatformMatcher, Resolved};
 
 /// The documents of one image, all of them in the store.
 pub(super) struct Documents {
@@ -160,7 +160,7 @@ impl DocumentFetcher<'_> {
                 source,
             })?;
             let (understood, labels) = understand(&bytes)?;
-            self.blobs.label(what, descriptor, labels).await?;
+            self.blobs.label(what, descriptor, Fetched::Existed, labels).await?;
             return Ok(understood);
         };
         let fill = async {
@@ -184,9 +184,12 @@ impl DocumentFetcher<'_> {
         };
         match filled {
             Ok((understood, labels)) => {
-                ingest.commit().await.map_err(store_error)?;
+                let fetched = match ingest.commit().await.map_err(store_error)? {
+                    Committed::New => Fetched::Downloaded(descriptor.size),
+                    Committed::Exists => Fetched::Existed,
+                };
                 self.downloaded.push(descriptor.size);
-                self.blobs.label(what, descriptor, labels).await?;
+                self.blobs.label(what, descriptor, fetched, labels).await?;
                 Ok(understood)
             }
             Err(error) => {

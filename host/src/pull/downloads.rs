@@ -59,7 +59,7 @@ impl Shared {
         };
         let fetched = self.blobs.fetch("layer", descriptor, watch).await?;
         drop(permit);
-        self.blobs.label("layer", descriptor, Labels::new()).await?;
+        self.blobs.label("layer", descriptor, fetched, Labels::new()).await?;
         self.progress.event(Event::Layer { index, state: LayerState::Downloaded });
         Ok(fetched)
     }
@@ -157,7 +157,7 @@ impl Downloads {
 
     /// Marks a layer's blob as applied.
     pub(super) async fn label_applied(&self, layer: &Descriptor, diff_id: &str) -> Result<(), PullError> {
-        let labels = Labels::from([(labels::UNCOMPRESSED.to_owned(), diff_id.to_owned())]);
-        self.shared.blobs.label("layer", layer, labels).await
+        let label = (labels::UNCOMPRESSED.to_owned(), diff_id.to_owned());
+        self.shared.blobs.label_also("layer", layer, label).await
     }
 }

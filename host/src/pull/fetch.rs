@@ -10,7 +10,8 @@ use super::{PullError, labels};
 use crate::limits;
 use crate::oci::{Descriptor, Reference};
 use crate::ports::{
-    Class, ContentStore, FetchFailure, FetchFault, Ingest, IngestRef, Labels, LeaseId, OpenedIngest, Registry,
+    Class, Committed, ContentStore, FetchFailure, FetchFault, Ingest, IngestRef, Labels, LeaseId,
+    OpenedIngest, Registry,
 };
 use crate::verify::{Mismatch, Progress, ReadError, VerifyingReader};
 
@@ -116,8 +117,11 @@ impl BlobFetcher {
         };
         match copied {
             Ok(()) => {
-                ingest.commit().await.map_err(|source| store_error(what, descriptor, source))?;
-                Ok(Fetched::Downloaded(descriptor.size - start))
+                match ingest.commit().await.map_err(|source| store_error(what, descriptor, source))? {
+                    Committed::New => Ok(Fetched::Downloaded(descriptor.size - start)),
+                    // Another client was faster by another way. The blob is its, with whatever labels.
+                    Committed::Exists => Ok(Fetched::Existed),
+                }
             }
             Err(error) => {
                 abandon(ingest, descriptor).await;
@@ -228,21 +232,42 @@ impl BlobFetcher {
     }
 
     /// Adds labels to a blob, with the one that says where it comes from.
+    ///
+    /// A blob that was in the store before may have labels, which are looked up and kept; one that this pull
+    /// brought has none.
     pub(super) async fn label(
         &self,
         what: &'static str,
         descriptor: &Descriptor,
+        fetched: Fetched,
         mut labels: Labels,
     ) -> Result<(), PullError> {
         let fault = |source| store_error(what, descriptor, source);
-        let info = self.content.info(&descriptor.digest).await.map_err(fault)?;
-        let existing = info.map(|info| info.labels).unwrap_or_default();
+        let existing = match fetched {
+            Fetched::Downloaded(_) => Labels::new(),
+            Fetched::Existed => {
+                let info = self.content.info(&descriptor.digest).await.map_err(fault)?;
+                info.map(|info| info.labels).unwrap_or_default()
+            }
+        };
         labels.extend(labels::source(&self.reference, &existing));
         labels.retain(|key, value| existing.get(key) != Some(value));
         if labels.is_empty() {
             return Ok(());
         }
         self.content.set_labels(&descriptor.digest, &labels).await.map_err(fault)
+    }
+
+    /// Adds one more label to a blob that has the others already.
+    pub(super) async fn label_also(
+        &self,
+        what: &'static str,
+        descriptor: &Descriptor,
+        label: (String, String),
+    ) -> Result<(), PullError> {
+        let labels = Labels::from([label]);
+        let labelled = self.content.set_labels(&descriptor.digest, &labels).await;
+        labelled.map_err(|source| store_error(what, descriptor, source))
     }
 }
 
