@@ -28,6 +28,13 @@ pub const INDEX_ENTRIES: usize = 1024;
 /// Most layers of one image. The kernel mounts at most 500 lower directories; Docker stops at 127.
 pub const LAYERS: usize = 512;
 
+/// Most annotations of one descriptor or manifest, and most labels of one image config. A plugin sees all of them;
+/// an image that has more is refused rather than shown in part.
+pub const ANNOTATIONS: usize = 1024;
+
+/// Most other places of one blob, for the same reason.
+pub const URLS: usize = 64;
+
 /// Layers that are downloaded at the same time, the same number as in Docker and in CRI. More does not help
 /// on one connection to one registry, and registries answer many parallel requests with 429.
 pub const PARALLEL_DOWNLOADS: usize = 3;

@@ -15,13 +15,8 @@ fn stated(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Pairs and places that the interface promises a plugin at most. What an image has beyond that, no plugin
-/// sees.
-const ANNOTATIONS: usize = 1024;
-const URLS: usize = 64;
-
 fn annotations(labels: &Labels) -> oci::Annotations {
-    labels.iter().take(ANNOTATIONS).map(|(key, value)| (key.clone(), value.clone())).collect()
+    labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// A platform as a plugin sees it.
@@ -41,7 +36,7 @@ fn descriptor(descriptor: &Descriptor) -> oci::Descriptor {
         digest: descriptor.digest.to_string(),
         size: descriptor.size,
         annotations: annotations(&descriptor.annotations),
-        urls: descriptor.urls.iter().take(URLS).cloned().collect(),
+        urls: descriptor.urls.clone(),
         artifact_type: descriptor.artifact_type.as_ref().map(ToString::to_string),
     }
 }

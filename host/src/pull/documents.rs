@@ -84,13 +84,14 @@ impl DocumentFetcher<'_> {
     async fn index(&mut self, descriptor: &Descriptor, at_hand: Option<Bytes>) -> Result<Index, PullError> {
         let understand = |bytes: &Bytes| {
             let index = Index::parse(bytes).map_err(|source| document_error(descriptor, source))?;
-            if index.manifests.len() > limits::INDEX_ENTRIES {
-                return Err(PullError::TooMany {
-                    what: "entries",
-                    digest: descriptor.digest.clone(),
-                    found: index.manifests.len(),
-                    limit: limits::INDEX_ENTRIES,
-                });
+            bounded("entries", descriptor, index.manifests.len(), limits::INDEX_ENTRIES)?;
+            for child in &index.manifests {
+                bounded(
+                    "annotations of one descriptor",
+                    descriptor,
+                    child.annotations.len(),
+                    limits::ANNOTATIONS,
+                )?;
             }
             let children = labels::children(&index.manifests);
             Ok((index, children))
@@ -110,13 +111,16 @@ impl DocumentFetcher<'_> {
                 let media_type = manifest.artifact_type.as_ref().unwrap_or(&manifest.config.media_type);
                 return Err(not_an_image(&reference, media_type));
             }
-            if manifest.layers.len() > limits::LAYERS {
-                return Err(PullError::TooMany {
-                    what: "layers",
-                    digest: descriptor.digest.clone(),
-                    found: manifest.layers.len(),
-                    limit: limits::LAYERS,
-                });
+            bounded("layers", descriptor, manifest.layers.len(), limits::LAYERS)?;
+            bounded("annotations", descriptor, manifest.annotations.len(), limits::ANNOTATIONS)?;
+            for child in std::iter::once(&manifest.config).chain(&manifest.layers) {
+                bounded(
+                    "annotations of one descriptor",
+                    descriptor,
+                    child.annotations.len(),
+                    limits::ANNOTATIONS,
+                )?;
+                bounded("addresses of one blob", descriptor, child.urls.len(), limits::URLS)?;
             }
             let children = labels::children(std::iter::once(&manifest.config).chain(&manifest.layers));
             Ok((manifest, children))
@@ -127,6 +131,7 @@ impl DocumentFetcher<'_> {
     async fn config(&mut self, descriptor: &Descriptor) -> Result<ImageConfig, PullError> {
         let understand = |bytes: &Bytes| {
             let config = ImageConfig::parse(bytes).map_err(|source| document_error(descriptor, source))?;
+            bounded("labels", descriptor, config.labels.len(), limits::ANNOTATIONS)?;
             Ok((config, Labels::new()))
         };
         self.document("image config", descriptor, None, understand).await
@@ -198,6 +203,14 @@ impl DocumentFetcher<'_> {
             }
         }
     }
+}
+
+/// Refuses a document that has too many of something.
+fn bounded(what: &'static str, document: &Descriptor, found: usize, limit: usize) -> Result<(), PullError> {
+    if found > limit {
+        return Err(PullError::TooMany { what, digest: document.digest.clone(), found, limit });
+    }
+    Ok(())
 }
 
 fn document_error(descriptor: &Descriptor, source: crate::oci::DocumentError) -> PullError {
