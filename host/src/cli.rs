@@ -18,6 +18,7 @@ mod output;
 mod plugin;
 mod progress;
 mod pull;
+mod reference;
 mod report;
 mod screen;
 mod version;
@@ -52,6 +53,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let ended = match command {
                 Command::Pull(arguments) => pull::run(arguments, &globals, &context),
                 Command::Plugin(command) => plugin::run(&command),
+                Command::Reference(arguments) => reference::run(&arguments),
                 Command::Version => version::run(globals.verbose > 0),
                 Command::Completions(arguments) => completions::run(&arguments),
                 Command::Man(arguments) => man::run(&arguments),

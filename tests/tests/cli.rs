@@ -21,6 +21,7 @@ fn without_a_command_it_shows_the_help() {
     Commands:
       pull         Pull an image and unpack it into a snapshotter
       plugin       Look at plugins
+      reference    Show how names of images are understood
       version      Print the version; with --verbose, what the program is made of
       completions  Print completions for a shell
       man          Print a manual page
@@ -432,4 +433,33 @@ fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one() {
     let full = shell(r#""$DRAY" version > /dev/full"#);
     assert_eq!(full.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&full.stderr).starts_with("error: cannot write to standard output\n"));
+}
+
+#[test]
+fn references_one_object_a_line() {
+    let names = ["debian", "debian:12@sha256:DIGEST", "-x", "localhost:5000/a/b:1"];
+    let names = names.map(|name| name.replace("DIGEST", &"a".repeat(64)));
+    let [a, b, c, d] = names.each_ref().map(String::as_str);
+    let printed = run(&["reference", "--format", "json", "--", a, b, c, d]);
+    assert_snapshot!(printed.replace(&"a".repeat(64), "DIGEST"), @r#"
+    exit code: 2
+    --- stdout
+    {"canonical":"docker.io/library/debian:latest","digest":null,"domain":"docker.io","familiar":"debian","input":"debian","path":"library/debian","repo_tag":["debian","latest"],"repository":"docker.io/library/debian","tag":null}
+    {"canonical":"docker.io/library/debian@sha256:DIGEST","digest":"sha256:DIGEST","domain":"docker.io","familiar":"debian:12@sha256:DIGEST","input":"debian:12@sha256:DIGEST","path":"library/debian","repo_tag":["debian",""],"repository":"docker.io/library/debian","tag":"12"}
+    {"error":"`-x` is not a valid image reference","input":"-x"}
+    {"canonical":"localhost:5000/a/b:1","digest":null,"domain":"localhost:5000","familiar":"localhost:5000/a/b:1","input":"localhost:5000/a/b:1","path":"a/b","repo_tag":["localhost:5000/a/b","1"],"repository":"localhost:5000/a/b","tag":"1"}
+    --- stderr
+    {"error":{"kind":"usage","message":"1 of 4 names refused","causes":[],"hints":[]}}
+    "#);
+}
+
+#[test]
+fn references_in_text() {
+    assert_snapshot!(run(&["reference", "debian", "ghcr.io/example/app:1"]), @r"
+    exit code: 0
+    --- stdout
+    docker.io/library/debian:latest
+    ghcr.io/example/app:1
+    --- stderr
+    ");
 }

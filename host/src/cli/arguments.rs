@@ -6,6 +6,7 @@ use super::completions::CompletionsArguments;
 use super::man::ManArguments;
 use super::plugin::PluginCommand;
 use super::pull::PullArguments;
+use super::reference::ReferenceArguments;
 use crate::config::DaemonFlags;
 
 /// Pull container images into containerd
@@ -91,6 +92,7 @@ pub(super) enum Command {
     Pull(PullArguments),
     #[command(subcommand)]
     Plugin(PluginCommand),
+    Reference(ReferenceArguments),
     /// Print the version; with --verbose, what the program is made of
     Version,
     Completions(CompletionsArguments),
@@ -103,6 +105,7 @@ impl Command {
         match self {
             Self::Pull(arguments) => arguments.format,
             Self::Plugin(command) => command.format(),
+            Self::Reference(arguments) => arguments.format,
             Self::Version | Self::Completions(_) | Self::Man(_) => Format::Text,
         }
     }

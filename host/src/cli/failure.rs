@@ -154,6 +154,13 @@ impl Failure {
     }
 }
 
+/// An error and its causes in one line.
+pub(super) fn message_of(error: &dyn Error) -> String {
+    let message = error.to_string();
+    let causes = chain(&message, error.source());
+    std::iter::once(message).chain(causes).collect::<Vec<_>>().join(": ")
+}
+
 /// Texts of the causes. One that an earlier text contains says nothing new: some libraries repeat.
 fn chain(message: &str, first: Option<&dyn Error>) -> Vec<String> {
     let mut causes: Vec<String> = Vec::new();

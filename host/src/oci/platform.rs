@@ -73,7 +73,7 @@ const KNOWN_OS: [&str; 16] = [
     "solaris",
     "windows",
 ];
-const KNOWN_ARCHITECTURE: [&str; 25] = [
+const KNOWN_ARCHITECTURE: [&str; 24] = [
     "386",
     "amd64",
     "amd64p32",
@@ -98,7 +98,6 @@ const KNOWN_ARCHITECTURE: [&str; 25] = [
     "sparc",
     "sparc64",
     "wasm",
-    "wasm32",
 ];
 
 impl Platform {
@@ -134,14 +133,15 @@ impl Platform {
             }
         }
         let stated = |architecture: &str, variant: &str| {
-            Self {
+            let platform = Self {
                 os: os.clone(),
                 architecture: architecture.to_owned(),
                 variant: variant.to_owned(),
                 os_version: os_version.clone(),
-                os_features: os_features.clone(),
-            }
-            .normalized(host)
+                ..Self::default()
+            };
+            // Features stay in the order written; only comparing needs another.
+            Self { os_features: os_features.clone(), ..platform.normalized(host) }
         };
         match parts[..] {
             [_] => {
@@ -243,12 +243,15 @@ fn parse_os(part: &str) -> Option<(String, String, Vec<String>)> {
     let Some(details) = details else {
         return Some((os.to_owned(), String::new(), Vec::new()));
     };
-    let mut items = details.split('+').map(percent_decoded);
-    let version = items.next()??;
-    let features = items.collect::<Option<Vec<String>>>()?;
-    if features.iter().any(String::is_empty) || (version.is_empty() && features.is_empty()) {
-        return None;
-    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '%' | '-');
+    let mut items = details.split('+');
+    let version = items.next().filter(|version| version.chars().all(allowed)).and_then(percent_decoded)?;
+    let features = items.map(|feature| {
+        let valid = !feature.is_empty() && feature.chars().all(allowed);
+        valid.then(|| percent_decoded(feature)).flatten()
+    });
+    let mut features = features.collect::<Option<Vec<String>>>()?;
+    features.retain(|feature| !feature.is_empty());
     Some((os.to_owned(), version, features))
 }
 
@@ -262,7 +265,6 @@ fn percent_decoded(text: &str) -> Option<String> {
                 let value = digit(bytes.next()?)? * 16 + digit(bytes.next()?)?;
                 decoded.push(u8::try_from(value).ok()?);
             }
-            b'(' | b')' => return None,
             other => decoded.push(other),
         }
     }
@@ -319,14 +321,24 @@ mod tests {
         assert_eq!(platform.os_version, "10.0.17763");
         assert_eq!(platform.os_features, ["win32k"]);
         let platform = Platform::parse("linux(+b+a%2Bc)/amd64", &amd64()).unwrap();
-        assert_eq!(platform.os_features, ["a+c", "b"]);
+        assert_eq!(platform.os_features, ["b", "a+c"]);
+        assert_eq!(Platform::parse("windows()", &amd64()).unwrap().to_string(), "windows/amd64");
     }
 
     #[test]
     fn refusals() {
-        for text in
-            ["", "linux/*", "no-such-thing", "linux/amd64/v1/x", "linux//v8", "li nux", "linux()", "a/b\u{7}"]
-        {
+        for text in [
+            "",
+            "linux/*",
+            "no-such-thing",
+            "linux/amd64/v1/x",
+            "linux//v8",
+            "li nux",
+            "linux(+)",
+            "linux(a b)",
+            "linux(%4)",
+            "a/b\u{7}",
+        ] {
             assert!(Platform::parse(text, &amd64()).is_err(), "{text}");
         }
     }

@@ -55,7 +55,17 @@ pub enum ReferenceError {
 
 const DEFAULT_DOMAIN: &str = "docker.io";
 
-impl Reference {
+/// A name as it was written: normalised, but with nothing filled in for what it leaves out, and with both tag
+/// and digest where both were given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Named {
+    domain: String,
+    path: String,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+impl Named {
     /// Parses what a user typed.
     ///
     /// # Errors
@@ -104,12 +114,72 @@ impl Reference {
         if path.len() > 255 {
             return Err(ReferenceError::TooLong { length: path.len() });
         }
-        let tag = match (&digest, tag) {
+        Ok(Self { domain, path: path.to_owned(), tag: tag.map(str::to_owned), digest })
+    }
+
+    /// The registry's name with its port.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The repository in the registry.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The tag, if one was written.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// The digest, if one was written.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// The repository as people call it: without `docker.io/` and, for official images, without `library/`.
+    pub fn familiar_name(&self) -> String {
+        if self.domain != DEFAULT_DOMAIN {
+            return format!("{}/{}", self.domain, self.path);
+        }
+        let official = self.path.strip_prefix("library/").filter(|name| !name.contains('/'));
+        official.unwrap_or(&self.path).to_owned()
+    }
+
+    /// The familiar name with tag and digest as written.
+    pub fn familiar(&self) -> String {
+        let mut text = self.familiar_name();
+        if let Some(tag) = &self.tag {
+            text.push(':');
+            text.push_str(tag);
+        }
+        if let Some(digest) = &self.digest {
+            text.push('@');
+            text.push_str(digest.as_str());
+        }
+        text
+    }
+
+    /// What is pulled under this name: with a digest the tag goes, with neither there is the tag `latest`.
+    pub fn to_reference(&self) -> Reference {
+        let tag = match (&self.digest, &self.tag) {
             (Some(_), _) => None,
-            (None, Some(tag)) => Some(tag.to_owned()),
+            (None, Some(tag)) => Some(tag.clone()),
             (None, None) => Some("latest".to_owned()),
         };
-        Ok(Self { domain, path: path.to_owned(), tag, digest })
+        let Self { domain, path, digest, .. } = self.clone();
+        Reference { domain, path, tag, digest }
+    }
+}
+
+impl Reference {
+    /// Parses what a user typed.
+    ///
+    /// # Errors
+    ///
+    /// Says which rule broke.
+    pub fn parse(text: &str) -> Result<Self, ReferenceError> {
+        Named::parse(text).map(|named| named.to_reference())
     }
 
     /// The registry's name with its port, such as `docker.io` or `localhost:5000`.
@@ -283,6 +353,24 @@ mod tests {
             let error = Reference::parse(text).unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn names_as_written() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let both = format!("debian:12@{digest}");
+        for (text, tag, familiar) in [
+            ("debian", None, "debian"),
+            ("docker.io/library/debian:12", Some("12"), "debian:12"),
+            ("docker.io/library/a/b", None, "library/a/b"),
+            ("foo/bar", None, "foo/bar"),
+            ("localhost/x:1", Some("1"), "localhost/x:1"),
+            (both.as_str(), Some("12"), both.as_str()),
+        ] {
+            let named = Named::parse(text).unwrap();
+            assert_eq!((named.tag(), named.familiar().as_str()), (tag, familiar), "{text}");
+        }
+        assert_eq!(Named::parse(&both).unwrap().to_reference().tag(), None);
     }
 
     #[test]
