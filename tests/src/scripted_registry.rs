@@ -29,6 +29,8 @@ use dray::verify::digest_of;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::image::Content;
+
 pub use self::auth::{Auth, BearerAuth};
 pub use self::rule::Rule;
 
@@ -156,6 +158,16 @@ impl ScriptedRegistry {
         state.manifests.insert((repository.to_owned(), tag.to_owned()), document.clone());
         state.manifests.insert((repository.to_owned(), digest.to_string()), document);
         digest
+    }
+
+    /// Adds an image or an index, byte for byte, with all its blobs.
+    pub fn add(&self, content: &dyn Content, repository: &str, tag: &str) {
+        for blob in content.blobs() {
+            self.add_blob(blob.bytes.clone());
+        }
+        for manifest in content.manifests() {
+            self.add_manifest(repository, tag, &manifest.media_type, manifest.bytes.clone());
+        }
     }
 
     /// Adds a file at a path outside of the API, for redirects to lead to.

@@ -35,12 +35,7 @@ impl Scene {
     fn with(image: &dyn Content) -> Option<Self> {
         let daemon = require!(Containerd::start(Generation::Debian16), None);
         let registry = ScriptedRegistry::start();
-        for blob in image.blobs() {
-            registry.add_blob(blob.bytes.clone());
-        }
-        for manifest in image.manifests() {
-            registry.add_manifest("faults", "1", &manifest.media_type, manifest.bytes.clone());
-        }
+        registry.add(image, "faults", "1");
         let reference = registry.image("faults:1");
         let dray = Dray::with(&daemon, NAMESPACE).replace(&registry.address(), "[REGISTRY]");
         Some(Self { daemon, registry, reference, dray })
@@ -249,10 +244,7 @@ fn ctrl_c_in_mid_pull() {
         scene.assert_nothing_left(&run);
         // No lock is left either: a second pull that is served properly succeeds at once.
         let retry = ScriptedRegistry::start();
-        for blob in image.blobs() {
-            retry.add_blob(blob.bytes.clone());
-        }
-        retry.add_manifest("faults", "1", &image.manifest.media_type, image.manifest.bytes.clone());
+        retry.add(&image, "faults", "1");
         scene.dray.run(["pull", &retry.image("faults:1")]).success();
     }
 }

@@ -26,12 +26,7 @@ impl Scene {
     fn with(image: &dyn Content) -> Option<Self> {
         let daemon = require!(Containerd::start(Generation::Debian16), None);
         let registry = ScriptedRegistry::start();
-        for blob in image.blobs() {
-            registry.add_blob(blob.bytes.clone());
-        }
-        for manifest in image.manifests() {
-            registry.add_manifest("plugins", "1", &manifest.media_type, manifest.bytes.clone());
-        }
+        registry.add(image, "plugins", "1");
         let reference = registry.image("plugins:1");
         let dray = Dray::with(&daemon, NAMESPACE);
         Some(Self { daemon, registry, reference, dray })

@@ -82,9 +82,13 @@ impl Fixture {
         plan: impl Fn(&ImageToPlan) -> Plan + Send + Sync + 'static,
         cancel: &CancellationToken,
     ) -> Result<PullReport, PullError> {
+        pull(&self.world(plan), &request(None), cancel).await
+    }
+
+    fn world(&self, plan: impl Fn(&ImageToPlan) -> Plan + Send + Sync + 'static) -> World {
         let store = Arc::new(self.store.clone());
         let plugins = Arc::new(FakePlugins(Box::new(plan)));
-        let world = World {
+        World {
             store: Store {
                 content: store.clone(),
                 snapshots: store.clone(),
@@ -97,14 +101,7 @@ impl Fixture {
             matcher: plugins.clone(),
             planner: plugins,
             progress: Arc::new(()),
-        };
-        let request = PullRequest {
-            typed: "x".into(),
-            reference: Reference::parse("x").unwrap(),
-            platform: Platform::new("linux", "amd64", ""),
-            snapshotter: None,
-        };
-        pull(&world, &request, cancel).await
+        }
     }
 
     fn assert_clean(&self) {
@@ -117,6 +114,15 @@ impl Fixture {
     fn bytes_served(&self, digest: &Digest) -> usize {
         let served = self.registry.served.lock().unwrap();
         served.iter().filter(|(of, ..)| of == digest).map(|(.., bytes)| bytes).sum()
+    }
+}
+
+fn request(snapshotter: Option<&str>) -> PullRequest {
+    PullRequest {
+        typed: "x".into(),
+        reference: Reference::parse("x").unwrap(),
+        platform: Platform::new("linux", "amd64", ""),
+        snapshotter: snapshotter.map(SnapshotterName::new),
     }
 }
 
@@ -360,29 +366,8 @@ async fn lies_end_the_pull_and_leave_nothing() {
 async fn snapshotters_are_checked_before_anything_is_fetched() {
     let fixture = Fixture::new();
     for (name, text) in [("stargz", "has no snapshotter"), ("broken", "did not start")] {
-        let store = Arc::new(fixture.store.clone());
-        let plugins = Arc::new(FakePlugins(Box::new(plain)));
-        let world = World {
-            store: Store {
-                content: store.clone(),
-                snapshots: store.clone(),
-                applier: store.clone(),
-                images: store.clone(),
-                leases: store.clone(),
-                daemon: store,
-            },
-            registry: fixture.registry.clone(),
-            matcher: plugins.clone(),
-            planner: plugins,
-            progress: Arc::new(()),
-        };
-        let request = PullRequest {
-            typed: "x".into(),
-            reference: Reference::parse("x").unwrap(),
-            platform: Platform::new("linux", "amd64", ""),
-            snapshotter: Some(SnapshotterName::new(name)),
-        };
-        let error = pull(&world, &request, &CancellationToken::new()).await.unwrap_err();
+        let cancel = CancellationToken::new();
+        let error = pull(&fixture.world(plain), &request(Some(name)), &cancel).await.unwrap_err();
         assert!(error.to_string().contains(text), "{error}");
     }
     assert!(fixture.registry.served.lock().unwrap().is_empty());
