@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -29,7 +30,7 @@ pub struct Dray {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     replacements: Vec<(String, String)>,
-    home: Scratch,
+    home: Arc<Scratch>,
 }
 
 impl Default for Dray {
@@ -41,7 +42,7 @@ impl Default for Dray {
 impl Dray {
     /// dray without arguments, knowing of no containerd.
     pub fn new() -> Self {
-        let home = Scratch::new(Place::Memory);
+        let home = Arc::new(Scratch::new(Place::Memory));
         let directory = |name: &str| {
             let path = home.file(name);
             std::fs::create_dir(&path).expect("a directory can be made");
@@ -115,7 +116,8 @@ impl Dray {
         let mut command = end_with_parent(&self.command(arguments));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = spawn(command).expect("dray can be started");
-        Running { child: Reading::start(child), replacements: self.replacements.clone() }
+        let home = Arc::clone(&self.home);
+        Running { child: Reading::start(child), replacements: self.replacements.clone(), _home: home }
     }
 
     /// Starts it with more arguments on a terminal of that size.
@@ -126,7 +128,8 @@ impl Dray {
     ) -> Terminal {
         let mut command = self.command(arguments);
         command.env("TERM", "xterm-256color");
-        Terminal::start(&command, screen).expect("a terminal can be opened")
+        let terminal = Terminal::start(&command, screen).expect("a terminal can be opened");
+        terminal.keeping(Arc::clone(&self.home))
     }
 
     fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
@@ -145,6 +148,8 @@ impl Dray {
 pub struct Running {
     child: Reading,
     replacements: Vec<(String, String)>,
+    /// dray would make its home again if it disappeared under it.
+    _home: Arc<Scratch>,
 }
 
 impl Running {

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::process::{end_with_parent, spawn, wait_for};
+use crate::scratch::Scratch;
 
 /// The size of a terminal, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +33,18 @@ pub struct Terminal {
     keyboard: File,
     printed: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
+    /// What the program must find as long as it runs.
+    home: Option<Arc<Scratch>>,
 }
 
 impl Terminal {
+    /// Keeps a directory until the program has ended.
+    #[must_use]
+    pub fn keeping(mut self, home: Arc<Scratch>) -> Self {
+        self.home = Some(home);
+        self
+    }
+
     /// Starts `command`, whose environment is the whole one it gets.
     pub fn start(command: &Command, screen: Screen) -> io::Result<Self> {
         let (ours, theirs) = open(screen)?;
@@ -60,7 +70,7 @@ impl Terminal {
                 sink.lock().expect("no holder panics").extend_from_slice(&buffer[..length]);
             }
         });
-        Ok(Self { child, keyboard: File::from(ours), printed, reader: Some(reader) })
+        Ok(Self { child, keyboard: File::from(ours), printed, reader: Some(reader), home: None })
     }
 
     /// Everything that was printed so far, control characters included.
