@@ -228,11 +228,13 @@ fn config(settings: &Settings, scratch: &Scratch) -> String {
         r#"version = {version}
 root = "{root}"
 state = "{state}"
-# What would write to, or listen at, places that all daemons of a machine share.
+# What would write to, or listen at, places that all daemons of a machine share; and a snapshotter that needs more
+# than a directory.
 disabled_plugins = [
   "io.containerd.grpc.v1.cri",
   "io.containerd.internal.v1.opt",
   "io.containerd.nri.v1.nri",
+  "io.containerd.snapshotter.v1.zfs",
 ]
 
 [grpc]

@@ -1,9 +1,7 @@
-//! The contract of the store ports, held against a real containerd.
+//! The contract of the store ports, held against a real containerd of each generation.
 
 #[path = "store_contract/contract.rs"]
 mod contract;
-#[path = "store_contract/private_containerd.rs"]
-mod private_containerd;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -20,8 +18,12 @@ use dray::ports::{
     Class, Committed, ContentStore, Daemon, Images, IngestRef, Leases, OpenedIngest, SnapshotterName,
 };
 
+use dray_tests::daemon::{self, Generation};
+use dray_tests::require;
+
 use contract::{Store, describe, noise};
-use private_containerd::{NAMESPACE, PrivateContainerd};
+
+const NAMESPACE: &str = "contract";
 
 /// Time in which a lost connection must be noticed.
 const SOON: Duration = Duration::from_secs(5);
@@ -57,14 +59,36 @@ fn namespaced<T>(message: T) -> Result<Request<T>> {
     Ok(request)
 }
 
+async fn connect(daemon: &daemon::Containerd, namespace: &str) -> Result<Containerd> {
+    Ok(Containerd::connect(&daemon.socket().display().to_string(), namespace).await?)
+}
+
 macro_rules! holds {
     ($($clause:ident),* $(,)?) => {$(
-        #[tokio::test]
-        async fn $clause() -> Result<()> {
-            let daemon = PrivateContainerd::start().await?;
-            let containerd = daemon.connect(NAMESPACE).await?;
-            let snapshotter = snapshotter(&containerd).await?;
-            contract::$clause(&store(&containerd, snapshotter)).await
+        mod $clause {
+            use super::*;
+
+            async fn on(generation: Generation) -> Result<()> {
+                let daemon = require!(daemon::Containerd::start(generation), Ok(()));
+                let containerd = connect(&daemon, NAMESPACE).await?;
+                let snapshotter = snapshotter(&containerd).await?;
+                contract::$clause(&store(&containerd, snapshotter)).await
+            }
+
+            #[tokio::test]
+            async fn on_1_6() -> Result<()> {
+                on(Generation::Debian16).await
+            }
+
+            #[tokio::test]
+            async fn on_1_7() -> Result<()> {
+                on(Generation::V17).await
+            }
+
+            #[tokio::test]
+            async fn on_2() -> Result<()> {
+                on(Generation::V2).await
+            }
         }
     )*};
 }
@@ -94,9 +118,9 @@ holds! {
 /// wrote at offset zero here would truncate it.
 #[tokio::test]
 async fn a_blob_of_another_namespace_is_only_committed() -> Result<()> {
-    let daemon = PrivateContainerd::start().await?;
-    let here = daemon.connect(NAMESPACE).await?;
-    let there = daemon.connect("there").await?;
+    let daemon = require!(daemon::Containerd::start(Generation::Debian16), Ok(()));
+    let here = connect(&daemon, NAMESPACE).await?;
+    let there = connect(&daemon, "there").await?;
     let bytes = noise(1, MIB);
     let lease = here.create(SOON * 100).await?;
     let blob = store(&here, SnapshotterName::new("")).ingest(&lease, "x", &bytes).await?;
@@ -126,8 +150,8 @@ async fn a_blob_of_another_namespace_is_only_committed() -> Result<()> {
 /// What a writer sees when its containerd dies, at any point of a write; and what it sees when it is back.
 #[tokio::test]
 async fn a_dead_containerd_is_unreachable_and_not_locked() -> Result<()> {
-    let mut daemon = PrivateContainerd::start().await?;
-    let containerd = daemon.connect(NAMESPACE).await?;
+    let mut daemon = require!(daemon::Containerd::start(Generation::Debian16), Ok(()));
+    let containerd = connect(&daemon, NAMESPACE).await?;
     let store = store(&containerd, SnapshotterName::new(""));
     let lease = containerd.create(SOON * 100).await?;
     let bytes = Bytes::from(noise(1, 64 * MIB));
@@ -138,7 +162,7 @@ async fn a_dead_containerd_is_unreachable_and_not_locked() -> Result<()> {
     let mut uncommitted = store.open(&lease, &small).await?;
     uncommitted.write(Bytes::from_static(b"small")).await?;
 
-    daemon.kill()?;
+    daemon.kill9();
     let killed = Instant::now();
     let error = loop {
         let offset = usize::try_from(ingest.offset())?;
@@ -160,7 +184,7 @@ async fn a_dead_containerd_is_unreachable_and_not_locked() -> Result<()> {
     assert_eq!(containerd.info(&blob.digest).await.expect_err("known").class(), Class::Unreachable);
     assert!(killed.elapsed() < SOON, "noticed after {:?}", killed.elapsed());
 
-    daemon.restart().await?;
+    daemon.restart();
     let mut ingest = store.open(&lease, &blob).await?;
     let offset = usize::try_from(ingest.offset())?;
     ingest.write(bytes.slice(offset..)).await?;
@@ -171,8 +195,8 @@ async fn a_dead_containerd_is_unreachable_and_not_locked() -> Result<()> {
 /// A waiting write is woken by the end of its containerd.
 #[tokio::test]
 async fn a_commit_that_waits_for_a_dying_containerd_ends() -> Result<()> {
-    let mut daemon = PrivateContainerd::start().await?;
-    let containerd = daemon.connect(NAMESPACE).await?;
+    let mut daemon = require!(daemon::Containerd::start(Generation::Debian16), Ok(()));
+    let containerd = connect(&daemon, NAMESPACE).await?;
     let lease = containerd.create(SOON * 100).await?;
     let bytes = Bytes::from(noise(1, 8 * MIB));
     let blob = describe("x", &bytes);
@@ -186,7 +210,7 @@ async fn a_commit_that_waits_for_a_dying_containerd_ends() -> Result<()> {
         }
     });
     tokio::time::sleep(Duration::from_millis(200)).await;
-    daemon.kill()?;
+    daemon.kill9();
     let error = tokio::time::timeout(SOON, writing).await.context("still writing")??;
     assert_eq!(error.class(), Class::Unreachable, "{error:?}");
     Ok(())
@@ -195,13 +219,13 @@ async fn a_commit_that_waits_for_a_dying_containerd_ends() -> Result<()> {
 /// Labels of an image record belong to others.
 #[tokio::test]
 async fn labels_of_an_image_stay() -> Result<()> {
-    let daemon = PrivateContainerd::start().await?;
-    let containerd = daemon.connect(NAMESPACE).await?;
+    let daemon = require!(daemon::Containerd::start(Generation::Debian16), Ok(()));
+    let containerd = connect(&daemon, NAMESPACE).await?;
     let name = "registry.example/a:1";
     containerd.put(name, &describe(MediaType::OCI_MANIFEST, b"first")).await?;
     let record = containerd.get(name).await?.context("no record")?;
 
-    let channel = containerd_client::connect(daemon.address()).await?;
+    let channel = containerd_client::connect(daemon.socket()).await?;
     let labels = HashMap::from([("io.cri-containerd.image".to_owned(), "managed".to_owned())]);
     let update = UpdateImageRequest {
         image: Some(Image {
@@ -230,8 +254,8 @@ async fn labels_of_an_image_stay() -> Result<()> {
 /// containerd says what it is and what it has.
 #[tokio::test]
 async fn a_containerd_describes_itself() -> Result<()> {
-    let daemon = PrivateContainerd::start().await?;
-    let containerd = daemon.connect(NAMESPACE).await?;
+    let daemon = require!(daemon::Containerd::start(Generation::Debian16), Ok(()));
+    let containerd = connect(&daemon, NAMESPACE).await?;
     assert!(!containerd.version().await?.version.is_empty());
     let snapshotters = containerd.snapshotters().await?;
     assert!(snapshotters.iter().any(|info| info.name.as_str() == "native" && info.error.is_none()));
@@ -243,7 +267,7 @@ async fn a_containerd_describes_itself() -> Result<()> {
     let label = ("containerd.io/defaults/snapshotter".to_owned(), "native".to_owned());
     let namespace = Namespace { name: NAMESPACE.to_owned(), labels: HashMap::from([label]) };
     let update = UpdateNamespaceRequest { namespace: Some(namespace), update_mask: None };
-    let channel = containerd_client::connect(daemon.address()).await?;
+    let channel = containerd_client::connect(daemon.socket()).await?;
     NamespacesClient::new(channel).update(namespaced(update)?).await?;
     assert_eq!(containerd.default_snapshotter().await?, Some(SnapshotterName::new("native")));
     Ok(())
