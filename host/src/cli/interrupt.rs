@@ -51,8 +51,9 @@ impl Interrupt {
                 if remembered.set(signal).is_err() {
                     exit_at_once(signal);
                 }
-                cancelled.cancel();
+                // In this order: a pull that ends at once must not end before the user has been told.
                 screen.print("cancelling, press ctrl-c again to stop at once");
+                cancelled.cancel();
             }
         });
         Ok(Self { cancel, first, _watch: AbortOnDropHandle::new(watch) })
