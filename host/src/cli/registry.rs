@@ -1,8 +1,10 @@
 mod explain;
+mod ping;
 
 use clap::Subcommand;
 
 use self::explain::ExplainArguments;
+use self::ping::PingArguments;
 use super::Context;
 use super::arguments::Format;
 use super::failure::{Failure, Kind};
@@ -12,6 +14,7 @@ use crate::registry::is_registry_name;
 #[derive(Debug, Subcommand)]
 pub(super) enum RegistryCommand {
     Explain(ExplainArguments),
+    Ping(PingArguments),
 }
 
 impl RegistryCommand {
@@ -19,6 +22,7 @@ impl RegistryCommand {
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Explain(arguments) => arguments.format,
+            Self::Ping(arguments) => arguments.format,
         }
     }
 }
@@ -27,6 +31,7 @@ impl RegistryCommand {
 pub(super) fn run(command: &RegistryCommand, context: &Context) -> Result<(), Failure> {
     match command {
         RegistryCommand::Explain(arguments) => explain::run(arguments, context),
+        RegistryCommand::Ping(arguments) => ping::run(arguments, context),
     }
 }
 
