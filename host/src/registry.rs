@@ -104,7 +104,7 @@ impl RegistryClient {
     /// The servers that may be asked for something of the reference's registry.
     async fn attempts(&self, reference: &Reference, needed: &[Capability]) -> Result<Attempts, FetchFailure> {
         let registry = reference.domain();
-        Attempts::new(registry, &*self.servers(registry).await?, needed)
+        Attempts::new(registry, &self.servers(registry).await?, needed)
     }
 
     async fn servers(&self, registry: &str) -> Result<Arc<[Arc<Server>]>, FetchFailure> {

@@ -41,14 +41,14 @@ pub(super) fn refuses(host: &Host<&str>) -> bool {
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => match embedded(address) {
-            Some(inner) => is_public_v4(inner),
-            // Global unicast, without what is kept for documentation.
-            None => {
-                let segments = address.segments();
-                segments[0] & 0xe000 == 0x2000 && !(segments[0] == 0x2001 && segments[1] == 0x0db8)
+        IpAddr::V6(address) => {
+            if let Some(inner) = embedded(address) {
+                return is_public_v4(inner);
             }
-        },
+            // Global unicast, without what is kept for documentation.
+            let segments = address.segments();
+            segments[0] & 0xe000 == 0x2000 && !(segments[0] == 0x2001 && segments[1] == 0x0db8)
+        }
     }
 }
 
