@@ -19,6 +19,7 @@ mod plugin;
 mod progress;
 mod pull;
 mod reference;
+mod registry;
 mod report;
 mod screen;
 mod version;
@@ -54,6 +55,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Pull(arguments) => pull::run(arguments, &globals, &context),
                 Command::Plugin(command) => plugin::run(&command),
                 Command::Reference(arguments) => reference::run(&arguments),
+                Command::Registry(command) => registry::run(&command, &context),
                 Command::Version => version::run(globals.verbose > 0),
                 Command::Completions(arguments) => completions::run(&arguments),
                 Command::Man(arguments) => man::run(&arguments),

@@ -3,11 +3,13 @@
 //! Nothing here reads the process environment, a file, or knows the command-line parser, so every rule of
 //! precedence can be tested as a function.
 
+mod credentials;
 mod environment;
 mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use credentials::CredentialPlaces;
 pub use environment::Environment;
 pub use settings::{
     DaemonFlags, DaemonSettings, PluginChoice, Proxies, PullFlags, PullSettings, SettingsError,

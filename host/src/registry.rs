@@ -1,13 +1,14 @@
 //! The registry port over the OCI distribution API.
 //!
 //! [`RegistryClient`] resolves references and opens blobs. Below it lie, from the outside in: `resolve` and
-//! `fetch` know the API; `authenticator` answers challenges with the help of `docker_config`; `exchange`
+//! `fetch` know the API; `authenticator` answers challenges with the help of `credentials`; `exchange`
 //! repeats what is worth repeating and follows redirects; `transport` speaks HTTP. `failure` words what went
 //! wrong. Nothing here reads the environment, and nothing here trusts a byte of a blob.
 
 mod authenticator;
 mod body;
 mod challenge;
+mod credentials;
 mod docker_config;
 mod endpoint;
 mod exchange;
@@ -27,20 +28,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use self::authenticator::Authenticator;
-use self::docker_config::DockerConfig;
+use self::credentials::CredentialStore;
 use self::endpoint::Endpoint;
 use self::exchange::{Call, Exchange};
 use self::transport::{Response, Transport};
 use crate::oci::{Descriptor, Reference};
 use crate::ports::{BlobStream, FetchFailure, Registry, Resolved};
 
+pub use self::credentials::{
+    CredentialKind, CredentialReport, CredentialSettings, CredentialSource, find_credentials,
+};
 pub use self::settings::{PlainHttp, ProxySettings, RegistrySettings, Timing};
 
 /// Speaks with registries over HTTP. Keeps connections and tokens for as long as it lives.
 pub struct RegistryClient {
     plain_http: PlainHttp,
     exchange: Arc<Exchange>,
-    docker_config: Arc<DockerConfig>,
+    credentials: Arc<CredentialStore>,
     authenticators: Mutex<HashMap<Endpoint, Arc<Authenticator>>>,
 }
 
@@ -64,7 +68,7 @@ impl RegistryClient {
         Ok(Self {
             plain_http: settings.plain_http,
             exchange: Arc::new(Exchange::new(transport, timing)),
-            docker_config: Arc::new(DockerConfig::new(settings.docker_config)),
+            credentials: Arc::new(CredentialStore::new(settings.credentials)),
             authenticators: Mutex::default(),
         })
     }
@@ -79,7 +83,7 @@ impl RegistryClient {
             Arc::new(Authenticator::new(
                 endpoint.clone(),
                 Arc::clone(&self.exchange),
-                Arc::clone(&self.docker_config),
+                Arc::clone(&self.credentials),
             ))
         });
         Arc::clone(authenticator)
@@ -122,7 +126,7 @@ impl RegistryClient {
         let from_registry = response.is_from(&call.url);
         let mut failure = failure::of_status(call, response).await;
         if failure.fault == crate::ports::FetchFault::Denied && from_registry {
-            failure.hint = Some(self.authenticator(endpoint).denial_hint().await);
+            failure.hint = Some(self.authenticator(endpoint).denial_hint());
         }
         failure
     }

@@ -22,6 +22,7 @@ fn without_a_command_it_shows_the_help() {
       pull         Pull an image and unpack it into a snapshotter
       plugin       Look at plugins
       reference    Show how names of images are understood
+      registry     Look at how registries are reached
       version      Print the version; with --verbose, what the program is made of
       completions  Print completions for a shell
       man          Print a manual page

@@ -7,6 +7,7 @@ use super::man::ManArguments;
 use super::plugin::PluginCommand;
 use super::pull::PullArguments;
 use super::reference::ReferenceArguments;
+use super::registry::RegistryCommand;
 use crate::config::DaemonFlags;
 
 /// Pull container images into containerd
@@ -93,6 +94,8 @@ pub(super) enum Command {
     #[command(subcommand)]
     Plugin(PluginCommand),
     Reference(ReferenceArguments),
+    #[command(subcommand)]
+    Registry(RegistryCommand),
     /// Print the version; with --verbose, what the program is made of
     Version,
     Completions(CompletionsArguments),
@@ -106,6 +109,7 @@ impl Command {
             Self::Pull(arguments) => arguments.format,
             Self::Plugin(command) => command.format(),
             Self::Reference(arguments) => arguments.format,
+            Self::Registry(command) => command.format(),
             Self::Version | Self::Completions(_) | Self::Man(_) => Format::Text,
         }
     }

@@ -6,6 +6,7 @@ use super::color::{self, Style};
 use super::failure::{Failure, Kind};
 use super::interrupt::Interrupt;
 use super::progress::{Manner, View};
+use super::registry::credentials;
 use super::{Context, escape, host_platform, output, report};
 use crate::config::{PluginChoice, PullFlags, PullSettings};
 use crate::containerd::Containerd;
@@ -191,7 +192,7 @@ async fn connect(
         daemon: containerd,
     };
     let registry = RegistryClient::new(RegistrySettings {
-        docker_config: settings.docker_config.clone(),
+        credentials: credentials::settings(settings.credentials.clone()),
         plain_http,
         proxy: ProxySettings {
             https: settings.proxies.https.clone(),
