@@ -3,7 +3,7 @@
 //! [`RegistryClient`] resolves references and opens blobs. Below it lie, from the outside in: `resolve` and
 //! `fetch` know the API; `attempts` goes from one server of a registry to the next, in the order that `hosts`
 //! finds; `server` is one of them, for which `authenticator` answers challenges with the help of
-//! `docker_config`; `exchange` repeats what is worth repeating and follows redirects; `transport` speaks HTTP,
+//! `credentials`; `exchange` repeats what is worth repeating and follows redirects; `transport` speaks HTTP,
 //! over `tls`. `failure` words what went wrong. Nothing here reads the environment, and nothing here trusts a
 //! byte of a blob.
 
@@ -11,6 +11,7 @@ mod attempts;
 mod authenticator;
 mod body;
 mod challenge;
+mod credentials;
 mod docker_config;
 mod elsewhere;
 mod endpoint;
@@ -38,12 +39,15 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use self::attempts::Attempts;
-use self::docker_config::DockerConfig;
+use self::credentials::CredentialStore;
 use self::server::{Server, Shared};
 use self::transport::Transports;
 use crate::oci::{Descriptor, Reference};
 use crate::ports::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
 
+pub use self::credentials::{
+    CredentialKind, CredentialReport, CredentialSettings, CredentialSource, find_credentials,
+};
 pub use self::hosts::{
     Capabilities, Capability, ClientPair, HostEndpoint, HostHeaders, HostsFile, HostsFileError,
     HostsSettings, Scheme, host_endpoints, is_registry_name, parse_hosts_file,
@@ -81,7 +85,7 @@ impl RegistryClient {
             shared: Shared {
                 transports: Transports::new(&settings.proxy, &settings.user_agent, timing)?,
                 timing,
-                docker_config: Arc::new(DockerConfig::new(settings.docker_config)),
+                credentials: Arc::new(CredentialStore::new(settings.credentials)),
                 warnings: Arc::default(),
             },
             servers: Mutex::default(),

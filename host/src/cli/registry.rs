@@ -1,8 +1,10 @@
+pub(super) mod credentials;
 mod explain;
 mod ping;
 
 use clap::Subcommand;
 
+use self::credentials::CredentialsArguments;
 use self::explain::ExplainArguments;
 use self::ping::PingArguments;
 use super::Context;
@@ -14,6 +16,7 @@ use crate::registry::is_registry_name;
 #[derive(Debug, Subcommand)]
 pub(super) enum RegistryCommand {
     Explain(ExplainArguments),
+    Credentials(CredentialsArguments),
     Ping(PingArguments),
 }
 
@@ -22,6 +25,7 @@ impl RegistryCommand {
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Explain(arguments) => arguments.format,
+            Self::Credentials(arguments) => arguments.format,
             Self::Ping(arguments) => arguments.format,
         }
     }
@@ -31,6 +35,7 @@ impl RegistryCommand {
 pub(super) fn run(command: &RegistryCommand, context: &Context) -> Result<(), Failure> {
     match command {
         RegistryCommand::Explain(arguments) => explain::run(arguments, context),
+        RegistryCommand::Credentials(arguments) => credentials::run(arguments, context),
         RegistryCommand::Ping(arguments) => ping::run(arguments, context),
     }
 }

@@ -5,6 +5,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use url::{Position, Url};
 
+use super::challenge;
 use super::endpoint::authority;
 use super::exchange::{Call, Role};
 use super::transport::{Response, TransportError, TransportKind};
@@ -206,6 +207,9 @@ async fn message_of(call: &Call, response: Response, tries: u32) -> String {
     );
     if tries > 1 {
         let _ = write!(message, " ({tries} tries)");
+    }
+    if let Some(lacking) = challenge::lacking_scope(response.headers()) {
+        let _ = write!(message, ": insufficient scope, it wants `{}`", printable(&lacking));
     }
     let body = response.into_body().read_beginning(limits::ERROR_BODY_BYTES).await;
     if let Some(reason) = reason(&body) {

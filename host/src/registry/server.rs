@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use super::authenticator::Authenticator;
 use super::challenge;
-use super::docker_config::DockerConfig;
+use super::credentials::CredentialStore;
 use super::endpoint::Endpoint;
 use super::exchange::{Call, Exchange};
 use super::failure;
@@ -28,7 +28,7 @@ pub(super) struct Server {
 pub(super) struct Shared {
     pub(super) transports: Transports,
     pub(super) timing: Timing,
-    pub(super) docker_config: Arc<DockerConfig>,
+    pub(super) credentials: Arc<CredentialStore>,
     pub(super) warnings: Arc<Warnings>,
 }
 
@@ -47,8 +47,8 @@ impl Server {
         })?;
         let headers = settings.headers.to_map();
         let exchange = Arc::new(Exchange::new(transport, shared.timing, &endpoint, headers));
-        let docker_config = Arc::clone(&shared.docker_config);
-        let authenticator = Authenticator::new(endpoint.clone(), Arc::clone(&exchange), docker_config);
+        let credentials = Arc::clone(&shared.credentials);
+        let authenticator = Authenticator::new(endpoint.clone(), Arc::clone(&exchange), credentials);
         let warnings = Arc::clone(&shared.warnings);
         Ok(Self { settings, endpoint, exchange, authenticator, warnings, rests_until: Mutex::default() })
     }
@@ -109,7 +109,7 @@ impl Server {
         let from_registry = response.is_from_first_hop();
         let mut failure = failure::of_status(call, response).await;
         if failure.fault == FetchFault::Denied && from_registry {
-            failure.hint = Some(self.authenticator.denial_hint().await);
+            failure.hint = Some(self.authenticator.denial_hint());
         }
         failure
     }
