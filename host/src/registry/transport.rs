@@ -14,10 +14,11 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::body::Body;
-use super::exchange::Call;
+use super::exchange::{Call, Patience};
 use super::public_only::{self, PublicOnly};
 use super::settings::{ProxySettings, Timing};
 use super::tls::{self, TlsError, TlsSettings};
+use crate::limits;
 use crate::ports::{FetchFailure, FetchFault};
 
 /// Makes transports, and the same one for servers that want the same of it.
@@ -92,7 +93,7 @@ impl Transport {
             Some(Duration::ZERO) => timing.connect = Duration::from_hours(1),
             Some(given) => timing.connect = given,
             None if settings.is_ambiguous => {
-                timing.connect = timing.connect.min(crate::limits::AMBIGUOUS_CONNECT_TIMEOUT);
+                timing.connect = timing.connect.min(limits::AMBIGUOUS_CONNECT_TIMEOUT);
             }
             None => {}
         }
@@ -135,6 +136,10 @@ impl Transport {
         }
         let client = self.client(url).await?;
         let silence = self.timing.connect + self.timing.stall;
+        let silence = match call.patience {
+            Patience::Full => silence,
+            Patience::Hurried => silence.min(limits::HURRIED_SILENCE),
+        };
         match tokio::time::timeout(silence, client.execute(request)).await {
             Err(_) => Err(TransportError::silent(silence)),
             Ok(Err(error)) => Err(self.blamed(url, TransportError::from(error))),
