@@ -15,6 +15,7 @@ mod interrupt;
 mod logging;
 mod man;
 mod output;
+mod platform_options;
 mod plugin;
 mod progress;
 mod pull;
