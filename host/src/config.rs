@@ -11,4 +11,5 @@ mod tests;
 pub use environment::Environment;
 pub use settings::{
     DaemonFlags, DaemonSettings, PluginChoice, Proxies, PullFlags, PullSettings, SettingsError,
+    compiled_store,
 };
