@@ -26,6 +26,9 @@ pub const INDEX_DEPTH: usize = 4;
 /// Most entries of one index. A plugin sees all of them, so the number is bounded before it is asked.
 pub const INDEX_ENTRIES: usize = 1024;
 
+/// Most wanted platforms. The interface of platform plugins promises that there are no more; nobody types them all.
+pub const WANTED_PLATFORMS: usize = 64;
+
 /// Most layers of one image. The kernel mounts at most 500 lower directories; Docker stops at 127.
 pub const LAYERS: usize = 512;
 

@@ -104,6 +104,11 @@ impl Failure {
         }
     }
 
+    /// The command line is wrong.
+    pub(super) fn usage(message: &str, cause: &dyn Error) -> Self {
+        Self { kind: Kind::Usage, ..Self::internal(message, cause) }
+    }
+
     /// A signal ended the command before it had done anything that needed a clean-up.
     pub(super) fn cancelled(signal: Option<Signal>) -> Self {
         Self::from(PullError::Cancelled).by_signal(signal)

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::arguments::{Format, Globals};
 use super::color::{self, Style};
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 use super::interrupt::Interrupt;
 use super::platform_options::PlatformOptions;
 use super::progress::{Manner, View};
-use super::{Context, escape, host_platform, output, report};
-use crate::config::{PluginChoice, PullFlags, PullSettings};
+use super::{Context, components, escape, host_platform, output, report};
+use crate::config::{PullFlags, PullSettings};
 use crate::containerd::Containerd;
 use crate::limits;
 use crate::plugin::{PluginHost, PluginSource};
@@ -95,12 +95,6 @@ Examples:
   dray pull --format json debian:12 | jq .totals
   dray pull --plugin snapshotter=./mine.wasm --snapshotter mine debian:12";
 
-/// Name of the embedded component that plans for every snapshotter without demands of its own.
-const EMBEDDED_PLANNER: &str = "overlayfs";
-
-/// Name of the embedded component that chooses the platform.
-const EMBEDDED_MATCHER: &str = "platform";
-
 /// Pulls, and prints the report.
 pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context) -> Result<(), Failure> {
     let PullArguments { quiet, format, timings, plain_http, .. } = arguments;
@@ -114,11 +108,9 @@ pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context
         plugin_configs: arguments.plugin_configs,
     };
     let settings = PullSettings::resolve(flags, &context.environment, &host_platform::detect())?;
-    let planner = settings.unpack.then(|| source(&settings.snapshotter_plugin, EMBEDDED_PLANNER));
-    let sources = Sources {
-        planner: planner.transpose()?,
-        matcher: source(&settings.platform_plugin, EMBEDDED_MATCHER)?,
-    };
+    let planner = settings.unpack.then(|| components::planner(&settings.snapshotter_plugin));
+    let sources =
+        Sources { planner: planner.transpose()?, matcher: components::matcher(&settings.platform_plugin)? };
     let plain_http = if plain_http { PlainHttp::Everywhere } else { PlainHttp::Loopback };
     let manner = manner(quiet, format, context);
 
@@ -149,14 +141,6 @@ pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context
 struct Sources {
     planner: Option<PluginSource>,
     matcher: PluginSource,
-}
-
-fn source(choice: &PluginChoice, embedded: &'static str) -> Result<PluginSource, Failure> {
-    match &choice.file {
-        Some(file) => Ok(PluginSource::read(file)?),
-        None => PluginSource::embedded(embedded)
-            .ok_or_else(|| Failure::new(Kind::Internal, format!("this build lacks plugin `{embedded}`"))),
-    }
 }
 
 /// Programs that want JSON read standard error as well, so that only a person at a terminal gets progress.
@@ -248,15 +232,10 @@ async fn plugins(
     sources: &Sources,
 ) -> Result<(Arc<dyn PlatformMatcher>, Option<Arc<dyn Planner>>), PluginFailure> {
     let host = PluginHost::new(settings.compiled_store.as_deref())?;
-    let matcher = host.matcher(&sources.matcher, config(&settings.platform_plugin)).await?;
+    let matcher = host.matcher(&sources.matcher, components::config(&settings.platform_plugin)).await?;
     let planner = match &sources.planner {
-        Some(source) => Some(host.planner(source, config(&settings.snapshotter_plugin)).await?),
+        Some(source) => Some(host.planner(source, components::config(&settings.snapshotter_plugin)).await?),
         None => None,
     };
     Ok((matcher, planner))
-}
-
-/// The plugin interface wants an empty object where nothing is configured.
-fn config(choice: &PluginChoice) -> &str {
-    choice.config.as_deref().unwrap_or("{}")
 }

@@ -349,8 +349,10 @@ fn docker_config(environment: &Environment) -> Option<PathBuf> {
     Some(folder.join("config.json"))
 }
 
+/// Folder for compiled plugins; `None` if there is no place for one.
+///
 /// The XDG specification says that a relative path is to be ignored.
-fn compiled_store(environment: &Environment) -> Option<PathBuf> {
+pub fn compiled_store(environment: &Environment) -> Option<PathBuf> {
     let absolute = |path: &&Path| path.is_absolute();
     let cache_home = environment.cache_home.as_deref().map(Path::new).filter(absolute).map(Path::to_owned);
     let home = environment.home.as_deref().map(Path::new).filter(absolute);
