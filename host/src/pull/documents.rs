@@ -6,7 +6,7 @@ use super::choose::Choice;
 use super::fetch::{BlobFetcher, Fetched, abandon};
 use super::{PullError, choose, labels};
 use crate::limits;
-use crate::oci::{Descriptor, ImageConfig, Index, Manifest, MediaKind, Platform, Reference};
+use crate::oci::{Descriptor, DocumentError, ImageConfig, Index, Manifest, MediaKind, Platform, Reference};
 use crate::ports::{Committed, Labels, PlatformMatcher, Resolved};
 
 /// The documents of one image, all of them in the store.
@@ -69,6 +69,10 @@ impl DocumentFetcher<'_> {
                         platform,
                         downloaded: self.downloaded,
                     });
+                }
+                MediaKind::Schema1 => {
+                    let source = DocumentError::Schema1 { what: "image manifest" };
+                    return Err(document_error(&descriptor, source));
                 }
                 _ => return Err(not_an_image(&self.blobs.reference, &descriptor.media_type)),
             }
@@ -213,7 +217,7 @@ fn bounded(what: &'static str, document: &Descriptor, found: usize, limit: usize
     Ok(())
 }
 
-fn document_error(descriptor: &Descriptor, source: crate::oci::DocumentError) -> PullError {
+fn document_error(descriptor: &Descriptor, source: DocumentError) -> PullError {
     PullError::Document { digest: descriptor.digest.clone(), source }
 }
 
