@@ -160,6 +160,9 @@ impl LeasedPull<'_> {
         self.warn_of_other_platform(&documents).await?;
 
         let image = self.image(&documents)?;
+        for layer in &image.layers {
+            blobs.check_algorithm("layer", &layer.descriptor.digest).await?;
+        }
         let plan = self.plan(&image).await?;
         let layers = image.layers.iter().map(|l| (l.descriptor.digest.clone(), l.descriptor.size)).collect();
         self.world.progress.event(Event::Planned { platform: documents.platform.clone(), layers });
