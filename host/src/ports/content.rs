@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Labels, LeaseId, StoreError};
-use crate::oci::{Descriptor, Digest, MediaKind};
+use crate::oci::{Algorithm, Descriptor, Digest, MediaKind};
 
 /// Name of an ingest. Clients that write the same blob use the same name on purpose: the store lets one of
 /// them write, and the others wait for its result.
@@ -70,6 +70,12 @@ pub enum Committed {
 /// Blobs, addressed by digest.
 #[async_trait]
 pub trait ContentStore: Send + Sync {
+    /// Whether the store can verify, and so keep, blobs whose digests are of this algorithm.
+    async fn accepts(&self, algorithm: Algorithm) -> Result<bool, StoreError> {
+        let _ = algorithm;
+        Ok(true)
+    }
+
     /// What the store knows of a blob; `None` if the blob is not there. Does not protect it.
     async fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>, StoreError>;
 

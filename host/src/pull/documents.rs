@@ -6,7 +6,7 @@ use super::fetch::{BlobFetcher, Fetched, abandon};
 use super::{PullError, labels};
 use crate::image::{Choices, Platforms, choose, rank};
 use crate::limits;
-use crate::oci::{Descriptor, ImageConfig, Index, Manifest, MediaKind, MediaType, Platform};
+use crate::oci::{Descriptor, DocumentError, ImageConfig, Index, Manifest, MediaKind, MediaType, Platform};
 use crate::ports::{Committed, Ingest, Labels, PlatformMatcher, PluginFailure, Resolved, StoreError};
 
 /// The documents of one image, all of them in the store.
@@ -124,6 +124,10 @@ impl<'a> DocumentFetcher<'a> {
                     }
                     Err(error) => return Err(error),
                 },
+                MediaKind::Schema1 => {
+                    let source = DocumentError::Schema1 { what: "image manifest" };
+                    return Err(document_error(&step.descriptor, source));
+                }
                 _ => return Err(not_an_image(self.name, &step.descriptor.media_type)),
             }
         }
@@ -314,7 +318,7 @@ fn bounded_annotations(document: &Descriptor, child: &Descriptor) -> Result<(), 
     bounded("annotations of one descriptor", document, child.annotations.len(), limits::ANNOTATIONS)
 }
 
-fn document_error(descriptor: &Descriptor, source: crate::oci::DocumentError) -> PullError {
+fn document_error(descriptor: &Descriptor, source: DocumentError) -> PullError {
     PullError::Document { digest: descriptor.digest.clone(), source }
 }
 

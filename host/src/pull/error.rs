@@ -92,6 +92,14 @@ pub enum PullError {
         /// The blob.
         digest: Digest,
     },
+    /// The store cannot verify digests of this algorithm.
+    #[error("this containerd stores blobs with sha256 digests only, and not {what} {digest}")]
+    Algorithm {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+    },
     /// The reference stands for something that is no image.
     #[error("`{name}` is not a container image: it is of type `{media_type}`")]
     NotAnImage {
@@ -130,6 +138,19 @@ pub enum PullError {
         expected: DiffId,
         /// What came out.
         found: DiffId,
+    },
+    /// The store could not make sense of an encrypted layer.
+    #[error("containerd could not decrypt layer {layer} of type `{media_type}`")]
+    Decrypt {
+        /// Digest of the blob.
+        layer: Digest,
+        /// Its media type.
+        media_type: MediaType,
+        /// For which schemes the layer has a wrapped key, such as `jwe`.
+        schemes: Vec<String>,
+        /// Why.
+        #[source]
+        source: StoreError,
     },
     /// The store has no such snapshotter.
     #[error("containerd has no snapshotter `{name}`")]

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{PullError, labels};
 use crate::limits;
-use crate::oci::{Descriptor, Reference};
+use crate::oci::{Descriptor, Digest, Reference};
 use crate::ports::{
     Class, Committed, ContentStore, FetchFailure, FetchFault, Ingest, IngestRef, Labels, LeaseId,
     OpenedIngest, Registry,
@@ -91,6 +91,7 @@ impl BlobFetcher {
         if descriptor.size == 0 {
             return Err(PullError::EmptyBlob { what, digest: descriptor.digest.clone() });
         }
+        self.check_algorithm(what, &descriptor.digest).await?;
         let name = IngestRef::of(descriptor);
         let mut pause = 16;
         loop {
@@ -108,6 +109,16 @@ impl BlobFetcher {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+    }
+
+    /// Refuses a blob that the store could not verify: it would say so only after the last byte.
+    pub(super) async fn check_algorithm(&self, what: &'static str, digest: &Digest) -> Result<(), PullError> {
+        let algorithm = digest.algorithm();
+        let accepts = self.content.accepts(algorithm).await.map_err(|source| PullError::Store {
+            doing: format!("asking whether it takes {} digests", algorithm.as_str()),
+            source,
+        })?;
+        if accepts { Ok(()) } else { Err(PullError::Algorithm { what, digest: digest.clone() }) }
     }
 
     async fn fill(

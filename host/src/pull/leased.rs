@@ -67,6 +67,9 @@ impl LeasedPull<'_> {
         let found = DocumentFetcher::new(self.name, &blobs, matcher, platforms).fetch(resolved).await?;
         let documents_time = since.elapsed();
         self.warn_of_platforms(&found).await?;
+        for layer in found.images().flat_map(|image| &image.manifest.layers) {
+            blobs.check_algorithm("layer", &layer.digest).await?;
+        }
 
         let since = Instant::now();
         let parallel = self.request.parallel_downloads;

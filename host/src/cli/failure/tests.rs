@@ -63,6 +63,16 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
         (PullError::TooLarge { what, digest: digest("d"), size: 2, limit: 1 }, 10),
         (PullError::TooMany { what: "layers", digest: digest("d"), found: 2, limit: 1 }, 10),
         (PullError::EmptyBlob { what, digest: digest("d") }, 7),
+        (PullError::Algorithm { what, digest: digest("d") }, 10),
+        (
+            PullError::Decrypt {
+                layer: digest("l"),
+                media_type: MediaType::new("application/vnd.oci.image.layer.v1.tar+gzip+encrypted"),
+                schemes: vec!["jwe".to_owned()],
+                source: store(Class::Unknown),
+            },
+            9,
+        ),
         (PullError::NotAnImage { name: "r".to_owned(), media_type: MediaType::new("x/y") }, 10),
         (
             PullError::NoPlatform {
