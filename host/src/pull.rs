@@ -2,7 +2,6 @@
 //!
 //! Knows the outside world only through [`crate::ports`].
 
-mod choose;
 mod documents;
 mod downloads;
 mod error;
@@ -27,7 +26,8 @@ use self::layers::Unpacker;
 pub use self::report::{
     LayerOutcome, LayerReport, PluginReport, PluginTimings, PullReport, SuitabilityReport, Timings, Totals,
 };
-pub use self::request::{PullRequest, Store, World};
+pub use self::request::{PullRequest, World};
+use crate::image::{self, ChooseError};
 use crate::limits;
 use crate::oci::{ChainId, Descriptor, MediaKind};
 use crate::ports::{
@@ -224,16 +224,15 @@ impl LeasedPull<'_> {
         if documents.index.is_some() || documents.platform.os.is_empty() {
             return Ok(());
         }
-        let (reference, matcher) = (&self.request.reference, self.world.matcher.as_ref());
-        match choose::check(reference, matcher, wanted, &documents.platform).await {
-            Err(PullError::NoPlatform { .. }) => {
+        match image::check(self.world.matcher.as_ref(), wanted, &documents.platform).await {
+            Err(ChooseError::NoPlatform { .. }) => {
                 let found = &documents.platform;
                 let message =
                     format!("the image is for {found} only and was pulled although {wanted} is wanted");
                 self.world.progress.event(Event::Warning { message });
                 Ok(())
             }
-            other => other,
+            other => other.map_err(|error| documents::not_chosen(&self.request.reference, error)),
         }
     }
 

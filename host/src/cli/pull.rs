@@ -10,8 +10,8 @@ use super::{Context, components, escape, host_platform, output, report};
 use crate::config::{PullFlags, PullSettings};
 use crate::containerd::Containerd;
 use crate::plugin::{PluginHost, PluginSource};
-use crate::ports::{Planner, PlatformMatcher, PluginFailure};
-use crate::pull::{PullReport, PullRequest, Store, World, pull};
+use crate::ports::{Planner, PlatformMatcher, PluginFailure, Store};
+use crate::pull::{PullReport, PullRequest, World, pull};
 use crate::registry::{PlainHttp, ProxySettings, RegistryClient, RegistrySettings};
 
 /// Pull an image and unpack it into a snapshotter

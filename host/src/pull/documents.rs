@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::choose::Choice;
 use super::fetch::{BlobFetcher, Fetched, abandon};
-use super::{PullError, choose, labels};
+use super::{PullError, labels};
+use crate::image::{self, Choice, ChooseError};
 use crate::limits;
 use crate::oci::{Descriptor, ImageConfig, Index, Manifest, MediaKind, Platform, Reference};
 use crate::ports::{Committed, Labels, PlatformMatcher, Resolved};
@@ -43,8 +43,8 @@ impl DocumentFetcher<'_> {
             match descriptor.media_type.kind() {
                 MediaKind::Index => {
                     let parsed = self.index(&descriptor, at_hand.take()).await?;
-                    let reference = &self.blobs.reference;
-                    let choice = choose::choose(reference, self.matcher, self.wanted, &parsed).await?;
+                    let choice = image::choose(self.matcher, self.wanted, &parsed).await;
+                    let choice = choice.map_err(|error| not_chosen(&self.blobs.reference, error))?;
                     index = Some(std::mem::replace(&mut descriptor, choice.descriptor.clone()));
                     chosen = Some(choice);
                 }
@@ -55,8 +55,8 @@ impl DocumentFetcher<'_> {
                         Some(platform) => platform,
                         None if index.is_some() => {
                             // The entry did not say what it is for, so the config must.
-                            let reference = &self.blobs.reference;
-                            choose::check(reference, self.matcher, self.wanted, &config.platform).await?;
+                            let checked = image::check(self.matcher, self.wanted, &config.platform).await;
+                            checked.map_err(|error| not_chosen(&self.blobs.reference, error))?;
                             config.platform.clone()
                         }
                         None => config.platform.clone(),
@@ -215,6 +215,15 @@ fn bounded(what: &'static str, document: &Descriptor, found: usize, limit: usize
 
 fn document_error(descriptor: &Descriptor, source: crate::oci::DocumentError) -> PullError {
     PullError::Document { digest: descriptor.digest.clone(), source }
+}
+
+pub(super) fn not_chosen(reference: &Reference, error: ChooseError) -> PullError {
+    match error {
+        ChooseError::NoPlatform { wanted, offered } => {
+            PullError::NoPlatform { reference: reference.to_string(), wanted, offered }
+        }
+        ChooseError::Plugin { source } => PullError::Plugin { kind: "platform", source },
+    }
 }
 
 fn not_an_image(reference: &Reference, media_type: &crate::oci::MediaType) -> PullError {

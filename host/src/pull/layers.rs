@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::downloads::Downloads;
 use super::fetch::Fetched;
-use super::{LayerOutcome, LayerReport, PullError, Store, labels};
+use super::{LayerOutcome, LayerReport, PullError, labels};
 use crate::limits;
 use crate::oci::ChainId;
 use crate::ports::{
     Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan, LeaseId,
-    Mount, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, StoreError,
+    Mount, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
 };
 
 /// Unpacks the layers of one image under one lease.

@@ -1,10 +1,7 @@
 use std::sync::Arc;
 
 use crate::oci::{Platform, Reference};
-use crate::ports::{
-    Applier, ContentStore, Daemon, Images, Leases, Planner, PlatformMatcher, Progress, Registry, Snapshots,
-    SnapshotterName,
-};
+use crate::ports::{Planner, PlatformMatcher, Progress, Registry, SnapshotterName, Store};
 
 /// What to pull, with everything resolved that flags, files and environment leave open.
 #[derive(Clone, Debug)]
@@ -18,23 +15,6 @@ pub struct PullRequest {
     /// The snapshotter to unpack into; `None` means the namespace's default, and `overlayfs` if it names
     /// none.
     pub snapshotter: Option<SnapshotterName>,
-}
-
-/// The store that the image goes to.
-#[derive(Clone)]
-pub struct Store {
-    /// Blobs.
-    pub content: Arc<dyn ContentStore>,
-    /// Snapshots.
-    pub snapshots: Arc<dyn Snapshots>,
-    /// How a layer's files reach a snapshot.
-    pub applier: Arc<dyn Applier>,
-    /// Image records.
-    pub images: Arc<dyn Images>,
-    /// Leases.
-    pub leases: Arc<dyn Leases>,
-    /// The store about itself.
-    pub daemon: Arc<dyn Daemon>,
 }
 
 /// Everything a pull acts on or asks.

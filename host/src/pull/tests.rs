@@ -1,14 +1,12 @@
 //! The algorithm against a store and a registry in memory.
 
-mod fakes;
-
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use self::fakes::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
 use super::*;
 use crate::oci::{Algorithm, Digest, MediaType, Platform, Reference};
+use crate::ports::fakes::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
 use crate::ports::{Expectation, LayerPlan, OnMounts, Question};
 use crate::verify::digest_of;
 
@@ -86,17 +84,9 @@ impl Fixture {
     }
 
     fn world(&self, plan: impl Fn(&ImageToPlan) -> Plan + Send + Sync + 'static) -> World {
-        let store = Arc::new(self.store.clone());
         let plugins = Arc::new(FakePlugins(Box::new(plan)));
         World {
-            store: Store {
-                content: store.clone(),
-                snapshots: store.clone(),
-                applier: store.clone(),
-                images: store.clone(),
-                leases: store.clone(),
-                daemon: store,
-            },
+            store: self.store.clone().into(),
             registry: self.registry.clone(),
             matcher: plugins.clone(),
             planner: plugins,
