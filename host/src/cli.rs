@@ -17,6 +17,7 @@ mod logging;
 mod man;
 mod output;
 mod platform;
+mod platform_options;
 mod plugin;
 mod progress;
 mod pull;

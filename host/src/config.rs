@@ -10,6 +10,6 @@ mod tests;
 
 pub use environment::Environment;
 pub use settings::{
-    DaemonFlags, DaemonSettings, PluginChoice, Proxies, PullFlags, PullSettings, SettingsError,
-    compiled_store,
+    DaemonFlags, DaemonSettings, PlatformFlags, PluginChoice, Proxies, PullFlags, PullSettings,
+    SettingsError, compiled_store,
 };

@@ -1,20 +1,24 @@
-//! What the store has of an image: its record, its documents, and what is missing.
+//! Images as documents: which of an index's entries are meant, and what a store has of them.
 //!
-//! Knows the store and the platform plugin only through [`crate::ports`]. Nothing here changes anything, so
-//! every future can be dropped at any time.
+//! Knows the outside world only through [`crate::ports`], and changes nothing in it: every future here can be
+//! dropped at any time.
 
 mod choose;
 mod completeness;
 mod error;
 mod find;
+mod platforms;
 mod read;
 mod size;
 #[cfg(test)]
 mod tests;
 
-pub use choose::{Choice, ChooseError, check, choose, is_offer};
-pub use completeness::{BlobRole, Completeness, ManifestState, MissingBlob, WantedPlatforms, completeness};
-pub use error::ImageError;
-pub use find::{Found, MatchedBy, find};
-pub use read::{ChosenManifest, ImageDocuments, read_document, read_image_config, read_index, read_manifest};
-pub use size::unpacked_image_size;
+pub(crate) use self::choose::{Choices, choose, rank};
+pub use self::completeness::{BlobRole, Completeness, ManifestState, MissingBlob, completeness};
+pub use self::error::ImageError;
+pub use self::find::{Found, MatchedBy, find};
+pub use self::platforms::Platforms;
+pub use self::read::{
+    ChosenManifest, ImageDocuments, read_document, read_image_config, read_index, read_manifest,
+};
+pub use self::size::unpacked_image_size;

@@ -58,19 +58,35 @@ fn help_of_pull() {
       <REF>  The image: a short name as in Docker, a full name, or a name with `@` and a digest
 
     Options:
-          --platform <OS/ARCH[/VARIANT]>  Pull for this platform [default: that of this machine]
-      -q, --quiet                         Print nothing but the name of the image in normal form
-          --format <FORM>                 Print the result in this form [default: text] [possible
-                                          values: text, json]
-          --timings                       Print where the time went, on standard error; the JSON report
-                                          always has it
-          --plugin <KIND=FILE>            Use the component in FILE as the plugin of this kind,
-                                          `snapshotter` or `platform`, in place of the embedded one
-          --plugin-config <KIND=JSON>     Configure the plugin of this kind; `dray plugin inspect` and
-                                          the documentation of the plugin say how
-          --plain-http                    Talk to the registry by HTTP without encryption, as is always
-                                          done with a registry on this machine
-      -h, --help                          Print help (see more with '--help')
+          --platform <OS/ARCH[/VARIANT]>
+              Take this platform; may be repeated, or list several with commas [default: that of this
+              machine]
+          --all-platforms
+              Take every platform that the image offers
+          --attestations
+              With --all-platforms, take attestations and other entries of unknown platform as well
+          --unpack <WHEN>
+              Unpack the image; `auto` means if exactly one platform is pulled [default: auto] [possible
+              values: auto, true, false]
+          --max-concurrent-downloads <NUMBER>
+              Download this many layers at the same time [default: 3]
+      -q, --quiet
+              Print nothing but the name of the image in normal form
+          --format <FORM>
+              Print the result in this form [default: text] [possible values: text, json]
+          --timings
+              Print where the time went, on standard error; the JSON report always has it
+          --plugin <KIND=FILE>
+              Use the component in FILE as the plugin of this kind, `snapshotter` or `platform`, in
+              place of the embedded one
+          --plugin-config <KIND=JSON>
+              Configure the plugin of this kind; `dray plugin inspect` and the documentation of the
+              plugin say how
+          --plain-http
+              Talk to the registry by HTTP without encryption, as is always done with a registry on this
+              machine
+      -h, --help
+              Print help (see more with '--help')
 
     Global options:
       -a, --address <SOCKET>    Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
@@ -87,6 +103,7 @@ fn help_of_pull() {
     Examples:
       dray pull debian:12
       dray pull --platform linux/arm64 ghcr.io/example/app:1.4
+      dray pull --platform linux/amd64,linux/arm64 debian:12
       dray -n k8s.io pull registry.example.com/team/app@sha256:4b1d…
       dray pull --format json debian:12 | jq .totals
       dray pull --plugin snapshotter=./mine.wasm --snapshotter mine debian:12

@@ -1,96 +1,50 @@
-//! Chooses one entry of an index. The rule is the platform plugin's; what is offered to it, and what happens
-//! where an entry states no platform, is decided here.
+//! Chooses entries of an index. The rule is the platform plugin's; what is offered to it, and what happens where
+//! an entry states no platform, is decided here.
 
+use super::Platforms;
 use crate::oci::{Descriptor, Index, MediaKind, Platform};
 use crate::ports::{PlatformMatcher, PluginFailure};
 
-/// The chosen entry.
+/// What an index has for the wanted platforms.
 #[derive(Clone, Debug)]
-pub struct Choice {
-    /// The entry.
-    pub descriptor: Descriptor,
-    /// What the entry says it is for.
-    pub platform: Option<Platform>,
+pub(crate) struct Choices {
+    /// The chosen entries, best first. One of them at most where one platform is wanted. An entry that states
+    /// no platform is the last choice, and its config is to be checked later.
+    pub(crate) entries: Vec<Descriptor>,
+    /// The platforms that the index states, chosen or not.
+    pub(crate) offered: Vec<Platform>,
 }
 
-/// Why nothing was chosen.
-#[derive(Debug, thiserror::Error)]
-pub enum ChooseError {
-    /// Nothing suits.
-    #[error("there is nothing for {wanted}")]
-    NoPlatform {
-        /// The wanted platform.
-        wanted: Platform,
-        /// What there is.
-        offered: Vec<Platform>,
-    },
-    /// The plugin failed.
-    #[error("the platform plugin failed")]
-    Plugin {
-        /// Why.
-        #[source]
-        source: PluginFailure,
-    },
-}
-
-/// Chooses the best entry for `wanted`. An entry without platform is the last choice, and its config is to be
-/// checked later.
-///
-/// # Errors
-///
-/// Fails if nothing suits, and if the plugin does.
-pub async fn choose(
+/// Chooses the entries that are meant.
+pub(crate) async fn choose(
     matcher: &dyn PlatformMatcher,
-    wanted: &Platform,
+    platforms: &Platforms,
     index: &Index,
-) -> Result<Choice, ChooseError> {
-    let entries = index.manifests.iter().filter(|entry| is_offer(entry));
-    let (stated, unstated): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.platform.is_some());
+) -> Result<Choices, PluginFailure> {
+    let is_usable =
+        |entry: &&Descriptor| matches!(entry.media_type.kind(), MediaKind::Index | MediaKind::Manifest);
+    let usable = index.manifests.iter().filter(is_usable).cloned();
+    let (stated, unstated): (Vec<_>, Vec<_>) = usable.partition(|entry| entry.platform.is_some());
+    // Attestations and the like state the platform `unknown`; no matcher can want them.
+    let (unknown, stated): (Vec<_>, Vec<_>) =
+        stated.into_iter().partition(|entry| entry.platform.as_ref().is_some_and(Platform::is_unknown));
     let offered: Vec<Platform> = stated.iter().filter_map(|entry| entry.platform.clone()).collect();
-    let best = rank(matcher, wanted, &offered).await?.first().copied();
-    let entry = best.and_then(|best| stated.get(best)).or(unstated.first());
-    match entry {
-        Some(entry) => Ok(Choice { descriptor: (*entry).clone(), platform: entry.platform.clone() }),
-        None => Err(ChooseError::NoPlatform { wanted: wanted.clone(), offered }),
+    let ranked = rank(matcher, platforms.wanted(), &offered).await?;
+    let mut entries: Vec<Descriptor> = ranked.iter().filter_map(|&best| stated.get(best).cloned()).collect();
+    entries.extend(unstated);
+    match platforms {
+        Platforms::One(_) => entries.truncate(1),
+        Platforms::All { attestations: true, .. } => entries.extend(unknown),
+        Platforms::Several(_) | Platforms::All { .. } => {}
     }
+    Ok(Choices { entries, offered })
 }
 
-/// Checks that a platform that became known late is a wanted one.
-///
-/// # Errors
-///
-/// Fails if it is not, and if the plugin fails.
-pub async fn check(
+/// Asks the plugin, unless there is nothing to ask.
+pub(crate) async fn rank(
     matcher: &dyn PlatformMatcher,
-    wanted: &Platform,
-    found: &Platform,
-) -> Result<(), ChooseError> {
-    let offered = vec![found.clone()];
-    if rank(matcher, wanted, &offered).await?.is_empty() {
-        return Err(ChooseError::NoPlatform { wanted: wanted.clone(), offered });
-    }
-    Ok(())
-}
-
-/// Whether an entry of an index is something that can be wanted. Attestations and the like state the platform
-/// `unknown`, or say in an annotation what they are about.
-pub fn is_offer(entry: &Descriptor) -> bool {
-    matches!(entry.media_type.kind(), MediaKind::Index | MediaKind::Manifest)
-        && !entry.platform.as_ref().is_some_and(Platform::is_unknown)
-        && entry
-            .annotations
-            .get("vnd.docker.reference.type")
-            .is_none_or(|kind| kind != "attestation-manifest")
-}
-
-async fn rank(
-    matcher: &dyn PlatformMatcher,
-    wanted: &Platform,
+    wanted: &[Platform],
     offered: &[Platform],
-) -> Result<Vec<usize>, ChooseError> {
-    if offered.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ranked = matcher.rank(std::slice::from_ref(wanted), offered).await;
-    ranked.map_err(|source| ChooseError::Plugin { source })
+) -> Result<Vec<usize>, PluginFailure> {
+    if offered.is_empty() { Ok(Vec::new()) } else { matcher.rank(wanted, offered).await }
 }

@@ -1,23 +1,14 @@
-use super::read::{self, Path, Way, present};
-use super::{ImageError, choose};
+use super::read::{self, Path, Paths, present};
+use super::{ImageError, Platforms};
 use crate::oci::{ChainId, Descriptor, MediaKind, Platform};
 use crate::ports::{ContentStore, PlatformMatcher, Snapshots, SnapshotterName, Store};
-
-/// For which platforms an image is wanted.
-#[derive(Clone, Debug)]
-pub enum WantedPlatforms {
-    /// For each of these.
-    These(Vec<Platform>),
-    /// For all that it offers; attestations are no platform.
-    All,
-}
 
 /// What the store has of an image, and what it lacks.
 #[derive(Clone, Debug)]
 pub struct Completeness {
     /// Indexes that are not in the store. What they would lead to is not known.
     pub missing_indexes: Vec<Descriptor>,
-    /// One for each manifest that is wanted, in the order of the platforms or of the index.
+    /// One for each manifest that is meant, best first.
     pub manifests: Vec<ManifestState>,
 }
 
@@ -120,14 +111,25 @@ pub async fn completeness(
     matcher: &dyn PlatformMatcher,
     snapshotter: &SnapshotterName,
     target: &Descriptor,
-    wanted: &WantedPlatforms,
+    platforms: &Platforms,
 ) -> Result<Completeness, ImageError> {
-    let survey =
-        Survey { content: store.content.as_ref(), snapshots: store.snapshots.as_ref(), matcher, snapshotter };
-    match wanted {
-        WantedPlatforms::These(platforms) => survey.these(target, platforms).await,
-        WantedPlatforms::All => survey.all(target).await,
+    let (content, snapshots) = (store.content.as_ref(), store.snapshots.as_ref());
+    let survey = Survey { content, snapshots, matcher, snapshotter, platforms };
+    let Paths { found, missing, mut offered } = read::paths(content, matcher, platforms, target).await?;
+    let mut manifests = Vec::new();
+    for path in found {
+        match survey.manifest(&path).await {
+            Ok(Ok(state)) => manifests.push(state),
+            Ok(Err(platform)) => offered.push(platform),
+            // An index may list signatures and the like beside its images.
+            Err(ImageError::NotAnImage { .. }) if !path.indexes.is_empty() && !platforms.is_one() => {}
+            Err(error) => return Err(error),
+        }
     }
+    if manifests.is_empty() && missing.is_empty() {
+        return Err(ImageError::NoPlatform { wanted: platforms.to_string(), offered });
+    }
+    Ok(Completeness { missing_indexes: missing, manifests })
 }
 
 struct Survey<'a> {
@@ -135,46 +137,15 @@ struct Survey<'a> {
     snapshots: &'a dyn Snapshots,
     matcher: &'a dyn PlatformMatcher,
     snapshotter: &'a SnapshotterName,
+    platforms: &'a Platforms,
 }
 
 impl Survey<'_> {
-    async fn these(&self, target: &Descriptor, platforms: &[Platform]) -> Result<Completeness, ImageError> {
-        let mut found = Completeness { missing_indexes: Vec::new(), manifests: Vec::new() };
-        for wanted in platforms {
-            match read::path(self.content, self.matcher, target, wanted).await? {
-                Way::Missing(index) => {
-                    if !found.missing_indexes.contains(&index) {
-                        found.missing_indexes.push(index);
-                    }
-                }
-                Way::Manifest(path) => {
-                    let mut others = found.manifests.iter();
-                    if !others.any(|other| other.manifest.digest == path.manifest.digest) {
-                        found.manifests.push(self.manifest(&path, Some(wanted)).await?);
-                    }
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    async fn all(&self, target: &Descriptor) -> Result<Completeness, ImageError> {
-        let (paths, missing_indexes) = read::all_paths(self.content, target).await?;
-        let mut manifests = Vec::new();
-        for path in paths {
-            match self.manifest(&path, None).await {
-                Ok(state) => manifests.push(state),
-                // An index may list signatures and the like beside its images.
-                Err(ImageError::NotAnImage { .. }) if !path.indexes.is_empty() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Completeness { missing_indexes, manifests })
-    }
-
-    async fn manifest(&self, path: &Path, wanted: Option<&Platform>) -> Result<ManifestState, ImageError> {
+    /// What there is of one image. An entry that does not say what it is for may turn out to be for a platform
+    /// that nobody wants, which is then the other answer.
+    async fn manifest(&self, path: &Path) -> Result<Result<ManifestState, Platform>, ImageError> {
         let mut state = ManifestState {
-            platform: path.platform.clone(),
+            platform: path.manifest.platform.clone(),
             fits: true,
             manifest: path.manifest.clone(),
             size: None,
@@ -184,7 +155,7 @@ impl Survey<'_> {
         };
         let Some(manifest) = present(read::manifest(self.content, &path.manifest).await)? else {
             state.missing_blobs.push(missing(BlobRole::Manifest, &path.manifest));
-            return Ok(state);
+            return Ok(Ok(state));
         };
         let blobs = [&path.manifest, &manifest.config].into_iter().chain(&manifest.layers);
         state.size = Some(blobs.fold(0, |sum, blob| u64::saturating_add(sum, blob.size)));
@@ -194,7 +165,10 @@ impl Survey<'_> {
             None => state.missing_blobs.push(missing(BlobRole::Config, &manifest.config)),
             Some(config) => {
                 if state.platform.is_none() {
-                    state.fits = self.fits(path, wanted, &config.platform).await?;
+                    state.fits = read::is_wanted(self.matcher, self.platforms, &config.platform).await?;
+                    if !state.fits && !path.indexes.is_empty() {
+                        return Ok(Err(config.platform));
+                    }
                     state.platform = Some(config.platform);
                 }
                 let (layers, diff_ids) =
@@ -218,22 +192,7 @@ impl Survey<'_> {
                 state.missing_blobs.push(MissingBlob { unpacked, ..missing(role, blob) });
             }
         }
-        Ok(state)
-    }
-
-    /// Whether the platform of a config is the wanted one. Behind an index it must be.
-    async fn fits(
-        &self,
-        path: &Path,
-        wanted: Option<&Platform>,
-        found: &Platform,
-    ) -> Result<bool, ImageError> {
-        let Some(wanted) = wanted else { return Ok(true) };
-        match choose::check(self.matcher, wanted, found).await {
-            Ok(()) => Ok(true),
-            Err(choose::ChooseError::NoPlatform { .. }) if path.indexes.is_empty() => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Ok(state))
     }
 
     async fn has(&self, blob: &Descriptor) -> Result<bool, ImageError> {

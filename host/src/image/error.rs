@@ -1,4 +1,3 @@
-use super::ChooseError;
 use crate::oci::{Digest, DocumentError, MediaType, Platform};
 use crate::ports::{PluginFailure, StoreError};
 use crate::verify::Mismatch;
@@ -90,8 +89,8 @@ pub enum ImageError {
     /// The image has nothing for the wanted platform.
     #[error("the image has nothing for {wanted}")]
     NoPlatform {
-        /// The wanted platform.
-        wanted: Platform,
+        /// What is wanted.
+        wanted: String,
         /// What the image offers.
         offered: Vec<Platform>,
     },
@@ -119,17 +118,12 @@ impl ImageError {
         matches!(self, Self::NoRecord { .. } | Self::MissingBlob { .. } | Self::NoPlatform { .. })
     }
 
+    pub(super) fn plugin(source: PluginFailure) -> Self {
+        Self::Plugin { source }
+    }
+
     pub(super) fn store(doing: impl Into<String>) -> impl FnOnce(StoreError) -> Self {
         let doing = doing.into();
         |source| Self::Store { doing, source }
-    }
-}
-
-impl From<ChooseError> for ImageError {
-    fn from(error: ChooseError) -> Self {
-        match error {
-            ChooseError::NoPlatform { wanted, offered } => Self::NoPlatform { wanted, offered },
-            ChooseError::Plugin { source } => Self::Plugin { source },
-        }
     }
 }

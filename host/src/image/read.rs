@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
-use super::choose::{self, Choice};
-use super::{ChooseError, ImageError};
+use super::choose::{Choices, choose, rank};
+use super::{ImageError, Platforms};
 use crate::limits;
 use crate::oci::{ChainId, Descriptor, DocumentError, ImageConfig, Index, Manifest, MediaKind, Platform};
 use crate::ports::{Class, ContentStore, PlatformMatcher};
@@ -12,17 +12,18 @@ use crate::verify;
 pub(super) struct Path {
     /// The indexes on the way, the outermost first; none if the target is a manifest.
     pub(super) indexes: Vec<Descriptor>,
+    /// With what the entry of the index says about its platform.
     pub(super) manifest: Descriptor,
-    /// What the entry of the index says.
-    pub(super) platform: Option<Platform>,
 }
 
-/// Where the way to a platform ends.
-pub(super) enum Way {
-    /// At a manifest, which may be missing.
-    Manifest(Path),
-    /// At an index that is missing.
-    Missing(Descriptor),
+/// The ways from the target of a record to the manifests that are meant.
+pub(super) struct Paths {
+    /// Best first.
+    pub(super) found: Vec<Path>,
+    /// Indexes that are not in the store. Nobody knows where they would lead.
+    pub(super) missing: Vec<Descriptor>,
+    /// What the indexes offer.
+    pub(super) offered: Vec<Platform>,
 }
 
 /// The manifest of an image for one platform.
@@ -30,12 +31,10 @@ pub(super) enum Way {
 pub struct ChosenManifest {
     /// The indexes that lead to it, the outermost first; none if the image has no index.
     pub indexes: Vec<Descriptor>,
-    /// Its descriptor.
+    /// Its descriptor, with the platform where an index states it.
     pub descriptor: Descriptor,
     /// The manifest.
     pub manifest: Manifest,
-    /// What it is for, where an index says so.
-    pub platform: Option<Platform>,
 }
 
 /// The documents of an image for one platform.
@@ -86,20 +85,23 @@ pub async fn read_manifest(
     target: &Descriptor,
     wanted: &Platform,
 ) -> Result<ChosenManifest, ImageError> {
-    let path = match path(content, matcher, target, wanted).await? {
-        Way::Manifest(path) => path,
-        Way::Missing(index) => {
-            return Err(ImageError::MissingBlob { what: "image index", digest: index.digest });
-        }
-    };
-    let manifest = manifest(content, &path.manifest).await?;
-    if path.platform.is_none() && !path.indexes.is_empty() {
-        // The entry did not say what it is for, so the config must.
-        let config = config(content, &manifest.config).await?;
-        choose::check(matcher, wanted, &config.platform).await?;
+    let platforms = Platforms::One(wanted.clone());
+    let Paths { found, missing, offered } = paths(content, matcher, &platforms, target).await?;
+    if let Some(Descriptor { digest, .. }) = missing.into_iter().next() {
+        return Err(ImageError::MissingBlob { what: "image index", digest });
     }
-    let Path { indexes, manifest: descriptor, platform } = path;
-    Ok(ChosenManifest { indexes, descriptor, manifest, platform })
+    let Some(Path { indexes, manifest: descriptor }) = found.into_iter().next() else {
+        return Err(ImageError::NoPlatform { wanted: platforms.to_string(), offered });
+    };
+    let manifest = manifest(content, &descriptor).await?;
+    if descriptor.platform.is_none() && !indexes.is_empty() {
+        // The entry did not say what it is for, so the config must.
+        let found = config(content, &manifest.config).await?.platform;
+        if !is_wanted(matcher, &platforms, &found).await? {
+            return Err(ImageError::NoPlatform { wanted: platforms.to_string(), offered: vec![found] });
+        }
+    }
+    Ok(ChosenManifest { indexes, descriptor, manifest })
 }
 
 /// Reads manifest and image config for `wanted` of the image that `target` stands for.
@@ -115,12 +117,8 @@ pub async fn read_image_config(
 ) -> Result<ImageDocuments, ImageError> {
     let chosen = read_manifest(content, matcher, target, wanted).await?;
     let config = config(content, &chosen.manifest.config).await?;
-    let platform = chosen.platform.clone().unwrap_or_else(|| config.platform.clone());
-    let fits = match choose::check(matcher, wanted, &platform).await {
-        Ok(()) => true,
-        Err(ChooseError::NoPlatform { .. }) => false,
-        Err(error) => return Err(error.into()),
-    };
+    let platform = chosen.descriptor.platform.clone().unwrap_or_else(|| config.platform.clone());
+    let fits = is_wanted(matcher, &Platforms::One(wanted.clone()), &platform).await?;
     Ok(ImageDocuments { chosen, config, platform, fits })
 }
 
@@ -149,72 +147,54 @@ pub async fn read_document(
     Ok(bytes)
 }
 
-/// Goes from the target of a record to the manifest for `wanted`, which is not read.
-pub(super) async fn path(
+/// Goes from the target of a record to the manifests that are meant, which are not read.
+pub(super) async fn paths(
     content: &dyn ContentStore,
     matcher: &dyn PlatformMatcher,
+    platforms: &Platforms,
     target: &Descriptor,
-    wanted: &Platform,
-) -> Result<Way, ImageError> {
-    let mut path = Path { indexes: Vec::new(), manifest: target.clone(), platform: None };
-    while path.manifest.media_type.kind() == MediaKind::Index {
-        if path.indexes.len() == limits::INDEX_DEPTH {
-            return Err(too_deep(&path.manifest));
+) -> Result<Paths, ImageError> {
+    let mut paths = Paths { found: Vec::new(), missing: Vec::new(), offered: Vec::new() };
+    let mut open = vec![Path { indexes: Vec::new(), manifest: target.clone() }];
+    let mut taken = 0;
+    while let Some(path) = open.pop() {
+        let Path { mut indexes, manifest: descriptor } = path;
+        if descriptor.media_type.kind() != MediaKind::Index {
+            paths.found.push(Path { indexes, manifest: descriptor });
+            continue;
         }
-        let Some(index) = present(index(content, &path.manifest).await)? else {
-            return Ok(Way::Missing(path.manifest));
+        bounded("nested indexes", &descriptor, indexes.len() + 1, limits::INDEX_DEPTH)?;
+        let Some(index) = present(index(content, &descriptor).await)? else {
+            paths.missing.push(descriptor);
+            continue;
         };
-        let Choice { descriptor, platform } = choose::choose(matcher, wanted, &index).await?;
-        path.indexes.push(std::mem::replace(&mut path.manifest, descriptor));
-        path.platform = platform;
+        let choices = choose(matcher, platforms, &index).await;
+        let Choices { entries, offered } = choices.map_err(ImageError::plugin)?;
+        paths.offered.extend(offered);
+        taken += entries.len();
+        bounded("entries", &descriptor, taken, limits::INDEX_ENTRIES)?;
+        indexes.push(descriptor);
+        // The last in is the first out.
+        let below = entries.into_iter().rev().map(|manifest| Path { indexes: indexes.clone(), manifest });
+        open.extend(below);
     }
-    Ok(Way::Manifest(path))
+    Ok(paths)
 }
 
-/// All ways from the target of a record to manifests that can be wanted, in the order of the indexes. Indexes
-/// that are not in the store are named, since nobody knows where they would lead.
-pub(super) async fn all_paths(
-    content: &dyn ContentStore,
-    target: &Descriptor,
-) -> Result<(Vec<Path>, Vec<Descriptor>), ImageError> {
-    let mut found = Vec::new();
-    let mut missing = Vec::new();
-    let mut open = vec![Path { indexes: Vec::new(), manifest: target.clone(), platform: None }];
-    while let Some(path) = open.pop() {
-        if path.manifest.media_type.kind() != MediaKind::Index {
-            found.push(path);
-            continue;
-        }
-        if path.indexes.len() == limits::INDEX_DEPTH {
-            return Err(too_deep(&path.manifest));
-        }
-        let Some(index) = present(index(content, &path.manifest).await)? else {
-            missing.push(path.manifest);
-            continue;
-        };
-        let indexes = [path.indexes, vec![path.manifest]].concat();
-        let offers = index.manifests.into_iter().filter(choose::is_offer).map(|entry| Path {
-            indexes: indexes.clone(),
-            platform: entry.platform.clone(),
-            manifest: entry,
-        });
-        // The last in is the first out.
-        open.extend(offers.collect::<Vec<_>>().into_iter().rev());
-        if found.len() + open.len() > limits::INDEX_ENTRIES {
-            let found = found.len() + open.len();
-            return Err(too_many("entries", target, found, limits::INDEX_ENTRIES));
-        }
-    }
-    Ok((found, missing))
+/// Whether a platform that became known late is a wanted one.
+pub(super) async fn is_wanted(
+    matcher: &dyn PlatformMatcher,
+    platforms: &Platforms,
+    found: &Platform,
+) -> Result<bool, ImageError> {
+    let ranked = rank(matcher, platforms.wanted(), std::slice::from_ref(found)).await;
+    Ok(!ranked.map_err(ImageError::plugin)?.is_empty())
 }
 
 async fn index(content: &dyn ContentStore, descriptor: &Descriptor) -> Result<Index, ImageError> {
     let bytes = read_document(content, "image index", descriptor).await?;
     let index = Index::parse(&bytes).map_err(unusable(descriptor))?;
-    let found = index.manifests.len();
-    if found > limits::INDEX_ENTRIES {
-        return Err(too_many("entries", descriptor, found, limits::INDEX_ENTRIES));
-    }
+    bounded("entries", descriptor, index.manifests.len(), limits::INDEX_ENTRIES)?;
     Ok(index)
 }
 
@@ -231,10 +211,7 @@ pub(super) async fn manifest(
     if !manifest.config.media_type.is_image_config() {
         return Err(not_an_image(manifest.artifact_type.unwrap_or(manifest.config.media_type)));
     }
-    let found = manifest.layers.len();
-    if found > limits::LAYERS {
-        return Err(too_many("layers", descriptor, found, limits::LAYERS));
-    }
+    bounded("layers", descriptor, manifest.layers.len(), limits::LAYERS)?;
     Ok(manifest)
 }
 
@@ -260,10 +237,9 @@ fn unusable(descriptor: &Descriptor) -> impl FnOnce(DocumentError) -> ImageError
     |source| ImageError::Document { digest, source }
 }
 
-fn too_many(what: &'static str, document: &Descriptor, found: usize, limit: usize) -> ImageError {
-    ImageError::TooMany { what, digest: document.digest.clone(), found, limit }
-}
-
-fn too_deep(index: &Descriptor) -> ImageError {
-    too_many("nested indexes", index, limits::INDEX_DEPTH + 1, limits::INDEX_DEPTH)
+fn bounded(what: &'static str, document: &Descriptor, found: usize, limit: usize) -> Result<(), ImageError> {
+    if found > limit {
+        return Err(ImageError::TooMany { what, digest: document.digest.clone(), found, limit });
+    }
+    Ok(())
 }

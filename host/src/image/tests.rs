@@ -4,13 +4,16 @@ mod completeness;
 mod find;
 mod read;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::oci::{Algorithm, ChainId, Descriptor, DiffId, Digest, MediaType, Platform};
 use crate::ports::fakes::{FakePlugins, FakeStore, diff_id_of};
-use crate::ports::{Labels, Plan, SnapshotterName, Store};
+use crate::ports::{
+    Labels, Plan, PlatformMatcher, PluginCallTimings, PluginFailure, PluginIdentity, SnapshotterName, Store,
+};
 use crate::verify::digest_of;
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -34,6 +37,24 @@ fn linux(architecture: &str) -> Platform {
 /// Takes exactly the wanted platforms.
 fn matcher() -> FakePlugins {
     FakePlugins(Box::new(|_| -> Plan { unreachable!("nothing is planned") }))
+}
+
+/// Takes every platform.
+struct Everything;
+
+#[async_trait]
+impl PlatformMatcher for Everything {
+    fn identity(&self) -> PluginIdentity {
+        matcher().identity()
+    }
+
+    async fn rank(&self, _: &[Platform], offered: &[Platform]) -> Result<Vec<usize>, PluginFailure> {
+        Ok((0..offered.len()).collect())
+    }
+
+    fn timings(&self) -> PluginCallTimings {
+        PluginCallTimings::default()
+    }
 }
 
 /// One image in the store.

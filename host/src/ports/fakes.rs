@@ -134,6 +134,10 @@ impl Ingest for FakeIngest {
         self.store.state().ingests.remove(&self.name);
         Ok(())
     }
+
+    async fn suspend(self: Box<Self>) -> Result<(), StoreError> {
+        self.store.call("suspend").map(drop)
+    }
 }
 
 #[async_trait]
@@ -348,6 +352,8 @@ pub(crate) enum Lie {
     BreaksAfter(usize),
     /// Ends too early, as if all had been sent.
     EndsAfter(usize),
+    /// Breaks off after so many bytes, and sends nothing after that.
+    DiesAfter(usize),
     /// Sends other bytes.
     Twists,
 }
@@ -387,6 +393,10 @@ impl Registry for FakeRegistry {
         let (bytes, broken) = match lie {
             Some(Lie::BreaksAfter(count)) if count < rest.len() => (rest.slice(..count), true),
             Some(Lie::EndsAfter(count)) if count < rest.len() => (rest.slice(..count), false),
+            Some(Lie::DiesAfter(count)) => {
+                let left = count.saturating_sub(usize::try_from(offset).unwrap());
+                (rest.slice(..left.min(rest.len())), true)
+            }
             Some(Lie::Twists) => (rest.iter().map(|byte| byte ^ 1).collect(), false),
             _ => (rest, false),
         };
@@ -433,7 +443,10 @@ impl PlatformMatcher for FakePlugins {
     }
 
     async fn rank(&self, wanted: &[Platform], offered: &[Platform]) -> Result<Vec<usize>, PluginFailure> {
-        Ok((0..offered.len()).filter(|&index| wanted.contains(&offered[index])).collect())
+        let mut ranked: Vec<usize> =
+            (0..offered.len()).filter(|&index| wanted.contains(&offered[index])).collect();
+        ranked.sort_by_key(|&index| wanted.iter().position(|platform| *platform == offered[index]));
+        Ok(ranked)
     }
 
     fn timings(&self) -> PluginCallTimings {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::{Applier, ContentStore, Daemon, Images, Leases, Snapshots};
 
-/// The ports of one store.
+/// A store with all its parts.
 #[derive(Clone)]
 pub struct Store {
     /// Blobs.

@@ -7,7 +7,8 @@ use syn::visit::{self, Visit};
 use crate::Source;
 
 /// Each folder of the host, and which others it may name. In short:
-/// `main -> cli -> { config, pull -> image, plugin, containerd, registry, layer } -> ports -> { verify, limits, oci }`.
+/// `main -> cli -> { config, pull, plugin, containerd, registry, layer } -> image -> ports -> { verify, limits, oci }`,
+/// where only `cli`, `config` and `pull` know `image`.
 const INSIDE: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
     ("lib", &[]),
@@ -27,7 +28,7 @@ const INSIDE: [(&str, &[&str]); 14] = [
             "oci",
         ],
     ),
-    ("config", &["ports", "verify", "limits", "oci"]),
+    ("config", &["image", "ports", "verify", "limits", "oci"]),
     ("pull", &["image", "ports", "verify", "limits", "oci"]),
     ("image", &["ports", "verify", "limits", "oci"]),
     ("plugin", &["ports", "verify", "limits", "oci"]),

@@ -1,11 +1,26 @@
 use super::*;
 
-async fn survey(fixture: &Fixture, target: &Descriptor, wanted: WantedPlatforms) -> Completeness {
-    completeness(&fixture.store(), &matcher(), &snapshotter(), target, &wanted).await.unwrap()
+async fn survey(fixture: &Fixture, target: &Descriptor, platforms: Platforms) -> Completeness {
+    try_survey(fixture, target, platforms).await.unwrap()
 }
 
-fn these(architectures: &[&str]) -> WantedPlatforms {
-    WantedPlatforms::These(architectures.iter().map(|architecture| linux(architecture)).collect())
+async fn try_survey(
+    fixture: &Fixture,
+    target: &Descriptor,
+    platforms: Platforms,
+) -> Result<Completeness, ImageError> {
+    let strict = matcher();
+    let matcher: &dyn PlatformMatcher =
+        if matches!(platforms, Platforms::All { .. }) { &Everything } else { &strict };
+    completeness(&fixture.store(), matcher, &snapshotter(), target, &platforms).await
+}
+
+fn these(architectures: &[&str]) -> Platforms {
+    Platforms::listed(architectures.iter().map(|architecture| linux(architecture))).unwrap()
+}
+
+fn all() -> Platforms {
+    Platforms::All { host: linux("amd64"), attestations: false }
 }
 
 fn missing(found: &Completeness) -> Vec<(BlobRole, Digest, bool)> {
@@ -81,7 +96,7 @@ async fn documents_that_are_missing() {
     assert_eq!((found.manifests[0].size, &found.manifests[0].platform), (None, &Some(linux("amd64"))));
 
     fixture.remove(&index);
-    for wanted in [these(&["amd64", "arm64"]), WantedPlatforms::All] {
+    for wanted in [these(&["amd64", "arm64"]), all()] {
         let found = survey(&fixture, &index, wanted).await;
         assert_eq!(missing(&found), [(BlobRole::Index, index.digest.clone(), false)]);
         assert!(found.manifests.is_empty() && !found.is_complete() && !found.is_unpacked());
@@ -112,22 +127,35 @@ async fn several_platforms_and_all_of_them() {
     assert_eq!(manifests(&found), [arm64.manifest.digest.clone(), amd64.manifest.digest.clone()]);
     assert!(found.is_complete());
 
-    let found = survey(&fixture, &index, WantedPlatforms::All).await;
+    let found = survey(&fixture, &index, all()).await;
     assert_eq!(manifests(&found), [&amd64, &arm64, &arm].map(|image| image.manifest.digest.clone()));
     assert_eq!(missing(&found), [(BlobRole::Manifest, arm.manifest.digest.clone(), false)]);
 
-    let wanted = these(&["s390x"]);
-    let error = completeness(&fixture.store(), &matcher(), &snapshotter(), &index, &wanted).await;
-    assert!(matches!(error, Err(ImageError::NoPlatform { .. })), "{error:?}");
+    let error = try_survey(&fixture, &index, these(&["s390x"])).await.unwrap_err();
+    assert!(matches!(&error, ImageError::NoPlatform { offered, .. } if offered.len() == 3), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_entry_without_platform_is_what_its_config_says() {
+    let fixture = Fixture::default();
+    let (amd64, arm64) = (fixture.image("a", "amd64", 1), fixture.image("b", "arm64", 1));
+    let index = fixture.index(&[(&amd64.manifest, None), (&arm64.manifest, None)]);
+    let found = survey(&fixture, &index, these(&["arm64", "s390x"])).await;
+    assert_eq!(found.manifests.len(), 1);
+    assert_eq!(found.manifests[0].platform, Some(linux("arm64")));
+    assert_eq!(survey(&fixture, &index, all()).await.manifests.len(), 2);
+    let error = try_survey(&fixture, &index, these(&["s390x"])).await.unwrap_err();
+    assert!(
+        matches!(&error, ImageError::NoPlatform { offered, .. } if *offered == [linux("amd64")]),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn the_platform_of_an_image_without_index() {
     let fixture = Fixture::default();
     let image = fixture.image("a", "amd64", 1);
-    for (wanted, fits) in
-        [(these(&["amd64"]), true), (these(&["arm64"]), false), (WantedPlatforms::All, true)]
-    {
+    for (wanted, fits) in [(these(&["amd64"]), true), (these(&["arm64"]), false), (all(), true)] {
         let found = survey(&fixture, &image.manifest, wanted).await;
         let state = &found.manifests[0];
         assert_eq!((state.fits, &state.platform), (fits, &Some(linux("amd64"))));
@@ -160,9 +188,7 @@ async fn a_store_that_fails_is_an_error() {
         calls += 1;
         fixture.0.state().calls.clear();
         fixture.0.state().fail_at = Some(calls);
-        let store = fixture.store();
-        let wanted = these(&["amd64"]);
-        let found = completeness(&store, &matcher(), &snapshotter(), &image.manifest, &wanted).await;
+        let found = try_survey(&fixture, &image.manifest, these(&["amd64"])).await;
         match found {
             Err(error) => assert!(matches!(error, ImageError::Store { .. }), "{error:?}"),
             Ok(_) => break,
