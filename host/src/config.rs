@@ -11,5 +11,5 @@ mod tests;
 pub use environment::Environment;
 pub use settings::{
     DaemonFlags, DaemonSettings, PlatformFlags, PluginChoice, Proxies, PullFlags, PullSettings,
-    SettingsError, compiled_store,
+    SettingsError, compiled_store, matcher_config,
 };
