@@ -13,6 +13,7 @@ mod endpoint;
 mod exchange;
 mod failure;
 mod fetch;
+mod hosts;
 mod resolve;
 mod retry;
 mod secret;
@@ -34,6 +35,10 @@ use self::transport::{Response, Transport};
 use crate::oci::{Descriptor, Reference};
 use crate::ports::{BlobStream, FetchFailure, Registry, Resolved};
 
+pub use self::hosts::{
+    Capabilities, Capability, ClientPair, HostEndpoint, HostHeaders, HostsFile, HostsFileError,
+    HostsSettings, Scheme, host_endpoints, is_registry_name, parse_hosts_file,
+};
 pub use self::settings::{PlainHttp, ProxySettings, RegistrySettings, Timing};
 
 /// Speaks with registries over HTTP. Keeps connections and tokens for as long as it lives.
