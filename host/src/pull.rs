@@ -30,7 +30,7 @@ pub use self::report::{
 pub use self::request::{PullRequest, Unpack, World};
 use crate::limits;
 use crate::oci::Reference;
-use crate::ports::{Class, Event, LeaseId, Resolved, SnapshotterName, StoreError};
+use crate::ports::{Class, Daemon, Event, LeaseId, Resolved, SnapshotterName, StoreError};
 
 /// The snapshotter where neither the user nor the namespace names one.
 const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
@@ -108,13 +108,19 @@ async fn unpacking<'a>(world: &World, request: &'a PullRequest) -> Result<Option
     if !request.platforms.is_one() {
         return Err(PullError::UnpackSeveral);
     }
-    let snapshotter = snapshotter(world, unpack.snapshotter.as_ref()).await?;
+    let snapshotter = usable_snapshotter(world.store.daemon.as_ref(), unpack.snapshotter.as_ref()).await?;
     Ok(Some(Unpacking { snapshotter, planner: unpack.planner.as_ref() }))
 }
 
-/// Finds out which snapshotter to use, and whether the store has it.
-async fn snapshotter(world: &World, wanted: Option<&SnapshotterName>) -> Result<SnapshotterName, PullError> {
-    let daemon = &world.store.daemon;
+/// Finds out which snapshotter to use: the wanted one, else the default of the namespace, else `overlayfs`.
+///
+/// # Errors
+///
+/// Fails if the store does not have it, or if it did not start.
+pub async fn usable_snapshotter(
+    daemon: &dyn Daemon,
+    wanted: Option<&SnapshotterName>,
+) -> Result<SnapshotterName, PullError> {
     let fault = |source| store_error("looking up its snapshotters", source);
     let name = if let Some(name) = wanted {
         name.clone()

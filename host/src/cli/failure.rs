@@ -1,6 +1,7 @@
 //! The one place where errors of the library become something that a user sees: a kind with an exit code, a
 //! message, causes and hints.
 
+mod image;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ pub(super) mod usage;
 use std::error::Error;
 use std::io;
 
+pub(super) use self::image::FETCH_HINT;
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;

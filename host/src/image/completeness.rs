@@ -1,6 +1,6 @@
 use super::read::{self, Path, Paths, present};
 use super::{ImageError, Platforms};
-use crate::oci::{ChainId, Descriptor, MediaKind, Platform};
+use crate::oci::{ChainId, Descriptor, DiffId, MediaKind, Platform};
 use crate::ports::{ContentStore, PlatformMatcher, Snapshots, SnapshotterName, Store};
 
 /// What the store has of an image, and what it lacks.
@@ -24,6 +24,8 @@ pub struct ManifestState {
     pub manifest: Descriptor,
     /// Bytes of manifest, config and layers as they state it; absent if the manifest is missing.
     pub size: Option<u64>,
+    /// Digests of the uncompressed layers, bottom-up. Empty where manifest or config are missing.
+    pub diff_ids: Vec<DiffId>,
     /// What is not in the content store.
     pub missing_blobs: Vec<MissingBlob>,
     /// Layers that are not in the snapshotter, bottom-up. Empty also where the config is missing, which alone
@@ -149,6 +151,7 @@ impl Survey<'_> {
             fits: true,
             manifest: path.manifest.clone(),
             size: None,
+            diff_ids: Vec::new(),
             missing_blobs: Vec::new(),
             missing_snapshots: Vec::new(),
             unpacked: false,
@@ -181,6 +184,7 @@ impl Survey<'_> {
                 } else if self.platforms.is_one() {
                     return Err(ImageError::LayerCount { layers, diff_ids });
                 }
+                state.diff_ids = config.diff_ids;
             }
         }
 
