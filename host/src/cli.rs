@@ -7,14 +7,18 @@ mod amounts;
 mod arguments;
 mod color;
 mod completions;
+mod components;
 pub mod environment;
 mod escape;
 mod failure;
 mod host_platform;
+mod image;
 mod interrupt;
 mod logging;
 mod man;
 mod output;
+mod platform;
+mod platform_options;
 mod plugin;
 mod progress;
 mod pull;
@@ -55,7 +59,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let format = command.format();
             let ended = match command {
                 Command::Pull(arguments) => pull::run(arguments, &globals, &context),
+                Command::Image(command) => image::run(command, &globals, &context),
                 Command::Plugin(command) => plugin::run(&command),
+                Command::Platform(command) => platform::run(&command, &context),
                 Command::Reference(arguments) => reference::run(&arguments),
                 Command::Registry(command) => registry::run(&command, &context),
                 Command::Version => version::run(globals.verbose > 0),

@@ -3,7 +3,9 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::completions::CompletionsArguments;
+use super::image::ImageCommand;
 use super::man::ManArguments;
+use super::platform::PlatformCommand;
 use super::plugin::PluginCommand;
 use super::pull::PullArguments;
 use super::reference::ReferenceArguments;
@@ -92,8 +94,12 @@ pub(super) enum Format {
 pub(super) enum Command {
     Pull(PullArguments),
     #[command(subcommand)]
+    Image(ImageCommand),
+    #[command(subcommand)]
     Plugin(PluginCommand),
     Reference(ReferenceArguments),
+    #[command(subcommand)]
+    Platform(PlatformCommand),
     #[command(subcommand)]
     Registry(RegistryCommand),
     /// Print the version; with --verbose, what the program is made of
@@ -107,8 +113,10 @@ impl Command {
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Pull(arguments) => arguments.format,
+            Self::Image(command) => command.format(),
             Self::Plugin(command) => command.format(),
             Self::Reference(arguments) => arguments.format,
+            Self::Platform(command) => command.format(),
             Self::Registry(command) => command.format(),
             Self::Version | Self::Completions(_) | Self::Man(_) => Format::Text,
         }

@@ -1,6 +1,7 @@
 //! The one place where errors of the library become something that a user sees: a kind with an exit code, a
 //! message, causes and hints.
 
+mod image;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -9,11 +10,14 @@ pub(super) mod usage;
 use std::error::Error;
 use std::io;
 
+pub(super) use self::image::FETCH_HINT;
 use super::interrupt::Signal;
 use crate::config::SettingsError;
-use crate::oci::DocumentError;
+use crate::containerd;
+use crate::image::ImageError;
+use crate::oci::{DocumentError, MediaType};
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
-use crate::pull::PullError;
+use crate::pull::{Lack, PullError};
 
 /// Class of an error, for people who act on it and for programs. Part of the interface: a name or a number
 /// never changes its meaning.
@@ -102,6 +106,11 @@ impl Failure {
             causes: chain(message, Some(cause)),
             hints: Vec::new(),
         }
+    }
+
+    /// The command line is wrong.
+    pub(super) fn usage(message: &str, cause: &dyn Error) -> Self {
+        Self { kind: Kind::Usage, ..Self::internal(message, cause) }
     }
 
     /// A signal ended the command before it had done anything that needed a clean-up.
@@ -202,6 +211,12 @@ impl From<PullError> for Failure {
                 Kind::Unsupported,
                 vec!["neither containerd nor the kernel could use an image beyond these bounds".into()],
             ),
+            PullError::Algorithm { .. } => {
+                (Kind::Unsupported, vec!["containerd 2.3 and newer can store them".into()])
+            }
+            PullError::Decrypt { media_type, schemes, .. } => {
+                (Kind::Containerd, hints_of_decryption(media_type, schemes))
+            }
             PullError::NotAnImage { .. } => (
                 Kind::Unsupported,
                 vec![
@@ -209,6 +224,13 @@ impl From<PullError> for Failure {
                         .into(),
                 ],
             ),
+            PullError::Reference { .. } => (Kind::Usage, vec![REFERENCE_HINT.into()]),
+            PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
+            PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
+            PullError::Image { source } => (kind_of_image(source), hints_of_image(source)),
+            PullError::Absent { .. } => {
+                (Kind::NotFound, vec!["`dray image fetch` brings what is missing".into()])
+            }
             PullError::NoPlatform { offered, .. } => {
                 let offers = offered.iter().filter(|platform| !platform.is_unknown());
                 let hint = match listed(offers) {
@@ -250,6 +272,13 @@ impl From<PullError> for Failure {
     }
 }
 
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        let hints = hints_of_image(&error);
+        Self::of(kind_of_image(&error), &error, hints)
+    }
+}
+
 impl From<FetchFailure> for Failure {
     fn from(error: FetchFailure) -> Self {
         Self::of(kind_of_fetch(&error), &error, error.hint.clone())
@@ -269,9 +298,10 @@ impl From<SettingsError> for Failure {
             _ => Kind::Usage,
         };
         let hint = match &error {
-            SettingsError::Reference { .. } => Some(
-                "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`",
-            ),
+            SettingsError::Reference { .. } => Some(REFERENCE_HINT),
+            SettingsError::UnpackSeveral { .. } => {
+                Some("name one platform with `--platform`, or leave out `--unpack`")
+            }
             SettingsError::Platform { .. } => Some("a platform looks like `linux/amd64` or `linux/arm/v7`"),
             _ => None,
         };
@@ -283,6 +313,55 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::of(Kind::Internal, &error, None)
     }
+}
+
+const REFERENCE_HINT: &str =
+    "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`";
+
+fn hint_of_lack(lack: &Lack) -> String {
+    match lack {
+        Lack::Blobs { .. } => "`dray image fetch` brings what is missing, `dray image check` lists it",
+        Lack::Platform { .. } => "name another platform with `--platform`, or pull the image for this one",
+        _ => "pull it, or leave out `--mode never`; `dray image ls` lists what is there",
+    }
+    .to_owned()
+}
+
+fn kind_of_image(error: &ImageError) -> Kind {
+    match error {
+        ImageError::NoRecord { .. } | ImageError::MissingBlob { .. } => Kind::NotFound,
+        ImageError::Ambiguous { .. } => Kind::Usage,
+        ImageError::Mismatch { .. } | ImageError::Document { .. } | ImageError::LayerCount { .. } => {
+            Kind::Corrupt
+        }
+        ImageError::Plugin { source } => kind_of_plugin(source),
+        ImageError::Store { .. } => Kind::Containerd,
+        _ => Kind::Unsupported,
+    }
+}
+
+fn hints_of_image(error: &ImageError) -> Vec<String> {
+    let hint = match error {
+        ImageError::NoRecord { .. } => "`dray image ls` lists what is there".to_owned(),
+        ImageError::Ambiguous { images, .. } => {
+            let images = images.iter().map(|(digest, name)| format!("{digest} ({name})"));
+            format!("write more of the digest; it may be {}", listed(images).unwrap_or_default())
+        }
+        ImageError::MissingBlob { .. } => {
+            "`dray image fetch` brings what is missing, `dray image check` lists it".to_owned()
+        }
+        ImageError::Mismatch { .. } => {
+            "the disk of containerd is damaged: remove the image and pull it again".to_owned()
+        }
+        ImageError::NoPlatform { offered, .. } => match listed(offered) {
+            Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
+            None => "the image does not say which platforms it is for".to_owned(),
+        },
+        ImageError::Plugin { source } => return source.hint.clone().into_iter().collect(),
+        ImageError::Store { source, .. } => return hints_of_store(source),
+        _ => return Vec::new(),
+    };
+    vec![hint]
 }
 
 fn kind_of_fetch(failure: &FetchFailure) -> Kind {
@@ -318,6 +397,22 @@ fn hints_of_store(failure: &StoreError) -> Vec<String> {
         _ => return Vec::new(),
     };
     vec![hint.to_owned()]
+}
+
+/// What decryption needs, on the machine of containerd and not here. Which of it was missing, containerd's own words
+/// say.
+fn hints_of_decryption(media_type: &MediaType, schemes: &[String]) -> Vec<String> {
+    let decoder = containerd::decoder_of(media_type);
+    let keys = listed(schemes).map_or_else(String::new, |schemes| format!(" for {schemes}"));
+    vec![
+        format!(
+            "containerd needs the stream processor `{decoder}` in its configuration, and the program that it names, \
+             which is mostly imgcrypt's `ctd-decoder`"
+        ),
+        format!(
+            "that program needs a private key{keys} where containerd runs, mostly in `/etc/containerd/ocicrypt/keys`"
+        ),
+    ]
 }
 
 /// `a`, `b` and `c` in one text; nothing if there are none.
