@@ -9,6 +9,7 @@ pub mod docker_registry;
 pub mod guests;
 pub mod image;
 pub mod process;
+pub mod relay;
 pub mod scratch;
 pub mod scripted_registry;
 pub mod state;
