@@ -7,6 +7,8 @@ mod documents;
 mod downloads;
 mod error;
 mod fetch;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod labels;
 mod layers;
 mod plan;

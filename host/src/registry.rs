@@ -13,6 +13,8 @@ mod endpoint;
 mod exchange;
 mod failure;
 mod fetch;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod resolve;
 mod retry;
 mod secret;
