@@ -10,5 +10,6 @@ mod tests;
 
 pub use environment::Environment;
 pub use settings::{
-    DaemonFlags, DaemonSettings, PluginChoice, Proxies, PullFlags, PullSettings, SettingsError,
+    DaemonFlags, DaemonSettings, PlatformFlags, PluginChoice, Proxies, PullFlags, PullSettings,
+    SettingsError, compiled_store,
 };

@@ -11,6 +11,7 @@
 pub mod cli;
 pub mod config;
 pub mod containerd;
+pub mod image;
 pub mod limits;
 pub mod oci;
 pub mod plugin;

@@ -17,6 +17,7 @@ mod platforms;
 mod progress;
 mod registry;
 mod snapshots;
+mod store;
 
 pub use content::{BlobInfo, Committed, ContentStore, Ingest, IngestRef, OpenedIngest};
 pub use daemon::{Daemon, DaemonVersion, SnapshotterInfo};
@@ -32,6 +33,7 @@ pub use registry::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
 pub use snapshots::{
     Applied, Applier, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName,
 };
+pub use store::Store;
 
 /// Labels of a record in the store.
 pub type Labels = std::collections::BTreeMap<String, String>;

@@ -17,29 +17,28 @@ mod answer;
 mod auth;
 mod connection;
 mod rule;
+mod tls;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use dray::oci::{Algorithm, Digest};
 use dray::verify::digest_of;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use crate::image::{Blob, Content};
+use crate::loopback::Server;
 
 pub use self::auth::{Auth, BearerAuth};
 pub use self::rule::Rule;
+pub use self::tls::{Authority, Security, TlsFiles};
+
+pub(crate) use self::auth::http_basic;
 
 /// A registry on a loopback port, which ends when it is dropped.
 pub struct ScriptedRegistry {
-    address: SocketAddr,
+    server: Server,
     state: Arc<Mutex<State>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// A request as it came, and what was sent in return.
@@ -83,7 +82,8 @@ struct Document {
 
 #[derive(Default)]
 struct State {
-    address: String,
+    /// Where its token server is, unless something else is said.
+    realm: String,
     blobs: BTreeMap<String, Bytes>,
     /// By repository, and by tag or digest.
     manifests: BTreeMap<(String, String), Document>,
@@ -93,41 +93,43 @@ struct State {
     rules: Vec<Rule>,
     requests: Vec<Recorded>,
     connections: usize,
+    /// After how many bytes of bodies every connection is reset.
+    resets_after: Option<u64>,
 }
 
 impl ScriptedRegistry {
-    /// Starts an empty registry.
-    #[expect(clippy::unwrap_used, reason = "a test without its registry has nothing to go on with")]
+    /// Starts an empty registry that speaks plain HTTP.
     pub fn start() -> Self {
+        Self::start_with(Security::Plain)
+    }
+
+    /// Starts an empty registry.
+    pub fn start_with(security: Security) -> Self {
+        let scheme = if matches!(security, Security::Tls(_)) { "https" } else { "http" };
         let state = Arc::new(Mutex::new(State::default()));
-        let (stop, stopped) = oneshot::channel();
-        let (ready, address) = std::sync::mpsc::channel();
-        let shared = Arc::clone(&state);
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-                ready.send(listener.local_addr().unwrap()).unwrap();
-                tokio::select! {
-                    () = connection::accept(listener, shared) => {}
-                    _ = stopped => {}
-                }
-            });
-            // Connections that stall on purpose end with the runtime.
-        });
-        let address: SocketAddr = address.recv().unwrap();
-        lock(&state).address = address.to_string();
-        Self { address, state, stop: Some(stop), thread: Some(thread) }
+        let server = Server::start(connection::Service { security, state: Arc::clone(&state) });
+        lock(&state).realm = format!("{scheme}://{}/token", server.address());
+        Self { server, state }
     }
 
     /// Host and port, as they stand in front of an image's name.
     pub fn address(&self) -> String {
-        self.address.to_string()
+        self.server.address().to_string()
     }
 
     /// The name of an image of this registry: `name` may have a tag or digest.
     pub fn image(&self, name: &str) -> String {
-        format!("{}/{name}", self.address)
+        format!("{}/{name}", self.server.address())
+    }
+
+    /// Stops listening and resets every connection. What it remembers can still be looked at.
+    pub fn kill(&self) {
+        self.server.kill();
+    }
+
+    /// Resets every connection after it has carried so many bytes of bodies, whatever they belong to.
+    pub fn reset_connections_after(&self, bytes: u64) {
+        lock(&self.state).resets_after = Some(bytes);
     }
 
     /// Adds a blob, which every repository then has.
@@ -206,6 +208,21 @@ impl ScriptedRegistry {
         lock(&self.state).requests.clone()
     }
 
+    /// How many bytes of this blob have been sent so far, over all requests.
+    pub fn bytes_of(&self, blob: &Digest) -> u64 {
+        self.bytes_where(|request| request.path.ends_with(&format!("/blobs/{blob}")))
+    }
+
+    /// How many bytes of bodies have been sent so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes_where(|_| true)
+    }
+
+    fn bytes_where(&self, counts: impl Fn(&Recorded) -> bool) -> u64 {
+        let state = lock(&self.state);
+        state.requests.iter().filter(|request| counts(request)).map(|request| request.bytes_sent).sum()
+    }
+
     /// How many connections have been opened so far.
     pub fn connections(&self) -> usize {
         lock(&self.state).connections
@@ -219,18 +236,10 @@ impl ScriptedRegistry {
     }
 }
 
-impl Drop for ScriptedRegistry {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 /// A test that failed elsewhere must not hide its message behind a poisoned lock.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

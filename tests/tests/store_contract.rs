@@ -100,6 +100,7 @@ holds! {
     many_writers_make_one_blob,
     wrong_bytes_leave_nothing,
     an_aborted_ingest_is_gone,
+    a_suspended_ingest_goes_on,
     a_blob_that_appears_meanwhile_is_as_good,
     an_empty_blob,
     a_read_has_a_limit,

@@ -4,6 +4,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::completions::CompletionsArguments;
 use super::man::ManArguments;
+use super::platform::PlatformCommand;
 use super::plugin::PluginCommand;
 use super::pull::PullArguments;
 use super::reference::ReferenceArguments;
@@ -93,6 +94,8 @@ pub(super) enum Command {
     #[command(subcommand)]
     Plugin(PluginCommand),
     Reference(ReferenceArguments),
+    #[command(subcommand)]
+    Platform(PlatformCommand),
     /// Print the version; with --verbose, what the program is made of
     Version,
     Completions(CompletionsArguments),
@@ -106,6 +109,7 @@ impl Command {
             Self::Pull(arguments) => arguments.format,
             Self::Plugin(command) => command.format(),
             Self::Reference(arguments) => arguments.format,
+            Self::Platform(command) => command.format(),
             Self::Version | Self::Completions(_) | Self::Man(_) => Format::Text,
         }
     }

@@ -105,6 +105,11 @@ impl Failure {
         }
     }
 
+    /// The command line is wrong.
+    pub(super) fn usage(message: &str, cause: &dyn Error) -> Self {
+        Self { kind: Kind::Usage, ..Self::internal(message, cause) }
+    }
+
     /// A signal ended the command before it had done anything that needed a clean-up.
     pub(super) fn cancelled(signal: Option<Signal>) -> Self {
         Self::from(PullError::Cancelled).by_signal(signal)
@@ -216,6 +221,11 @@ impl From<PullError> for Failure {
                         .into(),
                 ],
             ),
+            PullError::Reference { .. } => (Kind::Usage, vec![REFERENCE_HINT.into()]),
+            PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
+            PullError::Absent { .. } => {
+                (Kind::NotFound, vec!["`dray image fetch` brings what is missing".into()])
+            }
             PullError::NoPlatform { offered, .. } => {
                 let offers = offered.iter().filter(|platform| !platform.is_unknown());
                 let hint = match listed(offers) {
@@ -276,9 +286,10 @@ impl From<SettingsError> for Failure {
             _ => Kind::Usage,
         };
         let hint = match &error {
-            SettingsError::Reference { .. } => Some(
-                "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`",
-            ),
+            SettingsError::Reference { .. } => Some(REFERENCE_HINT),
+            SettingsError::UnpackSeveral { .. } => {
+                Some("name one platform with `--platform`, or leave out `--unpack`")
+            }
             SettingsError::Platform { .. } => Some("a platform looks like `linux/amd64` or `linux/arm/v7`"),
             _ => None,
         };
@@ -291,6 +302,9 @@ impl From<io::Error> for Failure {
         Self::of(Kind::Internal, &error, None)
     }
 }
+
+const REFERENCE_HINT: &str =
+    "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`";
 
 fn kind_of_fetch(failure: &FetchFailure) -> Kind {
     match failure.fault {

@@ -124,4 +124,8 @@ pub trait Ingest: Send {
 
     /// Throws away what was written, and then gives up the lock.
     async fn abort(self: Box<Self>) -> Result<(), StoreError>;
+
+    /// Keeps what was written for a later try, and gives up the lock. The store keeps it for about a day,
+    /// whatever becomes of the lease; whoever opens the ingest in that time goes on from there.
+    async fn suspend(self: Box<Self>) -> Result<(), StoreError>;
 }

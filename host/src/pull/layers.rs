@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::downloads::Downloads;
 use super::fetch::Fetched;
-use super::{LayerOutcome, LayerReport, PullError, Store, labels};
+use super::{LayerOutcome, LayerReport, PullError, labels};
 use crate::limits;
 use crate::oci::{ChainId, Descriptor, DiffId};
 use crate::ports::{
     Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan, LeaseId,
-    Mount, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, StoreError,
+    Mount, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
 };
 
 /// Unpacks the layers of one image under one lease.
@@ -60,9 +60,9 @@ impl Unpacker<'_> {
                 Err(error) => return Err(error),
             };
             let state = match report.outcome {
-                LayerOutcome::Fetched | LayerOutcome::Applied => LayerState::Done,
                 LayerOutcome::Existed => LayerState::Exists,
                 LayerOutcome::Provided => LayerState::Provided,
+                _ => LayerState::Done,
             };
             self.tell(index, state);
             reports.push(report);
@@ -327,8 +327,8 @@ fn report(layer: &LayerToPlan, outcome: LayerOutcome, uncompressed: Option<u64>)
         digest: layer.descriptor.digest.clone(),
         media_type: layer.descriptor.media_type.clone(),
         size: layer.descriptor.size,
-        diff_id: layer.diff_id.clone(),
-        chain_id: layer.chain_id.clone(),
+        diff_id: Some(layer.diff_id.clone()),
+        chain_id: Some(layer.chain_id.clone()),
         outcome,
         broken_expectation: false,
         downloaded: 0,

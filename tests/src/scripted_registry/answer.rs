@@ -26,6 +26,7 @@ pub(super) enum End {
     Close,
     Reset,
     Stall,
+    Kill,
 }
 
 impl Answer {
@@ -138,7 +139,7 @@ pub(super) fn correct(state: &mut State, request: &Recorded) -> Answer {
         && !auth.admits(request)
     {
         let mut answer = Answer::error(401, "UNAUTHORIZED", "authentication required");
-        for challenge in auth.challenges(&state.address, rest) {
+        for challenge in auth.challenges(&state.realm, rest) {
             answer.add("www-authenticate", &challenge);
         }
         return answer;

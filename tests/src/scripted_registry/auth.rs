@@ -149,11 +149,12 @@ impl Auth {
         }
     }
 
-    /// The values of `WWW-Authenticate`. `rest` is the path below `/v2/`.
-    pub(super) fn challenges(&self, address: &str, rest: &str) -> Vec<String> {
+    /// The values of `WWW-Authenticate`. `realm` is the token server unless another was named, `rest` the path
+    /// below `/v2/`.
+    pub(super) fn challenges(&self, realm: &str, rest: &str) -> Vec<String> {
         let basic = r#"Basic realm="scripted""#.to_owned();
         let Self::Bearer(bearer) = self else { return vec![basic] };
-        let realm = bearer.realm.clone().unwrap_or_else(|| format!("http://{address}/token"));
+        let realm = bearer.realm.as_deref().unwrap_or(realm);
         let repository = rest.split("/manifests/").next().unwrap_or_default();
         let repository = repository.split("/blobs/").next().unwrap_or_default();
         let challenge = format!(
@@ -163,7 +164,8 @@ impl Auth {
     }
 }
 
-fn http_basic(user: &str, password: &str) -> String {
+/// The `Authorization` of the Basic scheme.
+pub(crate) fn http_basic(user: &str, password: &str) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut encoded = String::from("Basic ");
     for group in format!("{user}:{password}").as_bytes().chunks(3) {

@@ -4,43 +4,79 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::answer::{self, Answer, End};
+use super::tls::Security;
 use super::{Recorded, State, lock};
+use crate::loopback::{Ending, Serve};
 
-/// Serves connections until it is dropped.
-pub(super) async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
-    // Dropping the set ends every connection.
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        let Ok((mut stream, _)) = listener.accept().await else { return };
-        lock(&state).connections += 1;
-        let state = Arc::clone(&state);
-        connections.spawn(async move {
-            let _ = stream.set_nodelay(true);
-            if let Ok(Some(End::Reset)) = serve(&mut stream, &state).await {
-                // Without time to linger, closing sends a reset.
-                let _ = stream.set_zero_linger();
+/// Serves the connections of a registry.
+#[derive(Clone)]
+pub(super) struct Service {
+    pub(super) security: Security,
+    pub(super) state: Arc<Mutex<State>>,
+}
+
+impl Serve for Service {
+    async fn serve(&self, stream: &mut TcpStream) -> io::Result<Ending> {
+        lock(&self.state).connections += 1;
+        match &self.security {
+            Security::Plain => serve(stream, &self.state).await,
+            Security::Silent => std::future::pending().await,
+            Security::Tls(config) => {
+                if !begins_tls(stream).await? {
+                    refuse(stream, "Client sent an HTTP request to an HTTPS server.\n").await?;
+                    return drain(stream).await;
+                }
+                let acceptor = TlsAcceptor::from(Arc::clone(config));
+                let Ok(mut tls) = acceptor.accept(&mut *stream).await else {
+                    return drain(stream).await;
+                };
+                let ending = serve(&mut tls, &self.state).await?;
+                if ending == Ending::Close {
+                    tls.shutdown().await?;
+                }
+                Ok(ending)
             }
-        });
+        }
     }
 }
 
+async fn begins_tls(stream: &TcpStream) -> io::Result<bool> {
+    const HANDSHAKE: u8 = 22;
+    let mut first = [0];
+    Ok(stream.peek(&mut first).await? == 1 && first[0] == HANDSHAKE)
+}
+
+/// Reads what a client still sends: closing with bytes unread would be a reset, which can overtake the answer that
+/// says why its request was refused.
+async fn drain(stream: &mut TcpStream) -> io::Result<Ending> {
+    const LONG_ENOUGH: Duration = Duration::from_secs(1);
+    stream.shutdown().await?;
+    let _ = tokio::time::timeout(LONG_ENOUGH, tokio::io::copy(stream, &mut tokio::io::sink())).await;
+    Ok(Ending::Close)
+}
+
+async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, text: &str) -> io::Result<Ending> {
+    let head = "HTTP/1.0 400 Bad Request\r\nconnection: close\r\n\r\n";
+    stream.write_all(format!("{head}{text}").as_bytes()).await?;
+    Ok(Ending::Close)
+}
+
 /// Answers requests until the client has no more, or until an answer ends the connection in its way.
-async fn serve<S>(stream: &mut S, state: &Mutex<State>) -> io::Result<Option<End>>
+async fn serve<S>(stream: &mut S, state: &Mutex<State>) -> io::Result<Ending>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut buffer = Vec::new();
+    let mut carried = 0;
     loop {
         let request = match read_request(stream, &mut buffer).await? {
             Read::Request(request) => request,
-            Read::Nothing => return Ok(None),
-            Read::NotHttp => {
-                stream.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n").await?;
-                return Ok(Some(End::Close));
-            }
+            Read::Nothing => return Ok(Ending::Close),
+            Read::NotHttp => return refuse(stream, "").await,
         };
         let (index, answer) = {
             let mut state = lock(state);
@@ -48,13 +84,27 @@ where
             for rule in &mut state.rules {
                 rule.apply(&request, &mut answer);
             }
+            if request.header("connection") == Some("close") {
+                answer.set("connection", "close");
+            }
+            if let Some(most) = state.resets_after
+                && request.method != "HEAD"
+            {
+                let left = most.saturating_sub(carried);
+                if answer.body.len() as u64 >= left {
+                    answer.end.get_or_insert((usize::try_from(left).unwrap_or(usize::MAX), End::Reset));
+                }
+            }
             state.requests.push(Recorded { status: answer.status, ..request.clone() });
             (state.requests.len() - 1, answer)
         };
         tokio::time::sleep(answer.delay).await;
-        let mut sent = |bytes| lock(state).requests[index].bytes_sent += bytes;
-        if let Some(end) = write_answer(stream, &request, &answer, &mut sent).await? {
-            return Ok(Some(end));
+        let mut sent = |bytes| {
+            carried += bytes;
+            lock(state).requests[index].bytes_sent += bytes;
+        };
+        if let Some(ending) = write_answer(stream, &request, &answer, &mut sent).await? {
+            return Ok(ending);
         }
     }
 }
@@ -120,18 +170,20 @@ async fn write_answer<S>(
     request: &Recorded,
     answer: &Answer,
     sent: &mut impl FnMut(u64),
-) -> io::Result<Option<End>>
+) -> io::Result<Option<Ending>>
 where
     S: AsyncWrite + Unpin,
 {
     let mut head = format!("HTTP/1.1 {} Scripted\r\n", answer.status);
     let mut until_close = true;
+    let mut last = false;
     for (name, value) in &answer.headers {
         let is_length = name.eq_ignore_ascii_case("content-length");
         if answer.chunked && is_length {
             continue;
         }
         until_close &= !is_length;
+        last |= name.eq_ignore_ascii_case("connection") && value == "close";
         let _ = write!(head, "{name}: {value}\r\n");
     }
     if answer.chunked {
@@ -142,7 +194,11 @@ where
     stream.write_all(head.as_bytes()).await?;
     stream.flush().await?;
     if request.method == "HEAD" {
-        return Ok(answer.end.map(|(_, end)| end));
+        return Ok(match answer.end {
+            Some((_, End::Reset)) => Some(Ending::Reset),
+            Some(_) => Some(Ending::Close),
+            None => last.then_some(Ending::Close),
+        });
     }
 
     let end = answer.end.map(|(after, end)| (after.min(answer.body.len()), end));
@@ -166,20 +222,25 @@ where
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+    if let Some((_, end)) = end {
+        return ended(end).await.map(Some);
+    }
+    if answer.chunked {
+        stream.write_all(b"0\r\n\r\n").await?;
+        stream.flush().await?;
+    }
+    Ok((until_close || last).then_some(Ending::Close))
+}
+
+async fn ended(end: End) -> io::Result<Ending> {
+    // A reset throws away what has not been delivered yet, and the client should see the bytes before.
+    const DELIVERY: Duration = Duration::from_millis(100);
     match end {
-        Some((_, End::Stall)) => std::future::pending().await,
-        Some((_, End::Reset)) => {
-            // A reset throws away what the client has not read yet, and it should see the bytes before.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            Ok(Some(End::Reset))
-        }
-        Some((_, End::Close)) => Ok(Some(End::Close)),
-        None => {
-            if answer.chunked {
-                stream.write_all(b"0\r\n\r\n").await?;
-                stream.flush().await?;
-            }
-            Ok(until_close.then_some(End::Close))
+        End::Stall => std::future::pending().await,
+        End::Close => Ok(Ending::Close),
+        End::Reset | End::Kill => {
+            tokio::time::sleep(DELIVERY).await;
+            Ok(if end == End::Kill { Ending::Kill } else { Ending::Reset })
         }
     }
 }

@@ -150,6 +150,13 @@ impl Rule {
         self.with(Effect::End(bytes, End::Reset))
     }
 
+    /// Kills the registry after so many bytes of the body: nobody listens any more, and all connections are
+    /// reset.
+    #[must_use]
+    pub fn kill_after(self, bytes: usize) -> Self {
+        self.with(Effect::End(bytes, End::Kill))
+    }
+
     /// Falls silent after so many bytes of the body, with the connection open.
     #[must_use]
     pub fn stall_after(self, bytes: usize) -> Self {

@@ -7,16 +7,30 @@ use syn::visit::{self, Visit};
 use crate::Source;
 
 /// Each folder of the host, and which others it may name. In short:
-/// `main -> cli -> { config, pull, plugin, containerd, registry, layer } -> ports -> { verify, limits, oci }`.
-const INSIDE: [(&str, &[&str]); 13] = [
+/// `main -> cli -> { config, pull, plugin, containerd, registry, layer } -> image -> ports -> { verify, limits, oci }`,
+/// where only `config` and `pull` know `image`.
+const INSIDE: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
         "cli",
-        &["config", "pull", "plugin", "containerd", "registry", "layer", "ports", "verify", "limits", "oci"],
+        &[
+            "config",
+            "pull",
+            "image",
+            "plugin",
+            "containerd",
+            "registry",
+            "layer",
+            "ports",
+            "verify",
+            "limits",
+            "oci",
+        ],
     ),
-    ("config", &["ports", "verify", "limits", "oci"]),
-    ("pull", &["ports", "verify", "limits", "oci"]),
+    ("config", &["image", "ports", "verify", "limits", "oci"]),
+    ("pull", &["image", "ports", "verify", "limits", "oci"]),
+    ("image", &["ports", "verify", "limits", "oci"]),
     ("plugin", &["ports", "verify", "limits", "oci"]),
     ("containerd", &["ports", "verify", "limits", "oci"]),
     ("registry", &["ports", "verify", "limits", "oci"]),

@@ -195,6 +195,30 @@ pub(crate) async fn an_aborted_ingest_is_gone(store: &Store<'_>) -> Result<()> {
     Ok(())
 }
 
+/// A suspended ingest outlives its lease, and the next writer goes on where it stopped.
+pub(crate) async fn a_suspended_ingest_goes_on(store: &Store<'_>) -> Result<()> {
+    let lease = store.leases.create(HOUR).await?;
+    // A store that never held a blob has no collector.
+    store.ingest(&lease, LAYER, b"something").await?;
+    let bytes = Bytes::from(noise(9, 3 * MIB));
+    let blob = describe(LAYER, &bytes);
+    let stop = 2 * MIB + 77;
+    let mut ingest = store.open(&lease, &blob).await?;
+    ingest.write(bytes.slice(..stop)).await?;
+    ingest.suspend().await?;
+    store.leases.release(&lease).await?;
+    store.collect().await?;
+
+    let lease = store.leases.create(HOUR).await?;
+    let mut ingest = store.open(&lease, &blob).await?;
+    assert_eq!(ingest.offset(), stop as u64);
+    ingest.write(bytes.slice(stop..)).await?;
+    assert_eq!(ingest.commit().await?, Committed::New);
+    store.collect().await?;
+    assert_eq!(store.content.read(&blob.digest, blob.size).await?, bytes);
+    Ok(())
+}
+
 /// Somebody else who writes the same blob under another name wins, and nobody loses.
 pub(crate) async fn a_blob_that_appears_meanwhile_is_as_good(store: &Store<'_>) -> Result<()> {
     let lease = store.leases.create(HOUR).await?;

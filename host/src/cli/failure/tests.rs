@@ -1,6 +1,6 @@
 use super::*;
 use crate::cli::color::Palette;
-use crate::oci::{Algorithm, DiffId, Digest, MediaType, Platform};
+use crate::oci::{Algorithm, DiffId, Digest, MediaType, Platform, Reference};
 use crate::pull::PlanError;
 use crate::verify::{Mismatch, digest_of};
 
@@ -42,6 +42,9 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
     let name = || "overlayfs".to_owned();
     let document = |source| PullError::Document { digest: digest("d"), source };
     vec![
+        (PullError::Reference { source: Reference::parse("X").unwrap_err() }, 2),
+        (PullError::UnpackSeveral, 2),
+        (PullError::Absent { what, digest: digest("d") }, 4),
         (resolve(FetchFault::NotFound), 4),
         (resolve(FetchFault::Denied), 5),
         (resolve(FetchFault::Unavailable), 6),
@@ -70,11 +73,11 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
             },
             9,
         ),
-        (PullError::NotAnImage { reference: "r".to_owned(), media_type: MediaType::new("x/y") }, 10),
+        (PullError::NotAnImage { name: "r".to_owned(), media_type: MediaType::new("x/y") }, 10),
         (
             PullError::NoPlatform {
-                reference: "r".to_owned(),
-                wanted: Platform::new("linux", "amd64", ""),
+                name: "r".to_owned(),
+                wanted: "linux/amd64".to_owned(),
                 offered: vec![Platform::new("linux", "arm64", ""), Platform::new("unknown", "unknown", "")],
             },
             10,

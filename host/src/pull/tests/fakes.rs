@@ -120,6 +120,10 @@ impl Ingest for FakeIngest {
         self.store.state().ingests.remove(&self.name);
         Ok(())
     }
+
+    async fn suspend(self: Box<Self>) -> Result<(), StoreError> {
+        self.store.call("suspend").map(drop)
+    }
 }
 
 #[async_trait]
@@ -316,6 +320,8 @@ pub(super) enum Lie {
     BreaksAfter(usize),
     /// Ends too early, as if all had been sent.
     EndsAfter(usize),
+    /// Breaks off after so many bytes, and sends nothing after that.
+    DiesAfter(usize),
     /// Sends other bytes.
     Twists,
 }
@@ -355,6 +361,10 @@ impl Registry for FakeRegistry {
         let (bytes, broken) = match lie {
             Some(Lie::BreaksAfter(count)) if count < rest.len() => (rest.slice(..count), true),
             Some(Lie::EndsAfter(count)) if count < rest.len() => (rest.slice(..count), false),
+            Some(Lie::DiesAfter(count)) => {
+                let left = count.saturating_sub(usize::try_from(offset).unwrap());
+                (rest.slice(..left.min(rest.len())), true)
+            }
             Some(Lie::Twists) => (rest.iter().map(|byte| byte ^ 1).collect(), false),
             _ => (rest, false),
         };
@@ -401,7 +411,10 @@ impl PlatformMatcher for FakePlugins {
     }
 
     async fn rank(&self, wanted: &[Platform], offered: &[Platform]) -> Result<Vec<usize>, PluginFailure> {
-        Ok((0..offered.len()).filter(|&index| wanted.contains(&offered[index])).collect())
+        let mut ranked: Vec<usize> =
+            (0..offered.len()).filter(|&index| wanted.contains(&offered[index])).collect();
+        ranked.sort_by_key(|&index| wanted.iter().position(|platform| *platform == offered[index]));
+        Ok(ranked)
     }
 
     fn timings(&self) -> PluginCallTimings {

@@ -1,0 +1,111 @@
+//! Servers on a loopback port and a thread of their own, which can be killed at any moment.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What a server does with its connections.
+pub(crate) trait Serve: Clone + Send + 'static {
+    /// Serves one connection, and says how it ends.
+    fn serve(&self, stream: &mut TcpStream) -> impl Future<Output = io::Result<Ending>> + Send;
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// In order.
+    Close,
+    /// With a reset.
+    Reset,
+    /// With a reset, and so do all others: nobody listens any more.
+    Kill,
+}
+
+/// A server, which is killed when it is dropped.
+pub(crate) struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Server {
+    /// Serves every connection to a free port.
+    #[expect(clippy::unwrap_used, reason = "a test without its server has nothing to go on with")]
+    pub(crate) fn start(service: impl Serve) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let (ready, address) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+                ready.send(listener.local_addr().unwrap()).unwrap();
+                accept(listener, service, stopped).await;
+            });
+        });
+        Self { address: address.recv().unwrap(), stop, thread: Mutex::new(Some(thread)) }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops listening and resets every connection, and waits until that is done.
+    pub(crate) fn kill(&self) {
+        let _ = self.stop.send(true);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+async fn accept(listener: TcpListener, service: impl Serve, mut stopped: watch::Receiver<bool>) {
+    let (hang_up, hung_up) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { break };
+                connections.spawn(connection(stream, service.clone(), hung_up.clone()));
+            }
+            Some(ended) = connections.join_next() => {
+                if matches!(ended, Ok(Ending::Kill)) {
+                    break;
+                }
+            }
+            _ = stopped.wait_for(|stop| *stop) => break,
+        }
+    }
+    // In this order, so that nobody who is hung up on can come back.
+    drop(listener);
+    let _ = hang_up.send(true);
+    connections.join_all().await;
+}
+
+async fn connection(
+    mut stream: TcpStream,
+    service: impl Serve,
+    mut hung_up: watch::Receiver<bool>,
+) -> Ending {
+    let _ = stream.set_nodelay(true);
+    let ending = tokio::select! {
+        served = service.serve(&mut stream) => served.unwrap_or(Ending::Close),
+        _ = hung_up.wait_for(|now| *now) => Ending::Reset,
+    };
+    if ending != Ending::Close {
+        // Without time to linger, closing sends a reset.
+        let _ = stream.set_zero_linger();
+    }
+    ending
+}

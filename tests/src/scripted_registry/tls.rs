@@ -1,0 +1,135 @@
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+use crate::scratch::{Place, Scratch};
+
+/// Names that the certificate of a server is good for, beside the addresses of loopback. Those below
+/// `invalid` have no address: they are reached through a proxy that knows where they lead.
+const NAMES: [&str; 6] =
+    ["localhost", "127.0.0.1", "::1", "registry.invalid", "mirror.invalid", "tokens.invalid"];
+
+/// What a registry speaks on its port.
+#[derive(Clone, Default)]
+pub enum Security {
+    /// HTTP.
+    #[default]
+    Plain,
+    /// HTTP over TLS. Whoever speaks plain HTTP is told so, as servers in Go do.
+    Tls(Arc<ServerConfig>),
+    /// Nothing: it takes connections and stays silent, so that a handshake never ends.
+    Silent,
+}
+
+/// Where the files of an [`Authority`] are, all of them PEM.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate of the authority.
+    pub ca: PathBuf,
+    /// A client's certificate.
+    pub client_cert: PathBuf,
+    /// The key that belongs to it.
+    pub client_key: PathBuf,
+    /// Both in one file.
+    pub client_both: PathBuf,
+}
+
+/// A certificate authority that nobody knows, with a client of its own.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    files: TlsFiles,
+    _scratch: Scratch,
+}
+
+#[expect(clippy::unwrap_used, reason = "a test without its certificates has nothing to go on with")]
+impl Authority {
+    /// Makes one, with new keys.
+    #[expect(clippy::new_without_default, reason = "no two are the same")]
+    pub fn new() -> Self {
+        let mut params = named("dray tests");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+
+        let mut params = named("client");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let client = params.signed_by(&key, &issuer).unwrap();
+
+        let scratch = Scratch::new(Place::Memory);
+        let write = |name: &str, text: String| {
+            let path = scratch.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let files = TlsFiles {
+            ca: write("ca.crt", issuer.pem()),
+            client_cert: write("client.cert", client.pem()),
+            client_key: write("client.key", key.serialize_pem()),
+            client_both: write("client.pem", client.pem() + &key.serialize_pem()),
+        };
+        Self { issuer, files, _scratch: scratch }
+    }
+
+    /// The files, for as long as this lives.
+    pub fn files(&self) -> &TlsFiles {
+        &self.files
+    }
+
+    /// TLS with a certificate of this authority.
+    pub fn tls(&self) -> Security {
+        self.tls_for(&NAMES)
+    }
+
+    /// TLS with a certificate of this authority for other names than those the registry is reached by.
+    pub fn tls_for(&self, names: &[&str]) -> Security {
+        let (certificate, key) = self.server(names);
+        let config = builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        Security::Tls(Arc::new(config))
+    }
+
+    /// The same for clients only that have a certificate of this authority as well.
+    pub fn mutual_tls(&self) -> Security {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let (certificate, key) = self.server(&NAMES);
+        let config =
+            builder().with_client_cert_verifier(verifier).with_single_cert(vec![certificate], key).unwrap();
+        Security::Tls(Arc::new(config))
+    }
+
+    fn server(&self, names: &[&str]) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "server");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.der().clone(), PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+    }
+}
+
+fn named(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+#[expect(clippy::unwrap_used, reason = "the provider supports the protocol versions of its own crate")]
+fn builder() -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
+    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+}
