@@ -8,6 +8,7 @@
 
 #[path = "../../../host/src"]
 mod host {
+    pub mod image;
     pub mod limits;
     pub mod oci;
     pub mod ports;
@@ -25,4 +26,4 @@ mod host {
     }
 }
 
-pub use host::{cli, limits, oci, ports, pull, registry, verify};
+pub use host::{cli, image, limits, oci, ports, pull, registry, verify};
