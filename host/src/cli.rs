@@ -22,6 +22,9 @@ mod plugin;
 mod progress;
 mod pull;
 mod reference;
+mod registry;
+mod registry_client;
+mod registry_options;
 mod report;
 mod screen;
 mod version;
@@ -58,6 +61,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Plugin(command) => plugin::run(&command),
                 Command::Platform(command) => platform::run(&command, &context),
                 Command::Reference(arguments) => reference::run(&arguments),
+                Command::Registry(command) => registry::run(&command, &context),
                 Command::Version => version::run(globals.verbose > 0),
                 Command::Completions(arguments) => completions::run(&arguments),
                 Command::Man(arguments) => man::run(&arguments),

@@ -4,11 +4,13 @@
 //! precedence can be tested as a function.
 
 mod environment;
+mod registry;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use environment::Environment;
+pub use registry::{RegistryAccess, RegistryFlags};
 pub use settings::{
     DaemonFlags, DaemonSettings, PlatformFlags, PluginChoice, Proxies, PullFlags, PullSettings,
     SettingsError, compiled_store,

@@ -104,6 +104,29 @@ pub const CLEANUP_TIMEOUT: Duration = Duration::from_secs(15);
 /// Largest docker configuration file, in bytes.
 pub const DOCKER_CONFIG_BYTES: u64 = MIB as u64;
 
+/// Largest `hosts.toml`, in bytes. Real ones have less than one KiB.
+pub const HOSTS_FILE_BYTES: u64 = (256 * KIB) as u64;
+
+/// Most servers that one `hosts.toml` may put in front of a registry. In the worst case all of them are asked
+/// for every blob.
+pub const REGISTRY_HOSTS: usize = 64;
+
+/// Most files in a directory of certificates.
+pub const CERTIFICATE_FILES: usize = 1024;
+
+/// Largest file with certificates or a key, in bytes. The bundle of a whole distribution has about 230 KiB.
+pub const CERTIFICATE_BYTES: u64 = (4 * MIB) as u64;
+
+/// Time that a server which failed is only asked when no other is left. Long enough not to wait for a dead
+/// mirror with every layer, short enough to come back to one that was restarted during a pull.
+pub const HOST_REST: Duration = Duration::from_mins(1);
+
+/// Time for a TLS connection to come about where plain HTTP is tried after it, the same as in containerd.
+pub const AMBIGUOUS_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Warnings of registries that are shown, in bytes.
+pub const WARNING_BYTES: usize = 4 * KIB;
+
 /// Largest component that is accepted, in bytes. Compiling takes about a second per MiB; components in Rust
 /// have 50 to 600 KiB, those that carry a JavaScript engine about 12 MiB.
 pub const COMPONENT_BYTES: u64 = (16 * MIB) as u64;

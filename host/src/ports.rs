@@ -10,6 +10,8 @@
 mod content;
 mod daemon;
 mod error;
+#[cfg(test)]
+pub(crate) mod fakes;
 mod images;
 mod leases;
 mod planner;
@@ -31,7 +33,7 @@ pub use platforms::{PlatformMatcher, PluginCallTimings, PluginFailure, PluginFau
 pub use progress::{Event, LayerState, Progress};
 pub use registry::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
 pub use snapshots::{
-    Applied, Applier, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName,
+    Applied, Applier, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName, Usage,
 };
 pub use store::Store;
 

@@ -15,6 +15,7 @@ mod failure;
 mod fetch;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod hosts;
 mod resolve;
 mod retry;
 mod secret;
@@ -36,6 +37,10 @@ use self::transport::{Response, Transport};
 use crate::oci::{Descriptor, Reference};
 use crate::ports::{BlobStream, FetchFailure, Registry, Resolved};
 
+pub use self::hosts::{
+    Capabilities, Capability, ClientPair, HostEndpoint, HostHeaders, HostsFile, HostsFileError,
+    HostsSettings, Scheme, host_endpoints, is_registry_name, parse_hosts_file,
+};
 pub use self::settings::{PlainHttp, ProxySettings, RegistrySettings, Timing};
 
 /// Speaks with registries over HTTP. Keeps connections and tokens for as long as it lives.

@@ -23,6 +23,7 @@ fn without_a_command_it_shows_the_help() {
       plugin       Look at plugins
       reference    Show how names of images are understood
       platform     Show how platforms are understood and chosen
+      registry     Look at how registries are reached
       version      Print the version; with --verbose, what the program is made of
       completions  Print completions for a shell
       man          Print a manual page
@@ -83,8 +84,15 @@ fn help_of_pull() {
               Configure the plugin of this kind; `dray plugin inspect` and the documentation of the
               plugin say how
           --plain-http
-              Talk to the registry by HTTP without encryption, as is always done with a registry on this
-              machine
+              Talk to every registry by HTTP without encryption
+          --insecure-registry
+              Take certificates of registries unseen, and talk by HTTP without encryption to those that
+              do not speak TLS; what a `hosts.toml` says about certificates comes first
+          --hosts-dir <DIR>
+              Look for the `hosts.toml` or the certificates of a registry below DIR; may be given
+              several times, and replaces the directories of the system [default:
+              /etc/containerd/certs.d and /etc/docker/certs.d, for users other than root
+              containerd/certs.d and docker/certs.d in ~/.config]
       -h, --help
               Print help (see more with '--help')
 
@@ -479,72 +487,5 @@ fn references_in_text() {
     docker.io/library/debian:latest
     ghcr.io/example/app:1
     --- stderr
-    ");
-}
-
-#[test]
-fn platforms_one_object_a_line() {
-    let specs = ["windows(10.0.17763+win32k+a%2Bb)/amd64", "linux/*", "linux(+b+a+b)/arm/v7", "linux/.."];
-    let printed = run(&[&["platform", "parse", "--format", "json", "--"], &specs[..]].concat());
-    assert_snapshot!(printed, @r#"
-    exit code: 2
-    --- stdout
-    {"architecture":"amd64","format":"windows/amd64","format_all":"windows(10.0.17763+a%2Bb+win32k)/amd64","input":"windows(10.0.17763+win32k+a%2Bb)/amd64","os":"windows","os_features":["win32k","a+b"],"os_version":"10.0.17763","variant":""}
-    {"error":"platform `linux/*` has a wildcard, which is not supported","input":"linux/*"}
-    {"architecture":"arm","format":"linux/arm/v7","format_all":"linux(+a+b)/arm/v7","input":"linux(+b+a+b)/arm/v7","os":"linux","os_features":["b","a","b"],"os_version":"","variant":"v7"}
-    {"architecture":"..","format":".","format_all":".","input":"linux/..","os":"linux","os_features":[],"os_version":"","variant":""}
-    --- stderr
-    {"error":{"kind":"usage","message":"1 of 4 platforms refused","causes":[],"hints":[]}}
-    "#);
-}
-
-#[test]
-fn platforms_in_text() {
-    assert_snapshot!(run(&["platform", "parse", "linux(+b+a)/aarch64/8", "linux(a b)"]), @r"
-    exit code: 2
-    --- stdout
-    linux(+a+b)/arm64/v8
-    refused: platform `linux(a b)`: `linux(a b)` is not a valid operating system
-    --- stderr
-    error: 1 of 2 platforms refused
-    ");
-}
-
-fn ranked(matcher: &str, wanted: &[&str], offered: &[&str]) -> String {
-    let options = ["platform", "rank", "--format", "json", "--matcher", matcher, "--wanted"];
-    Dray::new().run([&options[..], wanted, &["--"], offered].concat()).success().stdout
-}
-
-#[test]
-fn rankings_are_lists_of_indices() {
-    let offered = ["linux/386", "linux/arm64", "linux/x86_64", "linux/amd64/v2"];
-    assert_eq!(ranked("only", &["linux/amd64/v3"], &offered), "[3,2,0]\n");
-    assert_eq!(ranked("only-strict", &["linux/amd64"], &offered), "[2]\n");
-    assert_eq!(ranked("ordered", &["linux/aarch64", "linux/386"], &offered), "[1,0]\n");
-    assert_eq!(ranked("any", &["linux/aarch64", "linux/386"], &offered), "[0,1]\n");
-    assert_eq!(ranked("all", &["linux/amd64"], &offered), "[0,1,2,3]\n");
-    assert_eq!(ranked("only", &["linux/s390x"], &offered), "[]\n");
-    assert_eq!(ranked("only", &["linux/s390x"], &[]), "[]\n");
-    let again =
-        ["platform", "rank", "--format=json", "--wanted", "linux/386", "--wanted", "linux/arm64", "--"];
-    let run = Dray::new().run([&again[..], &offered].concat()).success();
-    assert_eq!(run.stdout, "[0,1]\n", "{run}");
-}
-
-#[test]
-fn rankings_in_text() {
-    assert_snapshot!(run(&["platform", "rank", "--matcher=only", "--wanted", "linux/arm64", "--", "armhf", "linux/s390x", "linux/aarch64"]), @r"
-    exit code: 0
-    --- stdout
-    linux/arm64
-    linux/arm
-    --- stderr
-    ");
-    assert_snapshot!(run(&["platform", "rank", "--wanted", "nope", "--", "linux/amd64"]), @r"
-    exit code: 2
-    --- stdout
-    --- stderr
-    error: cannot read the wanted platforms
-      1: platform `nope` is neither a known operating system nor a known architecture
     ");
 }

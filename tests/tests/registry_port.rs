@@ -21,6 +21,8 @@ fn settings() -> RegistrySettings {
     RegistrySettings {
         docker_config: None,
         plain_http: PlainHttp::Loopback,
+        hosts_dirs: Vec::new(),
+        insecure: false,
         proxy: ProxySettings::default(),
         user_agent: "dray/0".to_owned(),
     }

@@ -8,6 +8,7 @@ use super::platform::PlatformCommand;
 use super::plugin::PluginCommand;
 use super::pull::PullArguments;
 use super::reference::ReferenceArguments;
+use super::registry::RegistryCommand;
 use crate::config::DaemonFlags;
 
 /// Pull container images into containerd
@@ -96,6 +97,8 @@ pub(super) enum Command {
     Reference(ReferenceArguments),
     #[command(subcommand)]
     Platform(PlatformCommand),
+    #[command(subcommand)]
+    Registry(RegistryCommand),
     /// Print the version; with --verbose, what the program is made of
     Version,
     Completions(CompletionsArguments),
@@ -110,6 +113,7 @@ impl Command {
             Self::Plugin(command) => command.format(),
             Self::Reference(arguments) => arguments.format,
             Self::Platform(command) => command.format(),
+            Self::Registry(command) => command.format(),
             Self::Version | Self::Completions(_) | Self::Man(_) => Format::Text,
         }
     }

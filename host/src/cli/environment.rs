@@ -46,8 +46,15 @@ pub const DOCKER_CONFIG: Variable = Variable {
 /// The user's home.
 pub const HOME: Variable = Variable {
     names: &["HOME"],
-    meaning: "home folder, for the defaults of `DOCKER_CONFIG` and `XDG_CACHE_HOME`",
+    meaning: "home folder, for the defaults of `DOCKER_CONFIG`, `XDG_CONFIG_HOME` and `XDG_CACHE_HOME`",
     default: "no credentials, and plugins are compiled anew each time",
+};
+
+/// Folder of the user's configuration.
+pub const XDG_CONFIG_HOME: Variable = Variable {
+    names: &["XDG_CONFIG_HOME"],
+    meaning: "folder for configuration, an absolute path; `containerd/certs.d` and `docker/certs.d` below it are the registry directories of users other than root",
+    default: "`$HOME/.config`",
 };
 
 /// Folder of the user's caches.
@@ -93,12 +100,13 @@ pub const TERM: Variable = Variable {
 };
 
 /// All of them, in the order of the documentation.
-pub const VARIABLES: [Variable; 11] = [
+pub const VARIABLES: [Variable; 12] = [
     CONTAINERD_ADDRESS,
     CONTAINERD_NAMESPACE,
     CONTAINERD_SNAPSHOTTER,
     DOCKER_CONFIG,
     HOME,
+    XDG_CONFIG_HOME,
     XDG_CACHE_HOME,
     HTTPS_PROXY,
     HTTP_PROXY,
@@ -123,6 +131,7 @@ fn read_from(lookup: impl Fn(&str) -> Option<OsString>) -> Environment {
         snapshotter: value(CONTAINERD_SNAPSHOTTER),
         docker_config: value(DOCKER_CONFIG),
         home: value(HOME),
+        config_home: value(XDG_CONFIG_HOME),
         cache_home: value(XDG_CACHE_HOME),
         https_proxy: value(HTTPS_PROXY),
         http_proxy: value(HTTP_PROXY),

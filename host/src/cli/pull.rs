@@ -8,6 +8,8 @@ use super::failure::Failure;
 use super::interrupt::Interrupt;
 use super::platform_options::PlatformOptions;
 use super::progress::{Manner, View};
+use super::registry_client::registry_client;
+use super::registry_options::RegistryOptions;
 use super::{Context, components, escape, host_platform, output, report};
 use crate::config::{PullFlags, PullSettings};
 use crate::containerd::Containerd;
@@ -15,7 +17,7 @@ use crate::limits;
 use crate::plugin::{PluginHost, PluginSource};
 use crate::ports::{Planner, PlatformMatcher, PluginFailure, Store};
 use crate::pull::{PullReport, PullRequest, Unpack, World, pull_image};
-use crate::registry::{PlainHttp, ProxySettings, RegistryClient, RegistrySettings};
+use crate::registry::RegistryClient;
 
 /// Pull an image and unpack it into a snapshotter
 ///
@@ -61,9 +63,8 @@ pub(super) struct PullArguments {
     #[arg(long = "plugin-config", value_name = "KIND=JSON")]
     plugin_configs: Vec<String>,
 
-    /// Talk to the registry by HTTP without encryption, as is always done with a registry on this machine
-    #[arg(long)]
-    plain_http: bool,
+    #[command(flatten)]
+    registry: RegistryOptions,
 }
 
 /// Whether to unpack.
@@ -97,7 +98,7 @@ Examples:
 
 /// Pulls, and prints the report.
 pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context) -> Result<(), Failure> {
-    let PullArguments { quiet, format, timings, plain_http, .. } = arguments;
+    let PullArguments { quiet, format, timings, registry, .. } = arguments;
     let flags = PullFlags {
         name: arguments.reference,
         is_reference: true,
@@ -111,14 +112,14 @@ pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context
     let planner = settings.unpack.then(|| components::planner(&settings.snapshotter_plugin));
     let sources =
         Sources { planner: planner.transpose()?, matcher: components::matcher(&settings.platform_plugin)? };
-    let plain_http = if plain_http { PlainHttp::Everywhere } else { PlainHttp::Loopback };
+    let registry = registry_client(&registry, &context.environment)?;
     let manner = manner(quiet, format, context);
 
     let parallel_downloads = arguments.max_concurrent_downloads;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let pulled =
-        runtime.block_on(pull_with(&settings, &sources, plain_http, parallel_downloads, manner, context));
+        runtime.block_on(pull_with(&settings, &sources, registry, parallel_downloads, manner, context));
     // A name lookup that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
     let report = pulled?;
@@ -158,16 +159,16 @@ fn manner(quiet: bool, format: Format, context: &Context) -> Manner {
 async fn pull_with(
     settings: &PullSettings,
     sources: &Sources,
-    plain_http: PlainHttp,
+    registry: RegistryClient,
     parallel_downloads: NonZeroUsize,
     manner: Manner,
     context: &Context,
 ) -> Result<PullReport, Failure> {
     let interrupt = Interrupt::watch(Arc::clone(&context.screen))?;
-    let connecting = connect(settings, sources, plain_http);
+    let connecting = connect(settings, sources);
     // Nothing has been changed yet, so the future can simply be dropped.
     let connected = interrupt.token().run_until_cancelled(connecting).await;
-    let Connected { store, registry, planner, matcher } =
+    let Connected { store, planner, matcher } =
         connected.ok_or_else(|| Failure::cancelled(interrupt.signal()))??;
 
     let view = View::start(manner, &context.screen, &settings.name);
@@ -187,16 +188,11 @@ async fn pull_with(
 /// Everything that a pull acts on, before anybody watches.
 struct Connected {
     store: Store,
-    registry: RegistryClient,
     planner: Option<Arc<dyn Planner>>,
     matcher: Arc<dyn PlatformMatcher>,
 }
 
-async fn connect(
-    settings: &PullSettings,
-    sources: &Sources,
-    plain_http: PlainHttp,
-) -> Result<Connected, Failure> {
+async fn connect(settings: &PullSettings, sources: &Sources) -> Result<Connected, Failure> {
     let daemon = &settings.daemon;
     // The plugins are loaded while the daemon is asked whether it is there.
     let containerd = async {
@@ -214,17 +210,7 @@ async fn connect(
         leases: containerd.clone(),
         daemon: containerd,
     };
-    let registry = RegistryClient::new(RegistrySettings {
-        docker_config: settings.docker_config.clone(),
-        plain_http,
-        proxy: ProxySettings {
-            https: settings.proxies.https.clone(),
-            http: settings.proxies.http.clone(),
-            no_proxy: settings.proxies.none_for.clone(),
-        },
-        user_agent: concat!("dray/", env!("CARGO_PKG_VERSION")).to_owned(),
-    })?;
-    Ok(Connected { store, registry, planner, matcher })
+    Ok(Connected { store, planner, matcher })
 }
 
 async fn plugins(

@@ -16,6 +16,8 @@ pub struct Environment {
     pub docker_config: Option<OsString>,
     /// The user's home.
     pub home: Option<OsString>,
+    /// Folder of the user's configuration.
+    pub config_home: Option<OsString>,
     /// Folder of the user's caches.
     pub cache_home: Option<OsString>,
     /// Proxy for HTTPS.

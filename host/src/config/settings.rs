@@ -281,11 +281,7 @@ impl PullSettings {
             },
             docker_config: docker_config(environment),
             compiled_store: compiled_store(environment),
-            proxies: Proxies {
-                https: given(None, "HTTPS_PROXY", environment.https_proxy.as_deref())?,
-                http: given(None, "HTTP_PROXY", environment.http_proxy.as_deref())?,
-                none_for: given(None, "NO_PROXY", environment.no_proxy.as_deref())?,
-            },
+            proxies: super::registry::proxies(environment)?,
         })
     }
 }
@@ -297,7 +293,7 @@ fn matcher_config(platforms: &Platforms) -> Option<String> {
 }
 
 /// The flag, else the variable.
-fn given(
+pub(super) fn given(
     flag: Option<String>,
     variable: &'static str,
     value: Option<&OsStr>,
@@ -340,7 +336,7 @@ fn by_kind(flag: &'static str, form: &'static str, values: Vec<String>) -> Resul
     Ok(found)
 }
 
-fn docker_config(environment: &Environment) -> Option<PathBuf> {
+pub(super) fn docker_config(environment: &Environment) -> Option<PathBuf> {
     let folder = match (&environment.docker_config, &environment.home) {
         (Some(folder), _) => PathBuf::from(folder),
         (None, Some(home)) => Path::new(home).join(".docker"),

@@ -1,16 +1,14 @@
 //! The algorithm against a store and a registry in memory.
 
-mod fakes;
-
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use self::fakes::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
 use super::*;
 use crate::image::Platforms;
 use crate::oci::{Algorithm, ChainId, Descriptor, Digest, MediaType, Platform};
-use crate::ports::{Expectation, ImageToPlan, LayerPlan, OnMounts, Plan, Question, Store, Suitability};
+use crate::ports::fakes::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
+use crate::ports::{Expectation, ImageToPlan, LayerPlan, OnMounts, Plan, Question, Suitability};
 use crate::verify::digest_of;
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -87,16 +85,8 @@ impl Fixture {
     }
 
     fn world(&self) -> World {
-        let store = Arc::new(self.store.clone());
         World {
-            store: Store {
-                content: store.clone(),
-                snapshots: store.clone(),
-                applier: store.clone(),
-                images: store.clone(),
-                leases: store.clone(),
-                daemon: store,
-            },
+            store: self.store.clone().into(),
             registry: self.registry.clone(),
             matcher: Arc::new(FakePlugins(Box::new(plain))),
             progress: Arc::new(()),

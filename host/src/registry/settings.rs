@@ -12,6 +12,10 @@ pub struct RegistrySettings {
     pub docker_config: Option<PathBuf>,
     /// Where HTTP without TLS may be spoken.
     pub plain_http: PlainHttp,
+    /// Directories with a `hosts.toml` or certificates for each registry; see [`super::HostsSettings`].
+    pub hosts_dirs: Vec<PathBuf>,
+    /// Whether certificates are taken unseen and servers without TLS spoken with, where no file says otherwise.
+    pub insecure: bool,
     /// Proxies.
     pub proxy: ProxySettings,
     /// What the program calls itself, such as `dray/0.1.0`. Some firewalls refuse requests without a name.
@@ -21,7 +25,8 @@ pub struct RegistrySettings {
 /// Where HTTP without TLS is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlainHttp {
-    /// With loopback hosts only: `localhost`, `127.0.0.0/8` and `::1`.
+    /// Only where a `hosts.toml` says so, and with hosts on loopback (`localhost`, `127.0.0.0/8` and `::1`) that do
+    /// not speak TLS.
     #[default]
     Loopback,
     /// With every registry, because the user said so.

@@ -1,0 +1,40 @@
+mod explain;
+
+use clap::Subcommand;
+
+use self::explain::ExplainArguments;
+use super::Context;
+use super::arguments::Format;
+use super::failure::{Failure, Kind};
+use crate::registry::is_registry_name;
+
+/// Look at how registries are reached
+#[derive(Debug, Subcommand)]
+pub(super) enum RegistryCommand {
+    Explain(ExplainArguments),
+}
+
+impl RegistryCommand {
+    /// The form in which the command prints.
+    pub(super) fn format(&self) -> Format {
+        match self {
+            Self::Explain(arguments) => arguments.format,
+        }
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(command: &RegistryCommand, context: &Context) -> Result<(), Failure> {
+    match command {
+        RegistryCommand::Explain(arguments) => explain::run(arguments, context),
+    }
+}
+
+/// A name that can be none is a fault of the command line.
+fn check_name(host: &str) -> Result<(), Failure> {
+    if is_registry_name(host) {
+        return Ok(());
+    }
+    let failure = Failure::new(Kind::Usage, format!("`{host}` cannot be the name of a registry"));
+    Err(failure.hint("it looks like `docker.io` or `registry.example.com:5000`, without scheme and path"))
+}

@@ -1,0 +1,34 @@
+use super::failure::Failure;
+use super::registry_options::RegistryOptions;
+use crate::config::{Environment, RegistryAccess};
+use crate::registry::{HostsSettings, PlainHttp, ProxySettings, RegistryClient, RegistrySettings};
+
+/// The client of registries that the options and the environment ask for. Touches neither network nor disk.
+pub(super) fn registry_client(
+    options: &RegistryOptions,
+    environment: &Environment,
+) -> Result<RegistryClient, Failure> {
+    let access = options.access(environment)?;
+    let HostsSettings { directories, plain_http, insecure } = hosts_settings(&access);
+    Ok(RegistryClient::new(RegistrySettings {
+        docker_config: access.docker_config,
+        plain_http,
+        hosts_dirs: directories,
+        insecure,
+        proxy: ProxySettings {
+            https: access.proxies.https,
+            http: access.proxies.http,
+            no_proxy: access.proxies.none_for,
+        },
+        user_agent: concat!("dray/", env!("CARGO_PKG_VERSION")).to_owned(),
+    })?)
+}
+
+/// How the servers of a registry are found.
+pub(super) fn hosts_settings(access: &RegistryAccess) -> HostsSettings {
+    HostsSettings {
+        directories: access.hosts_dirs.clone(),
+        plain_http: if access.plain_http { PlainHttp::Everywhere } else { PlainHttp::Loopback },
+        insecure: access.insecure,
+    }
+}

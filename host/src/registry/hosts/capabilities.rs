@@ -1,0 +1,71 @@
+use std::fmt;
+
+/// Something that a server may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// Blobs and manifests by digest.
+    Pull,
+    /// What a tag stands for.
+    Resolve,
+    /// To take an image.
+    Push,
+    /// What refers to an image.
+    Referrers,
+}
+
+impl Capability {
+    const ALL: [Self; 4] = [Self::Pull, Self::Resolve, Self::Push, Self::Referrers];
+
+    /// The word of `hosts.toml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Resolve => "resolve",
+            Self::Push => "push",
+            Self::Referrers => "referrers",
+        }
+    }
+
+    /// Reads the word, in upper or lower case.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capability| text.eq_ignore_ascii_case(capability.as_str()))
+    }
+
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// What a server may be asked for. Unless something is said, everything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities(u8);
+
+impl Capabilities {
+    /// Whether the server may be asked for this.
+    pub fn has(self, capability: Capability) -> bool {
+        self.0 & capability.bit() != 0
+    }
+
+    /// Each, always in the same order.
+    pub fn iter(self) -> impl Iterator<Item = Capability> {
+        Capability::ALL.into_iter().filter(move |&capability| self.has(capability))
+    }
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Capability::ALL.into_iter().collect()
+    }
+}
+
+impl FromIterator<Capability> for Capabilities {
+    fn from_iter<T: IntoIterator<Item = Capability>>(capabilities: T) -> Self {
+        Self(capabilities.into_iter().fold(0, |bits, capability| bits | capability.bit()))
+    }
+}
+
+impl fmt::Debug for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}

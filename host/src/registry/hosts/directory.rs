@@ -1,0 +1,149 @@
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::file::{self, Entry, HostsFile, parse_hosts_file};
+use super::{ClientPair, name};
+use crate::limits;
+use crate::ports::{FetchFailure, FetchFault};
+
+/// What a directory says about its registry.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    pub(super) mirrors: Vec<Entry>,
+    pub(super) server: Entry,
+    /// The `hosts.toml`, if there is one with something in it.
+    pub(super) file: Option<PathBuf>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The directory of a registry: in the first root that has any for it, be it only the one for all.
+pub(super) fn find(roots: &[PathBuf], host: &str) -> Result<Option<PathBuf>, FetchFailure> {
+    let names = names(host);
+    for root in roots {
+        for name in &names {
+            let path = file::below(root, Path::new(name));
+            match fs::metadata(&path) {
+                Ok(_) => return Ok(Some(path)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(unreadable(&path, error)),
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Names of the directory, best first: as containerd writes them, then with or without the port that HTTPS
+/// has anyway, then the one for all registries.
+fn names(host: &str) -> Vec<String> {
+    let mut names = as_written(host);
+    match name::split(host) {
+        (bare, Some("443")) => names.extend(as_written(bare)),
+        (bare, None) if bare == host && !host.starts_with(':') => {
+            names.extend(as_written(&format!("{host}:443")));
+        }
+        _ => {}
+    }
+    names.push("_default".to_owned());
+    names
+}
+
+/// A colon is not welcome in a path list and on some file systems: `host_port_` stands for `host:port`.
+fn as_written(host: &str) -> Vec<String> {
+    let substitute = host.rfind(':').filter(|&at| at > 0);
+    let substitute = substitute.map(|at| format!("{}_{}_", &host[..at], &host[at + 1..]));
+    substitute.into_iter().chain([host.to_owned()]).collect()
+}
+
+/// Reads a directory: its `hosts.toml`, or else the certificates that lie in it as Docker lays them out.
+pub(super) fn load(directory: &Path) -> Result<Loaded, FetchFailure> {
+    let path = directory.join("hosts.toml");
+    let bytes = match read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(unreadable(&path, error)),
+    };
+    if bytes.is_empty() {
+        return certificates(directory).map_err(|error| unreadable(directory, error));
+    }
+    match parse_hosts_file(&bytes, directory) {
+        Ok(HostsFile { mirrors, server, warnings }) => {
+            let warnings = warnings.iter().map(|warning| format!("{}, {warning}", path.display())).collect();
+            Ok(Loaded { mirrors, server, warnings, file: Some(path) })
+        }
+        Err(error) => Err(FetchFailure {
+            fault: FetchFault::Configuration,
+            message: format!("`{}` cannot be understood", path.display()),
+            hint: Some("mend the file; `dray registry explain` then says how it is understood".to_owned()),
+            retry_after: None,
+            source: Some(error.into()),
+        }),
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limits::HOSTS_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limits::HOSTS_FILE_BYTES {
+        let problem = format!("it has more than {} bytes", limits::HOSTS_FILE_BYTES);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+    }
+    Ok(bytes)
+}
+
+/// `*.crt` are authorities, `*.cert` certificates of our own, and the `*.key` of the same name their keys.
+fn certificates(directory: &Path) -> io::Result<Loaded> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            files.push(entry.path());
+        }
+        if files.len() > limits::CERTIFICATE_FILES {
+            let problem = format!("it has more than {} files", limits::CERTIFICATE_FILES);
+            return Err(io::Error::other(problem));
+        }
+    }
+    files.sort();
+    let mut server = Entry::default();
+    for path in files {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("crt") => server.ca.get_or_insert_default().push(path),
+            Some("cert") => {
+                let key = path.with_extension("key");
+                let key = if key.try_exists()? { Some(key) } else { None };
+                server.client.push(ClientPair { certificate: path, key });
+            }
+            _ => {}
+        }
+    }
+    Ok(Loaded { server, ..Loaded::default() })
+}
+
+fn unreadable(path: &Path, error: io::Error) -> FetchFailure {
+    FetchFailure {
+        fault: FetchFault::Configuration,
+        message: format!("cannot read `{}`", path.display()),
+        hint: Some("mend it, or name other directories with `--hosts-dir`".to_owned()),
+        retry_after: None,
+        source: Some(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directory_names() {
+        for (host, expected) in [
+            ("quay.io", vec!["quay.io", "quay.io_443_", "quay.io:443", "_default"]),
+            ("quay.io:443", vec!["quay.io_443_", "quay.io:443", "quay.io", "_default"]),
+            ("quay.io:5000", vec!["quay.io_5000_", "quay.io:5000", "_default"]),
+            ("[::1]:5000", vec!["[::1]_5000_", "[::1]:5000", "_default"]),
+            ("::1", vec![":_1_", "::1", "_default"]),
+        ] {
+            assert_eq!(names(host), expected, "{host}");
+        }
+    }
+}

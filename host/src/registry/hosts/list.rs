@@ -1,0 +1,67 @@
+use super::address::{Address, HUB_API};
+use super::directory::Loaded;
+use super::file::Entry;
+use super::{Capabilities, HostEndpoint, HostsSettings, Scheme, name};
+use crate::registry::settings::PlainHttp;
+
+/// The servers of a registry in the order tried: those in front, then the registry itself or what the file
+/// names in its place.
+pub(super) fn in_order(host: &str, loaded: Loaded, settings: &HostsSettings) -> Vec<HostEndpoint> {
+    let Loaded { mirrors, server, file, .. } = loaded;
+    let server = completed(host, server);
+    let endpoint = |entry: Entry| {
+        let mut endpoint = endpoint(entry, settings)?;
+        endpoint.file.clone_from(&file);
+        Some(endpoint)
+    };
+    mirrors.into_iter().chain([server]).filter_map(endpoint).collect()
+}
+
+/// The last server with an address. Where the file names none it is the registry, and what the file says
+/// about path and capabilities is not about that.
+fn completed(host: &str, mut server: Entry) -> Entry {
+    if server.address.is_some() {
+        return server;
+    }
+    let (_, port) = name::split(host);
+    let mut scheme = Scheme::Https;
+    if name::is_loopback(host) {
+        if !matches!(port, None | Some("443")) {
+            scheme = Scheme::Http;
+        }
+        // Nobody issues certificates for loopback. Anything said about TLS makes the port an ambiguous one.
+        if port != Some("80") {
+            server.skip_verify.get_or_insert(true);
+        }
+    }
+    let host = if host == "docker.io" { HUB_API } else { host };
+    server.address = Some(Address { scheme, host: host.to_owned(), path: "/v2".to_owned() });
+    server.capabilities = Capabilities::default();
+    server.override_path = false;
+    server
+}
+
+fn endpoint(entry: Entry, settings: &HostsSettings) -> Option<HostEndpoint> {
+    let configures_tls = entry.configures_tls();
+    let Address { scheme, host, path } = entry.address?;
+    let is_ambiguous = scheme == Scheme::Http && configures_tls && name::split(&host).1 != Some("80");
+    let scheme = match settings.plain_http {
+        PlainHttp::Everywhere => Scheme::Http,
+        PlainHttp::Loopback if is_ambiguous => Scheme::Https,
+        PlainHttp::Loopback => scheme,
+    };
+    Some(HostEndpoint {
+        scheme,
+        host,
+        path,
+        capabilities: entry.capabilities,
+        skip_verify: entry.skip_verify.unwrap_or(settings.insecure),
+        http_fallback: scheme == Scheme::Https && (is_ambiguous || settings.insecure),
+        ca: entry.ca.unwrap_or_default(),
+        client: entry.client,
+        headers: entry.headers,
+        override_path: entry.override_path,
+        dial_timeout: entry.dial_timeout,
+        file: None,
+    })
+}
