@@ -12,7 +12,7 @@ use std::io;
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
-use crate::oci::{DocumentError, MediaType};
+use crate::oci::{DocumentError, MediaType, Platform};
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
 use crate::pull::PullError;
 
@@ -227,7 +227,8 @@ impl From<PullError> for Failure {
                 (Kind::NotFound, vec!["`dray image fetch` brings what is missing".into()])
             }
             PullError::NoPlatform { offered, .. } => {
-                let offers = offered.iter().filter(|platform| !platform.is_unknown());
+                let offers =
+                    offered.iter().filter(|platform| !platform.is_unknown()).map(Platform::format_all);
                 let hint = match listed(offers) {
                     Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
                     None => "the image does not say which platforms it is for".to_owned(),
