@@ -1,9 +1,13 @@
 //! Downloads that break off go on where they stopped, and no byte comes twice.
 
+use std::fs;
+use std::time::{Duration, Instant};
+
 use dray_tests::command::Dray;
 use dray_tests::daemon::{Containerd, Generation};
 use dray_tests::image::{Blob, Compression, Entry, Image, Layer};
 use dray_tests::require;
+use dray_tests::scratch::{Place, Scratch};
 use dray_tests::scripted_registry::{Recorded, Rule, ScriptedRegistry};
 use dray_tests::state::State;
 
@@ -45,7 +49,7 @@ fn every_connection_is_reset_after_a_mebibyte() {
     let registry = ScriptedRegistry::start();
     let image = image();
     registry.add(&image, "large", "1");
-    registry.on(Rule::get("/blobs/").reset_after(MIB));
+    registry.reset_connections_after(MIB as u64);
 
     let reference = registry.image("large:1");
     let pull = Dray::with(&daemon, NAMESPACE).run(["pull", "--format", "json", &reference]);
@@ -61,9 +65,59 @@ fn every_connection_is_reset_after_a_mebibyte() {
         assert_eq!(report["layers"][index]["downloaded"], layer.bytes.len());
     }
     let size: usize = image.layers.iter().map(|layer| layer.bytes.len()).sum();
-    assert!(size > 100 * MIB && connections > 100);
+    assert!(size > 100 * MIB && connections >= 100);
     #[expect(clippy::print_stdout, reason = "the figures are what this test is for")]
     {
         println!("{size} bytes of layers, {downloaded} downloaded, over {connections} connections");
+    }
+}
+
+/// Two servers stand for a registry. The first dies in the middle of a layer.
+#[test]
+fn the_first_of_two_mirrors_is_killed() {
+    const SENT: usize = 10 * MIB + 123;
+    let daemon = require!(Containerd::start(Generation::Debian16));
+    let (first, second, image) = (ScriptedRegistry::start(), ScriptedRegistry::start(), image());
+    for registry in [&first, &second] {
+        registry.add(&image, "large", "1");
+    }
+    let hosts = Scratch::new(Place::Memory);
+    let directory = hosts.path().join("registry.example.test");
+    fs::create_dir(&directory).expect("a directory can be made");
+    let (a, b) = (first.address(), second.address());
+    let file = format!("server = 'http://{b}'\n[host.'http://{a}']\ncapabilities = ['pull', 'resolve']\n");
+    fs::write(directory.join("hosts.toml"), file).expect("a file can be written");
+
+    let cut = &image.layers[1];
+    first.on(Rule::get(&cut.digest).stall_after(SENT));
+    let hosts = hosts.path().display().to_string();
+    let dray = Dray::with(&daemon, NAMESPACE).args(["pull", "--format", "json", "--hosts-dir", &hosts]);
+    let pull = dray.spawn(["registry.example.test/large:1"]);
+    let since = Instant::now();
+    let sent = |blob: &Blob| -> u64 {
+        first.requests_to("GET", &blob.digest).iter().map(|request| request.bytes_sent).sum()
+    };
+    let due = |blob: &Blob| if blob == cut { SENT as u64 } else { blob.bytes.len() as u64 };
+    while image.layers.iter().any(|layer| due(layer) != sent(layer)) {
+        assert!(since.elapsed() < Duration::from_mins(1), "the first server does not send what it should");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // On their way through the client.
+    std::thread::sleep(Duration::from_millis(300));
+    first.kill();
+    let report = pull.wait().success().json();
+
+    let mut downloaded = 0;
+    for (index, layer) in image.layers.iter().enumerate() {
+        let requests = [first.requests_to("GET", &layer.digest), second.requests_to("GET", &layer.digest)];
+        downloaded += assert_once(layer, &requests.iter().flatten().map(stretch).collect::<Vec<_>>());
+        assert_eq!(report["layers"][index]["downloaded"], layer.bytes.len());
+    }
+    let asked: Vec<_> = second.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(asked.len(), 1, "the second server is asked for the rest of one layer: {asked:?}");
+    #[expect(clippy::print_stdout, reason = "the figures are what this test is for")]
+    {
+        let (here, there) = (first.bytes(), second.bytes());
+        println!("{downloaded} bytes of layers, {here} bytes from the first server, {there} from the second");
     }
 }
