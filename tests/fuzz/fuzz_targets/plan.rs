@@ -24,7 +24,8 @@ struct Input {
 
 #[derive(Debug, Arbitrary)]
 struct Entry {
-    layer: Name,
+    /// Mostly the layer at its place.
+    layer: Option<Name>,
     question: Asked,
     expects: bool,
 }
@@ -55,7 +56,7 @@ fn digest(number: u8) -> Digest {
 
 fn name(name: &Name) -> String {
     match name {
-        Name::OfLayer(number) => digest(*number).to_string(),
+        Name::OfLayer(number) => digest(*number % 8).to_string(),
         Name::Other(text) => text.clone(),
     }
 }
@@ -86,7 +87,7 @@ fn image(input: &Input) -> ImageToPlan {
 }
 
 fn plan(input: &Input) -> Plan {
-    let entry = |entry: &Entry| {
+    let entry = |(entry, place): (&Entry, u8)| {
         let question = match &entry.question {
             Asked::Ask => Question::Ask,
             Asked::Fetch => Question::Fetch,
@@ -105,7 +106,7 @@ fn plan(input: &Input) -> Plan {
             ),
         };
         LayerPlan {
-            layer: name(&entry.layer),
+            layer: entry.layer.as_ref().map_or_else(|| digest(place).to_string(), name),
             question,
             expectation: if entry.expects { Expectation::Provided } else { Expectation::Mounts },
             on_mounts: OnMounts::Fetch,
@@ -116,7 +117,7 @@ fn plan(input: &Input) -> Plan {
         suitability: if input.foreign { Suitability::Foreign } else { Suitability::Native },
         code: "c".to_owned(),
         reason: String::new(),
-        layers: input.entries.iter().map(entry).collect(),
+        layers: input.entries.iter().zip(0..).map(entry).collect(),
         hints: Vec::new(),
     }
 }
