@@ -8,43 +8,43 @@ pub(in crate::cli) const FETCH_HINT: &str = "`dray image fetch` brings what is m
 
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
-        let (kind, hints) = match &error {
-            ImageError::NoRecord { .. } => {
-                (Kind::NotFound, vec!["`dray image ls` lists the images of the namespace".to_owned()])
-            }
-            ImageError::Ambiguous { images, .. } => {
-                let images = images.iter().map(|(digest, name)| format!("{digest} {name}"));
-                let hint = listed(images).map(|images| format!("write more of one of them: {images}"));
-                (Kind::Usage, hint.into_iter().collect())
-            }
-            ImageError::MissingBlob { .. } => (Kind::NotFound, vec![FETCH_HINT.to_owned()]),
-            ImageError::Mismatch { .. } => (
-                Kind::Corrupt,
-                vec!["the disk or the daemon may be damaged; remove the image and pull it again".to_owned()],
-            ),
-            ImageError::Document { .. } | ImageError::LayerCount { .. } => (
-                Kind::Corrupt,
-                vec![
-                    "the image was made wrongly: whoever publishes it must build and push it again"
-                        .to_owned(),
-                ],
-            ),
-            ImageError::TooLarge { .. } | ImageError::TooMany { .. } | ImageError::NotAnImage { .. } => {
-                (Kind::Unsupported, Vec::new())
-            }
-            ImageError::NoPlatform { offered, .. } => {
-                let hint = match listed(offered) {
-                    Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
-                    None => "the image does not say which platforms it is for".to_owned(),
-                };
-                (Kind::Unsupported, vec![hint])
-            }
-            ImageError::Plugin { source } => {
-                (kind_of_plugin(source), source.hint.clone().into_iter().collect())
-            }
-            ImageError::Store { source, .. } => (Kind::Containerd, hints_of_store(source)),
-        };
+        let (kind, hints) = verdict(&error);
         Self::of(kind, &error, hints)
+    }
+}
+
+/// The kind of an error, and what can be done.
+pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
+    match error {
+        ImageError::NoRecord { .. } => {
+            (Kind::NotFound, vec!["`dray image ls` lists the images of the namespace".to_owned()])
+        }
+        ImageError::Ambiguous { images, .. } => {
+            let images = images.iter().map(|(digest, name)| format!("{digest} {name}"));
+            let hint = listed(images).map(|images| format!("write more of one of them: {images}"));
+            (Kind::Usage, hint.into_iter().collect())
+        }
+        ImageError::MissingBlob { .. } => (Kind::NotFound, vec![FETCH_HINT.to_owned()]),
+        ImageError::Mismatch { .. } => (
+            Kind::Corrupt,
+            vec!["the disk or the daemon may be damaged; remove the image and pull it again".to_owned()],
+        ),
+        ImageError::Document { .. } | ImageError::LayerCount { .. } => (
+            Kind::Corrupt,
+            vec!["the image was made wrongly: whoever publishes it must build and push it again".to_owned()],
+        ),
+        ImageError::TooLarge { .. } | ImageError::TooMany { .. } | ImageError::NotAnImage { .. } => {
+            (Kind::Unsupported, Vec::new())
+        }
+        ImageError::NoPlatform { offered, .. } => {
+            let hint = match listed(offered) {
+                Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
+                None => "the image does not say which platforms it is for".to_owned(),
+            };
+            (Kind::Unsupported, vec![hint])
+        }
+        ImageError::Plugin { source } => (kind_of_plugin(source), source.hint.clone().into_iter().collect()),
+        ImageError::Store { source, .. } => (Kind::Containerd, hints_of_store(source)),
     }
 }
 
