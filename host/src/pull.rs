@@ -4,6 +4,7 @@
 
 mod documents;
 mod downloads;
+mod ensure;
 mod error;
 mod fetch;
 mod labels;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+pub use self::ensure::{Lack, PullMode, ensure_image, existing_image, fetch_image};
 pub use self::error::{PlanError, PullError};
 use self::leased::{LeasedPull, Unpacking};
 pub use self::report::{

@@ -14,9 +14,10 @@ pub(super) use self::image::FETCH_HINT;
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
+use crate::image::ImageError;
 use crate::oci::{DocumentError, MediaType};
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
-use crate::pull::PullError;
+use crate::pull::{Lack, PullError};
 
 /// Class of an error, for people who act on it and for programs. Part of the interface: a name or a number
 /// never changes its meaning.
@@ -225,6 +226,8 @@ impl From<PullError> for Failure {
             ),
             PullError::Reference { .. } => (Kind::Usage, vec![REFERENCE_HINT.into()]),
             PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
+            PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
+            PullError::Image { source } => (kind_of_image(source), hints_of_image(source)),
             PullError::Absent { .. } => {
                 (Kind::NotFound, vec!["`dray image fetch` brings what is missing".into()])
             }
@@ -269,6 +272,13 @@ impl From<PullError> for Failure {
     }
 }
 
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        let hints = hints_of_image(&error);
+        Self::of(kind_of_image(&error), &error, hints)
+    }
+}
+
 impl From<FetchFailure> for Failure {
     fn from(error: FetchFailure) -> Self {
         Self::of(kind_of_fetch(&error), &error, error.hint.clone())
@@ -307,6 +317,52 @@ impl From<io::Error> for Failure {
 
 const REFERENCE_HINT: &str =
     "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`";
+
+fn hint_of_lack(lack: &Lack) -> String {
+    match lack {
+        Lack::Blobs { .. } => "`dray image fetch` brings what is missing, `dray image check` lists it",
+        Lack::Platform { .. } => "name another platform with `--platform`, or pull the image for this one",
+        _ => "pull it, or leave out `--mode never`; `dray image ls` lists what is there",
+    }
+    .to_owned()
+}
+
+fn kind_of_image(error: &ImageError) -> Kind {
+    match error {
+        ImageError::NoRecord { .. } | ImageError::MissingBlob { .. } => Kind::NotFound,
+        ImageError::Ambiguous { .. } => Kind::Usage,
+        ImageError::Mismatch { .. } | ImageError::Document { .. } | ImageError::LayerCount { .. } => {
+            Kind::Corrupt
+        }
+        ImageError::Plugin { source } => kind_of_plugin(source),
+        ImageError::Store { .. } => Kind::Containerd,
+        _ => Kind::Unsupported,
+    }
+}
+
+fn hints_of_image(error: &ImageError) -> Vec<String> {
+    let hint = match error {
+        ImageError::NoRecord { .. } => "`dray image ls` lists what is there".to_owned(),
+        ImageError::Ambiguous { images, .. } => {
+            let images = images.iter().map(|(digest, name)| format!("{digest} ({name})"));
+            format!("write more of the digest; it may be {}", listed(images).unwrap_or_default())
+        }
+        ImageError::MissingBlob { .. } => {
+            "`dray image fetch` brings what is missing, `dray image check` lists it".to_owned()
+        }
+        ImageError::Mismatch { .. } => {
+            "the disk of containerd is damaged: remove the image and pull it again".to_owned()
+        }
+        ImageError::NoPlatform { offered, .. } => match listed(offered) {
+            Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
+            None => "the image does not say which platforms it is for".to_owned(),
+        },
+        ImageError::Plugin { source } => return source.hint.clone().into_iter().collect(),
+        ImageError::Store { source, .. } => return hints_of_store(source),
+        _ => return Vec::new(),
+    };
+    vec![hint]
+}
 
 fn kind_of_fetch(failure: &FetchFailure) -> Kind {
     match failure.fault {

@@ -100,7 +100,7 @@ impl ManifestState {
 }
 
 /// Finds out what the store has of the image that `target` stands for, in its content store and in a
-/// snapshotter.
+/// snapshotter. Without a snapshotter, nothing counts as unpacked.
 ///
 /// What is missing is the answer and not an error.
 ///
@@ -111,7 +111,7 @@ impl ManifestState {
 pub async fn completeness(
     store: &Store,
     matcher: &dyn PlatformMatcher,
-    snapshotter: &SnapshotterName,
+    snapshotter: Option<&SnapshotterName>,
     target: &Descriptor,
     platforms: &Platforms,
 ) -> Result<Completeness, ImageError> {
@@ -138,7 +138,7 @@ struct Survey<'a> {
     content: &'a dyn ContentStore,
     snapshots: &'a dyn Snapshots,
     matcher: &'a dyn PlatformMatcher,
-    snapshotter: &'a SnapshotterName,
+    snapshotter: Option<&'a SnapshotterName>,
     platforms: &'a Platforms,
 }
 
@@ -176,13 +176,14 @@ impl Survey<'_> {
                 }
                 let (layers, diff_ids) =
                     (manifest.layers.iter().filter(|blob| is_layer(blob)).count(), config.diff_ids.len());
-                if layers != diff_ids {
+                if layers == diff_ids {
+                    let mut chain = ChainId::stack(&config.diff_ids);
+                    unpacked = self.unpacked(&chain).await?;
+                    state.unpacked = self.snapshotter.is_some() && unpacked == chain.len();
+                    state.missing_snapshots = chain.split_off(unpacked);
+                } else if self.platforms.is_one() {
                     return Err(ImageError::LayerCount { layers, diff_ids });
                 }
-                let mut chain = ChainId::stack(&config.diff_ids);
-                unpacked = self.unpacked(&chain).await?;
-                state.unpacked = unpacked == chain.len();
-                state.missing_snapshots = chain.split_off(unpacked);
                 state.diff_ids = config.diff_ids;
             }
         }
@@ -208,9 +209,10 @@ impl Survey<'_> {
     /// How many layers, counted from the bottom, are in the snapshotter. A snapshot keeps those below it
     /// alive, so that the highest one speaks for all of them.
     async fn unpacked(&self, chain: &[ChainId]) -> Result<usize, ImageError> {
+        let Some(snapshotter) = self.snapshotter else { return Ok(0) };
         for (below, chain_id) in chain.iter().enumerate().rev() {
-            let known = self.snapshots.stat(self.snapshotter, chain_id).await;
-            let doing = || format!("looking for layer {chain_id} in snapshotter `{}`", self.snapshotter);
+            let known = self.snapshots.stat(snapshotter, chain_id).await;
+            let doing = || format!("looking for layer {chain_id} in snapshotter `{snapshotter}`");
             if known.map_err(|source| ImageError::store(doing())(source))?.is_some() {
                 return Ok(below + 1);
             }
