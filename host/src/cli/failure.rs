@@ -11,10 +11,10 @@ use std::error::Error;
 use std::io;
 
 pub(super) use self::image::FETCH_HINT;
+use self::image::{hints_of_image, kind_of_image};
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
-use crate::image::ImageError;
 use crate::oci::{DocumentError, MediaType};
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
 use crate::pull::{Lack, PullError};
@@ -228,9 +228,7 @@ impl From<PullError> for Failure {
             PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
             PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
             PullError::Image { source } => (kind_of_image(source), hints_of_image(source)),
-            PullError::Absent { .. } => {
-                (Kind::NotFound, vec!["`dray image fetch` brings what is missing".into()])
-            }
+            PullError::Absent { .. } => (Kind::NotFound, vec![FETCH_HINT.into()]),
             PullError::NoPlatform { offered, .. } => {
                 let offers = offered.iter().filter(|platform| !platform.is_unknown());
                 let hint = match listed(offers) {
@@ -269,13 +267,6 @@ impl From<PullError> for Failure {
             PullError::Cancelled => (Kind::Cancelled(Signal::Interrupt), Vec::new()),
         };
         Self::of(kind, &error, hints)
-    }
-}
-
-impl From<ImageError> for Failure {
-    fn from(error: ImageError) -> Self {
-        let hints = hints_of_image(&error);
-        Self::of(kind_of_image(&error), &error, hints)
     }
 }
 
@@ -325,43 +316,6 @@ fn hint_of_lack(lack: &Lack) -> String {
         _ => "pull it, or leave out `--mode never`; `dray image ls` lists what is there",
     }
     .to_owned()
-}
-
-fn kind_of_image(error: &ImageError) -> Kind {
-    match error {
-        ImageError::NoRecord { .. } | ImageError::MissingBlob { .. } => Kind::NotFound,
-        ImageError::Ambiguous { .. } => Kind::Usage,
-        ImageError::Mismatch { .. } | ImageError::Document { .. } | ImageError::LayerCount { .. } => {
-            Kind::Corrupt
-        }
-        ImageError::Plugin { source } => kind_of_plugin(source),
-        ImageError::Store { .. } => Kind::Containerd,
-        _ => Kind::Unsupported,
-    }
-}
-
-fn hints_of_image(error: &ImageError) -> Vec<String> {
-    let hint = match error {
-        ImageError::NoRecord { .. } => "`dray image ls` lists what is there".to_owned(),
-        ImageError::Ambiguous { images, .. } => {
-            let images = images.iter().map(|(digest, name)| format!("{digest} ({name})"));
-            format!("write more of the digest; it may be {}", listed(images).unwrap_or_default())
-        }
-        ImageError::MissingBlob { .. } => {
-            "`dray image fetch` brings what is missing, `dray image check` lists it".to_owned()
-        }
-        ImageError::Mismatch { .. } => {
-            "the disk of containerd is damaged: remove the image and pull it again".to_owned()
-        }
-        ImageError::NoPlatform { offered, .. } => match listed(offered) {
-            Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
-            None => "the image does not say which platforms it is for".to_owned(),
-        },
-        ImageError::Plugin { source } => return source.hint.clone().into_iter().collect(),
-        ImageError::Store { source, .. } => return hints_of_store(source),
-        _ => return Vec::new(),
-    };
-    vec![hint]
 }
 
 fn kind_of_fetch(failure: &FetchFailure) -> Kind {

@@ -78,7 +78,7 @@ impl Shelf {
     /// What there is of an image for the wanted platforms.
     pub(super) async fn completeness(&self, record: &ImageRecord) -> Result<Completeness, ImageError> {
         let (matcher, platforms) = (self.matcher.as_ref(), &self.platforms);
-        image::completeness(&self.store, matcher, &self.snapshotter, &record.target, platforms).await
+        image::completeness(&self.store, matcher, Some(&self.snapshotter), &record.target, platforms).await
     }
 
     fn wanted(&self) -> &Platform {
