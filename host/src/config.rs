@@ -3,12 +3,14 @@
 //! Nothing here reads the process environment, a file, or knows the command-line parser, so every rule of
 //! precedence can be tested as a function.
 
+mod credentials;
 mod environment;
 mod registry;
 mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use credentials::CredentialPlaces;
 pub use environment::Environment;
 pub use registry::{RegistryAccess, RegistryFlags};
 pub use settings::{

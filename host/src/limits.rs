@@ -127,6 +127,13 @@ pub const AMBIGUOUS_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Warnings of registries that are shown, in bytes.
 pub const WARNING_BYTES: usize = 4 * KIB;
 
+/// Time that a credential helper has for its answer. Long enough to type a password, short enough not to seem a
+/// program that hangs.
+pub const CREDENTIAL_HELPER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Largest answer of a credential helper, in bytes. Secrets are tokens of a few KiB at most.
+pub const CREDENTIAL_HELPER_BYTES: u64 = (64 * KIB) as u64;
+
 /// Largest component that is accepted, in bytes. Compiling takes about a second per MiB; components in Rust
 /// have 50 to 600 KiB, those that carry a JavaScript engine about 12 MiB.
 pub const COMPONENT_BYTES: u64 = (16 * MIB) as u64;

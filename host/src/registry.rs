@@ -1,52 +1,67 @@
 //! The registry port over the OCI distribution API.
 //!
 //! [`RegistryClient`] resolves references and opens blobs. Below it lie, from the outside in: `resolve` and
-//! `fetch` know the API; `authenticator` answers challenges with the help of `docker_config`; `exchange`
-//! repeats what is worth repeating and follows redirects; `transport` speaks HTTP. `failure` words what went
-//! wrong. Nothing here reads the environment, and nothing here trusts a byte of a blob.
+//! `fetch` know the API; `attempts` goes from one server of a registry to the next, in the order that `hosts`
+//! finds; `server` is one of them, for which `authenticator` answers challenges with the help of
+//! `credentials`; `exchange` repeats what is worth repeating and follows redirects; `transport` speaks HTTP,
+//! over `tls`. `failure` words what went wrong. Nothing here reads the environment, and nothing here trusts a
+//! byte of a blob.
 
+mod attempts;
 mod authenticator;
 mod body;
 mod challenge;
+mod credentials;
 mod docker_config;
+mod elsewhere;
 mod endpoint;
 mod exchange;
 mod failure;
 mod fetch;
 mod hosts;
+mod ping;
+mod public_only;
 mod resolve;
 mod retry;
 mod secret;
+mod server;
 mod settings;
+mod tls;
 mod token;
 mod transport;
+mod warning;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::Mutex;
 
-use self::authenticator::Authenticator;
-use self::docker_config::DockerConfig;
-use self::endpoint::Endpoint;
-use self::exchange::{Call, Exchange};
-use self::transport::{Response, Transport};
+use self::attempts::Attempts;
+use self::credentials::CredentialStore;
+use self::server::{Server, Shared};
+use self::transport::Transports;
 use crate::oci::{Descriptor, Reference};
-use crate::ports::{BlobStream, FetchFailure, Registry, Resolved};
+use crate::ports::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
 
+pub use self::credentials::{
+    CredentialKind, CredentialReport, CredentialSettings, CredentialSource, find_credentials,
+};
 pub use self::hosts::{
     Capabilities, Capability, ClientPair, HostEndpoint, HostHeaders, HostsFile, HostsFileError,
     HostsSettings, Scheme, host_endpoints, is_registry_name, parse_hosts_file,
 };
+pub use self::ping::{Ping, Pong};
 pub use self::settings::{PlainHttp, ProxySettings, RegistrySettings, Timing};
 
-/// Speaks with registries over HTTP. Keeps connections and tokens for as long as it lives.
+/// Speaks with registries over HTTP. Keeps connections, tokens and what it knows of servers for as long as it
+/// lives.
 pub struct RegistryClient {
-    plain_http: PlainHttp,
-    exchange: Arc<Exchange>,
-    docker_config: Arc<DockerConfig>,
-    authenticators: Mutex<HashMap<Endpoint, Arc<Authenticator>>>,
+    hosts: HostsSettings,
+    shared: Shared,
+    /// By registry. Found when they are first needed, with the lock held: nobody finds them twice.
+    servers: Mutex<HashMap<String, Arc<[Arc<Server>]>>>,
 }
 
 impl RegistryClient {
@@ -65,77 +80,61 @@ impl RegistryClient {
     ///
     /// Fails if the user agent or a proxy of the settings cannot be used.
     pub fn with_timing(settings: RegistrySettings, timing: Timing) -> Result<Self, FetchFailure> {
-        let transport = Transport::new(&settings.proxy, &settings.user_agent, timing)?;
         Ok(Self {
-            plain_http: settings.plain_http,
-            exchange: Arc::new(Exchange::new(transport, timing)),
-            docker_config: Arc::new(DockerConfig::new(settings.docker_config)),
-            authenticators: Mutex::default(),
+            hosts: HostsSettings::from(&settings),
+            shared: Shared {
+                transports: Transports::new(&settings.proxy, &settings.user_agent, timing)?,
+                timing,
+                credentials: Arc::new(CredentialStore::new(settings.credentials)),
+                warnings: Arc::default(),
+            },
+            servers: Mutex::default(),
         })
     }
 
-    fn endpoint(&self, reference: &Reference) -> Endpoint {
-        Endpoint::of(reference, self.plain_http)
+    /// Asks every server that stands for the registry `host` whether it is one, in the order of a pull.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the servers cannot be found out. What each of them answers is part of the result.
+    pub async fn ping(&self, host: &str) -> Result<Vec<Ping>, FetchFailure> {
+        let mut pings = Vec::new();
+        for server in self.servers(host).await?.iter() {
+            pings.push(ping::ping(server).await);
+        }
+        Ok(pings)
     }
 
-    fn authenticator(&self, endpoint: &Endpoint) -> Arc<Authenticator> {
-        let mut authenticators = self.authenticators.lock().unwrap_or_else(PoisonError::into_inner);
-        let authenticator = authenticators.entry(endpoint.clone()).or_insert_with(|| {
-            Arc::new(Authenticator::new(
-                endpoint.clone(),
-                Arc::clone(&self.exchange),
-                Arc::clone(&self.docker_config),
-            ))
-        });
-        Arc::clone(authenticator)
+    /// The servers that may be asked for something of the reference's registry.
+    async fn attempts(&self, reference: &Reference, needed: &[Capability]) -> Result<Attempts, FetchFailure> {
+        let registry = reference.domain();
+        Attempts::new(registry, &self.servers(registry).await?, needed)
     }
 
-    /// Sends a call about `repository` with whatever authorization is known, and once more with another when
-    /// the registry asks for it. The response may have any status that is not worth another try.
-    async fn send(
-        &self,
-        endpoint: &Endpoint,
-        repository: &str,
-        call: &Call,
-    ) -> Result<Response, FetchFailure> {
-        let authenticator = self.authenticator(endpoint);
-        let mut call = call.clone();
-        call.authorization = authenticator.known(repository).await?;
-        let response = self.exchange.send(&call).await?;
-        if !response.asks_for_authorization(&call) {
-            authenticator.accepted(repository, call.authorization.as_ref()).await;
-            return Ok(response);
+    async fn servers(&self, registry: &str) -> Result<Arc<[Arc<Server>]>, FetchFailure> {
+        let mut known = self.servers.lock().await;
+        if let Some(servers) = known.get(registry) {
+            return Ok(Arc::clone(servers));
         }
-        let challenges = challenge::parse(response.headers());
-        let refused = call.authorization.take();
-        match authenticator.answer(repository, &challenges, refused.as_ref()).await? {
-            None => Ok(response),
-            Some(authorization) => {
-                response.discard().await;
-                call.authorization = Some(authorization);
-                let response = self.exchange.send(&call).await?;
-                if !response.asks_for_authorization(&call) {
-                    authenticator.accepted(repository, call.authorization.as_ref()).await;
-                }
-                Ok(response)
-            }
-        }
-    }
-
-    /// The failure that a response with an unwelcome status stands for.
-    async fn failure(&self, endpoint: &Endpoint, call: &Call, response: Response) -> FetchFailure {
-        let from_registry = response.is_from(&call.url);
-        let mut failure = failure::of_status(call, response).await;
-        if failure.fault == crate::ports::FetchFault::Denied && from_registry {
-            failure.hint = Some(self.authenticator(endpoint).denial_hint().await);
-        }
-        failure
+        let (host, hosts) = (registry.to_owned(), self.hosts.clone());
+        let found = tokio::task::spawn_blocking(move || host_endpoints(&host, &hosts)).await;
+        let found = found.map_err(|source| FetchFailure {
+            fault: FetchFault::Configuration,
+            message: format!("cannot find out the hosts for registry `{registry}`"),
+            hint: None,
+            retry_after: None,
+            source: Some(source.into()),
+        })??;
+        let make = |endpoint| Server::new(registry, endpoint, &self.shared).map(Arc::new);
+        let servers: Arc<[Arc<Server>]> = found.into_iter().map(make).collect::<Result<_, _>>()?;
+        known.insert(registry.to_owned(), Arc::clone(&servers));
+        Ok(servers)
     }
 }
 
 impl fmt::Debug for RegistryClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegistryClient").field("plain_http", &self.plain_http).finish_non_exhaustive()
+        f.debug_struct("RegistryClient").field("hosts", &self.hosts).finish_non_exhaustive()
     }
 }
 

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use dray::limits;
 use dray::oci::{Algorithm, Descriptor, Digest, MediaType, Reference};
 use dray::ports::{BlobStream, FetchFailure, FetchFault, Registry as _};
-use dray::registry::{PlainHttp, ProxySettings, RegistryClient, RegistrySettings, Timing};
+use dray::registry::{
+    CredentialSettings, PlainHttp, ProxySettings, RegistryClient, RegistrySettings, Timing,
+};
 use dray_tests::scripted_registry::{Auth, BearerAuth, Rule, ScriptedRegistry};
 use futures_util::StreamExt as _;
 
@@ -19,7 +21,7 @@ const USER_CONFIG: &str = r#"{"auths":{"HOST":{"auth":"dXNlcjpwYXNz"}}}"#;
 
 fn settings() -> RegistrySettings {
     RegistrySettings {
-        docker_config: None,
+        credentials: CredentialSettings::default(),
         plain_http: PlainHttp::Loopback,
         hosts_dirs: Vec::new(),
         insecure: false,
@@ -41,6 +43,11 @@ fn client_with(settings: RegistrySettings) -> RegistryClient {
     RegistryClient::with_timing(settings, timing()).unwrap()
 }
 
+/// Programs that play credential helpers.
+fn helpers() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("credential-helpers")
+}
+
 /// A client with a docker configuration file, in which `HOST` stands for the registry.
 struct Configured {
     client: RegistryClient,
@@ -52,7 +59,12 @@ fn client_with_config(registry: &ScriptedRegistry, json: &str) -> Configured {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
     std::fs::write(&path, json.replace("HOST", &registry.address())).unwrap();
-    let client = client_with(RegistrySettings { docker_config: Some(path.clone()), ..settings() });
+    let credentials = CredentialSettings {
+        docker_config: Some(path.clone()),
+        helper_folders: vec![helpers()],
+        ..CredentialSettings::default()
+    };
+    let client = client_with(RegistrySettings { credentials, ..settings() });
     Configured { client, path, _directory: directory }
 }
 

@@ -43,6 +43,20 @@ pub const DOCKER_CONFIG: Variable = Variable {
     default: "`$HOME/.docker`",
 };
 
+/// Credentials beside those of Docker's configuration.
+pub const DOCKER_AUTH_CONFIG: Variable = Variable {
+    names: &["DOCKER_AUTH_CONFIG"],
+    meaning: "credentials that come before those of `config.json`: JSON with its member `auths`",
+    default: "those of `config.json`",
+};
+
+/// Folders of programs.
+pub const PATH: Variable = Variable {
+    names: &["PATH"],
+    meaning: "folders in which credential helpers are looked for",
+    default: "no helper is found",
+};
+
 /// The user's home.
 pub const HOME: Variable = Variable {
     names: &["HOME"],
@@ -100,11 +114,13 @@ pub const TERM: Variable = Variable {
 };
 
 /// All of them, in the order of the documentation.
-pub const VARIABLES: [Variable; 12] = [
+pub const VARIABLES: [Variable; 14] = [
     CONTAINERD_ADDRESS,
     CONTAINERD_NAMESPACE,
     CONTAINERD_SNAPSHOTTER,
     DOCKER_CONFIG,
+    DOCKER_AUTH_CONFIG,
+    PATH,
     HOME,
     XDG_CONFIG_HOME,
     XDG_CACHE_HOME,
@@ -130,6 +146,8 @@ fn read_from(lookup: impl Fn(&str) -> Option<OsString>) -> Environment {
         namespace: value(CONTAINERD_NAMESPACE),
         snapshotter: value(CONTAINERD_SNAPSHOTTER),
         docker_config: value(DOCKER_CONFIG),
+        docker_auth_config: value(DOCKER_AUTH_CONFIG),
+        search_path: value(PATH).map(|path| std::env::split_paths(&path).collect()).unwrap_or_default(),
         home: value(HOME),
         config_home: value(XDG_CONFIG_HOME),
         cache_home: value(XDG_CACHE_HOME),

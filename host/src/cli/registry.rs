@@ -1,8 +1,12 @@
+pub(super) mod credentials;
 mod explain;
+mod ping;
 
 use clap::Subcommand;
 
+use self::credentials::CredentialsArguments;
 use self::explain::ExplainArguments;
+use self::ping::PingArguments;
 use super::Context;
 use super::arguments::Format;
 use super::failure::{Failure, Kind};
@@ -12,6 +16,8 @@ use crate::registry::is_registry_name;
 #[derive(Debug, Subcommand)]
 pub(super) enum RegistryCommand {
     Explain(ExplainArguments),
+    Credentials(CredentialsArguments),
+    Ping(PingArguments),
 }
 
 impl RegistryCommand {
@@ -19,6 +25,8 @@ impl RegistryCommand {
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Explain(arguments) => arguments.format,
+            Self::Credentials(arguments) => arguments.format,
+            Self::Ping(arguments) => arguments.format,
         }
     }
 }
@@ -27,6 +35,8 @@ impl RegistryCommand {
 pub(super) fn run(command: &RegistryCommand, context: &Context) -> Result<(), Failure> {
     match command {
         RegistryCommand::Explain(arguments) => explain::run(arguments, context),
+        RegistryCommand::Credentials(arguments) => credentials::run(arguments, context),
+        RegistryCommand::Ping(arguments) => ping::run(arguments, context),
     }
 }
 

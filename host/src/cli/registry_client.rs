@@ -1,4 +1,5 @@
 use super::failure::Failure;
+use super::registry::credentials;
 use super::registry_options::RegistryOptions;
 use crate::config::{Environment, RegistryAccess};
 use crate::registry::{HostsSettings, PlainHttp, ProxySettings, RegistryClient, RegistrySettings};
@@ -11,7 +12,7 @@ pub(super) fn registry_client(
     let access = options.access(environment)?;
     let HostsSettings { directories, plain_http, insecure } = hosts_settings(&access);
     Ok(RegistryClient::new(RegistrySettings {
-        docker_config: access.docker_config,
+        credentials: credentials::settings(access.credentials),
         plain_http,
         hosts_dirs: directories,
         insecure,

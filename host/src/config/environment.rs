@@ -1,10 +1,12 @@
 use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
 
 /// The variables that matter, as they were when the program started. One that is empty counts as unset.
 ///
 /// Which variable is which, and what it means, is written in `cli::environment`, the only place that reads
 /// them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     /// Socket of containerd.
     pub address: Option<OsString>,
@@ -14,6 +16,10 @@ pub struct Environment {
     pub snapshotter: Option<OsString>,
     /// Folder of Docker's configuration.
     pub docker_config: Option<OsString>,
+    /// Entries beside those of Docker's configuration.
+    pub docker_auth_config: Option<OsString>,
+    /// The folders in which programs are looked for.
+    pub search_path: Vec<PathBuf>,
     /// The user's home.
     pub home: Option<OsString>,
     /// Folder of the user's configuration.
@@ -30,4 +36,11 @@ pub struct Environment {
     pub no_color: Option<OsString>,
     /// Kind of the terminal.
     pub terminal: Option<OsString>,
+}
+
+/// Some variables hold passwords, so none is shown.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment").finish_non_exhaustive()
+    }
 }

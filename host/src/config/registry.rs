@@ -1,8 +1,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::Environment;
-use super::settings::{Proxies, SettingsError, docker_config, given};
+use super::settings::{Proxies, SettingsError, given};
+use super::{CredentialPlaces, Environment};
 
 /// What was typed about registries.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +24,8 @@ pub struct RegistryAccess {
     pub insecure: bool,
     /// Directories with a directory for each registry, in order, whether or not they exist.
     pub hosts_dirs: Vec<PathBuf>,
-    /// Docker's configuration file, whether or not it exists.
-    pub docker_config: Option<PathBuf>,
+    /// Where credentials come from.
+    pub credentials: CredentialPlaces,
     /// Proxies.
     pub proxies: Proxies,
 }
@@ -51,7 +51,7 @@ impl RegistryAccess {
             plain_http: flags.plain_http,
             insecure: flags.insecure,
             hosts_dirs,
-            docker_config: docker_config(environment),
+            credentials: CredentialPlaces::resolve(environment)?,
             proxies: proxies(environment)?,
         })
     }

@@ -2,7 +2,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::Environment;
+use super::{CredentialPlaces, Environment};
 use crate::image::Platforms;
 use crate::oci::{Platform, PlatformError, Reference, ReferenceError};
 use crate::ports::SnapshotterName;
@@ -229,8 +229,8 @@ pub struct PullSettings {
     pub snapshotter_plugin: PluginChoice,
     /// The plugin that chooses the platform.
     pub platform_plugin: PluginChoice,
-    /// Docker's configuration file, whether or not it exists.
-    pub docker_config: Option<PathBuf>,
+    /// Where credentials may come from.
+    pub credentials: CredentialPlaces,
     /// Folder for compiled plugins; absent if there is no place for one.
     pub compiled_store: Option<PathBuf>,
     /// Proxies.
@@ -279,7 +279,7 @@ impl PullSettings {
                 file: files.snapshotter.map(PathBuf::from),
                 config: configs.snapshotter,
             },
-            docker_config: docker_config(environment),
+            credentials: CredentialPlaces::resolve(environment)?,
             compiled_store: compiled_store(environment),
             proxies: super::registry::proxies(environment)?,
         })
@@ -334,15 +334,6 @@ fn by_kind(flag: &'static str, form: &'static str, values: Vec<String>) -> Resul
         }
     }
     Ok(found)
-}
-
-pub(super) fn docker_config(environment: &Environment) -> Option<PathBuf> {
-    let folder = match (&environment.docker_config, &environment.home) {
-        (Some(folder), _) => PathBuf::from(folder),
-        (None, Some(home)) => Path::new(home).join(".docker"),
-        (None, None) => return None,
-    };
-    Some(folder.join("config.json"))
 }
 
 /// Folder for compiled plugins; `None` if there is no place for one.

@@ -2,10 +2,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use http::HeaderValue;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::challenge::{BearerChallenge, Challenge};
-use super::docker_config::{DockerConfig, Found};
+use super::credentials::{CredentialStore, Found};
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::secret::{self, Credentials};
@@ -16,7 +16,8 @@ use crate::ports::{FetchFailure, FetchFault};
 pub(super) struct Authenticator {
     endpoint: Endpoint,
     exchange: Arc<Exchange>,
-    docker_config: Arc<DockerConfig>,
+    credentials: Arc<CredentialStore>,
+    found: OnceCell<Option<Found>>,
     /// By repository. Each has its own lock, which is held while a token is fetched: whoever needs the same
     /// token waits for it rather than fetching another.
     ways: StdMutex<HashMap<String, Arc<Mutex<Option<Way>>>>>,
@@ -35,8 +36,12 @@ enum Way {
 }
 
 impl Authenticator {
-    pub(super) fn new(endpoint: Endpoint, exchange: Arc<Exchange>, docker_config: Arc<DockerConfig>) -> Self {
-        Self { endpoint, exchange, docker_config, ways: StdMutex::default() }
+    pub(super) fn new(
+        endpoint: Endpoint,
+        exchange: Arc<Exchange>,
+        credentials: Arc<CredentialStore>,
+    ) -> Self {
+        Self { endpoint, exchange, credentials, found: OnceCell::new(), ways: StdMutex::default() }
     }
 
     /// The authorization for a repository, as far as the registry has asked for one before. A token that is
@@ -68,10 +73,10 @@ impl Authenticator {
         let mut way = way.lock().await;
         let answer = match challenges.first() {
             None => return Ok(None),
-            Some(Challenge::Basic) => match self.found().await?.credentials {
-                Some(Credentials::Password { user, password }) => secret::basic(&user, &password),
-                // A registry without a token server cannot do anything with an identity token.
-                Some(Credentials::IdentityToken(_)) | None => None,
+            Some(Challenge::Basic) => match self.credentials().await? {
+                Some(Credentials::Password { user, password }) => secret::basic(user, password),
+                // A registry without a token server cannot do anything with tokens.
+                Some(Credentials::IdentityToken(_) | Credentials::RegistryToken(_)) | None => None,
             }
             .map(Way::Basic),
             Some(Challenge::Bearer(challenge)) => {
@@ -107,24 +112,10 @@ impl Authenticator {
         }
     }
 
-    /// What a user can do when the registry denies access.
-    pub(super) async fn denial_hint(&self) -> String {
-        let host = self.endpoint.host();
-        let Some(path) = self.docker_config.path() else {
-            return format!("check the name; a private image needs credentials for `{host}`");
-        };
-        let path = path.display();
-        match self.found().await.unwrap_or_default() {
-            Found { credentials: Some(_), .. } => {
-                format!("check the name, and the credentials for `{host}` in `{path}`; or log in again")
-            }
-            Found { helper: Some(helper), .. } => format!(
-                "`{path}` leaves the credentials for `{host}` to the credential helper `{helper}`, and helpers are not supported yet: put them into the file's `auths`"
-            ),
-            Found { .. } => format!(
-                "check the name; a private image needs credentials for `{host}` in `{path}`, where `docker login` puts them"
-            ),
-        }
+    /// What a user can do when the registry denies access. Looks nowhere that has not been looked at.
+    pub(super) fn denial_hint(&self) -> String {
+        let found = self.found.get().and_then(Option::as_ref);
+        self.credentials.denial_hint(self.endpoint.host(), found)
     }
 
     fn way(&self, repository: &str) -> Arc<Mutex<Option<Way>>> {
@@ -135,8 +126,11 @@ impl Authenticator {
         }
     }
 
-    async fn found(&self) -> Result<Found, FetchFailure> {
-        self.docker_config.find(self.endpoint.host()).await
+    /// The user's credentials for this registry. Looked for once, when the registry first wants to know who
+    /// asks; a failure is told then, as an anonymous answer would only hide it.
+    async fn credentials(&self) -> Result<Option<&Credentials>, FetchFailure> {
+        let found = self.found.get_or_try_init(|| self.credentials.find(self.endpoint.host())).await?;
+        Ok(found.as_ref().map(|found| &found.credentials))
     }
 
     async fn fetch_token(
@@ -147,12 +141,11 @@ impl Authenticator {
         let own = format!("repository:{repository}:pull");
         let scopes: BTreeSet<String> = challenge.scopes.iter().cloned().chain([own]).collect();
         let scopes: Vec<String> = scopes.into_iter().collect();
-        let credentials = self.found().await?.credentials;
-        let token =
-            token::request(&self.exchange, &self.endpoint, challenge, &scopes, credentials.as_ref()).await;
+        let credentials = self.credentials().await?;
+        let token = token::request(&self.exchange, &self.endpoint, challenge, &scopes, credentials).await;
         match token {
             Err(mut failure) if failure.fault == FetchFault::Denied => {
-                failure.hint = Some(self.denial_hint().await);
+                failure.hint = Some(self.denial_hint());
                 Err(failure)
             }
             other => other,

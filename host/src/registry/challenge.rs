@@ -28,15 +28,28 @@ pub(super) struct BearerChallenge {
 /// What cannot be read and what is not supported is left out, so that one strange challenge does not spoil
 /// the others.
 pub(super) fn parse(headers: &HeaderMap) -> Vec<Challenge> {
-    let mut challenges: Vec<Challenge> = headers
-        .get_all(WWW_AUTHENTICATE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| ChallengeParser::new(value).map_while(Result::ok))
-        .filter_map(|challenge| supported(&challenge))
-        .collect();
+    let mut challenges: Vec<Challenge> = all(headers).filter_map(|challenge| supported(&challenge)).collect();
     challenges.sort_by_key(|challenge| matches!(challenge, Challenge::Basic));
     challenges
+}
+
+/// The rights that a registry wants beyond those of the token that it was shown (RFC 6750, section 3.1), if
+/// that is what it complains about.
+pub(super) fn lacking_scope(headers: &HeaderMap) -> Option<String> {
+    let lacks = |challenge: &ChallengeRef<'_>| {
+        parameter(challenge, "error").is_some_and(|error| error == "insufficient_scope")
+    };
+    all(headers).find(lacks).and_then(|challenge| parameter(&challenge, "scope"))
+}
+
+fn all(headers: &HeaderMap) -> impl Iterator<Item = ChallengeRef<'_>> {
+    let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| ChallengeParser::new(value).map_while(Result::ok))
+}
+
+fn parameter(challenge: &ChallengeRef<'_>, name: &str) -> Option<String> {
+    let (_, value) = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+    Some(value.to_unescaped()).filter(|value| !value.is_empty())
 }
 
 fn supported(challenge: &ChallengeRef<'_>) -> Option<Challenge> {
@@ -46,14 +59,10 @@ fn supported(challenge: &ChallengeRef<'_>) -> Option<Challenge> {
     if !challenge.scheme.eq_ignore_ascii_case("Bearer") {
         return None;
     }
-    let parameter = |name: &str| {
-        let (_, value) = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-        Some(value.to_unescaped()).filter(|value| !value.is_empty())
-    };
-    let scopes = parameter("scope").unwrap_or_default();
+    let scopes = parameter(challenge, "scope").unwrap_or_default();
     Some(Challenge::Bearer(BearerChallenge {
-        realm: parameter("realm")?,
-        service: parameter("service"),
+        realm: parameter(challenge, "realm")?,
+        service: parameter(challenge, "service"),
         scopes: scopes.split_ascii_whitespace().map(str::to_owned).collect(),
     }))
 }

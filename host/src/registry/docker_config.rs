@@ -1,42 +1,52 @@
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
-use tokio::sync::OnceCell;
 
 use super::secret::{Credentials, Secret};
 use crate::limits;
 use crate::ports::{FetchFailure, FetchFault};
 
-/// Docker's configuration file as a source of credentials. Read when they are first needed, and only once.
+/// The variable that holds entries beside those of the file.
+pub(super) const VARIABLE: &str = "DOCKER_AUTH_CONFIG";
+
+/// Docker's configuration file, as far as it is about credentials.
+#[derive(Default)]
 pub(super) struct DockerConfig {
-    path: Option<PathBuf>,
-    file: OnceCell<File>,
+    pub(super) auths: Auths,
+    creds_store: Option<String>,
+    cred_helpers: BTreeMap<String, String>,
 }
 
-/// What the file has for a host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    /// Credentials in the file itself.
-    pub(super) credentials: Option<Credentials>,
-    /// Name of the credential helper that the file wants to be asked.
-    pub(super) helper: Option<String>,
+/// Who keeps the credentials of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeper<'a> {
+    /// The entries of the file itself.
+    File,
+    /// The credential helper of this name.
+    Helper(&'a str),
+}
+
+/// Entries with credentials in them, by key.
+#[derive(Default)]
+pub(super) struct Auths {
+    entries: BTreeMap<String, Entry>,
+    origin: Origin,
+}
+
+#[derive(Clone, Default)]
+enum Origin {
+    #[default]
+    Variable,
+    File(PathBuf),
 }
 
 #[derive(Default, Deserialize)]
-struct File {
-    #[serde(default)]
-    auths: Option<BTreeMap<String, Option<Entry>>>,
-    #[serde(default, rename = "credsStore")]
-    creds_store: Option<String>,
-    #[serde(default, rename = "credHelpers")]
-    cred_helpers: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Deserialize)]
 struct Entry {
     #[serde(default)]
     auth: Option<String>,
@@ -46,132 +56,129 @@ struct Entry {
     password: Option<String>,
     #[serde(default)]
     identitytoken: Option<String>,
+    #[serde(default)]
+    registrytoken: Option<String>,
 }
-
-/// The name under which `docker login` keeps the credentials of Docker Hub.
-const HUB_KEY: &str = "https://index.docker.io/v1/";
 
 impl DockerConfig {
-    pub(super) fn new(path: Option<PathBuf>) -> Self {
-        Self { path, file: OnceCell::new() }
+    /// Reads the file. One that does not exist is the same as an empty one.
+    pub(super) async fn read(path: &Path) -> Result<Self, FetchFailure> {
+        let origin = Origin::File(path.to_owned());
+        let reading = |error: std::io::Error| origin.unusable(&"cannot read", "", Some(error.into()));
+        let file = match tokio::fs::File::open(path).await {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(reading(error)),
+        };
+        let mut bytes = Vec::new();
+        let mut bounded = file.take(limits::DOCKER_CONFIG_BYTES + 1);
+        bounded.read_to_end(&mut bytes).await.map_err(reading)?;
+        if bytes.len() as u64 > limits::DOCKER_CONFIG_BYTES {
+            let problem = format!("has more than {} bytes", limits::DOCKER_CONFIG_BYTES);
+            return Err(origin.unusable(&"", &problem, None));
+        }
+        Self::parse(&bytes, origin)
     }
 
-    /// Where the file is, or would be.
-    pub(super) fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
-    }
-
-    /// Credentials for a host, with its port where one was given.
-    pub(super) async fn find(&self, host: &str) -> Result<Found, FetchFailure> {
-        let Some(path) = &self.path else { return Ok(Found::default()) };
-        let file = self.file.get_or_try_init(|| read(path)).await?;
-        file.find(host).map_err(|key| {
-            unusable(
-                path,
-                &format!("entry `{key}` of the docker configuration file `{}` has an `auth` that is not the base64 form of `user:password`", path.display()),
-                None,
-            )
+    fn parse(bytes: &[u8], origin: Origin) -> Result<Self, FetchFailure> {
+        #[derive(Default, Deserialize)]
+        struct Document {
+            #[serde(default)]
+            auths: Option<BTreeMap<String, Option<Entry>>>,
+            #[serde(default, rename = "credsStore")]
+            creds_store: Option<String>,
+            #[serde(default, rename = "credHelpers")]
+            cred_helpers: Option<BTreeMap<String, String>>,
+        }
+        // Docker leaves an empty file behind when its disk is full, and reads it as one without entries.
+        let Document { auths, creds_store, cred_helpers } = match bytes.trim_ascii() {
+            [] => Document::default(),
+            json => serde_json::from_slice(json).map_err(|error| origin.not_json(&error))?,
+        };
+        let entries = auths.unwrap_or_default().into_iter();
+        Ok(Self {
+            auths: Auths {
+                entries: entries.map(|(key, entry)| (key, entry.unwrap_or_default())).collect(),
+                origin,
+            },
+            creds_store: creds_store.filter(|name| !name.is_empty()),
+            cred_helpers: cred_helpers.unwrap_or_default(),
         })
     }
-}
 
-async fn read(path: &Path) -> Result<File, FetchFailure> {
-    let reading = || format!("cannot read the docker configuration file `{}`", path.display());
-    let file = match tokio::fs::File::open(path).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
-        Err(error) => return Err(unusable(path, &reading(), Some(error.into()))),
-    };
-    let mut bytes = Vec::new();
-    let mut bounded = file.take(limits::DOCKER_CONFIG_BYTES + 1);
-    if let Err(error) = bounded.read_to_end(&mut bytes).await {
-        return Err(unusable(path, &reading(), Some(error.into())));
-    }
-    if bytes.len() as u64 > limits::DOCKER_CONFIG_BYTES {
-        let message = format!(
-            "the docker configuration file `{}` has more than {} bytes",
-            path.display(),
-            limits::DOCKER_CONFIG_BYTES
-        );
-        return Err(unusable(path, &message, None));
-    }
-    File::parse(&bytes).map_err(|error| {
-        let message =
-            format!("the docker configuration file `{}` is not valid JSON of its kind", path.display());
-        unusable(path, &message, Some(redacted(&error)))
-    })
-}
-
-/// Where the file is wrong. Its own words may quote a value of the file, and values may be secrets.
-fn redacted(error: &serde_json::Error) -> Box<dyn std::error::Error + Send + Sync> {
-    let what = if error.is_data() { "unexpected type of value" } else { "syntax error" };
-    format!("{what} at line {} column {}", error.line(), error.column()).into()
-}
-
-fn unusable(
-    path: &Path,
-    message: &str,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-) -> FetchFailure {
-    FetchFailure {
-        fault: FetchFault::Configuration,
-        message: message.to_owned(),
-        hint: Some(format!("correct `{}`, or log in again", path.display())),
-        retry_after: None,
-        source,
+    /// Whom to ask for which of the keys of a host, in this order.
+    ///
+    /// A helper of the host's own comes first and stands in place of the one for all; an empty name of one
+    /// means the file.
+    pub(super) fn keepers<'a>(&'a self, keys: &'a [String]) -> Vec<(&'a str, Keeper<'a>)> {
+        let own = |key: &&'a String| self.cred_helpers.get(*key).map(String::as_str);
+        let of_all = match &self.creds_store {
+            Some(name) if !keys.iter().any(|key| own(&key).is_some()) => Keeper::Helper(name),
+            _ => Keeper::File,
+        };
+        let (helped, others): (Vec<_>, Vec<_>) =
+            keys.iter().partition(|key| own(key).is_some_and(|name| !name.is_empty()));
+        let helped = helped.into_iter().filter_map(|key| Some((key.as_str(), Keeper::Helper(own(&key)?))));
+        helped.chain(others.into_iter().map(|key| (key.as_str(), of_all))).collect()
     }
 }
 
-impl File {
-    fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        // Docker leaves an empty file behind when its disk is full, and reads it as one without entries.
-        if bytes.trim_ascii().is_empty() {
-            return Ok(Self::default());
+impl Auths {
+    /// Reads the value of [`VARIABLE`]. Docker allows nothing in it but `auths` with an `auth` in each entry.
+    pub(super) fn of_variable(text: &str) -> Result<Self, FetchFailure> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Document {
+            #[serde(default)]
+            auths: BTreeMap<String, Only>,
         }
-        serde_json::from_slice(bytes)
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Only {
+            auth: String,
+        }
+        let origin = Origin::Variable;
+        if text.len() as u64 > limits::DOCKER_CONFIG_BYTES {
+            let problem = format!("has more than {} bytes", limits::DOCKER_CONFIG_BYTES);
+            return Err(origin.unusable(&"", &problem, None));
+        }
+        let Document { auths } = serde_json::from_str(text).map_err(|error| origin.not_json(&error))?;
+        let entries = auths.into_iter();
+        let entries =
+            entries.map(|(key, Only { auth })| (key, Entry { auth: Some(auth), ..Entry::default() }));
+        Ok(Self { entries: entries.collect(), origin })
     }
 
-    /// Looks in the order of nerdctl. Fails with the key of an entry that cannot be read.
-    fn find(&self, host: &str) -> Result<Found, String> {
-        let keys = keys(host);
-        let helper = self.helper(&keys);
-        let Some(auths) = &self.auths else { return Ok(Found { credentials: None, helper }) };
-        let exact = keys.iter().filter_map(|key| auths.get_key_value(key));
-        // Docker also accepts a key that is a whole address of the host, such as `https://host/v2/`.
-        let by_host = auths.iter().filter(|(key, _)| keys.iter().any(|wanted| wanted == host_part(key)));
-        for (key, entry) in exact.chain(by_host) {
-            let Some(entry) = entry else { continue };
-            let credentials = entry.credentials().map_err(|NotUserAndPassword| key.clone())?;
-            if credentials.is_some() {
-                return Ok(Found { credentials, helper });
+    /// The credentials of a key with the key as it is written: of the entry of that name, else of one whose
+    /// name is a whole address of the host, such as `https://host/v2/`.
+    pub(super) fn get(&self, key: &str) -> Result<Option<(String, Credentials)>, FetchFailure> {
+        self.first(key, Entry::credentials)
+    }
+
+    /// The same, for what a credential helper does not keep.
+    pub(super) fn registry_token(&self, key: &str) -> Result<Option<(String, Credentials)>, FetchFailure> {
+        self.first(key, |entry| Ok(entry.registry_token()))
+    }
+
+    fn first(
+        &self,
+        wanted: &str,
+        read: impl Fn(&Entry) -> Result<Option<Credentials>, NotUserAndPassword>,
+    ) -> Result<Option<(String, Credentials)>, FetchFailure> {
+        let exact = self.entries.get_key_value(wanted);
+        // Backwards, so that `https://host` comes before `http://host`.
+        let by_host = self.entries.iter().rev().filter(|(key, _)| host_part(key) == wanted);
+        for (key, entry) in exact.into_iter().chain(by_host) {
+            let credentials = read(entry).map_err(|NotUserAndPassword| {
+                let problem = "has an `auth` that is not the base64 form of `user:password`";
+                self.origin.unusable(&format!("entry `{key}` of"), problem, None)
+            })?;
+            if let Some(credentials) = credentials {
+                return Ok(Some((key.clone(), credentials)));
             }
         }
-        Ok(Found { credentials: None, helper })
+        Ok(None)
     }
-
-    fn helper(&self, keys: &[String]) -> Option<String> {
-        let own = self.cred_helpers.as_ref().and_then(|map| keys.iter().find_map(|key| map.get(key)));
-        // An empty name of a host's own helper means the file, even if there is a helper for all.
-        own.or(self.creds_store.as_ref()).filter(|name| !name.is_empty()).cloned()
-    }
-}
-
-/// The keys under which credentials of a host may be found, best first.
-fn keys(host: &str) -> Vec<String> {
-    if matches!(host, "docker.io" | "registry-1.docker.io" | "index.docker.io") {
-        return vec![HUB_KEY.to_owned()];
-    }
-    let (name, port) = match host.rsplit_once(':') {
-        // The last colon of an address in brackets is not before a port.
-        Some((name, port)) if !port.ends_with(']') => (name, port),
-        _ => (host, "443"),
-    };
-    let mut keys =
-        vec![format!("{name}:{port}"), format!("https://{name}:{port}"), format!("http://{name}:{port}")];
-    if port == "443" {
-        keys.extend([name.to_owned(), format!("https://{name}"), format!("http://{name}")]);
-    }
-    keys
 }
 
 /// A key without its scheme and path.
@@ -184,24 +191,28 @@ struct NotUserAndPassword;
 
 impl Entry {
     fn credentials(&self) -> Result<Option<Credentials>, NotUserAndPassword> {
-        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-        if let Some(token) = given(&self.identitytoken) {
+        if let Some(token) = self.registry_token() {
+            return Ok(Some(token));
+        }
+        if let Some(token) = given(self.identitytoken.as_ref()) {
             return Ok(Some(Credentials::IdentityToken(Secret::new(token))));
         }
-        let (user, password) = match given(&self.auth) {
-            Some(auth) => decode(&auth)?,
-            None => (given(&self.username).unwrap_or_default(), given(&self.password).unwrap_or_default()),
+        let (user, password) = if let Some(auth) = given(self.auth.as_ref()) {
+            decode(&auth)?
+        } else {
+            let text = |value: &Option<String>| value.clone().unwrap_or_default();
+            (text(&self.username), text(&self.password))
         };
-        if password.is_empty() {
-            return Ok(None);
-        }
-        let password = Secret::new(password);
-        // The name that docker's helpers give to an identity token.
-        if user == "<token>" {
-            return Ok(Some(Credentials::IdentityToken(password)));
-        }
-        Ok(Some(Credentials::Password { user, password }))
+        Ok(Credentials::of_user(user, Secret::new(password)))
     }
+
+    fn registry_token(&self) -> Option<Credentials> {
+        Some(Credentials::RegistryToken(Secret::new(given(self.registrytoken.as_ref())?)))
+    }
+}
+
+fn given(value: Option<&String>) -> Option<String> {
+    value.filter(|value| !value.is_empty()).cloned()
 }
 
 fn decode(auth: &str) -> Result<(String, String), NotUserAndPassword> {
@@ -209,6 +220,40 @@ fn decode(auth: &str) -> Result<(String, String), NotUserAndPassword> {
     let text = String::from_utf8(bytes).map_err(|_| NotUserAndPassword)?;
     let (user, password) = text.split_once(':').ok_or(NotUserAndPassword)?;
     Ok((user.to_owned(), password.trim_matches('\0').to_owned()))
+}
+
+impl Origin {
+    fn not_json(&self, error: &serde_json::Error) -> FetchFailure {
+        // The error's own words may quote a value, and values may be secrets.
+        let what = if error.is_data() { "unexpected member or type of value" } else { "syntax error" };
+        let place = format!("{what} at line {} column {}", error.line(), error.column());
+        self.unusable(&"", "is not valid JSON of its kind", Some(place.into()))
+    }
+
+    /// The failure that is told with words before and after the name of the source.
+    fn unusable(
+        &self,
+        before: &dyn fmt::Display,
+        after: &str,
+        source: Option<Box<dyn Error + Send + Sync>>,
+    ) -> FetchFailure {
+        let message = format!("{before} {self} {after}").trim().to_owned();
+        let hint = match self {
+            Self::Variable => format!("correct `{VARIABLE}`, or unset it"),
+            Self::File(path) => format!("correct `{}`, or log in again", path.display()),
+        };
+        let fault = FetchFault::Configuration;
+        FetchFailure { fault, message, hint: Some(hint), retry_after: None, source }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable => write!(f, "environment variable `{VARIABLE}`"),
+            Self::File(path) => write!(f, "the docker configuration file `{}`", path.display()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,41 +1,63 @@
-use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use url::Url;
+use url::{Position, Url};
 
-use super::settings::PlainHttp;
-use crate::oci::Reference;
+use super::hosts::{HostEndpoint, Scheme, is_loopback};
 use crate::ports::{FetchFailure, FetchFault};
 
 /// Where the API of a registry is spoken.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     scheme: Scheme,
     /// Host name with its port, if one was given.
     host: String,
-    /// Path in front of every repository.
+    /// Path in front of every repository, without a slash at its end.
     prefix: String,
+    /// The registry that the server stands for, where that is another.
+    namespace: Option<String>,
+    fallback: Option<Fallback>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Scheme {
-    Http,
-    Https,
+/// Leave to speak plain HTTP with a server that does not speak TLS.
+#[derive(Clone, Debug)]
+pub(super) struct Fallback {
+    /// The server, as it stands in addresses.
+    authority: String,
+    /// Whether the server has turned out to be one. Found out once, not with every request.
+    is_plain: Arc<AtomicBool>,
 }
 
 impl Endpoint {
-    /// The endpoint of a reference's registry.
-    pub(super) fn of(reference: &Reference, plain_http: PlainHttp) -> Self {
-        // Docker Hub's API has another name than the images in it.
-        let host = match reference.domain() {
-            "docker.io" => "registry-1.docker.io",
-            other => other,
+    /// A server that stands for the registry `namespace`.
+    pub(super) fn new(namespace: &str, server: &HostEndpoint) -> Result<Self, FetchFailure> {
+        // An IPv6 address has brackets in an address, whether or not it had some in the name.
+        let host = match server.host.parse::<std::net::Ipv6Addr>() {
+            Ok(address) => format!("[{address}]"),
+            Err(_) => server.host.clone(),
         };
-        let plain = plain_http == PlainHttp::Everywhere || is_loopback(reference.host());
-        Self {
-            scheme: if plain { Scheme::Http } else { Scheme::Https },
-            host: host.to_owned(),
-            prefix: "/v2".to_owned(),
+        let is_itself =
+            namespace == server.host || (namespace == "docker.io" && server.host == super::hosts::HUB_API);
+        let mut endpoint = Self {
+            scheme: server.scheme,
+            host,
+            prefix: server.path.trim_end_matches('/').to_owned(),
+            namespace: (!is_itself).then(|| namespace.to_owned()),
+            fallback: None,
+        };
+        if server.http_fallback {
+            let authority = authority(&endpoint.root()?).to_owned();
+            endpoint.fallback = Some(Fallback { authority, is_plain: Arc::default() });
         }
+        Ok(endpoint)
+    }
+
+    /// The registry itself, where no directory says anything about it.
+    #[cfg(test)]
+    pub(super) fn of(reference: &crate::oci::Reference, plain_http: super::PlainHttp) -> Self {
+        let settings = super::HostsSettings { plain_http, ..Default::default() };
+        let servers = super::host_endpoints(reference.domain(), &settings).unwrap();
+        Self::new(reference.domain(), &servers[0]).unwrap()
     }
 
     /// Host name with its port, if one was given.
@@ -43,54 +65,95 @@ impl Endpoint {
         &self.host
     }
 
+    /// How the server is spoken with, as far as is known by now.
+    pub(super) fn scheme(&self) -> Scheme {
+        match &self.fallback {
+            Some(fallback) if fallback.is_plain() => Scheme::Http,
+            _ => self.scheme,
+        }
+    }
+
+    /// Leave to speak plain HTTP, if there is any.
+    pub(super) fn fallback(&self) -> Option<&Fallback> {
+        self.fallback.as_ref()
+    }
+
     /// Whether plain HTTP may also be spoken with `other`, a server that this one names: only if it is spoken
     /// here, and not over a network if it is spoken here within the machine.
     pub(super) fn allows_plain(&self, other: &Url) -> bool {
-        let loopback = |host: &str| is_loopback(host.trim_start_matches('[').trim_end_matches(']'));
-        let name = match self.host.rsplit_once(':') {
-            Some((name, port)) if !port.ends_with(']') => name,
-            _ => &self.host,
-        };
-        self.scheme == Scheme::Http && (!loopback(name) || other.host_str().is_some_and(loopback))
+        let is_local = is_loopback(&self.host);
+        let is_plain = self.scheme() == Scheme::Http || (is_local && self.fallback.is_some());
+        is_plain && (!is_local || other.host_str().is_some_and(is_loopback))
     }
 
     /// Address of a manifest by tag or digest.
     pub(super) fn manifest(&self, repository: &str, name: &str) -> Result<Url, FetchFailure> {
-        self.url(repository, "manifests", name)
+        self.url(&format!("/{repository}/manifests/{name}"))
     }
 
     /// Address of a blob.
     pub(super) fn blob(&self, repository: &str, digest: &str) -> Result<Url, FetchFailure> {
-        self.url(repository, "blobs", digest)
+        self.url(&format!("/{repository}/blobs/{digest}"))
     }
 
-    fn url(&self, repository: &str, kind: &str, name: &str) -> Result<Url, FetchFailure> {
-        let Self { scheme, host, prefix } = self;
-        let scheme = match scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        };
-        Url::parse(&format!("{scheme}://{host}{prefix}/{repository}/{kind}/{name}")).map_err(|source| {
-            FetchFailure {
-                fault: FetchFault::Configuration,
-                message: format!("`{host}` is not an address that a registry can have"),
-                hint: Some("check the part of the image's name before the first `/`".to_owned()),
-                retry_after: None,
-                source: Some(source.into()),
-            }
-        })
+    /// Address that answers whether the API is spoken here.
+    pub(super) fn root(&self) -> Result<Url, FetchFailure> {
+        self.url("/")
+    }
+
+    fn url(&self, path: &str) -> Result<Url, FetchFailure> {
+        let Self { host, prefix, .. } = self;
+        let parsed = Url::parse(&format!("{}://{host}{prefix}{path}", self.scheme()));
+        let mut url = parsed.map_err(|source| FetchFailure {
+            fault: FetchFault::Configuration,
+            message: format!("`{host}` is not an address that a registry can have"),
+            hint: Some("check the part of the image's name before the first `/`".to_owned()),
+            retry_after: None,
+            source: Some(source.into()),
+        })?;
+        if let Some(namespace) = &self.namespace {
+            url.query_pairs_mut().append_pair("ns", namespace);
+        }
+        Ok(url)
     }
 }
 
-/// Whether a host name without its port names this machine, so that nobody can listen in.
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+impl Fallback {
+    fn is_plain(&self) -> bool {
+        self.is_plain.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that the server does not speak TLS.
+    pub(super) fn note(&self) {
+        self.is_plain.store(true, Ordering::Relaxed);
+    }
+
+    /// The plain address for a secure one, if it is of this server.
+    pub(super) fn plain(&self, url: &Url) -> Option<Url> {
+        if url.scheme() != "https" || authority(url) != self.authority {
+            return None;
+        }
+        let mut plain = url.clone();
+        plain.set_scheme("http").ok()?;
+        Some(plain)
+    }
+
+    /// The same, if the server is known not to speak TLS.
+    pub(super) fn known(&self, url: &Url) -> Option<Url> {
+        self.is_plain().then(|| self.plain(url)).flatten()
+    }
+}
+
+/// Host and port as an address has them.
+pub(super) fn authority(url: &Url) -> &str {
+    &url[Position::BeforeHost..Position::AfterPort]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::Reference;
+    use crate::registry::PlainHttp;
 
     #[test]
     fn addresses() {
@@ -99,12 +162,10 @@ mod tests {
             ("ghcr.io/a/b", PlainHttp::Loopback, "https://ghcr.io/v2/a/b/manifests/x"),
             ("host:5000/a", PlainHttp::Loopback, "https://host:5000/v2/a/manifests/x"),
             ("host:5000/a", PlainHttp::Everywhere, "http://host:5000/v2/a/manifests/x"),
-            ("localhost/a", PlainHttp::Loopback, "http://localhost/v2/a/manifests/x"),
-            ("localhost:443/a", PlainHttp::Loopback, "http://localhost:443/v2/a/manifests/x"),
-            ("127.8.9.1:5000/a", PlainHttp::Loopback, "http://127.8.9.1:5000/v2/a/manifests/x"),
-            ("128.0.0.1:5000/a", PlainHttp::Loopback, "https://128.0.0.1:5000/v2/a/manifests/x"),
-            ("[::1]:5000/a", PlainHttp::Loopback, "http://[::1]:5000/v2/a/manifests/x"),
-            ("localhost.example/a", PlainHttp::Loopback, "https://localhost.example/v2/a/manifests/x"),
+            ("localhost/a", PlainHttp::Loopback, "https://localhost/v2/a/manifests/x"),
+            ("localhost:80/a", PlainHttp::Loopback, "http://localhost/v2/a/manifests/x"),
+            ("127.8.9.1:5000/a", PlainHttp::Loopback, "https://127.8.9.1:5000/v2/a/manifests/x"),
+            ("[::1]:5000/a", PlainHttp::Loopback, "https://[::1]:5000/v2/a/manifests/x"),
         ] {
             let reference = Reference::parse(text).unwrap();
             let endpoint = Endpoint::of(&reference, plain_http);
@@ -113,9 +174,30 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_port_is_an_error() {
-        let reference = Reference::parse("host:99999/a").unwrap();
-        let failure = Endpoint::of(&reference, PlainHttp::Loopback).blob(reference.path(), "x").unwrap_err();
-        assert_eq!(failure.to_string(), "`host:99999` is not an address that a registry can have");
+    fn a_mirror_is_told_which_registry_it_stands_for() {
+        let reference = Reference::parse("debian").unwrap();
+        let settings = crate::registry::HostsSettings::default();
+        let mut server = crate::registry::host_endpoints("docker.io", &settings).unwrap().remove(0);
+        server.host = "mirror:5000".to_owned();
+        server.path = "/hub/".to_owned();
+        let endpoint = Endpoint::new("docker.io", &server).unwrap();
+        let url = endpoint.blob(reference.path(), "sha256:0").unwrap();
+        assert_eq!(url.as_str(), "https://mirror:5000/hub/library/debian/blobs/sha256:0?ns=docker.io");
+        server.path = String::new();
+        let endpoint = Endpoint::new("mirror:5000", &server).unwrap();
+        assert_eq!(endpoint.blob("a", "x").unwrap().as_str(), "https://mirror:5000/a/blobs/x");
+    }
+
+    #[test]
+    fn a_server_without_tls_is_found_out_once() {
+        let endpoint = Endpoint::of(&Reference::parse("localhost:5000/a").unwrap(), PlainHttp::Loopback);
+        let fallback = endpoint.fallback().unwrap();
+        let secure = endpoint.root().unwrap();
+        let other = Url::parse("https://localhost:5001/").unwrap();
+        assert_eq!(fallback.known(&secure), None);
+        fallback.note();
+        assert_eq!(fallback.known(&secure).unwrap().as_str(), "http://localhost:5000/v2/");
+        assert_eq!(fallback.known(&other), None);
+        assert_eq!(endpoint.clone().root().unwrap().as_str(), "http://localhost:5000/v2/");
     }
 }

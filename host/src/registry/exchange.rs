@@ -1,11 +1,15 @@
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
+use super::endpoint::{Endpoint, Fallback};
 use super::failure;
+use super::hosts::HostHeaders;
 use super::retry;
 use super::secret::Secret;
 use super::settings::Timing;
@@ -25,6 +29,7 @@ pub(super) struct Call {
     /// The body of a POST.
     pub(super) form: Option<Secret>,
     pub(super) role: Role,
+    pub(super) patience: Patience,
 }
 
 /// What the server of a call is to us, for messages and for the meaning of its answers.
@@ -32,6 +37,17 @@ pub(super) struct Call {
 pub(super) enum Role {
     Registry,
     TokenServer,
+    /// A place outside of any registry that an image names for one of its layers.
+    Elsewhere,
+}
+
+/// How long an answer is worth waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Nobody else can answer: what may pass is waited for.
+    Full,
+    /// Somebody else can be asked instead.
+    Hurried,
 }
 
 impl fmt::Display for Role {
@@ -39,21 +55,34 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Registry => "registry",
             Self::TokenServer => "token server",
+            Self::Elsewhere => "server",
         })
     }
 }
 
 impl Call {
-    /// A call without body and authorization.
+    /// A call without body and authorization, whose answer is worth waiting for.
     pub(super) fn new(role: Role, method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), authorization: None, form: None, role }
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            authorization: None,
+            form: None,
+            role,
+            patience: Patience::Full,
+        }
     }
 }
 
-/// Sends calls, follows redirects, and tries again what may pass.
+/// Sends calls on behalf of one server of a registry, follows redirects, and tries again what may pass.
 pub(super) struct Exchange {
-    transport: Transport,
+    transport: Arc<Transport>,
     timing: Timing,
+    /// Fields that the server wants to see with every request.
+    headers: HeaderMap,
+    fallback: Option<Fallback>,
+    host: String,
 }
 
 enum Obstacle {
@@ -62,30 +91,55 @@ enum Obstacle {
 }
 
 impl Exchange {
-    pub(super) fn new(transport: Transport, timing: Timing) -> Self {
-        Self { transport, timing }
+    /// Calls for the sake of a server, with its header fields.
+    pub(super) fn new(
+        transport: Arc<Transport>,
+        timing: Timing,
+        endpoint: &Endpoint,
+        headers: HeaderMap,
+    ) -> Self {
+        let (fallback, host) = (endpoint.fallback().cloned(), endpoint.host().to_owned());
+        Self { transport, timing, headers, fallback, host }
+    }
+
+    /// Calls for the sake of nobody in particular.
+    pub(super) fn anonymous(transport: Arc<Transport>, timing: Timing) -> Self {
+        Self { transport, timing, headers: HeaderMap::new(), fallback: None, host: String::new() }
     }
 
     /// The answer to a call, with any status that another try would not change.
     pub(super) async fn send(&self, call: &Call) -> Result<Response, FetchFailure> {
+        let mut call = Cow::Borrowed(call);
+        if let Some(plain) = self.fallback.as_ref().and_then(|fallback| fallback.known(&call.url)) {
+            call.to_mut().url = plain;
+        }
         let mut tries = 0;
         loop {
             tries += 1;
             let pause = retry::back_off(&self.timing, tries);
-            let pause = match self.follow(call).await {
+            let pause = match self.follow(&call).await {
                 Ok(response) if !retry::is_transient(response.status()) => return Ok(response),
                 Ok(response) => {
                     let asked = retry::retry_after(response.headers(), SystemTime::now());
                     let too_long = asked.is_some_and(|asked| asked > self.timing.longest_pause);
-                    if tries >= limits::REQUEST_TRIES || too_long {
-                        return Err(failure::of_busy_server(call, response, tries, asked).await);
+                    let is_last = tries >= limits::REQUEST_TRIES || call.patience == Patience::Hurried;
+                    if is_last || too_long {
+                        return Err(failure::of_busy_server(&call, response, tries, asked).await);
                     }
                     response.discard().await;
                     pause.max(asked.unwrap_or_default())
                 }
                 Err(Obstacle::Transport { url, error }) => {
-                    if tries >= tries_worth_making(error.kind) {
-                        return Err(failure::of_transport(call, &url, error));
+                    if url == call.url
+                        && let Some(plain) = self.plain_instead(&url, error.kind).await
+                    {
+                        tracing::debug!(url = failure::display(&url), "no TLS is spoken here");
+                        call.to_mut().url = plain;
+                        tries -= 1;
+                        continue;
+                    }
+                    if tries >= tries_worth_making(error.kind, call.patience) {
+                        return Err(failure::of_transport(&call, &url, error));
                     }
                     pause
                 }
@@ -99,7 +153,8 @@ impl Exchange {
     async fn follow(&self, call: &Call) -> Result<Response, Obstacle> {
         let mut url = call.url.clone();
         for _ in 0..=limits::REDIRECTS {
-            let response = match self.transport.send(call, &url).await {
+            let own = self.headers_for(call, &url);
+            let response = match self.transport.send(call, &url, &own).await {
                 Ok(response) => response,
                 Err(error) => return Err(Obstacle::Transport { url, error }),
             };
@@ -109,25 +164,79 @@ impl Exchange {
             let next = next_hop(&url, response.headers().get(LOCATION))
                 .map_err(|problem| Obstacle::Redirect(failure::of_redirect(call, &url, problem)))?;
             response.discard().await;
-            url = next;
+            url = self.fallback.as_ref().and_then(|fallback| fallback.known(&next)).unwrap_or(next);
         }
         Err(Obstacle::Redirect(failure::of_redirect(call, &url, "redirects too often")))
+    }
+
+    /// The server's own fields go to it and to its token server, and nowhere else. What proves to the server
+    /// who asks is not shown to a token server elsewhere.
+    fn headers_for(&self, call: &Call, url: &Url) -> Cow<'_, HeaderMap> {
+        if self.headers.is_empty() {
+            return Cow::Borrowed(&self.headers);
+        }
+        if url.origin() != call.url.origin() {
+            return Cow::Owned(HeaderMap::new());
+        }
+        let host = url.host_str().unwrap_or_default();
+        if call.role == Role::TokenServer && self.host.split(':').next() != Some(host) {
+            let mut headers = self.headers.clone();
+            for name in self.headers.keys().filter(|name| HostHeaders::is_secret(name.as_str())) {
+                headers.remove(name);
+            }
+            return Cow::Owned(headers);
+        }
+        Cow::Borrowed(&self.headers)
+    }
+
+    /// The plain address to go on with, if the server does not speak TLS and may be spoken with all the same.
+    ///
+    /// What stands in the way must be of the server's making. Where no port is given, that may also be that
+    /// nobody listens on the port of HTTPS.
+    async fn plain_instead(&self, url: &Url, kind: TransportKind) -> Option<Url> {
+        let fallback = self.fallback.as_ref()?;
+        let plain = fallback.plain(url)?;
+        let speaks_no_tls = match kind {
+            TransportKind::NotTls => true,
+            TransportKind::Unreachable => self.transport.is_there(url).await,
+            _ => false,
+        };
+        if speaks_no_tls {
+            fallback.note();
+            return Some(plain);
+        }
+        let other_port = url.port().is_none()
+            && matches!(kind, TransportKind::Refused | TransportKind::Unreachable)
+            && self.transport.is_there(&plain).await;
+        if other_port {
+            fallback.note();
+        }
+        other_port.then_some(plain)
     }
 }
 
 /// Tries that a kind of failure deserves. A server that is being started may refuse connections for a moment,
 /// a resolver may miss a beat; beyond that a user would rather know.
-fn tries_worth_making(kind: TransportKind) -> u32 {
-    match kind {
-        TransportKind::NotTls | TransportKind::Certificate | TransportKind::NoCertificates => 1,
+fn tries_worth_making(kind: TransportKind, patience: Patience) -> u32 {
+    let tries = match kind {
+        TransportKind::NotTls
+        | TransportKind::Certificate
+        | TransportKind::ClientCertificate
+        | TransportKind::NoCertificates
+        | TransportKind::BadCertificates
+        | TransportKind::Forbidden => 1,
         TransportKind::Refused
         | TransportKind::UnknownHost
         | TransportKind::Unreachable
-        | TransportKind::Silent(_) => 2.min(limits::REQUEST_TRIES),
+        | TransportKind::Proxy
+        | TransportKind::Silent(_) => 2,
         TransportKind::Broken => limits::REQUEST_TRIES,
+    };
+    match patience {
+        Patience::Full => tries,
+        Patience::Hurried => 1,
     }
 }
-
 /// Where a redirect leads, or what is wrong with it.
 fn next_hop(from: &Url, location: Option<&HeaderValue>) -> Result<Url, &'static str> {
     let location = location.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());

@@ -1,10 +1,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use url::{Position, Url};
 
+use super::challenge;
+use super::endpoint::authority;
 use super::exchange::{Call, Role};
 use super::transport::{Response, TransportError, TransportKind};
 use crate::limits;
@@ -29,13 +31,17 @@ pub(super) async fn of_busy_server(
     tries: u32,
     retry_after: Option<Duration>,
 ) -> FetchFailure {
-    let hint = match (response.status(), retry_after) {
-        (_, Some(after)) if !after.is_zero() => format!("try again in {} s", after.as_secs()),
-        (StatusCode::TOO_MANY_REQUESTS, _) => {
+    let is_limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
+    let mut hint = match retry_after {
+        Some(after) if !after.is_zero() => format!("try again in {} s", after.as_secs()),
+        _ if is_limited => {
             "the registry limits how often it may be asked: wait, or log in if you have not".to_owned()
         }
         _ => "try again later".to_owned(),
     };
+    if is_limited && let Some(quota) = quota(response.headers()) {
+        let _ = write!(hint, "; {quota}");
+    }
     FetchFailure {
         fault: FetchFault::Unavailable,
         message: message_of(call, response, tries).await,
@@ -43,6 +49,16 @@ pub(super) async fn of_busy_server(
         retry_after,
         source: None,
     }
+}
+
+/// What a registry says about the limit that was reached, such as `100;w=21600` for a hundred in six hours.
+fn quota(headers: &HeaderMap) -> Option<String> {
+    let said = ["ratelimit-limit", "ratelimit-remaining"].iter().filter_map(|&name| {
+        let value = headers.get(name)?.to_str().ok()?;
+        Some(format!("{name} is `{}`", printable(value)))
+    });
+    let said: Vec<String> = said.collect();
+    (!said.is_empty()).then(|| format!("its {}", said.join(", ")))
 }
 
 /// The failure of a call that got no answer, or not the whole of it. `url` is where it was then.
@@ -73,7 +89,26 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
         ),
         TransportKind::Certificate => (
             format!("the certificate of {peer} is not trusted"),
-            Some("install the certificate of its authority in the system's store".to_owned()),
+            Some(
+                "install the certificate of its authority in the system's store, or name it as `ca` in a `hosts.toml`"
+                    .to_owned(),
+            ),
+        ),
+        TransportKind::ClientCertificate => (
+            format!("{peer} does not take our certificate, or wants one and gets none"),
+            Some("name a certificate that it takes as `client` in a `hosts.toml`".to_owned()),
+        ),
+        TransportKind::BadCertificates => (
+            format!("the certificates set up for {peer} cannot be used"),
+            Some("`dray registry explain` says where they are named".to_owned()),
+        ),
+        TransportKind::Proxy => (
+            format!("cannot connect to the proxy on the way to {peer}"),
+            Some("check `HTTPS_PROXY` and `HTTP_PROXY`, or except the registry with `NO_PROXY`".to_owned()),
+        ),
+        TransportKind::Forbidden => (
+            format!("{peer} is not asked: its address is not a public one"),
+            Some("an image may name places for its layers, but none that only your network can reach".to_owned()),
         ),
         TransportKind::NoCertificates => (
             "cannot check any certificate: this system has no certificate authorities".to_owned(),
@@ -82,8 +117,11 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
         TransportKind::Broken => (format!("{peer} broke off during {doing}"), Some(BROKEN.to_owned())),
     };
     let fault = match error.kind {
-        TransportKind::NotTls => FetchFault::Protocol,
-        TransportKind::Certificate | TransportKind::NoCertificates => FetchFault::Configuration,
+        TransportKind::NotTls | TransportKind::Forbidden => FetchFault::Protocol,
+        TransportKind::ClientCertificate => FetchFault::Denied,
+        TransportKind::Certificate | TransportKind::NoCertificates | TransportKind::BadCertificates => {
+            FetchFault::Configuration
+        }
         _ => FetchFault::Unavailable,
     };
     FetchFailure { fault, message, hint, retry_after: None, source: error.into_cause() }
@@ -141,13 +179,9 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
-fn authority(url: &Url) -> &str {
-    &url[Position::BeforeHost..Position::AfterPort]
-}
-
 fn peer(call: &Call, url: &Url) -> String {
     let meant = format!("{} `{}`", call.role, authority(&call.url));
-    if url.origin() == call.url.origin() {
+    if authority(url) == authority(&call.url) {
         return meant;
     }
     format!("server `{}`, to which {meant} redirects,", authority(url))
@@ -156,7 +190,7 @@ fn peer(call: &Call, url: &Url) -> String {
 fn fault_of(role: Role, status: StatusCode) -> FetchFault {
     match (role, status.as_u16()) {
         (_, 401 | 403 | 407 | 451) | (Role::TokenServer, 400..=499) => FetchFault::Denied,
-        (Role::Registry, 404 | 410) => FetchFault::NotFound,
+        (Role::Registry | Role::Elsewhere, 404 | 410) => FetchFault::NotFound,
         (_, 408 | 429 | 500..=599) => FetchFault::Unavailable,
         _ => FetchFault::Protocol,
     }
@@ -173,6 +207,9 @@ async fn message_of(call: &Call, response: Response, tries: u32) -> String {
     );
     if tries > 1 {
         let _ = write!(message, " ({tries} tries)");
+    }
+    if let Some(lacking) = challenge::lacking_scope(response.headers()) {
+        let _ = write!(message, ": insufficient scope, it wants `{}`", printable(&lacking));
     }
     let body = response.into_body().read_beginning(limits::ERROR_BODY_BYTES).await;
     if let Some(reason) = reason(&body) {

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, RANGE};
@@ -5,55 +7,131 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use url::Url;
 
 use super::body::Body;
-use super::endpoint::Endpoint;
-use super::exchange::{Call, Role};
+use super::exchange::{Call, Patience, Role};
+use super::hosts::Capability;
+use super::server::Server;
 use super::transport::Response;
-use super::{RegistryClient, failure};
+use super::{RegistryClient, attempts, elsewhere, failure};
 use crate::oci::{Descriptor, MediaKind, Reference};
 use crate::ports::{BlobStream, FetchFailure, FetchFault};
 
-/// Opens a blob or manifest at `offset`.
+/// Opens a blob or manifest at `offset`, at the first of the registry's servers that gives it.
+///
+/// A layer may have other places. Those of a layer that is usually not in the registry are asked first, and
+/// those of any other last; wherever it is found, a dead place in front does not matter.
 pub(super) async fn open(
     client: &RegistryClient,
     reference: &Reference,
     descriptor: &Descriptor,
     offset: u64,
 ) -> Result<BlobStream, FetchFailure> {
-    let endpoint = client.endpoint(reference);
-    let (repository, digest) = (reference.path(), descriptor.digest.as_str());
-    let opening = Opening { client, endpoint: &endpoint, repository, descriptor, offset };
-    let blob = endpoint.blob(repository, digest)?;
-    match descriptor.media_type.kind() {
-        MediaKind::Index | MediaKind::Manifest | MediaKind::Schema1 => {
-            let manifest = endpoint.manifest(repository, digest)?;
-            let (call, response) = opening.ask(manifest).await?;
-            if response.status() == StatusCode::NOT_FOUND {
-                // Some registries keep as a mere blob what a tool has pushed as one.
-                let (call, response) = opening.ask(blob).await?;
-                if response.status() != StatusCode::NOT_FOUND {
-                    return opening.begin(call, response).await;
-                }
-            }
-            opening.begin(call, response).await
-        }
-        MediaKind::ImageConfig | MediaKind::Layer | MediaKind::Other => {
-            let (call, response) = opening.ask(blob).await?;
-            opening.begin(call, response).await
+    let opening = Opening { client, reference, descriptor, offset };
+    let places = elsewhere::calls(client, reference, descriptor);
+    let mut failures = Vec::new();
+    let elsewhere_first = elsewhere::is_foreign(descriptor);
+    if elsewhere_first {
+        match opening.elsewhere(&places).await {
+            Ok(stream) => return Ok(stream),
+            Err(mut more) => failures.append(&mut more),
         }
     }
+    match opening.in_registry().await {
+        Ok(stream) => return Ok(stream),
+        Err(failure) => failures.push(failure),
+    }
+    if !elsewhere_first {
+        match opening.elsewhere(&places).await {
+            Ok(stream) => return Ok(stream),
+            Err(mut more) => failures.append(&mut more),
+        }
+    }
+    Err(attempts::of_all(failures))
 }
 
 struct Opening<'a> {
     client: &'a RegistryClient,
-    endpoint: &'a Endpoint,
-    repository: &'a str,
+    reference: &'a Reference,
     descriptor: &'a Descriptor,
     offset: u64,
 }
 
 impl Opening<'_> {
-    async fn ask(&self, url: Url) -> Result<(Call, Response), FetchFailure> {
+    async fn in_registry(&self) -> Result<BlobStream, FetchFailure> {
+        let mut attempts = self.client.attempts(self.reference, &[Capability::Pull]).await?;
+        while let Some((server, patience)) = attempts.next() {
+            match self.at(&server, patience).await {
+                Ok(stream) => return Ok(stream),
+                Err(failure) => attempts.failed(&server, failure),
+            }
+        }
+        Err(attempts.into_failure())
+    }
+
+    async fn at(&self, server: &Arc<Server>, patience: Patience) -> Result<BlobStream, FetchFailure> {
+        let (endpoint, repository) = (server.endpoint(), self.reference.path());
+        let digest = self.descriptor.digest.as_str();
+        let blob = endpoint.blob(repository, digest)?;
+        match self.descriptor.media_type.kind() {
+            MediaKind::Index | MediaKind::Manifest | MediaKind::Schema1 => {
+                let manifest = endpoint.manifest(repository, digest)?;
+                let (call, response) = self.ask(server, patience, manifest).await?;
+                if response.status() == StatusCode::NOT_FOUND {
+                    // Some registries keep as a mere blob what a tool has pushed as one.
+                    let (call, response) = self.ask(server, patience, blob).await?;
+                    if response.status() != StatusCode::NOT_FOUND {
+                        return self.begin(server, call, response).await;
+                    }
+                }
+                self.begin(server, call, response).await
+            }
+            MediaKind::ImageConfig | MediaKind::Layer | MediaKind::Other => {
+                let (call, response) = self.ask(server, patience, blob).await?;
+                self.begin(server, call, response).await
+            }
+        }
+    }
+
+    /// The layer from one of its other places, or what each of them said.
+    async fn elsewhere(&self, places: &[Call]) -> Result<BlobStream, Vec<FetchFailure>> {
+        let mut failures = Vec::new();
+        if places.is_empty() {
+            return Err(failures);
+        }
+        let exchange = elsewhere::exchange(self.client, self.reference).map_err(|failure| vec![failure])?;
+        for call in places {
+            let mut call = call.clone();
+            self.complete(&mut call);
+            let response = match exchange.send(&call).await {
+                Ok(response) => response,
+                Err(failure) => {
+                    failures.push(failure);
+                    continue;
+                }
+            };
+            match start(&call, &response, self.descriptor, self.offset) {
+                Ok(Some(start)) => return Ok(self.stream(None, call, response, &start)),
+                Ok(None) => failures.push(failure::of_status(&call, response).await),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        Err(failures)
+    }
+
+    async fn ask(
+        &self,
+        server: &Server,
+        patience: Patience,
+        url: Url,
+    ) -> Result<(Call, Response), FetchFailure> {
         let mut call = Call::new(Role::Registry, Method::GET, url);
+        call.patience = patience;
+        self.complete(&mut call);
+        let response = server.send(self.reference.path(), &call).await?;
+        Ok((call, response))
+    }
+
+    /// Adds what a request for stored bytes needs, from the offset on.
+    fn complete(&self, call: &mut Call) {
         // A media type comes from the image and may have characters that no header may have.
         let accept = HeaderValue::from_str(&format!("{}, */*", self.descriptor.media_type));
         call.headers.insert(ACCEPT, accept.unwrap_or(HeaderValue::from_static("*/*")));
@@ -64,22 +142,39 @@ impl Opening<'_> {
         {
             call.headers.insert(RANGE, range);
         }
-        let response = self.client.send(self.endpoint, self.repository, &call).await?;
-        Ok((call, response))
     }
 
-    async fn begin(&self, call: Call, response: Response) -> Result<BlobStream, FetchFailure> {
-        match start(&call, &response, self.descriptor, self.offset)? {
-            Some(Start::Here { skip }) => Ok(stream(call, response, skip)),
-            Some(Start::AtTheEnd) => Ok(Box::pin(stream::empty())),
-            None => {
-                let mut failure = self.client.failure(self.endpoint, &call, response).await;
-                if failure.fault == FetchFault::NotFound {
-                    failure.hint = Some("the image is incomplete in the registry: push it again".to_owned());
-                }
-                Err(failure)
-            }
+    async fn begin(
+        &self,
+        server: &Arc<Server>,
+        call: Call,
+        response: Response,
+    ) -> Result<BlobStream, FetchFailure> {
+        if let Some(start) = start(&call, &response, self.descriptor, self.offset)? {
+            return Ok(self.stream(Some(Arc::clone(server)), call, response, &start));
         }
+        let mut failure = server.failure(&call, response).await;
+        if failure.fault == FetchFault::NotFound {
+            failure.hint = Some("the image is incomplete in the registry: push it again".to_owned());
+        }
+        Err(failure)
+    }
+
+    fn stream(
+        &self,
+        server: Option<Arc<Server>>,
+        call: Call,
+        response: Response,
+        start: &Start,
+    ) -> BlobStream {
+        let Start::Here { skip } = *start else { return Box::pin(stream::empty()) };
+        let expected = self.descriptor.size.saturating_sub(self.offset);
+        let url = response.url().clone();
+        let source = Source { server, call, url, body: response.into_body(), skip, expected };
+        Box::pin(stream::try_unfold(source, |mut source| async move {
+            let next = source.next().await?;
+            Ok(next.map(|bytes| (bytes, source)))
+        }))
     }
 }
 
@@ -119,36 +214,47 @@ fn range_start(headers: &HeaderMap) -> Option<u64> {
 }
 
 struct Source {
+    /// The server of the registry that sends, which should hear of it when it stops too early.
+    server: Option<Arc<Server>>,
     call: Call,
     url: Url,
     body: Body,
     skip: u64,
-}
-
-fn stream(call: Call, response: Response, skip: u64) -> BlobStream {
-    let url = response.url().clone();
-    let source = Source { call, url, body: response.into_body(), skip };
-    Box::pin(stream::try_unfold(source, |mut source| async move {
-        let next = source.next().await?;
-        Ok(next.map(|bytes| (bytes, source)))
-    }))
+    /// Bytes that are still to come.
+    expected: u64,
 }
 
 impl Source {
     async fn next(&mut self) -> Result<Option<Bytes>, FetchFailure> {
         loop {
-            let chunk = self.body.chunk().await;
-            let Some(mut bytes) =
-                chunk.map_err(|error| failure::of_transport(&self.call, &self.url, error))?
-            else {
-                return Ok(None);
+            let mut bytes = match self.body.chunk().await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => {
+                    if self.expected > 0 {
+                        self.note(&failure::of_protocol(&self.call, "ended too early"));
+                    }
+                    return Ok(None);
+                }
+                Err(error) => {
+                    let failure = failure::of_transport(&self.call, &self.url, error);
+                    self.note(&failure);
+                    return Err(failure);
+                }
             };
             let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
             self.skip -= skipped as u64;
             let rest = bytes.split_off(skipped);
             if !rest.is_empty() {
+                self.expected = self.expected.saturating_sub(rest.len() as u64);
                 return Ok(Some(rest));
             }
+        }
+    }
+
+    /// Whoever opens the rest should ask another server first.
+    fn note(&self, failure: &FetchFailure) {
+        if let Some(server) = &self.server {
+            server.note(failure);
         }
     }
 }

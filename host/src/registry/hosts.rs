@@ -22,6 +22,7 @@ use std::time::Duration;
 use super::settings::{PlainHttp, RegistrySettings};
 use crate::ports::FetchFailure;
 
+pub(super) use self::address::HUB_API;
 pub use self::address::Scheme;
 pub use self::capabilities::{Capabilities, Capability};
 pub use self::file::{HostsFile, HostsFileError, parse_hosts_file};

@@ -4,8 +4,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 
 use super::body::BodyError;
-use super::endpoint::Endpoint;
-use super::exchange::{Call, Role};
+use super::exchange::{Call, Patience, Role};
+use super::hosts::Capability;
+use super::server::Server;
 use super::transport::Response;
 use super::{RegistryClient, failure};
 use crate::limits;
@@ -22,39 +23,57 @@ const ACCEPTED: HeaderValue = HeaderValue::from_static(
      application/vnd.oci.image.index.v1+json, */*",
 );
 
-/// Finds out what a reference stands for: with HEAD, which registries do not count against a user's quota,
-/// and with GET where the answer to HEAD is not enough.
+/// Finds out what a reference stands for: a tag only from servers that are trusted with it, a digest from any
+/// that has blobs.
 pub(super) async fn resolve(
     client: &RegistryClient,
     reference: &Reference,
 ) -> Result<Resolved, FetchFailure> {
-    let resolution = Resolution { client, endpoint: client.endpoint(reference), reference };
-    match resolution.head().await? {
-        Some(descriptor) => Ok(Resolved { descriptor, document: None }),
-        None => resolution.get().await,
+    let needed: &[Capability] = match reference.digest() {
+        Some(_) => &[Capability::Pull],
+        None => &[Capability::Pull, Capability::Resolve],
+    };
+    let mut attempts = client.attempts(reference, needed).await?;
+    while let Some((server, patience)) = attempts.next() {
+        let resolution = Resolution { server: &server, patience, reference };
+        match resolution.run().await {
+            Ok(resolved) => return Ok(resolved),
+            Err(failure) => attempts.failed(&server, failure),
+        }
     }
+    Err(attempts.into_failure())
 }
 
 struct Resolution<'a> {
-    client: &'a RegistryClient,
-    endpoint: Endpoint,
+    server: &'a Server,
+    patience: Patience,
     reference: &'a Reference,
 }
 
 impl Resolution<'_> {
+    /// Asks with HEAD, which registries do not count against a user's quota, and with GET where the answer to
+    /// HEAD is not enough.
+    async fn run(&self) -> Result<Resolved, FetchFailure> {
+        match self.head().await? {
+            Some(descriptor) => Ok(Resolved { descriptor, document: None }),
+            None => self.get().await,
+        }
+    }
+
     fn call(&self, method: Method) -> Result<Call, FetchFailure> {
         let name = match (self.reference.digest(), self.reference.tag()) {
             (Some(digest), _) => digest.as_str(),
             (None, tag) => tag.unwrap_or("latest"),
         };
-        let url = self.endpoint.manifest(self.reference.path(), name)?;
+        let url = self.server.endpoint().manifest(self.reference.path(), name)?;
         let mut call = Call::new(Role::Registry, method, url);
         call.headers.insert(ACCEPT, ACCEPTED);
+        call.patience = self.patience;
         Ok(call)
     }
 
     async fn send(&self, call: &Call) -> Result<Response, FetchFailure> {
-        self.client.send(&self.endpoint, self.reference.path(), call).await
+        self.server.send(self.reference.path(), call).await
     }
 
     /// The descriptor, if the registry says all of it without sending the document. An error has no body
@@ -87,7 +106,7 @@ impl Resolution<'_> {
             tries += 1;
             let response = self.send(&call).await?;
             if response.status() != StatusCode::OK {
-                return Err(self.client.failure(&self.endpoint, &call, response).await);
+                return Err(self.server.failure(&call, response).await);
             }
             let (headers, url) = (response.headers().clone(), response.url().clone());
             match response.into_body().read(limits::DOCUMENT_BYTES).await {

@@ -9,15 +9,8 @@ use super::settings::Timing;
 
 /// Whether the same request may fare better a little later.
 pub(super) fn is_transient(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::REQUEST_TIMEOUT
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::INTERNAL_SERVER_ERROR
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT
-    )
+    // Those from 520 on are what proxies of content networks say when the server behind them fails.
+    matches!(status.as_u16(), 408 | 429 | 500 | 502..=504 | 520..=524)
 }
 
 /// When the server says to come back: seconds or a date (RFC 9110, section 10.2.3). What is neither counts as

@@ -36,6 +36,20 @@ pub(super) enum Credentials {
     },
     /// A refresh token, which only a token server understands.
     IdentityToken(Secret),
+    /// A token that a registry takes as it is.
+    RegistryToken(Secret),
+}
+
+impl Credentials {
+    /// What user and password stand for; nothing without a password.
+    pub(super) fn of_user(user: String, password: Secret) -> Option<Self> {
+        match (user.as_str(), password.expose()) {
+            (_, "") => None,
+            // The name that docker's helpers give to an identity token.
+            ("<token>", _) => Some(Self::IdentityToken(password)),
+            _ => Some(Self::Password { user, password }),
+        }
+    }
 }
 
 /// The `Authorization` of the Basic scheme (RFC 7617).

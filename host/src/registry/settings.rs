@@ -2,14 +2,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::credentials::CredentialSettings;
 use crate::limits;
 
 /// Everything that the registry adapter needs to know, resolved: it reads no environment variable.
 #[derive(Clone, Debug)]
 pub struct RegistrySettings {
-    /// Docker's `config.json`, where credentials come from. Without one every request is anonymous; a file
-    /// that does not exist is the same as none.
-    pub docker_config: Option<PathBuf>,
+    /// Where credentials come from.
+    pub credentials: CredentialSettings,
     /// Where HTTP without TLS may be spoken.
     pub plain_http: PlainHttp,
     /// Directories with a `hosts.toml` or certificates for each registry; see [`super::HostsSettings`].

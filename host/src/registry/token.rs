@@ -31,6 +31,20 @@ impl Token {
     }
 }
 
+impl Token {
+    /// A token that the user brings along, and whose life nobody states.
+    fn of_user(token: &Secret) -> Result<Self, FetchFailure> {
+        let authorization = secret::bearer(token).ok_or_else(|| FetchFailure {
+            fault: FetchFault::Configuration,
+            message: "the configured registry token has characters that none may have".to_owned(),
+            hint: Some("correct the `registrytoken` in docker's configuration".to_owned()),
+            retry_after: None,
+            source: None,
+        })?;
+        Ok(Self { authorization, refresh_at: Instant::now() + LONGEST_LIFE })
+    }
+}
+
 /// What this program calls itself towards token servers.
 const CLIENT_ID: &str = "dray";
 
@@ -40,7 +54,8 @@ const DEFAULT_LIFE: Duration = Duration::from_mins(1);
 /// Life of a token that states a longer one. No pull is longer, and a sum of times stays in its range.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
-/// Asks the token server of a challenge for a token that is good for `scopes`.
+/// Asks the token server of a challenge for a token that is good for `scopes`, unless the user has one for the
+/// registry already.
 ///
 /// With credentials the OAuth form comes first, as only it knows identity tokens. Servers that do not have
 /// it answer 404 or 405 (GCR), 400 (ACR) or 401 (Artifactory), and are asked in the older way.
@@ -51,22 +66,24 @@ pub(super) async fn request(
     scopes: &[String],
     credentials: Option<&Credentials>,
 ) -> Result<Token, FetchFailure> {
+    if let Some(Credentials::RegistryToken(token)) = credentials {
+        return Token::of_user(token);
+    }
     let realm = realm(registry, challenge)?;
     let service = challenge.service.as_deref();
-    let basic = match credentials {
-        None => None,
-        Some(credentials) => {
-            let call = oauth_call(&realm, service, scopes, credentials);
-            let response = exchange.send(&call).await?;
-            match credentials {
-                Credentials::Password { user, password } if lacks_oauth(&response) => {
-                    response.discard().await;
-                    secret::basic(user, password)
-                }
-                _ => return read(&call, response).await,
+    let grant = credentials.map(grant).unwrap_or_default();
+    let mut basic = None;
+    if !grant.is_empty() {
+        let call = oauth_call(&realm, service, scopes, &grant);
+        let response = exchange.send(&call).await?;
+        match credentials {
+            Some(Credentials::Password { user, password }) if lacks_oauth(&response) => {
+                response.discard().await;
+                basic = secret::basic(user, password);
             }
+            _ => return read(&call, response).await,
         }
-    };
+    }
     let mut call = Call::new(Role::TokenServer, Method::GET, with_query(realm, service, scopes));
     call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     call.authorization = basic;
@@ -107,17 +124,22 @@ fn realm(registry: &Endpoint, challenge: &BearerChallenge) -> Result<Url, FetchF
     }
 }
 
-fn oauth_call(realm: &Url, service: Option<&str>, scopes: &[String], credentials: &Credentials) -> Call {
-    let mut form = Serializer::new(String::new());
+/// What OAuth calls a grant: the proof that is exchanged for a token (RFC 6749, sections 4.3 and 6).
+fn grant(credentials: &Credentials) -> Vec<(&'static str, &str)> {
     match credentials {
-        Credentials::Password { user, password } => form
-            .append_pair("grant_type", "password")
-            .append_pair("username", user)
-            .append_pair("password", password.expose()),
-        Credentials::IdentityToken(token) => {
-            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose())
+        Credentials::Password { user, password } => {
+            vec![("grant_type", "password"), ("username", user), ("password", password.expose())]
         }
-    };
+        Credentials::IdentityToken(token) => {
+            vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())]
+        }
+        Credentials::RegistryToken(_) => Vec::new(),
+    }
+}
+
+fn oauth_call(realm: &Url, service: Option<&str>, scopes: &[String], grant: &[(&'static str, &str)]) -> Call {
+    let mut form = Serializer::new(String::new());
+    form.extend_pairs(grant);
     form.append_pair("client_id", CLIENT_ID);
     if let Some(service) = service {
         form.append_pair("service", service);

@@ -191,17 +191,163 @@ async fn basic_authentication() {
 
 #[tokio::test]
 async fn credentials_that_a_helper_has() {
-    let scene = scene();
-    scene.registry.require(BearerAuth::password("user", "pass"));
-    let configured = client_with_config(&scene.registry, r#"{"credsStore":"keeper"}"#);
-    let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
-    assert_eq!(failure.fault, FetchFault::Denied);
-    let hint = failure.hint.unwrap();
-    assert!(hint.contains("`keeper`") && hint.contains("not supported yet"), "{hint}");
+    for (config, auth) in [
+        (r#"{"credsStore":"keeper"}"#, BearerAuth::password("user", "pass")),
+        (r#"{"credHelpers":{"HOST":"keeper"}}"#, BearerAuth::password("user", "pass")),
+        (r#"{"credsStore":"tokens"}"#, BearerAuth::identity_token("long-lived")),
+        // What the helper has is newer than what was left in the file.
+        (
+            r#"{"credsStore":"keeper","auths":{"HOST":{"auth":"b2xkOm9sZA=="}}}"#,
+            BearerAuth::password("user", "pass"),
+        ),
+        // And a host can be told to use the file all the same.
+        (
+            r#"{"credsStore":"failing","credHelpers":{"HOST":""},"auths":{"HOST":{"auth":"dXNlcjpwYXNz"}}}"#,
+            BearerAuth::password("user", "pass"),
+        ),
+    ] {
+        let scene = scene();
+        scene.registry.require(auth);
+        let configured = client_with_config(&scene.registry, config);
+        configured.client.resolve(&scene.reference).await.unwrap_or_else(|e| panic!("{config}: {e:?}"));
+    }
+}
 
-    // A public image needs no helper.
+#[tokio::test]
+async fn a_helper_that_does_not_know_the_registry() {
+    let scene = scene();
+    let configured = client_with_config(&scene.registry, r#"{"credsStore":"empty"}"#);
     scene.registry.require(BearerAuth::anonymous());
     configured.client.resolve(&scene.reference).await.unwrap();
+
+    scene.registry.require(BearerAuth::password("user", "pass"));
+    let other = Reference::parse(&scene.registry.image("team/other:1")).unwrap();
+    let failure = configured.client.resolve(&other).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Denied);
+    assert!(failure.hint.as_deref().unwrap().contains("needs credentials"), "{failure:?}");
+}
+
+/// A private image that is silently asked for anonymously would end in a puzzle.
+#[tokio::test]
+async fn a_helper_that_fails_is_told_when_it_is_needed() {
+    for (helper, expected) in [
+        ("failing", "it says: the keychain is locked"),
+        ("muttering", "it says: no display"),
+        ("garbled", "its answer is not JSON with `Username` and `Secret`"),
+        ("flooding", "it wrote more than the 65536 bytes that are read"),
+        ("absent", "there is no such program in the folders of `PATH`"),
+        ("../keeper", "a name with `/` in it is not that of a helper"),
+    ] {
+        let scene = scene();
+        let configured = client_with_config(&scene.registry, &format!(r#"{{"credsStore":"{helper}"}}"#));
+        configured.client.resolve(&scene.reference).await.unwrap();
+
+        scene.registry.require(BearerAuth::anonymous());
+        let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Configuration, "{helper}");
+        let host = scene.host();
+        assert_eq!(
+            failure.message,
+            format!("cannot get the credentials for `{host}` from the credential helper `{helper}`")
+        );
+        assert_eq!(failure.source.as_ref().unwrap().to_string(), expected);
+        assert!(failure.hint.is_some());
+        assert!(!everything(&failure).contains("hunter2"), "{failure:?}");
+        assert_eq!(tokens_asked(&scene), 0, "nobody was asked without credentials");
+    }
+}
+
+#[tokio::test]
+async fn a_helper_is_asked_once() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::password("user", "pass"));
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("docker-credential-mine");
+    std::os::unix::fs::symlink(helpers().join("docker-credential-keeper"), &link).unwrap();
+    let path = folder.path().join("config.json");
+    std::fs::write(&path, r#"{"credsStore":"mine"}"#).unwrap();
+    let credentials = CredentialSettings {
+        docker_config: Some(path),
+        auth_config: None,
+        helper_folders: vec![folder.path().to_owned()],
+    };
+    let client = client_with(RegistrySettings { credentials, ..settings() });
+    let resolve = |name: &str| {
+        let reference = Reference::parse(&scene.registry.image(&format!("team/{name}:1"))).unwrap();
+        let client = &client;
+        async move { client.resolve(&reference).await.unwrap_err().fault }
+    };
+    assert_eq!(resolve("a").await, FetchFault::NotFound);
+    // Whatever comes later finds no helper any more, and does not need one.
+    std::fs::remove_file(link).unwrap();
+    assert_eq!(resolve("b").await, FetchFault::NotFound);
+    assert_eq!(tokens_asked(&scene), 2, "each repository has its own token");
+}
+
+#[tokio::test]
+async fn a_registry_token_is_sent_as_it_is() {
+    let scene = scene();
+    scene.registry.on(Rule::any("/v2/")
+        .nth(1)
+        .status(401)
+        .header("www-authenticate", r#"Bearer realm="https://tokens.invalid/""#));
+    let configured = client_with_config(&scene.registry, r#"{"auths":{"HOST":{"registrytoken":"mine"}}}"#);
+    configured.client.resolve(&scene.reference).await.unwrap();
+    assert_eq!(scene.registry.requests()[1].header("authorization"), Some("Bearer mine"));
+
+    // One that is refused is not tried again.
+    scene.registry.require(BearerAuth::anonymous());
+    let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Denied);
+    assert_eq!(tokens_asked(&scene), 0);
+    assert!(!everything(&failure).contains("mine"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn the_variable_comes_before_the_file() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::password("user", "pass"));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.json");
+    let entry = |auth: &str| format!(r#"{{"auths":{{"{}":{{"auth":"{auth}"}}}}}}"#, scene.host());
+    for (file, variable) in [
+        (entry("b2xkOm9sZA=="), Some(entry("dXNlcjpwYXNz"))),
+        (entry("dXNlcjpwYXNz"), Some(r#"{"auths":{"other":{"auth":"b2xkOm9sZA=="}}}"#.to_owned())),
+        (entry("dXNlcjpwYXNz"), None),
+    ] {
+        std::fs::write(&path, file).unwrap();
+        let credentials = CredentialSettings {
+            docker_config: Some(path.clone()),
+            auth_config: variable,
+            helper_folders: Vec::new(),
+        };
+        let settings = RegistrySettings { credentials, ..settings() };
+        assert!(!format!("{settings:?}").contains("dXNlcjpwYXNz"));
+        client_with(settings).resolve(&scene.reference).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn rights_that_a_token_lacks_are_named() {
+    let scene = scene();
+    let challenge = r#"Bearer realm="http://HOST/token",scope="repository:team/app:pull,push",error="insufficient_scope""#;
+    scene.registry.require(BearerAuth::anonymous());
+    scene.registry.on(Rule::any("/v2/")
+        .error(401, "DENIED", "requested access is denied")
+        .header("www-authenticate", challenge.replace("HOST", &scene.host())));
+    let failure = scene.digest().await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Denied);
+    assert!(
+        failure.message.ends_with(
+            "insufficient scope, it wants `repository:team/app:pull,push`: DENIED: requested access is denied"
+        ),
+        "{failure}"
+    );
+    assert_eq!(
+        scene.registry.requests_to("GET", "/token")[0].query,
+        "scope=repository%3Ateam%2Fapp%3Apull&scope=repository%3Ateam%2Fapp%3Apull%2Cpush",
+        "what the registry asks for is asked for beside what is needed"
+    );
 }
 
 #[tokio::test]

@@ -2,86 +2,76 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn find(json: &str, host: &str) -> Found {
-    File::parse(json.as_bytes()).unwrap().find(host).unwrap()
-}
-
-/// The user of the credentials that are found, to see which entry was chosen.
-fn user(json: &str, host: &str) -> Option<String> {
-    match find(json, host).credentials? {
-        Credentials::Password { user, .. } => Some(user),
-        Credentials::IdentityToken(_) => Some("<token>".to_owned()),
-    }
-}
-
-fn auths(keys: &[&str]) -> String {
-    let entries: Vec<String> =
-        keys.iter().map(|key| format!(r#""{key}":{{"username":"{key}","password":"p"}}"#)).collect();
-    format!(r#"{{"auths":{{{}}}}}"#, entries.join(","))
-}
-
-#[test]
-fn order_of_look_ups() {
-    for (keys, host, expected) in [
-        (&["host", "host:443"][..], "host", Some("host:443")),
-        (&["host", "https://host"], "host", Some("host")),
-        (&["http://host", "https://host"], "host", Some("https://host")),
-        (&["host"], "host:443", Some("host")),
-        (&["host"], "host:5000", None),
-        (&["host:5000"], "host", None),
-        (&["http://host:5000"], "host:5000", Some("http://host:5000")),
-        (&["https://host/v2/"], "host", Some("https://host/v2/")),
-        (&["https://other/host"], "host", None),
-        (&["https://index.docker.io/v1/", "docker.io"], "docker.io", Some("https://index.docker.io/v1/")),
-        (&["https://index.docker.io/v1/"], "registry-1.docker.io", Some("https://index.docker.io/v1/")),
-        (&["docker.io"], "registry-1.docker.io", None),
-        (&["[::1]"], "[::1]", Some("[::1]")),
-        (&["[::1]:5000"], "[::1]:5000", Some("[::1]:5000")),
-        (&["xhost"], "host", None),
-    ] {
-        assert_eq!(user(&auths(keys), host).as_deref(), expected, "{host} in {keys:?}");
-    }
+fn parse(json: &str) -> DockerConfig {
+    DockerConfig::parse(json.as_bytes(), Origin::default()).unwrap()
 }
 
 #[test]
 fn forms_of_an_entry() {
+    let secret = |text: &str| Secret::new(text.to_owned());
     let password = |user: &str, password: &str| {
-        Some(Credentials::Password { user: user.into(), password: Secret::new(password.into()) })
+        Some(Credentials::Password { user: user.into(), password: secret(password) })
     };
-    let token = |token: &str| Some(Credentials::IdentityToken(Secret::new(token.into())));
+    let identity = |token: &str| Some(Credentials::IdentityToken(secret(token)));
+    let registry = |token: &str| Some(Credentials::RegistryToken(secret(token)));
     for (entry, expected) in [
         (r#"{"auth":"dXNlcjpwYXNz"}"#, password("user", "pass")),
         (r#"{"auth":"dXNlcjpwYTpzcw=="}"#, password("user", "pa:ss")),
         (r#"{"auth":"dXNlcjpwYXNzAAA="}"#, password("user", "pass")),
         (r#"{"auth":"dXNlcjpwYXNz","username":"x","password":"y"}"#, password("user", "pass")),
         (r#"{"auth":null,"username":"x","password":"y","email":"e"}"#, password("x", "y")),
-        (r#"{"auth":"dXNlcjpwYXNz","identitytoken":"t"}"#, token("t")),
-        (r#"{"username":"<token>","password":"t"}"#, token("t")),
-        (r#"{"registrytoken":"t"}"#, None),
+        (r#"{"auth":"dXNlcjpwYXNz","identitytoken":"t"}"#, identity("t")),
+        (r#"{"username":"<token>","password":"t"}"#, identity("t")),
+        (r#"{"registrytoken":"t"}"#, registry("t")),
+        (r#"{"registrytoken":"t","auth":"dXNlcjpwYXNz"}"#, registry("t")),
+        (r#"{"registrytoken":"","auth":""}"#, None),
+        (r#"{"username":"x"}"#, None),
         ("{}", None),
         ("null", None),
     ] {
         let json = format!(r#"{{"auths":{{"host":{entry}}},"HttpHeaders":{{"a":"b"}}}}"#);
-        assert_eq!(find(&json, "host").credentials, expected, "{entry}");
+        let found = parse(&json).auths.get("host").unwrap();
+        assert_eq!(found.map(|(_, credentials)| credentials), expected, "{entry}");
     }
 }
 
 #[test]
-fn an_empty_entry_gives_way_to_a_later_one() {
-    let json = r#"{"auths":{"host:443":{},"host":{"username":"u","password":"p"}}}"#;
-    assert_eq!(user(json, "host").as_deref(), Some("u"));
+fn names_of_entries() {
+    for (key, asked, found) in [
+        ("host", "host", true),
+        ("https://host/v2/", "host", true),
+        ("https://host:443/v2/", "host:443", true),
+        ("http://host", "http://host", true),
+        ("https://host", "http://host", false),
+        ("https://other/host", "host", false),
+        ("xhost", "host", false),
+        ("Host", "host", false),
+    ] {
+        let json = format!(r#"{{"auths":{{"{key}":{{"username":"u","password":"p"}}}}}}"#);
+        let answer = parse(&json).auths.get(asked).unwrap();
+        assert_eq!(answer.map(|(key, _)| key), found.then(|| key.to_owned()), "{asked} in {key}");
+    }
 }
 
 #[test]
-fn helpers() {
+fn who_keeps_what() {
+    use Keeper::{File, Helper};
+    let keys = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
     for (json, expected) in [
-        (r#"{"credsStore":"all"}"#, Some("all")),
-        (r#"{"credsStore":"all","credHelpers":{"host":"own"}}"#, Some("own")),
-        (r#"{"credsStore":"all","credHelpers":{"host":""}}"#, None),
-        (r#"{"credHelpers":{"other":"own"}}"#, None),
-        (r#"{"credsStore":""}"#, None),
+        ("{}", [("a", File), ("b", File), ("c", File)]),
+        (r#"{"credsStore":"all"}"#, [("a", Helper("all")), ("b", Helper("all")), ("c", Helper("all"))]),
+        (r#"{"credsStore":""}"#, [("a", File), ("b", File), ("c", File)]),
+        (
+            r#"{"credsStore":"all","credHelpers":{"b":"own"}}"#,
+            [("b", Helper("own")), ("a", File), ("c", File)],
+        ),
+        (r#"{"credsStore":"all","credHelpers":{"b":""}}"#, [("a", File), ("b", File), ("c", File)]),
+        (
+            r#"{"credsStore":"all","credHelpers":{"x":"own"}}"#,
+            [("a", Helper("all")), ("b", Helper("all")), ("c", Helper("all"))],
+        ),
     ] {
-        assert_eq!(find(json, "host").helper.as_deref(), expected, "{json}");
+        assert_eq!(parse(json).keepers(&keys), expected, "{json}");
     }
 }
 
@@ -89,11 +79,11 @@ fn helpers() {
 async fn files() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
-    let look = || async { DockerConfig::new(Some(path.clone())).find("host").await };
-    assert_eq!(look().await.unwrap(), Found::default(), "no file");
-    for good in ["", "  \n", "{}", r#"{"auths":null}"#] {
+    let look = || async { DockerConfig::read(&path).await?.auths.get("host") };
+    assert_eq!(look().await.unwrap(), None, "no file");
+    for good in ["", "  \n", "{}", r#"{"auths":null,"credsStore":null,"credHelpers":null}"#] {
         std::fs::write(&path, good).unwrap();
-        assert_eq!(look().await.unwrap(), Found::default(), "{good:?}");
+        assert_eq!(look().await.unwrap(), None, "{good:?}");
     }
     for (bad, reason) in [
         (r#"{"auths":"#.to_owned(), "not valid JSON"),
@@ -111,20 +101,43 @@ async fn files() {
     }
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    assert_eq!(look().await.unwrap_err().fault, FetchFault::Configuration);
+    let failure = look().await.unwrap_err();
+    assert_eq!(failure.message, format!("cannot read the docker configuration file `{}`", path.display()));
+}
+
+#[test]
+fn the_variable_has_nothing_but_auths() {
+    let auths = Auths::of_variable(r#"{"auths":{"host":{"auth":"dXNlcjpwYXNz"}}}"#).unwrap();
+    assert!(auths.get("host").unwrap().is_some());
+    assert!(Auths::of_variable("{}").unwrap().get("host").unwrap().is_none());
+    for bad in [
+        "hunter2",
+        r#"{"credsStore":"hunter2"}"#,
+        r#"{"auths":{"host":{"identitytoken":"hunter2"}}}"#,
+        r#"{"auths":{"host":{"auth":"dXNlcjpwYXNz","hunter2":"x"}}}"#,
+    ] {
+        let failure = Auths::of_variable(bad).err().unwrap();
+        assert_eq!(
+            failure.message,
+            "environment variable `DOCKER_AUTH_CONFIG` is not valid JSON of its kind"
+        );
+        assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
+    }
 }
 
 proptest! {
     #[test]
-    fn no_file_can_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), host in ".{0,20}") {
-        if let Ok(file) = File::parse(&bytes) {
-            let _ = file.find(&host);
+    fn no_file_can_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), key in ".{0,20}") {
+        if let Ok(file) = DockerConfig::parse(&bytes, Origin::default()) {
+            let _ = file.auths.get(&key);
         }
+        let _ = Auths::of_variable(&String::from_utf8_lossy(&bytes));
     }
 
     #[test]
-    fn nor_one_of_the_right_shape(key in ".{0,20}", auth in "[A-Za-z0-9+/=]{0,20}", host in ".{0,20}") {
+    fn nor_one_of_the_right_shape(key in ".{0,20}", auth in "[A-Za-z0-9+/=]{0,20}", asked in ".{0,20}") {
         let json = serde_json::json!({"auths": {key: {"auth": auth}}}).to_string();
-        let _ = File::parse(json.as_bytes()).unwrap().find(&host);
+        let _ = parse(&json).auths.get(&asked);
+        let _ = Auths::of_variable(&json).unwrap().get(&asked);
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct Address {
 }
 
 /// The name of Docker Hub's API, which is not that of the images in it.
-pub(super) const HUB_API: &str = "registry-1.docker.io";
+pub(in crate::registry) const HUB_API: &str = "registry-1.docker.io";
 
 impl Address {
     /// Reads an address. Without a scheme it is HTTPS; without `override_path` the path ends in `/v2`.

@@ -1,0 +1,132 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::authenticator::Authenticator;
+use super::challenge;
+use super::credentials::CredentialStore;
+use super::endpoint::Endpoint;
+use super::exchange::{Call, Exchange};
+use super::failure;
+use super::hosts::{Capability, HostEndpoint};
+use super::settings::Timing;
+use super::transport::{Response, TransportSettings, Transports};
+use super::warning::Warnings;
+use crate::limits;
+use crate::ports::{FetchFailure, FetchFault};
+
+/// One of the servers that stand for a registry, with what has been learned about it.
+pub(super) struct Server {
+    settings: HostEndpoint,
+    endpoint: Endpoint,
+    exchange: Arc<Exchange>,
+    authenticator: Authenticator,
+    warnings: Arc<Warnings>,
+    rests_until: Mutex<Option<Instant>>,
+}
+
+/// What all servers have in common.
+pub(super) struct Shared {
+    pub(super) transports: Transports,
+    pub(super) timing: Timing,
+    pub(super) credentials: Arc<CredentialStore>,
+    pub(super) warnings: Arc<Warnings>,
+}
+
+impl Server {
+    pub(super) fn new(
+        namespace: &str,
+        settings: HostEndpoint,
+        shared: &Shared,
+    ) -> Result<Self, FetchFailure> {
+        let endpoint = Endpoint::new(namespace, &settings)?;
+        let transport = shared.transports.get(TransportSettings {
+            tls: (&settings).into(),
+            dial_timeout: settings.dial_timeout,
+            is_ambiguous: settings.http_fallback,
+            public_only: false,
+        })?;
+        let headers = settings.headers.to_map();
+        let exchange = Arc::new(Exchange::new(transport, shared.timing, &endpoint, headers));
+        let credentials = Arc::clone(&shared.credentials);
+        let authenticator = Authenticator::new(endpoint.clone(), Arc::clone(&exchange), credentials);
+        let warnings = Arc::clone(&shared.warnings);
+        Ok(Self { settings, endpoint, exchange, authenticator, warnings, rests_until: Mutex::default() })
+    }
+
+    pub(super) fn settings(&self) -> &HostEndpoint {
+        &self.settings
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends calls without any authorization.
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// Whether it may be asked for all of these.
+    pub(super) fn may(&self, needed: &[Capability]) -> bool {
+        needed.iter().all(|&capability| self.settings.capabilities.has(capability))
+    }
+
+    /// Sends a call about `repository` with whatever authorization is known, and once more with another when
+    /// the server asks for it. The response may have any status that is not worth another try.
+    pub(super) async fn send(&self, repository: &str, call: &Call) -> Result<Response, FetchFailure> {
+        let mut call = call.clone();
+        call.authorization = self.authenticator.known(repository).await?;
+        let response = self.exchange.send(&call).await?;
+        if !response.asks_for_authorization() {
+            self.authenticator.accepted(repository, call.authorization.as_ref()).await;
+            return Ok(self.heard(response));
+        }
+        let challenges = challenge::parse(response.headers());
+        let refused = call.authorization.take();
+        match self.authenticator.answer(repository, &challenges, refused.as_ref()).await? {
+            None => Ok(response),
+            Some(authorization) => {
+                response.discard().await;
+                call.authorization = Some(authorization);
+                let response = self.exchange.send(&call).await?;
+                if !response.asks_for_authorization() {
+                    self.authenticator.accepted(repository, call.authorization.as_ref()).await;
+                }
+                Ok(self.heard(response))
+            }
+        }
+    }
+
+    fn heard(&self, response: Response) -> Response {
+        if response.is_from_first_hop() {
+            self.warnings.show(self.endpoint.host(), response.headers());
+        }
+        response
+    }
+
+    /// The failure that a response with an unwelcome status stands for.
+    pub(super) async fn failure(&self, call: &Call, response: Response) -> FetchFailure {
+        let from_registry = response.is_from_first_hop();
+        let mut failure = failure::of_status(call, response).await;
+        if failure.fault == FetchFault::Denied && from_registry {
+            failure.hint = Some(self.authenticator.denial_hint());
+        }
+        failure
+    }
+
+    /// Takes note of a failure: a server that cannot be spoken with is left alone for a while. One that says
+    /// what it does not have, or to whom it does not give it, has been spoken with.
+    pub(super) fn note(&self, failure: &FetchFailure) {
+        if matches!(failure.fault, FetchFault::NotFound | FetchFault::Denied) {
+            return;
+        }
+        let mut rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *rests_until = Some(Instant::now() + limits::HOST_REST);
+    }
+
+    /// Whether it has failed a short while ago.
+    pub(super) fn is_resting(&self) -> bool {
+        let rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        rests_until.is_some_and(|until| Instant::now() < until)
+    }
+}

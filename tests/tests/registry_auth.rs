@@ -1,0 +1,219 @@
+//! Who the user is, as the command line shows it: `dray registry credentials`. Neither a daemon nor a registry
+//! is needed.
+
+use dray_tests::command::Dray;
+use dray_tests::tools;
+use insta::{assert_json_snapshot, assert_snapshot};
+use serde_json::Value;
+
+/// dray with this file as docker's configuration, and with the programs that play credential helpers.
+fn dray(config: &str) -> Dray {
+    let helpers = concat!(env!("CARGO_MANIFEST_DIR"), "/credential-helpers");
+    let dray = Dray::new();
+    let folder = dray.directory().join("home/.docker");
+    std::fs::create_dir(&folder).expect("a folder can be made");
+    std::fs::write(folder.join("config.json"), config).expect("a file can be written");
+    dray.env("PATH", format!("{helpers}:{}", tools::SEARCH_PATH))
+}
+
+fn json(dray: &Dray, host: &str) -> Value {
+    let run = dray.run(["registry", "credentials", "--format", "json", "--", host]).success();
+    let mut answer = run.json();
+    if let Some(file) = answer["file"].as_str() {
+        let home = dray.directory().display().to_string();
+        answer["file"] = file.replace(&home, "[HOME]").into();
+    }
+    answer
+}
+
+const HUB: &str = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"YW5uOnNlc2FtZQ=="}}}"#;
+
+#[test]
+fn an_entry_of_the_file() {
+    let dray = dray(HUB);
+    assert_json_snapshot!(json(&dray, "docker.io"), @r#"
+    {
+      "file": "[HOME]/home/.docker/config.json",
+      "helper": null,
+      "host": "docker.io",
+      "key": "https://index.docker.io/v1/",
+      "kind": "password",
+      "source": "auths",
+      "user": "ann"
+    }
+    "#);
+    for name in ["index.docker.io", "registry-1.docker.io"] {
+        assert_eq!(json(&dray, name)["key"], "https://index.docker.io/v1/", "{name}");
+    }
+    assert_snapshot!(dray.run(["registry", "credentials", "docker.io"]).to_string(), @r"
+    exit code: 0
+    --- stdout
+    password of user ann for docker.io, entry https://index.docker.io/v1/ of [HOME]/home/.docker/config.json
+    --- stderr
+    ");
+}
+
+#[test]
+fn nothing_for_the_host() {
+    let dray = dray(HUB);
+    assert_json_snapshot!(json(&dray, "registry.example.com:5000"), @r#"
+    {
+      "file": null,
+      "helper": null,
+      "host": "registry.example.com:5000",
+      "key": null,
+      "kind": null,
+      "source": null,
+      "user": null
+    }
+    "#);
+    assert_snapshot!(dray.run(["registry", "credentials", "--", "registry.example.com:5000"]).to_string(), @r"
+    exit code: 0
+    --- stdout
+    no credentials for registry.example.com:5000: it is asked anonymously
+    --- stderr
+    ");
+}
+
+#[test]
+fn a_helper() {
+    let dray = dray(r#"{"credHelpers":{"ghcr.io":"tokens","quay.io":"absent"},"credsStore":"keeper"}"#);
+    assert_json_snapshot!(json(&dray, "ghcr.io"), @r#"
+    {
+      "file": "[HOME]/home/.docker/config.json",
+      "helper": "tokens",
+      "host": "ghcr.io",
+      "key": "ghcr.io",
+      "kind": "identity-token",
+      "source": "helper",
+      "user": null
+    }
+    "#);
+    assert_json_snapshot!(json(&dray, "registry.example.com:5000"), @r#"
+    {
+      "file": "[HOME]/home/.docker/config.json",
+      "helper": "keeper",
+      "host": "registry.example.com:5000",
+      "key": "registry.example.com:5000",
+      "kind": "password",
+      "source": "helper",
+      "user": "user"
+    }
+    "#);
+    assert_eq!(json(&dray, "unknown.example")["source"], Value::Null);
+    assert_snapshot!(dray.run(["registry", "credentials", "ghcr.io"]).to_string(), @r"
+    exit code: 0
+    --- stdout
+    identity token for ghcr.io, entry ghcr.io of credential helper tokens, which [HOME]/home/.docker/config.json names
+    --- stderr
+    ");
+    assert_snapshot!(dray.run(["registry", "credentials", "quay.io"]).to_string(), @r"
+    exit code: 3
+    --- stdout
+    --- stderr
+    error: cannot get the credentials for `quay.io` from the credential helper `absent`
+      1: there is no such program in the folders of `PATH`
+    hint: install `docker-credential-absent` into a folder of `PATH`, or take `absent` out of `[HOME]/home/.docker/config.json` and log in again
+    ");
+}
+
+#[test]
+fn the_variable() {
+    let dray = dray(r#"{"credsStore":"failing"}"#)
+        .env("DOCKER_AUTH_CONFIG", r#"{"auths":{"quay.io":{"auth":"YW5uOnNlc2FtZQ=="}}}"#);
+    assert_json_snapshot!(json(&dray, "quay.io"), @r#"
+    {
+      "file": null,
+      "helper": null,
+      "host": "quay.io",
+      "key": "quay.io",
+      "kind": "password",
+      "source": "environment",
+      "user": "ann"
+    }
+    "#);
+    assert_snapshot!(dray.run(["registry", "credentials", "quay.io"]).to_string(), @r"
+    exit code: 0
+    --- stdout
+    password of user ann for quay.io, entry quay.io of DOCKER_AUTH_CONFIG
+    --- stderr
+    ");
+    assert_snapshot!(dray.run(["registry", "credentials", "ghcr.io"]).to_string(), @r"
+    exit code: 3
+    --- stdout
+    --- stderr
+    error: cannot get the credentials for `ghcr.io` from the credential helper `failing`
+      1: it says: the keychain is locked
+    hint: see whether `docker-credential-failing list` works, or log in again
+    ");
+}
+
+#[test]
+fn what_cannot_be_read() {
+    let dray = dray("{\"auths\":\n sesame");
+    assert_snapshot!(dray.run(["registry", "credentials", "docker.io"]).to_string(), @r"
+    exit code: 3
+    --- stdout
+    --- stderr
+    error: the docker configuration file `[HOME]/home/.docker/config.json` is not valid JSON of its kind
+      1: syntax error at line 2 column 2
+    hint: correct `[HOME]/home/.docker/config.json`, or log in again
+    ");
+    assert_snapshot!(dray.run(["registry", "credentials", "--format", "json", "docker.io"]).to_string(), @r#"
+    exit code: 3
+    --- stdout
+    --- stderr
+    {"error":{"kind":"configuration","message":"the docker configuration file `[HOME]/home/.docker/config.json` is not valid JSON of its kind","causes":["syntax error at line 2 column 2"],"hints":["correct `[HOME]/home/.docker/config.json`, or log in again"]}}
+    "#);
+    let dray = dray.env("DOCKER_AUTH_CONFIG", r#"{"credsStore":"sesame"}"#);
+    assert_snapshot!(dray.run(["registry", "credentials", "docker.io"]).to_string(), @r"
+    exit code: 3
+    --- stdout
+    --- stderr
+    error: environment variable `DOCKER_AUTH_CONFIG` is not valid JSON of its kind
+      1: unexpected member or type of value at line 1 column 13
+    hint: correct `DOCKER_AUTH_CONFIG`, or unset it
+    ");
+}
+
+#[test]
+fn what_is_no_host() {
+    for host in ["", "https://ghcr.io", "ghcr.io/v2", "ann@ghcr.io", "a b"] {
+        dray(HUB).run(["registry", "credentials", "--", host]).failure(2);
+    }
+    assert_snapshot!(dray(HUB).run(["registry", "credentials", "https://ghcr.io"]).to_string(), @r"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: `https://ghcr.io` is not the name of a host
+    hint: a host looks like `docker.io` or `registry.example.com:5000`
+    ");
+}
+
+/// Whoever is tired of waiting for a helper ends it with dray.
+#[test]
+fn a_helper_ends_with_the_program() {
+    let dray = dray(r#"{"credsStore":"hanging"}"#);
+    let running = dray.spawn(["registry", "credentials", "quay.io"]);
+    let task = format!("/proc/{0}/task/{0}/children", running.id());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let helper = loop {
+        let children = std::fs::read_to_string(&task).unwrap_or_default();
+        if let Some(child) = children.split_ascii_whitespace().next() {
+            break child.to_owned();
+        }
+        assert!(std::time::Instant::now() < deadline, "no helper has been started");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    running.interrupt();
+    running.wait().failure(130);
+    // One that has ended may stay in the table of processes until somebody asks how.
+    let runs = || {
+        let status = std::fs::read_to_string(format!("/proc/{helper}/stat")).unwrap_or_default();
+        !status.is_empty() && !status.contains(") Z ")
+    };
+    while runs() {
+        assert!(std::time::Instant::now() < deadline, "the helper still runs");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
