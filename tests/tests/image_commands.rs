@@ -265,6 +265,13 @@ fn documents_are_printed_byte_for_byte(generation: Generation) {
         assert_eq!(raw(document, name).success().stdout.as_bytes(), expected.bytes, "{document} of {name}");
     }
     raw("index", &one).failure(4);
+    for command in ["inspect", "size", "check"] {
+        let run = world.dray.run(["image", command, "--platform", "linux/arm64", &one]).success();
+        assert_eq!(
+            run.stderr, "note: the image is for linux/amd64 only, linux/arm64 is wanted\n",
+            "{command}"
+        );
+    }
     let other =
         world.dray.run(["image", "inspect", "--raw", "manifest", "--platform", "linux/arm64", &several]);
     let other = other.failure(4);
