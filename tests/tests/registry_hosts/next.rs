@@ -50,10 +50,12 @@ async fn a_dead_mirror_costs_one_connection() {
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
+/// How much of a blob the first server sends before it breaks off.
+const SENT: usize = 700_000;
+
 #[tokio::test]
 async fn in_the_middle_of_a_blob() {
     let ((first, image), (second, _)) = (server(), server());
-    const SENT: usize = 700_000;
     for ending in [Rule::get("/blobs/").reset_after(SENT), Rule::get("/blobs/").short_body(SENT)] {
         first.on(ending.first(1));
     }
