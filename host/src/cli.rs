@@ -7,6 +7,7 @@ mod amounts;
 mod arguments;
 mod color;
 mod completions;
+mod components;
 pub mod environment;
 mod escape;
 mod failure;
@@ -15,6 +16,8 @@ mod interrupt;
 mod logging;
 mod man;
 mod output;
+mod platform;
+mod platform_options;
 mod plugin;
 mod progress;
 mod pull;
@@ -56,6 +59,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let ended = match command {
                 Command::Pull(arguments) => pull::run(arguments, &globals, &context),
                 Command::Plugin(command) => plugin::run(&command),
+                Command::Platform(command) => platform::run(&command, &context),
                 Command::Reference(arguments) => reference::run(&arguments),
                 Command::Registry(command) => registry::run(&command, &context),
                 Command::Version => version::run(globals.verbose > 0),

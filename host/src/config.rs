@@ -14,5 +14,6 @@ pub use credentials::CredentialPlaces;
 pub use environment::Environment;
 pub use registry::{RegistryAccess, RegistryFlags};
 pub use settings::{
-    DaemonFlags, DaemonSettings, PluginChoice, Proxies, PullFlags, PullSettings, SettingsError,
+    DaemonFlags, DaemonSettings, PlatformFlags, PluginChoice, Proxies, PullFlags, PullSettings,
+    SettingsError, compiled_store,
 };

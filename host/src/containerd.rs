@@ -13,10 +13,13 @@ mod failure;
 mod images;
 mod ingest;
 mod leases;
+mod ocicrypt;
 mod snapshots;
 
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
+
+pub use self::ocicrypt::decoder_of;
 
 /// A containerd, seen from one of its namespaces. Clones share one connection, which is made again when it
 /// broke.

@@ -1,5 +1,6 @@
 //! Every bound of the program, each with what it protects and why it has this size.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 const KIB: usize = 1024;
@@ -25,6 +26,9 @@ pub const INDEX_DEPTH: usize = 4;
 /// Most entries of one index. A plugin sees all of them, so the number is bounded before it is asked.
 pub const INDEX_ENTRIES: usize = 1024;
 
+/// Most wanted platforms. The interface of platform plugins promises that there are no more; nobody types them all.
+pub const WANTED_PLATFORMS: usize = 64;
+
 /// Most layers of one image. The kernel mounts at most 500 lower directories; Docker stops at 127.
 pub const LAYERS: usize = 512;
 
@@ -35,9 +39,10 @@ pub const ANNOTATIONS: usize = 1024;
 /// Most other places of one blob, for the same reason.
 pub const URLS: usize = 64;
 
-/// Layers that are downloaded at the same time, the same number as in Docker and in CRI. More does not help
-/// on one connection to one registry, and registries answer many parallel requests with 429.
-pub const PARALLEL_DOWNLOADS: usize = 3;
+/// Layers that are downloaded at the same time where the user does not say, the same number as in Docker and in
+/// CRI. More does not help on one connection to one registry, and registries answer many parallel requests with
+/// 429.
+pub const PARALLEL_DOWNLOADS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 
 /// Head start of the layer that unpacking waits for, before the layers above it are downloaded as well. From a
 /// source that is near, a layer of 50 MB arrives within this time; from one that is far, it is too short to be

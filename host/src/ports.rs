@@ -10,6 +10,8 @@
 mod content;
 mod daemon;
 mod error;
+#[cfg(test)]
+pub(crate) mod fakes;
 mod images;
 mod leases;
 mod planner;
@@ -17,6 +19,7 @@ mod platforms;
 mod progress;
 mod registry;
 mod snapshots;
+mod store;
 
 pub use content::{BlobInfo, Committed, ContentStore, Ingest, IngestRef, OpenedIngest};
 pub use daemon::{Daemon, DaemonVersion, SnapshotterInfo};
@@ -30,8 +33,9 @@ pub use platforms::{PlatformMatcher, PluginCallTimings, PluginFailure, PluginFau
 pub use progress::{Event, LayerState, Progress};
 pub use registry::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
 pub use snapshots::{
-    Applied, Applier, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName,
+    Applied, Applier, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName, Usage,
 };
+pub use store::Store;
 
 /// Labels of a record in the store.
 pub type Labels = std::collections::BTreeMap<String, String>;

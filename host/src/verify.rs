@@ -2,6 +2,8 @@
 //!
 //! Every byte that comes from a registry passes through [`VerifyingReader`] before anything acts on it.
 
+use std::cmp::Ordering;
+
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use sha2::Digest as _;
@@ -84,6 +86,22 @@ pub fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
     let mut hasher = Hasher::new(algorithm);
     hasher.update(bytes);
     hasher.finish()
+}
+
+/// Checks that bytes at hand are those of a descriptor.
+///
+/// # Errors
+///
+/// Says how they differ.
+pub fn check(descriptor: &Descriptor, bytes: &[u8]) -> Result<(), Mismatch> {
+    let (digest, expected, found) = (&descriptor.digest, descriptor.size, bytes.len() as u64);
+    match found.cmp(&expected) {
+        Ordering::Less => return Err(Mismatch::Short { digest: digest.clone(), expected, found }),
+        Ordering::Greater => return Err(Mismatch::Long { digest: digest.clone(), expected }),
+        Ordering::Equal => {}
+    }
+    let found = digest_of(digest.algorithm(), bytes);
+    if found == *digest { Ok(()) } else { Err(Mismatch::Digest { expected: digest.clone(), found }) }
 }
 
 /// Why a verified read failed: the source did, or the bytes are not what was promised.
@@ -240,6 +258,15 @@ mod tests {
         assert!(matches!(read(&[b"hello", b"!"], &good).await, Err(Mismatch::Long { .. })));
         assert!(matches!(read(&[b"hullo"], &good).await, Err(Mismatch::Digest { .. })));
         assert!(matches!(read(&[], &descriptor(b"", 0)).await, Ok(0)));
+    }
+
+    #[test]
+    fn bytes_at_hand_are_the_right_ones_or_not() {
+        let good = descriptor(b"hello", 5);
+        assert_eq!(check(&good, b"hello"), Ok(()));
+        assert!(matches!(check(&good, b"hell"), Err(Mismatch::Short { found: 4, .. })));
+        assert!(matches!(check(&good, b"hello!"), Err(Mismatch::Long { .. })));
+        assert!(matches!(check(&good, b"hullo"), Err(Mismatch::Digest { .. })));
     }
 
     #[tokio::test]

@@ -94,13 +94,18 @@ impl Containerd {
 
     /// Starts one, and waits until it answers.
     pub fn start_with(settings: &Settings) -> Result<Self, Missing> {
+        Self::start_configured(settings, "")
+    }
+
+    /// Starts one with more lines of configuration, and waits until it answers.
+    pub fn start_configured(settings: &Settings, more: &str) -> Result<Self, Missing> {
         tools::root()?;
         let generation = settings.generation;
         let program = generation.program("containerd")?;
         let ctr = generation.program("ctr")?;
         let scratch = Scratch::new(settings.place);
         let socket = scratch.path().join("containerd.sock");
-        fs::write(scratch.path().join("config.toml"), config(settings, &scratch))
+        fs::write(scratch.path().join("config.toml"), config(settings, &scratch) + more)
             .expect("a file can be written");
 
         let mut command = Command::new(&program);

@@ -13,16 +13,16 @@ use std::path::Path;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 
-pub use layer::{Compression, Entry, Layer};
+pub use layer::{Compression, Entry, Layer, LayerBuilder, in_members};
 
 /// Bytes with their identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
     /// What the bytes are.
     pub media_type: String,
-    /// `sha256:` and the hex of their hash.
+    /// Algorithm, colon, and the hex of their hash.
     pub digest: String,
     /// The bytes.
     pub bytes: Bytes,
@@ -31,8 +31,22 @@ pub struct Blob {
 impl Blob {
     /// A blob of any kind.
     pub fn new(media_type: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        Self::hashed(media_type, bytes, Hash::Sha256)
+    }
+
+    /// A blob that is named by this hash.
+    pub fn hashed(media_type: impl Into<String>, bytes: impl Into<Bytes>, hash: Hash) -> Self {
         let bytes = bytes.into();
-        Self { media_type: media_type.into(), digest: sha256(&bytes), bytes }
+        let digest = match hash {
+            Hash::Sha256 => sha256(&bytes),
+            Hash::Sha512 => sha512(&bytes),
+        };
+        Self { media_type: media_type.into(), digest, bytes }
+    }
+
+    /// A document.
+    pub fn json(media_type: &str, value: &Value) -> Self {
+        Self::json_hashed(media_type, value, Hash::Sha256)
     }
 
     /// Its descriptor, as it stands in a manifest.
@@ -40,14 +54,34 @@ impl Blob {
         json!({ "mediaType": self.media_type, "digest": self.digest, "size": self.bytes.len() })
     }
 
-    fn json(media_type: &str, value: &Value) -> Self {
-        Self::new(media_type, serde_json::to_vec_pretty(value).expect("JSON values can be written"))
+    fn json_hashed(media_type: &str, value: &Value, hash: Hash) -> Self {
+        let bytes = serde_json::to_vec_pretty(value).expect("JSON values can be written");
+        Self::hashed(media_type, bytes, hash)
     }
+}
+
+/// What names the blobs of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hash {
+    /// SHA-256.
+    #[default]
+    Sha256,
+    /// SHA-512.
+    Sha512,
 }
 
 /// `sha256:` and the hex of the hash.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
+    named("sha256", &Sha256::digest(bytes))
+}
+
+/// `sha512:` and the hex of the hash.
+pub fn sha512(bytes: &[u8]) -> String {
+    named("sha512", &Sha512::digest(bytes))
+}
+
+fn named(algorithm: &str, hash: &[u8]) -> String {
+    hash.iter().fold(format!("{algorithm}:"), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a string takes text");
         text
     })
@@ -144,6 +178,7 @@ impl Image {
         ImageBuilder {
             platform: platform.to_owned(),
             flavour: Flavour::default(),
+            hash: Hash::default(),
             layers: Vec::new(),
             alter_config: Box::new(|_| ()),
             alter_manifest: Box::new(|_| ()),
@@ -179,6 +214,7 @@ type Alteration = Box<dyn FnOnce(&mut Value)>;
 pub struct ImageBuilder {
     platform: String,
     flavour: Flavour,
+    hash: Hash,
     layers: Vec<(Layer, BTreeMap<String, String>)>,
     alter_config: Alteration,
     alter_manifest: Alteration,
@@ -189,6 +225,13 @@ impl ImageBuilder {
     #[must_use]
     pub fn flavour(mut self, flavour: Flavour) -> Self {
         self.flavour = flavour;
+        self
+    }
+
+    /// Names config, layers and manifest by this hash. Diff ids stay as they are.
+    #[must_use]
+    pub fn hash(mut self, hash: Hash) -> Self {
+        self.hash = hash;
         self
     }
 
@@ -228,12 +271,13 @@ impl ImageBuilder {
         config["rootfs"] = json!({ "type": "layers", "diff_ids": diff_ids });
         config["history"] = diff_ids.iter().map(|_| json!({ "created_by": "dray-tests" })).collect();
         (self.alter_config)(&mut config);
-        let config = Blob::json(self.flavour.config(), &config);
+        let config = Blob::json_hashed(self.flavour.config(), &config, self.hash);
 
         let mut layers = Vec::new();
         let mut descriptors = Vec::new();
         for (layer, annotations) in self.layers {
-            let blob = Blob::new(self.flavour.layer(layer.compression()), layer.into_blob());
+            let media_type = self.flavour.layer(layer.compression());
+            let blob = Blob::hashed(media_type, layer.into_blob(), self.hash);
             let mut descriptor = blob.descriptor();
             if !annotations.is_empty() {
                 descriptor["annotations"] = json!(annotations);
@@ -248,7 +292,7 @@ impl ImageBuilder {
             "layers": descriptors,
         });
         (self.alter_manifest)(&mut manifest);
-        let manifest = Blob::json(self.flavour.manifest(), &manifest);
+        let manifest = Blob::json_hashed(self.flavour.manifest(), &manifest, self.hash);
         Image { manifest, config, layers, diff_ids, platform: self.platform }
     }
 }
@@ -289,6 +333,38 @@ impl Content for Index {
 
     fn manifests(&self) -> Vec<&Blob> {
         self.images.iter().flat_map(Content::manifests).chain([&self.index]).collect()
+    }
+}
+
+/// Anything else that can be put on a registry: artifacts, indexes of indexes, documents of old.
+#[derive(Clone, Debug, Default)]
+pub struct Bundle {
+    /// Configs, layers and the like.
+    pub blobs: Vec<Blob>,
+    /// Manifests and indexes, children first.
+    pub manifests: Vec<Blob>,
+}
+
+impl Bundle {
+    /// An index whose only entry is another index.
+    pub fn nested(flavour: Flavour, inner: &Index) -> Self {
+        let outer = json!({
+            "schemaVersion": 2,
+            "mediaType": flavour.index(),
+            "manifests": [inner.index.descriptor()],
+        });
+        let manifests = inner.manifests().into_iter().cloned().chain([Blob::json(flavour.index(), &outer)]);
+        Self { blobs: inner.blobs().into_iter().cloned().collect(), manifests: manifests.collect() }
+    }
+}
+
+impl Content for Bundle {
+    fn blobs(&self) -> Vec<&Blob> {
+        self.blobs.iter().collect()
+    }
+
+    fn manifests(&self) -> Vec<&Blob> {
+        self.manifests.iter().collect()
     }
 }
 

@@ -26,7 +26,7 @@ use bytes::Bytes;
 use dray::oci::{Algorithm, Digest};
 use dray::verify::digest_of;
 
-use crate::image::Content;
+use crate::image::{Blob, Content};
 use crate::loopback::Server;
 
 pub use self::auth::{Auth, BearerAuth};
@@ -164,11 +164,20 @@ impl ScriptedRegistry {
 
     /// Adds an image or an index, byte for byte, with all its blobs.
     pub fn add(&self, content: &dyn Content, repository: &str, tag: &str) {
+        let digest = |blob: &Blob| Digest::parse(&blob.digest).expect("a blob has a digest");
+        let mut state = lock(&self.state);
         for blob in content.blobs() {
-            self.add_blob(blob.bytes.clone());
+            state.blobs.insert(blob.digest.clone(), blob.bytes.clone());
         }
         for manifest in content.manifests() {
-            self.add_manifest(repository, tag, &manifest.media_type, manifest.bytes.clone());
+            let document = Document {
+                media_type: manifest.media_type.clone(),
+                digest: digest(manifest),
+                bytes: manifest.bytes.clone(),
+            };
+            for name in [tag, &manifest.digest] {
+                state.manifests.insert((repository.to_owned(), name.to_owned()), document.clone());
+            }
         }
     }
 

@@ -122,6 +122,33 @@ impl State {
     }
 }
 
+impl State {
+    /// Takes away what `ctr` does differently from the reference, which is nerdctl's image package.
+    #[must_use]
+    pub fn without_what_ctr_does_otherwise(mut self) -> Self {
+        for snapshot in self.snapshots.values_mut().flat_map(BTreeMap::values_mut) {
+            // `ctr` of 1.x unpacks in a second step that sets no labels at all. The transfer service of 2.x sets the two
+            // newer ones; a client from before 2.3, as nerdctl 1.7 is, only the first.
+            snapshot.labels.remove("containerd.io/snapshot.ref");
+            snapshot.labels.remove("containerd.io/snapshot/diff-id");
+            snapshot.labels.remove("containerd.io/snapshot/parent-chain-id");
+        }
+        self
+    }
+
+    /// Fails with the lines that differ unless this state, which is dray's, is that of `ctr`.
+    #[track_caller]
+    pub fn assert_same_as_ctr(&self, ctr: &Self, what: &str) {
+        let (ours, theirs) = (self.to_string(), ctr.to_string());
+        let only = |name: &str, these: &str, those: &str| -> Vec<String> {
+            let lines = these.lines().filter(|line| !those.lines().any(|other| other == *line));
+            lines.map(|line| format!("{name} {line}")).collect()
+        };
+        let difference = [only("dray", &ours, &theirs), only("ctr ", &theirs, &ours)].concat();
+        assert!(ours == theirs, "{what}:\n{}", difference.join("\n"));
+    }
+}
+
 impl fmt::Display for State {
     /// JSON with sorted keys, for snapshots and for comparison by eye.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

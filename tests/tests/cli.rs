@@ -22,6 +22,7 @@ fn without_a_command_it_shows_the_help() {
       pull         Pull an image and unpack it into a snapshotter
       plugin       Look at plugins
       reference    Show how names of images are understood
+      platform     Show how platforms are understood and chosen
       registry     Look at how registries are reached
       version      Print the version; with --verbose, what the program is made of
       completions  Print completions for a shell
@@ -58,26 +59,42 @@ fn help_of_pull() {
       <REF>  The image: a short name as in Docker, a full name, or a name with `@` and a digest
 
     Options:
-          --platform <OS/ARCH[/VARIANT]>  Pull for this platform [default: that of this machine]
-      -q, --quiet                         Print nothing but the name of the image in normal form
-          --format <FORM>                 Print the result in this form [default: text] [possible
-                                          values: text, json]
-          --timings                       Print where the time went, on standard error; the JSON report
-                                          always has it
-          --plugin <KIND=FILE>            Use the component in FILE as the plugin of this kind,
-                                          `snapshotter` or `platform`, in place of the embedded one
-          --plugin-config <KIND=JSON>     Configure the plugin of this kind; `dray plugin inspect` and
-                                          the documentation of the plugin say how
-          --plain-http                    Talk to every registry by HTTP without encryption
-          --insecure-registry             Take certificates of registries unseen, and talk by HTTP
-                                          without encryption to those that do not speak TLS; what a
-                                          `hosts.toml` says about certificates comes first
-          --hosts-dir <DIR>               Look for the `hosts.toml` or the certificates of a registry
-                                          below DIR; may be given several times, and replaces the
-                                          directories of the system [default: /etc/containerd/certs.d
-                                          and /etc/docker/certs.d, for users other than root
-                                          containerd/certs.d and docker/certs.d in ~/.config]
-      -h, --help                          Print help (see more with '--help')
+          --platform <OS/ARCH[/VARIANT]>
+              Take this platform; may be repeated, or list several with commas [default: that of this
+              machine]
+          --all-platforms
+              Take every platform that the image offers
+          --attestations
+              With --all-platforms, take attestations and other entries of unknown platform as well
+          --unpack <WHEN>
+              Unpack the image; `auto` means if exactly one platform is pulled [default: auto] [possible
+              values: auto, true, false]
+          --max-concurrent-downloads <NUMBER>
+              Download this many layers at the same time [default: 3]
+      -q, --quiet
+              Print nothing but the name of the image in normal form
+          --format <FORM>
+              Print the result in this form [default: text] [possible values: text, json]
+          --timings
+              Print where the time went, on standard error; the JSON report always has it
+          --plugin <KIND=FILE>
+              Use the component in FILE as the plugin of this kind, `snapshotter` or `platform`, in
+              place of the embedded one
+          --plugin-config <KIND=JSON>
+              Configure the plugin of this kind; `dray plugin inspect` and the documentation of the
+              plugin say how
+          --plain-http
+              Talk to every registry by HTTP without encryption
+          --insecure-registry
+              Take certificates of registries unseen, and talk by HTTP without encryption to those that
+              do not speak TLS; what a `hosts.toml` says about certificates comes first
+          --hosts-dir <DIR>
+              Look for the `hosts.toml` or the certificates of a registry below DIR; may be given
+              several times, and replaces the directories of the system [default:
+              /etc/containerd/certs.d and /etc/docker/certs.d, for users other than root
+              containerd/certs.d and docker/certs.d in ~/.config]
+      -h, --help
+              Print help (see more with '--help')
 
     Global options:
       -a, --address <SOCKET>    Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
@@ -94,6 +111,7 @@ fn help_of_pull() {
     Examples:
       dray pull debian:12
       dray pull --platform linux/arm64 ghcr.io/example/app:1.4
+      dray pull --platform linux/amd64,linux/arm64 debian:12
       dray -n k8s.io pull registry.example.com/team/app@sha256:4b1d…
       dray pull --format json debian:12 | jq .totals
       dray pull --plugin snapshotter=./mine.wasm --snapshotter mine debian:12
@@ -470,66 +488,4 @@ fn references_in_text() {
     ghcr.io/example/app:1
     --- stderr
     ");
-}
-
-#[test]
-fn servers_of_a_registry() {
-    assert_snapshot!(run(&["registry", "explain", "--hosts-dir=", "localhost:5000"]), @r"
-    exit code: 0
-    --- stdout
-    1. https://localhost:5000/v2
-       may          pull, resolve, push, referrers
-       encryption   without a look at the certificate
-                    without, if the server does not speak TLS
-       from         no file
-    --- stderr
-    ");
-    assert_snapshot!(run(&["registry", "explain", "--hosts-dir=", "team/app"]), @r"
-    exit code: 2
-    --- stdout
-    --- stderr
-    error: `team/app` cannot be the name of a registry
-    hint: it looks like `docker.io` or `registry.example.com:5000`, without scheme and path
-    ");
-}
-
-#[test]
-fn servers_of_a_registry_for_programs() {
-    let dray = Dray::new();
-    let directory = dray.directory().join("certs.d/a.example_5000_");
-    std::fs::create_dir_all(&directory).unwrap();
-    let file = "[host.'http://mirror:80/x']\ncapabilities = ['pull']\nclient = 'me.pem'\ndial_timeout = '1.5s'\n\
-                header.Authorization = 'sesame'\nheader.x-a = ['1', '2']";
-    std::fs::write(directory.join("hosts.toml"), file).unwrap();
-    let roots = dray.directory().join("missing").display().to_string();
-    let certs_d = dray.directory().join("certs.d").display().to_string();
-    let at = |name: &str| format!("{certs_d}/a.example_5000_/{name}");
-    for separate in
-        [vec!["--hosts-dir", &roots, &certs_d], vec!["--hosts-dir", &roots, "--hosts-dir", &certs_d]]
-    {
-        let mut arguments = vec!["registry", "explain", "--format", "json"];
-        arguments.extend(separate);
-        let explained = dray.run(arguments.iter().chain(&["--", "a.example:5000"])).success().json();
-        let expected = serde_json::json!([
-            {
-                "scheme": "http", "host": "mirror:80", "path": "/x/v2", "capabilities": ["pull"],
-                "skip_verify": false, "http_fallback": false, "ca": [], "client": [[at("me.pem"), ""]],
-                "headers": {"Authorization": ["<redacted>"], "x-a": ["1", "2"]},
-                "override_path": false, "dial_timeout": 1.5, "file": at("hosts.toml"),
-            },
-            {
-                "scheme": "https", "host": "a.example:5000", "path": "/v2",
-                "capabilities": ["pull", "resolve", "push", "referrers"],
-                "skip_verify": false, "http_fallback": false, "ca": [], "client": [],
-                "headers": {}, "override_path": false, "dial_timeout": null, "file": at("hosts.toml"),
-            },
-        ]);
-        assert_eq!(explained, expected);
-    }
-    let both = format!("{roots},{certs_d}");
-    let json = dray.run(["registry", "explain", "--hosts-dir", &both, "a.example:443", "--format=json"]);
-    assert_eq!(json.failure(2).stdout, "", "the option takes what looks like the registry");
-    std::fs::write(directory.join("hosts.toml"), "skip_verify = 'yes'").unwrap();
-    let broken = dray.run(["registry", "explain", "--hosts-dir", &both, "--", "a.example:5000"]).failure(3);
-    assert!(broken.stderr.contains("line 1, column 15: `skip_verify` must be `true` or `false`"), "{broken}");
 }

@@ -4,6 +4,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::completions::CompletionsArguments;
 use super::man::ManArguments;
+use super::platform::PlatformCommand;
 use super::plugin::PluginCommand;
 use super::pull::PullArguments;
 use super::reference::ReferenceArguments;
@@ -95,6 +96,8 @@ pub(super) enum Command {
     Plugin(PluginCommand),
     Reference(ReferenceArguments),
     #[command(subcommand)]
+    Platform(PlatformCommand),
+    #[command(subcommand)]
     Registry(RegistryCommand),
     /// Print the version; with --verbose, what the program is made of
     Version,
@@ -109,6 +112,7 @@ impl Command {
             Self::Pull(arguments) => arguments.format,
             Self::Plugin(command) => command.format(),
             Self::Reference(arguments) => arguments.format,
+            Self::Platform(command) => command.format(),
             Self::Registry(command) => command.format(),
             Self::Version | Self::Completions(_) | Self::Man(_) => Format::Text,
         }

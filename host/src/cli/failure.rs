@@ -11,7 +11,8 @@ use std::io;
 
 use super::interrupt::Signal;
 use crate::config::SettingsError;
-use crate::oci::DocumentError;
+use crate::containerd;
+use crate::oci::{DocumentError, MediaType};
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
 use crate::pull::PullError;
 
@@ -102,6 +103,11 @@ impl Failure {
             causes: chain(message, Some(cause)),
             hints: Vec::new(),
         }
+    }
+
+    /// The command line is wrong.
+    pub(super) fn usage(message: &str, cause: &dyn Error) -> Self {
+        Self { kind: Kind::Usage, ..Self::internal(message, cause) }
     }
 
     /// A signal ended the command before it had done anything that needed a clean-up.
@@ -202,6 +208,12 @@ impl From<PullError> for Failure {
                 Kind::Unsupported,
                 vec!["neither containerd nor the kernel could use an image beyond these bounds".into()],
             ),
+            PullError::Algorithm { .. } => {
+                (Kind::Unsupported, vec!["containerd 2.3 and newer can store them".into()])
+            }
+            PullError::Decrypt { media_type, schemes, .. } => {
+                (Kind::Containerd, hints_of_decryption(media_type, schemes))
+            }
             PullError::NotAnImage { .. } => (
                 Kind::Unsupported,
                 vec![
@@ -209,6 +221,11 @@ impl From<PullError> for Failure {
                         .into(),
                 ],
             ),
+            PullError::Reference { .. } => (Kind::Usage, vec![REFERENCE_HINT.into()]),
+            PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
+            PullError::Absent { .. } => {
+                (Kind::NotFound, vec!["`dray image fetch` brings what is missing".into()])
+            }
             PullError::NoPlatform { offered, .. } => {
                 let offers = offered.iter().filter(|platform| !platform.is_unknown());
                 let hint = match listed(offers) {
@@ -269,9 +286,10 @@ impl From<SettingsError> for Failure {
             _ => Kind::Usage,
         };
         let hint = match &error {
-            SettingsError::Reference { .. } => Some(
-                "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`",
-            ),
+            SettingsError::Reference { .. } => Some(REFERENCE_HINT),
+            SettingsError::UnpackSeveral { .. } => {
+                Some("name one platform with `--platform`, or leave out `--unpack`")
+            }
             SettingsError::Platform { .. } => Some("a platform looks like `linux/amd64` or `linux/arm/v7`"),
             _ => None,
         };
@@ -284,6 +302,9 @@ impl From<io::Error> for Failure {
         Self::of(Kind::Internal, &error, None)
     }
 }
+
+const REFERENCE_HINT: &str =
+    "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`";
 
 fn kind_of_fetch(failure: &FetchFailure) -> Kind {
     match failure.fault {
@@ -318,6 +339,22 @@ fn hints_of_store(failure: &StoreError) -> Vec<String> {
         _ => return Vec::new(),
     };
     vec![hint.to_owned()]
+}
+
+/// What decryption needs, on the machine of containerd and not here. Which of it was missing, containerd's own words
+/// say.
+fn hints_of_decryption(media_type: &MediaType, schemes: &[String]) -> Vec<String> {
+    let decoder = containerd::decoder_of(media_type);
+    let keys = listed(schemes).map_or_else(String::new, |schemes| format!(" for {schemes}"));
+    vec![
+        format!(
+            "containerd needs the stream processor `{decoder}` in its configuration, and the program that it names, \
+             which is mostly imgcrypt's `ctd-decoder`"
+        ),
+        format!(
+            "that program needs a private key{keys} where containerd runs, mostly in `/etc/containerd/ocicrypt/keys`"
+        ),
+    ]
 }
 
 /// `a`, `b` and `c` in one text; nothing if there are none.

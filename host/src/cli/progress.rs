@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::plain::PlainProgress;
 use self::terminal::TerminalProgress;
+use super::escape;
 use super::screen::Screen;
 use crate::oci::Reference;
 use crate::ports::Progress;
@@ -40,9 +41,12 @@ pub(super) struct View {
 
 impl View {
     /// Begins to show. Must be called inside the runtime.
-    pub(super) fn start(manner: Manner, screen: &Arc<Screen>, reference: &Reference) -> Self {
+    pub(super) fn start(manner: Manner, screen: &Arc<Screen>, name: &str) -> Self {
         let screen = Arc::clone(screen);
-        let shown = reference.to_string();
+        let shown = match Reference::parse(name) {
+            Ok(reference) => reference.to_string(),
+            Err(_) => escape::line(name),
+        };
         if manner != Manner::Picture {
             let plain = PlainProgress::new(screen, shown, manner == Manner::Quiet);
             return Self { progress: Arc::new(plain), picture: None };

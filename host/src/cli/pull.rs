@@ -1,25 +1,29 @@
 use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::arguments::{Format, Globals};
 use super::color::{self, Style};
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 use super::interrupt::Interrupt;
+use super::platform_options::PlatformOptions;
 use super::progress::{Manner, View};
 use super::registry_client::registry_client;
 use super::registry_options::RegistryOptions;
-use super::{Context, escape, host_platform, output, report};
-use crate::config::{PluginChoice, PullFlags, PullSettings};
+use super::{Context, components, escape, host_platform, output, report};
+use crate::config::{PullFlags, PullSettings};
 use crate::containerd::Containerd;
+use crate::limits;
 use crate::plugin::{PluginHost, PluginSource};
-use crate::ports::{Planner, PlatformMatcher, PluginFailure};
-use crate::pull::{PullReport, PullRequest, Store, World, pull};
+use crate::ports::{Planner, PlatformMatcher, PluginFailure, Store};
+use crate::pull::{PullReport, PullRequest, Unpack, World, pull_image};
 use crate::registry::RegistryClient;
 
 /// Pull an image and unpack it into a snapshotter
 ///
 /// Only what is missing is downloaded. Everything is checked against its digest. If the command fails or is
-/// interrupted, no image record, lease or half unpacked layer stays behind
+/// interrupted, no image record, lease or half unpacked layer stays behind; what was downloaded until then is
+/// used by the next try
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PullArguments {
@@ -27,9 +31,16 @@ pub(super) struct PullArguments {
     #[arg(value_name = "REF")]
     reference: String,
 
-    /// Pull for this platform [default: that of this machine]
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    platform: Option<String>,
+    #[command(flatten)]
+    platforms: PlatformOptions,
+
+    /// Unpack the image; `auto` means if exactly one platform is pulled
+    #[arg(long, value_name = "WHEN", default_value = "auto", ignore_case = true)]
+    unpack: UnpackChoice,
+
+    /// Download this many layers at the same time
+    #[arg(long, value_name = "NUMBER", default_value_t = limits::PARALLEL_DOWNLOADS)]
+    max_concurrent_downloads: NonZeroUsize,
 
     /// Print nothing but the name of the image in normal form
     #[arg(short, long)]
@@ -56,40 +67,59 @@ pub(super) struct PullArguments {
     registry: RegistryOptions,
 }
 
+/// Whether to unpack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum UnpackChoice {
+    Auto,
+    #[value(aliases = ["1", "t"])]
+    True,
+    #[value(aliases = ["0", "f"])]
+    False,
+}
+
+impl From<UnpackChoice> for Option<bool> {
+    fn from(choice: UnpackChoice) -> Self {
+        match choice {
+            UnpackChoice::Auto => None,
+            UnpackChoice::True => Some(true),
+            UnpackChoice::False => Some(false),
+        }
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   dray pull debian:12
   dray pull --platform linux/arm64 ghcr.io/example/app:1.4
+  dray pull --platform linux/amd64,linux/arm64 debian:12
   dray -n k8s.io pull registry.example.com/team/app@sha256:4b1d…
   dray pull --format json debian:12 | jq .totals
   dray pull --plugin snapshotter=./mine.wasm --snapshotter mine debian:12";
-
-/// Name of the embedded component that plans for every snapshotter without demands of its own.
-const EMBEDDED_PLANNER: &str = "overlayfs";
-
-/// Name of the embedded component that chooses the platform.
-const EMBEDDED_MATCHER: &str = "platform";
 
 /// Pulls, and prints the report.
 pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context) -> Result<(), Failure> {
     let PullArguments { quiet, format, timings, registry, .. } = arguments;
     let flags = PullFlags {
-        reference: arguments.reference,
+        name: arguments.reference,
+        is_reference: true,
         daemon: globals.daemon(),
-        platform: arguments.platform,
+        platforms: arguments.platforms.into(),
+        unpack: arguments.unpack.into(),
         plugins: arguments.plugins,
         plugin_configs: arguments.plugin_configs,
     };
     let settings = PullSettings::resolve(flags, &context.environment, &host_platform::detect())?;
-    let sources = Sources {
-        planner: source(&settings.snapshotter_plugin, EMBEDDED_PLANNER)?,
-        matcher: source(&settings.platform_plugin, EMBEDDED_MATCHER)?,
-    };
+    let planner = settings.unpack.then(|| components::planner(&settings.snapshotter_plugin));
+    let sources =
+        Sources { planner: planner.transpose()?, matcher: components::matcher(&settings.platform_plugin)? };
     let registry = registry_client(&registry, &context.environment)?;
     let manner = manner(quiet, format, context);
 
+    let parallel_downloads = arguments.max_concurrent_downloads;
+
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let pulled = runtime.block_on(pull_with(&settings, &sources, registry, manner, context));
+    let pulled =
+        runtime.block_on(pull_with(&settings, &sources, registry, parallel_downloads, manner, context));
     // A name lookup that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
     let report = pulled?;
@@ -110,16 +140,8 @@ pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context
 
 /// The components of a pull, read and not yet compiled.
 struct Sources {
-    planner: PluginSource,
+    planner: Option<PluginSource>,
     matcher: PluginSource,
-}
-
-fn source(choice: &PluginChoice, embedded: &'static str) -> Result<PluginSource, Failure> {
-    match &choice.file {
-        Some(file) => Ok(PluginSource::read(file)?),
-        None => PluginSource::embedded(embedded)
-            .ok_or_else(|| Failure::new(Kind::Internal, format!("this build lacks plugin `{embedded}`"))),
-    }
 }
 
 /// Programs that want JSON read standard error as well, so that only a person at a terminal gets progress.
@@ -138,6 +160,7 @@ async fn pull_with(
     settings: &PullSettings,
     sources: &Sources,
     registry: RegistryClient,
+    parallel_downloads: NonZeroUsize,
     manner: Manner,
     context: &Context,
 ) -> Result<PullReport, Failure> {
@@ -148,15 +171,16 @@ async fn pull_with(
     let Connected { store, planner, matcher } =
         connected.ok_or_else(|| Failure::cancelled(interrupt.signal()))??;
 
-    let view = View::start(manner, &context.screen, &settings.reference);
-    let world = World { store, registry: Arc::new(registry), matcher, planner, progress: view.progress() };
+    let view = View::start(manner, &context.screen, &settings.name);
+    let world = World { store, registry: Arc::new(registry), matcher, progress: view.progress() };
+    let snapshotter = settings.daemon.snapshotter.clone();
     let request = PullRequest {
-        typed: settings.typed.clone(),
-        reference: settings.reference.clone(),
-        platform: settings.platform.clone(),
-        snapshotter: settings.daemon.snapshotter.clone(),
+        name: settings.name.clone(),
+        platforms: settings.platforms.clone(),
+        unpack: planner.map(|planner| Unpack { snapshotter, planner }),
+        parallel_downloads,
     };
-    let pulled = pull(&world, &request, interrupt.token()).await;
+    let pulled = pull_image(&world, &request, interrupt.token()).await;
     view.end();
     pulled.map_err(|error| Failure::from(error).by_signal(interrupt.signal()))
 }
@@ -164,7 +188,7 @@ async fn pull_with(
 /// Everything that a pull acts on, before anybody watches.
 struct Connected {
     store: Store,
-    planner: Arc<dyn Planner>,
+    planner: Option<Arc<dyn Planner>>,
     matcher: Arc<dyn PlatformMatcher>,
 }
 
@@ -192,14 +216,12 @@ async fn connect(settings: &PullSettings, sources: &Sources) -> Result<Connected
 async fn plugins(
     settings: &PullSettings,
     sources: &Sources,
-) -> Result<(Arc<dyn PlatformMatcher>, Arc<dyn Planner>), PluginFailure> {
+) -> Result<(Arc<dyn PlatformMatcher>, Option<Arc<dyn Planner>>), PluginFailure> {
     let host = PluginHost::new(settings.compiled_store.as_deref())?;
-    let matcher = host.matcher(&sources.matcher, config(&settings.platform_plugin)).await?;
-    let planner = host.planner(&sources.planner, config(&settings.snapshotter_plugin)).await?;
+    let matcher = host.matcher(&sources.matcher, components::config(&settings.platform_plugin)).await?;
+    let planner = match &sources.planner {
+        Some(source) => Some(host.planner(source, components::config(&settings.snapshotter_plugin)).await?),
+        None => None,
+    };
     Ok((matcher, planner))
-}
-
-/// The plugin interface wants an empty object where nothing is configured.
-fn config(choice: &PluginChoice) -> &str {
-    choice.config.as_deref().unwrap_or("{}")
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{amounts, escape};
-use crate::pull::{LayerOutcome, LayerReport, PluginTimings, PullReport};
+use crate::pull::{LayerOutcome, LayerReport, PluginTimings, PullReport, SuitabilityReport};
 
 /// What is printed on standard output.
 pub(super) fn summary(report: &PullReport) -> String {
@@ -14,13 +14,17 @@ pub(super) fn summary(report: &PullReport) -> String {
     };
     row("name", &report.name);
     row("digest", report.target.as_str());
-    row("platform", &report.platform.to_string());
-    row("snapshotter", &report.snapshotter);
-    // Every image works in a plain way; that goes without saying.
-    if report.suitability.verdict != "plain" {
-        row("suitability", &format!("{}: {}", report.suitability.verdict, report.suitability.reason));
+    for image in report.images() {
+        row("platform", &image.platform.to_string());
     }
-    let mut parts = vec![layers(&report.layers)];
+    row("snapshotter", report.snapshotter.as_deref().unwrap_or("none, the image was not unpacked"));
+    // Every image works in a plain way; that goes without saying.
+    if let Some(SuitabilityReport { verdict, reason, .. }) = &report.suitability
+        && *verdict != "plain"
+    {
+        row("suitability", &format!("{verdict}: {reason}"));
+    }
+    let mut parts = vec![layers(report)];
     parts.push(match report.totals.downloaded_bytes {
         0 => "nothing downloaded".to_owned(),
         bytes => format!("{} downloaded", amounts::bytes(bytes)),
@@ -33,11 +37,14 @@ pub(super) fn summary(report: &PullReport) -> String {
 }
 
 /// `3 layers: 2 fetched, 1 existed`.
-fn layers(layers: &[LayerReport]) -> String {
+fn layers(report: &PullReport) -> String {
+    let layers: Vec<&LayerReport> = report.images().flat_map(|image| &image.layers).collect();
     let outcomes = [
         (LayerOutcome::Fetched, "fetched"),
+        (LayerOutcome::Downloaded, "fetched"),
         (LayerOutcome::Applied, "unpacked from the content store"),
         (LayerOutcome::Existed, "existed"),
+        (LayerOutcome::Stored, "existed"),
         (LayerOutcome::Provided, "provided"),
     ];
     let counted = outcomes.into_iter().filter_map(|(outcome, word)| {
@@ -82,7 +89,7 @@ pub(super) fn timings(report: &PullReport) -> String {
 mod tests {
     use super::*;
     use crate::oci::{Algorithm, ChainId, DiffId, MediaType, Platform};
-    use crate::pull::{PluginReport, SuitabilityReport, Timings, Totals};
+    use crate::pull::{ImageReport, Outcome, PluginReport, Timings, Totals};
     use crate::verify::digest_of;
 
     fn report(outcomes: &[LayerOutcome]) -> PullReport {
@@ -92,8 +99,8 @@ mod tests {
             digest: digest.clone(),
             media_type: MediaType::new("application/vnd.oci.image.layer.v1.tar+gzip"),
             size: 1 << 20,
-            diff_id: diff_id.clone(),
-            chain_id: ChainId::bottom(&diff_id),
+            diff_id: Some(diff_id.clone()),
+            chain_id: Some(ChainId::bottom(&diff_id)),
             outcome: *outcome,
             broken_expectation: false,
             downloaded: 0,
@@ -102,17 +109,22 @@ mod tests {
         PullReport {
             schema: "dray.pull/v1",
             name: "docker.io/library/debian:12".to_owned(),
+            outcome: Outcome::Pulled,
             target: digest.clone(),
             target_media_type: MediaType::new(MediaType::OCI_INDEX),
-            manifest: digest.clone(),
-            config: digest.clone(),
-            platform: Platform::new("linux", "amd64", ""),
-            snapshotter: "overlayfs".to_owned(),
-            suitability: SuitabilityReport {
+            image: ImageReport {
+                manifest: digest.clone(),
+                config: digest.clone(),
+                platform: Platform::new("linux", "amd64", ""),
+                layers: outcomes.iter().map(layer).collect(),
+            },
+            more: Vec::new(),
+            snapshotter: Some("overlayfs".to_owned()),
+            suitability: Some(SuitabilityReport {
                 verdict: "plain",
                 code: "plain".to_owned(),
                 reason: "every image is".to_owned(),
-            },
+            }),
             plugins: vec![PluginReport {
                 kind: "snapshotter",
                 name: "overlayfs".to_owned(),
@@ -120,7 +132,6 @@ mod tests {
                 digest: digest.clone(),
                 timings: PluginTimings { compile: 0.0, load: 0.4, instantiate: 0.1, call: 0.25 },
             }],
-            layers: outcomes.iter().map(layer).collect(),
             totals: Totals { layers: outcomes.len(), ..Totals::default() },
             hints: Vec::new(),
             timings: Timings { total: 1234.5, ..Timings::default() },
@@ -141,8 +152,11 @@ mod tests {
         );
         assert_eq!(summary(&report), expected);
 
-        report.suitability.verdict = "partial";
-        report.suitability.reason = "one layer\u{1b}[2J".to_owned();
+        report.suitability = Some(SuitabilityReport {
+            verdict: "partial",
+            code: "some".to_owned(),
+            reason: "one layer\u{1b}[2J".to_owned(),
+        });
         assert!(summary(&report).contains("suitability  partial: one layer\\u{1b}[2J\n"));
     }
 
@@ -166,9 +180,9 @@ mod tests {
         }
         let page = include_str!("../../../docs/report.md");
         let mut report = report(&[LayerOutcome::Existed]);
-        report.platform.variant = "v3".to_owned();
-        report.platform.os_version = "1".to_owned();
-        report.platform.os_features = vec!["f".to_owned()];
+        report.image.platform.variant = "v3".to_owned();
+        report.image.platform.os_version = "1".to_owned();
+        report.image.platform.os_features = vec!["f".to_owned()];
         let mut found = Vec::new();
         members(&serde_json::to_value(&report).unwrap(), "", &mut found);
         assert!(found.contains(&"timings.compile".to_owned()) && found.contains(&"os.version".to_owned()));

@@ -3,6 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::{CredentialPlaces, Environment};
+use crate::image::Platforms;
 use crate::oci::{Platform, PlatformError, Reference, ReferenceError};
 use crate::ports::SnapshotterName;
 
@@ -23,7 +24,7 @@ pub enum SettingsError {
         #[source]
         source: ReferenceError,
     },
-    /// The platform is none.
+    /// A platform is none.
     #[error("cannot read the value of `--platform`")]
     Platform {
         /// Which rule it breaks.
@@ -35,6 +36,12 @@ pub enum SettingsError {
     Empty {
         /// What.
         what: &'static str,
+    },
+    /// Several platforms are to be unpacked.
+    #[error("only one platform can be unpacked, and `--unpack true` is given for {platforms}")]
+    UnpackSeveral {
+        /// The platforms.
+        platforms: String,
     },
     /// A value for one plugin kind does not say which.
     #[error("`{flag} {value}` is not of the form `KIND={form}`")]
@@ -127,16 +134,52 @@ impl DaemonSettings {
 /// What was typed for a pull.
 #[derive(Clone, Debug, Default)]
 pub struct PullFlags {
-    /// The reference.
-    pub reference: String,
+    /// The image.
+    pub name: String,
+    /// Whether the name must be a reference, since a registry is asked in any case.
+    pub is_reference: bool,
     /// What was typed about containerd.
     pub daemon: DaemonFlags,
-    /// `--platform`.
-    pub platform: Option<String>,
+    /// What was typed about platforms.
+    pub platforms: PlatformFlags,
+    /// `--unpack`, unless it says `auto`.
+    pub unpack: Option<bool>,
     /// Every `--plugin`.
     pub plugins: Vec<String>,
     /// Every `--plugin-config`.
     pub plugin_configs: Vec<String>,
+}
+
+/// What was typed about platforms.
+#[derive(Clone, Debug, Default)]
+pub struct PlatformFlags {
+    /// Every `--platform`.
+    pub platforms: Vec<String>,
+    /// `--all-platforms`, which comes before `--platform`.
+    pub all: bool,
+    /// `--attestations`.
+    pub attestations: bool,
+}
+
+impl PlatformFlags {
+    /// The platforms that are meant; that of this machine if nothing was typed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if one of the platforms is empty or none.
+    pub fn resolve(self, host: &Platform) -> Result<Platforms, SettingsError> {
+        let Self { platforms, all, attestations } = self;
+        let normal = host.normalized(host);
+        if all {
+            return Ok(Platforms::All { host: normal, attestations });
+        }
+        let parse = |text: String| {
+            Platform::parse(&filled("platform", &text)?, host)
+                .map_err(|source| SettingsError::Platform { source })
+        };
+        let platforms: Vec<Platform> = platforms.into_iter().map(parse).collect::<Result<_, _>>()?;
+        Ok(Platforms::listed(platforms).unwrap_or(Platforms::One(normal)))
+    }
 }
 
 /// Which plugin serves as one kind, and how it is configured.
@@ -174,12 +217,12 @@ impl fmt::Debug for Proxies {
 /// Everything that a pull needs to know before it begins.
 #[derive(Clone, Debug)]
 pub struct PullSettings {
-    /// The reference as typed.
-    pub typed: String,
-    /// The reference.
-    pub reference: Reference,
-    /// The wanted platform, normalised.
-    pub platform: Platform,
+    /// The image as typed.
+    pub name: String,
+    /// The wanted platforms, normalised.
+    pub platforms: Platforms,
+    /// Whether to unpack; without `--unpack`, exactly where one platform is wanted.
+    pub unpack: bool,
     /// Where the image goes.
     pub daemon: DaemonSettings,
     /// The plugin that plans for the snapshotter.
@@ -205,13 +248,13 @@ impl PullSettings {
         environment: &Environment,
         host: &Platform,
     ) -> Result<Self, SettingsError> {
-        let reference =
-            Reference::parse(&flags.reference).map_err(|source| SettingsError::Reference { source })?;
-        let platform = match &flags.platform {
-            None => Ok(host.normalized(host)),
-            Some(text) => Platform::parse(&filled("platform", text)?, host),
-        };
-        let platform = platform.map_err(|source| SettingsError::Platform { source })?;
+        if flags.is_reference {
+            Reference::parse(&flags.name).map_err(|source| SettingsError::Reference { source })?;
+        }
+        let platforms = flags.platforms.resolve(host)?;
+        if flags.unpack == Some(true) && !platforms.is_one() {
+            return Err(SettingsError::UnpackSeveral { platforms: platforms.to_string() });
+        }
         let files = by_kind("--plugin", "FILE", flags.plugins)?;
         let configs = by_kind("--plugin-config", "JSON", flags.plugin_configs)?;
         for (kind, config) in [("snapshotter", &configs.snapshotter), ("platform", &configs.platform)] {
@@ -221,23 +264,32 @@ impl PullSettings {
             }
         }
         Ok(Self {
-            typed: flags.reference,
-            reference,
-            platform,
+            name: filled("name of the image", &flags.name)?,
+            unpack: flags.unpack.unwrap_or(platforms.is_one()),
+            platform_plugin: PluginChoice {
+                config: configs.platform.or_else(|| match files.platform {
+                    Some(_) => None,
+                    None => matcher_config(&platforms),
+                }),
+                file: files.platform.map(PathBuf::from),
+            },
+            platforms,
             daemon: DaemonSettings::resolve(flags.daemon, environment)?,
             snapshotter_plugin: PluginChoice {
                 file: files.snapshotter.map(PathBuf::from),
                 config: configs.snapshotter,
-            },
-            platform_plugin: PluginChoice {
-                file: files.platform.map(PathBuf::from),
-                config: configs.platform,
             },
             credentials: CredentialPlaces::resolve(environment)?,
             compiled_store: compiled_store(environment),
             proxies: super::registry::proxies(environment)?,
         })
     }
+}
+
+/// The embedded matcher takes everything only if it is told to. Another one knows what it wants, or is
+/// configured.
+fn matcher_config(platforms: &Platforms) -> Option<String> {
+    matches!(platforms, Platforms::All { .. }).then(|| r#"{"matcher":"all"}"#.to_owned())
 }
 
 /// The flag, else the variable.
@@ -284,8 +336,10 @@ fn by_kind(flag: &'static str, form: &'static str, values: Vec<String>) -> Resul
     Ok(found)
 }
 
+/// Folder for compiled plugins; `None` if there is no place for one.
+///
 /// The XDG specification says that a relative path is to be ignored.
-fn compiled_store(environment: &Environment) -> Option<PathBuf> {
+pub fn compiled_store(environment: &Environment) -> Option<PathBuf> {
     let absolute = |path: &&Path| path.is_absolute();
     let cache_home = environment.cache_home.as_deref().map(Path::new).filter(absolute).map(Path::to_owned);
     let home = environment.home.as_deref().map(Path::new).filter(absolute);

@@ -3,6 +3,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use super::*;
+use crate::image::Platforms;
 use crate::oci::Platform;
 
 fn host() -> Platform {
@@ -15,7 +16,7 @@ fn variable(text: &str) -> Option<OsString> {
 }
 
 fn flags(reference: &str) -> PullFlags {
-    PullFlags { reference: reference.to_owned(), ..PullFlags::default() }
+    PullFlags { name: reference.to_owned(), is_reference: true, ..PullFlags::default() }
 }
 
 fn resolved(flags: PullFlags, environment: &Environment) -> PullSettings {
@@ -29,9 +30,9 @@ fn refusal(flags: PullFlags) -> String {
 #[test]
 fn defaults() {
     let settings = resolved(flags("debian"), &Environment::default());
-    assert_eq!(settings.typed, "debian");
-    assert_eq!(settings.reference.to_string(), "docker.io/library/debian:latest");
-    assert_eq!(settings.platform, host());
+    assert_eq!(settings.name, "debian");
+    assert_eq!(settings.platforms, Platforms::One(host()));
+    assert!(settings.unpack);
     assert_eq!(settings.daemon.address, "/run/containerd/containerd.sock");
     assert_eq!(settings.daemon.namespace, "default");
     assert_eq!(settings.daemon.snapshotter, None);
@@ -87,18 +88,51 @@ fn nothing_may_be_empty() {
     }
 }
 
+fn platforms(texts: &[&str]) -> PlatformFlags {
+    PlatformFlags { platforms: texts.iter().map(|text| (*text).to_owned()).collect(), ..Default::default() }
+}
+
 #[test]
 fn platforms_are_completed_from_the_host() {
-    let with = |text: &str| {
-        resolved(PullFlags { platform: Some(text.to_owned()), ..flags("x") }, &Environment::default())
-            .platform
-            .to_string()
-    };
-    assert_eq!(with("arm64"), "linux/arm64");
-    assert_eq!(with("linux/arm/v6"), "linux/arm/v6");
-    let refused = refusal(PullFlags { platform: Some("no-such-thing".to_owned()), ..flags("x") });
+    let with = |texts: &[&str]| platforms(texts).resolve(&host()).unwrap().to_string();
+    assert_eq!(with(&["arm64"]), "linux/arm64");
+    assert_eq!(with(&["linux/arm/v6"]), "linux/arm/v6");
+    assert_eq!(with(&["amd64", "linux/x86_64", "arm64", "linux/aarch64"]), "linux/amd64, linux/arm64");
+    let refused = refusal(PullFlags { platforms: platforms(&["no-such-thing"]), ..flags("x") });
     assert_eq!(refused, "cannot read the value of `--platform`");
+    assert_eq!(refusal(PullFlags { platforms: platforms(&[""]), ..flags("x") }), "the platform is empty");
     assert_eq!(refusal(flags("Debian")), "cannot read the image reference");
+    let by_id = PullFlags { is_reference: false, ..flags("sha256:0123") };
+    assert_eq!(resolved(by_id, &Environment::default()).name, "sha256:0123");
+}
+
+#[test]
+fn exactly_one_platform_is_unpacked() {
+    let all = PlatformFlags { all: true, ..PlatformFlags::default() };
+    for (platforms, unpack, expected) in [
+        (PlatformFlags::default(), None, Some(true)),
+        (PlatformFlags::default(), Some(false), Some(false)),
+        (platforms(&["amd64", "linux/amd64"]), Some(true), Some(true)),
+        (platforms(&["amd64", "arm64"]), None, Some(false)),
+        (platforms(&["amd64", "arm64"]), Some(true), None),
+        (all.clone(), None, Some(false)),
+        (all, Some(true), None),
+    ] {
+        let flags = PullFlags { platforms, unpack, ..flags("x") };
+        let settings = PullSettings::resolve(flags.clone(), &Environment::default(), &host());
+        assert_eq!(settings.ok().map(|settings| settings.unpack), expected, "{flags:?}");
+    }
+}
+
+#[test]
+fn only_for_all_platforms_the_matcher_is_configured() {
+    let all = PlatformFlags { all: true, ..PlatformFlags::default() };
+    let settings = resolved(PullFlags { platforms: all.clone(), ..flags("x") }, &Environment::default());
+    assert_eq!(settings.platform_plugin.config.as_deref(), Some(r#"{"matcher":"all"}"#));
+    let plugin_configs = vec!["platform={}".to_owned()];
+    let configured = PullFlags { platforms: all, plugin_configs, ..flags("x") };
+    let settings = resolved(configured, &Environment::default());
+    assert_eq!(settings.platform_plugin.config.as_deref(), Some("{}"));
 }
 
 #[test]

@@ -3,7 +3,7 @@ use containerd_client::services::v1::ApplyRequest;
 use containerd_client::services::v1::diff_client::DiffClient;
 
 use super::failure::{Cause, answer};
-use super::{Containerd, client, convert};
+use super::{Containerd, client, convert, ocicrypt};
 use crate::oci::{Descriptor, DiffId};
 use crate::ports::{Applied, Applier, LeaseId, Mount, StoreError};
 
@@ -31,6 +31,7 @@ impl Containerd {
         let request = ApplyRequest {
             diff: Some(convert::to_descriptor(layer)),
             mounts: mounts.iter().map(convert::to_mount).collect(),
+            payloads: ocicrypt::payloads(layer)?,
             ..ApplyRequest::default()
         };
         let request = self.leased_request(lease, request)?;

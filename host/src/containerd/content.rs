@@ -7,11 +7,17 @@ use tonic::transport::Channel;
 use super::failure::{Cause, answer};
 use super::ingest::Upload;
 use super::{Containerd, client, convert};
-use crate::oci::{Descriptor, Digest};
-use crate::ports::{BlobInfo, Class, ContentStore, IngestRef, Labels, LeaseId, OpenedIngest, StoreError};
+use crate::oci::{Algorithm, Descriptor, Digest};
+use crate::ports::{
+    BlobInfo, Class, ContentStore, Daemon as _, IngestRef, Labels, LeaseId, OpenedIngest, StoreError,
+};
 
 #[async_trait]
 impl ContentStore for Containerd {
+    async fn accepts(&self, algorithm: Algorithm) -> Result<bool, StoreError> {
+        Ok(algorithm == Algorithm::Sha256 || follows_the_algorithm(&self.version().await?.version))
+    }
+
     async fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>, StoreError> {
         match self.blob_info(digest).await {
             Ok(info) => Ok(Some(info)),
@@ -92,5 +98,33 @@ impl Containerd {
             return Err(Cause::Malformed(format!("it has {} of {size} bytes", blob.len())));
         }
         Ok(blob.freeze())
+    }
+}
+
+/// Whether a containerd of this version hashes what it is given by the algorithm of the expected digest. Before 2.3
+/// it was always sha256, and the commit of anything else failed. A version that cannot be read is a new one.
+fn follows_the_algorithm(version: &str) -> bool {
+    let mut numbers = version.trim_start_matches('v').split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    number().zip(number()).is_none_or(|version| version >= (2, 3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_follow_the_algorithm() {
+        for (version, follows) in [
+            ("1.6.20~ds1", false),
+            ("v1.7.35", false),
+            ("v2.2.9", false),
+            ("2.3.0-rc.1", true),
+            ("v2.10.0", true),
+            ("3.0", true),
+            ("unknown", true),
+        ] {
+            assert_eq!(follows_the_algorithm(version), follows, "{version}");
+        }
     }
 }

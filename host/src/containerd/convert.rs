@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use containerd_client::services::v1::Image;
 use containerd_client::types;
@@ -66,7 +67,14 @@ pub(super) fn from_image(image: Image) -> Result<ImageRecord, Cause> {
         name: image.name,
         target: from_descriptor(required(image.target, "target")?)?,
         labels: from_map(image.labels),
+        created_at: from_timestamp(image.created_at),
+        updated_at: from_timestamp(image.updated_at),
     })
+}
+
+/// A time that is absent or beyond what can be counted is the beginning of time.
+fn from_timestamp(timestamp: Option<prost_types::Timestamp>) -> SystemTime {
+    timestamp.and_then(|timestamp| timestamp.try_into().ok()).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 pub(super) fn to_mount(mount: &Mount) -> types::Mount {

@@ -26,6 +26,8 @@ pub(super) enum Cause {
     },
     /// The lease has a name that no header can carry.
     LeaseName(InvalidMetadataValue),
+    /// What a decoder is to be told cannot be written.
+    Payload(serde_json::Error),
 }
 
 impl Cause {
@@ -36,7 +38,7 @@ impl Cause {
             Self::Broken(_) | Self::NoAnswer => Class::Unreachable,
             Self::Malformed(_) => Class::Unknown,
             Self::WrongSize { .. } => Class::FailedPrecondition,
-            Self::LeaseName(_) => Class::InvalidArgument,
+            Self::LeaseName(_) | Self::Payload(_) => Class::InvalidArgument,
         }
     }
 
@@ -101,6 +103,7 @@ impl fmt::Display for Cause {
                 write!(f, "the ingest has {found} bytes, the blob has {due}")
             }
             Self::LeaseName(_) => f.write_str("the lease's name cannot be sent"),
+            Self::Payload(_) => f.write_str("the payload for a decoder cannot be written"),
         }
     }
 }
@@ -110,6 +113,7 @@ impl Error for Cause {
         match self {
             Self::Broken(status) => status.source(),
             Self::LeaseName(error) => Some(error),
+            Self::Payload(error) => Some(error),
             Self::Refused(_) | Self::NoAnswer | Self::Malformed(_) | Self::WrongSize { .. } => None,
         }
     }

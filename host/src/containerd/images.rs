@@ -1,6 +1,8 @@
 use async_trait::async_trait;
 use containerd_client::services::v1::images_client::ImagesClient;
-use containerd_client::services::v1::{CreateImageRequest, GetImageRequest, Image, UpdateImageRequest};
+use containerd_client::services::v1::{
+    CreateImageRequest, GetImageRequest, Image, ListImagesRequest, UpdateImageRequest,
+};
 use prost_types::FieldMask;
 use tonic::transport::Channel;
 
@@ -21,6 +23,21 @@ impl Images for Containerd {
             Err(cause) if cause.class() == Class::NotFound => Ok(None),
             Err(cause) => Err(cause.during(format!("read image record `{name}`"))),
         }
+    }
+
+    async fn list(&self) -> Result<Vec<ImageRecord>, StoreError> {
+        // Without a filter: one made of a name would have to be quoted, and containerd lists all of them anyway.
+        let listed = self.images().list(self.request(ListImagesRequest::default())).await;
+        let listed = answer(listed).map_err(|cause| cause.during("list images"))?;
+        let records = listed.images.into_iter().filter_map(|image| {
+            let name = image.name.clone();
+            convert::from_image(image)
+                .inspect_err(|error| tracing::debug!(name, %error, "left out an image record"))
+                .ok()
+        });
+        let mut records: Vec<ImageRecord> = records.collect();
+        records.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(records)
     }
 
     async fn put(&self, name: &str, target: &Descriptor) -> Result<(), StoreError> {

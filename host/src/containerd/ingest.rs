@@ -58,12 +58,12 @@ impl Upload {
         name: &IngestRef,
         descriptor: &Descriptor,
     ) -> Result<Self, Cause> {
-        let (mut call, mut offset) = Call::open(store, lease, name, descriptor).await?;
+        let (mut call, mut offset) = Call::open(store, Some(lease), name, descriptor).await?;
         if offset > descriptor.size {
             // Left behind by a client that believed in another size. Nothing can be made of it.
             store.abort_ingest(name).await?;
             call.close().await;
-            (call, offset) = Call::open(store, lease, name, descriptor).await?;
+            (call, offset) = Call::open(store, Some(lease), name, descriptor).await?;
         }
         if offset > descriptor.size {
             // Not the ingest but the blob itself, which another namespace has. The descriptor is wrong.
@@ -162,6 +162,24 @@ impl Upload {
         Ok(())
     }
 
+    /// Gives up the lock, and then takes the ingest out of the lease: an ingest that is opened without one
+    /// lives for a day from then on.
+    async fn suspend_upload(mut self) -> Result<(), Cause> {
+        self.flush().await?;
+        while !self.unconfirmed.is_empty() {
+            self.confirm().await?;
+        }
+        let Self { store, name, descriptor, call, .. } = self;
+        call.close().await;
+        match Call::open(&store, None, &name, &descriptor).await {
+            Ok((call, _)) => call.close().await,
+            // Another client goes on with it already.
+            Err(cause) if cause.is_unavailable() || cause.class() == Class::AlreadyExists => {}
+            Err(cause) => return Err(cause),
+        }
+        Ok(())
+    }
+
     fn during(&self, doing: &str) -> String {
         format!("{doing} ingest `{}`", self.name)
     }
@@ -216,6 +234,14 @@ impl Ingest for Upload {
         let during = self.during("abort");
         self.discard().await.map_err(|cause| cause.during(during))
     }
+
+    async fn suspend(self: Box<Self>) -> Result<(), StoreError> {
+        if self.exists {
+            return Ok(());
+        }
+        let during = self.during("suspend");
+        self.suspend_upload().await.map_err(|cause| cause.during(during))
+    }
 }
 
 /// The commit's own failure is what the caller must see, so a second one is only told.
@@ -235,7 +261,7 @@ impl Call {
     /// Takes the lock on an ingest, and says where the ingest goes on.
     async fn open(
         store: &Containerd,
-        lease: &LeaseId,
+        lease: Option<&LeaseId>,
         name: &IngestRef,
         descriptor: &Descriptor,
     ) -> Result<(Self, u64), Cause> {
@@ -250,7 +276,10 @@ impl Call {
         // Room for all messages that may be under way, and for the commit behind them.
         let (requests, messages) = mpsc::channel(limits::CONTENT_CHUNKS_IN_FLIGHT + 1);
         let messages = tokio_stream::once(status).chain(ReceiverStream::new(messages));
-        let request = store.leased_request(lease, messages)?;
+        let request = match lease {
+            Some(lease) => store.leased_request(lease, messages)?,
+            None => store.request(messages),
+        };
         let mut call = Self { requests, answers: answer(store.content().write(request).await)? };
         let status = call.answer().await?;
         Ok((call, convert::from_signed(status.offset)?))

@@ -2,6 +2,7 @@ use async_trait::async_trait;
 use containerd_client::services::v1::snapshots::snapshots_client::SnapshotsClient;
 use containerd_client::services::v1::snapshots::{
     CommitSnapshotRequest, Info, Kind, PrepareSnapshotRequest, RemoveSnapshotRequest, StatSnapshotRequest,
+    UsageRequest,
 };
 use tonic::transport::Channel;
 
@@ -10,7 +11,7 @@ use super::{Containerd, client, convert};
 use crate::oci::ChainId;
 use crate::ports::{
     Class, Committed, Labels, LeaseId, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots,
-    SnapshotterName, StoreError,
+    SnapshotterName, StoreError, Usage,
 };
 
 #[async_trait]
@@ -28,6 +29,18 @@ impl Snapshots for Containerd {
             })),
             Err(cause) if cause.class() == Class::NotFound => Ok(None),
             Err(cause) => Err(cause.during(format!("look for snapshot `{chain_id}` in `{snapshotter}`"))),
+        }
+    }
+
+    async fn usage(
+        &self,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+    ) -> Result<Option<Usage>, StoreError> {
+        match self.snapshot_usage(snapshotter, chain_id).await {
+            Ok(usage) => Ok(Some(usage)),
+            Err(cause) if cause.class() == Class::NotFound => Ok(None),
+            Err(cause) => Err(cause.during(format!("measure snapshot `{chain_id}` in `{snapshotter}`"))),
         }
     }
 
@@ -81,6 +94,16 @@ impl Containerd {
         let request = StatSnapshotRequest { snapshotter: snapshotter.to_string(), key: chain_id.to_string() };
         let found = answer(self.snapshots().stat(self.request(request)).await)?;
         convert::required(found.info, "snapshot")
+    }
+
+    async fn snapshot_usage(
+        &self,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+    ) -> Result<Usage, Cause> {
+        let request = UsageRequest { snapshotter: snapshotter.to_string(), key: chain_id.to_string() };
+        let usage = answer(self.snapshots().usage(self.request(request)).await)?;
+        Ok(Usage { bytes: convert::from_signed(usage.size)?, inodes: convert::from_signed(usage.inodes)? })
     }
 
     async fn prepare_snapshot(

@@ -46,6 +46,9 @@ impl MediaType {
     /// `application/vnd.docker.container.image.v1+json`.
     pub const DOCKER_CONFIG: &'static str = "application/vnd.docker.container.image.v1+json";
 
+    /// `application/vnd.docker.distribution.manifest.v1+json`.
+    pub const SCHEMA1: &'static str = "application/vnd.docker.distribution.manifest.v1+json";
+
     /// Takes a media type as written. Parameters (after a semicolon) and surrounding space are dropped.
     pub fn new(text: &str) -> Self {
         Self(text.split(';').next().unwrap_or_default().trim().into())
@@ -61,8 +64,7 @@ impl MediaType {
         match &*self.0 {
             Self::OCI_INDEX | Self::DOCKER_LIST => MediaKind::Index,
             Self::OCI_MANIFEST | Self::DOCKER_MANIFEST => MediaKind::Manifest,
-            "application/vnd.docker.distribution.manifest.v1+json"
-            | "application/vnd.docker.distribution.manifest.v1+prettyjws" => MediaKind::Schema1,
+            Self::SCHEMA1 | "application/vnd.docker.distribution.manifest.v1+prettyjws" => MediaKind::Schema1,
             Self::OCI_CONFIG
             | Self::DOCKER_CONFIG
             | "application/vnd.containerd.container.checkpoint.config.v1+proto"
@@ -77,6 +79,11 @@ impl MediaType {
                 if DOCKER_LAYERS.contains(&base) { MediaKind::Layer } else { MediaKind::Other }
             }
         }
+    }
+
+    /// Whether this is a layer that must be decrypted before it can be unpacked.
+    pub fn is_encrypted(&self) -> bool {
+        self.kind() == MediaKind::Layer && self.0.ends_with("+encrypted")
     }
 
     /// Whether this is the config of an image that can be unpacked.

@@ -1,4 +1,4 @@
-use std::fmt;
+mod format;
 
 use serde::{Deserialize, Serialize};
 
@@ -271,20 +271,6 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// `os/architecture[/variant]`, and `unknown` where there is no operating system.
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.os.is_empty() {
-            return f.write_str("unknown");
-        }
-        write!(f, "{}/{}", self.os, self.architecture)?;
-        if !self.variant.is_empty() {
-            write!(f, "/{}", self.variant)?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -322,7 +308,8 @@ mod tests {
         assert_eq!(platform.os_features, ["win32k"]);
         let platform = Platform::parse("linux(+b+a%2Bc)/amd64", &amd64()).unwrap();
         assert_eq!(platform.os_features, ["b", "a+c"]);
-        assert_eq!(Platform::parse("windows()", &amd64()).unwrap().to_string(), "windows/amd64");
+        assert_eq!(platform.format_all(), "linux(+a%2Bc+b)/amd64");
+        assert_eq!(Platform::parse("windows()", &amd64()).unwrap().format_all(), "windows/amd64");
     }
 
     #[test]
@@ -337,6 +324,10 @@ mod tests {
             "linux(+)",
             "linux(a b)",
             "linux(%4)",
+            "linux(+%zz)",
+            "linux(%ff)",
+            "amd64()",
+            "amd64(1)",
             "a/b\u{7}",
         ] {
             assert!(Platform::parse(text, &amd64()).is_err(), "{text}");

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Labels, LeaseId, StoreError};
-use crate::oci::{Descriptor, Digest, MediaKind};
+use crate::oci::{Algorithm, Descriptor, Digest, MediaKind};
 
 /// Name of an ingest. Clients that write the same blob use the same name on purpose: the store lets one of
 /// them write, and the others wait for its result.
@@ -70,6 +70,12 @@ pub enum Committed {
 /// Blobs, addressed by digest.
 #[async_trait]
 pub trait ContentStore: Send + Sync {
+    /// Whether the store can verify, and so keep, blobs whose digests are of this algorithm.
+    async fn accepts(&self, algorithm: Algorithm) -> Result<bool, StoreError> {
+        let _ = algorithm;
+        Ok(true)
+    }
+
     /// What the store knows of a blob; `None` if the blob is not there. Does not protect it.
     async fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>, StoreError>;
 
@@ -118,4 +124,8 @@ pub trait Ingest: Send {
 
     /// Throws away what was written, and then gives up the lock.
     async fn abort(self: Box<Self>) -> Result<(), StoreError>;
+
+    /// Keeps what was written for a later try, and gives up the lock. The store keeps it for about a day,
+    /// whatever becomes of the lease; whoever opens the ingest in that time goes on from there.
+    async fn suspend(self: Box<Self>) -> Result<(), StoreError>;
 }

@@ -34,16 +34,16 @@ pub enum Event {
         /// Digest of the index or manifest.
         digest: Digest,
     },
-    /// The platform and with it the layers are known.
+    /// The platforms and with them the layers are known.
     Planned {
-        /// The chosen platform.
-        platform: Platform,
-        /// Digest and size of each layer, bottom-up.
+        /// The chosen platforms.
+        platforms: Vec<Platform>,
+        /// Digest and size of each layer, bottom-up, image by image. A layer of several images is there once.
         layers: Vec<(Digest, u64)>,
     },
     /// The state of a layer changed.
     Layer {
-        /// Position from the bottom.
+        /// Position among the layers of [`Event::Planned`].
         index: usize,
         /// What it is now.
         state: LayerState,

@@ -71,6 +71,15 @@ pub struct SnapshotInfo {
     pub labels: Labels,
 }
 
+/// What something takes in a snapshotter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Inodes.
+    pub inodes: u64,
+}
+
 /// Answer to the question for a layer.
 #[derive(Clone, Debug)]
 pub enum Prepared {
@@ -89,6 +98,13 @@ pub trait Snapshots: Send + Sync {
         snapshotter: &SnapshotterName,
         chain_id: &ChainId,
     ) -> Result<Option<SnapshotInfo>, StoreError>;
+
+    /// What a committed layer takes, without those below it; `None` if it is not there.
+    async fn usage(
+        &self,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+    ) -> Result<Option<Usage>, StoreError>;
 
     /// Makes an active snapshot on `parent`. Labels that name a target ask the snapshotter whether it has
     /// that layer already.

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::choose::Choice;
 use super::fetch::{BlobFetcher, Fetched, abandon};
-use super::{PullError, choose, labels};
+use super::{PullError, labels};
+use crate::image::{Choices, Platforms, choose, rank};
 use crate::limits;
-use crate::oci::{Descriptor, ImageConfig, Index, Manifest, MediaKind, Platform, Reference};
-use crate::ports::{Committed, Labels, PlatformMatcher, Resolved};
+use crate::oci::{Descriptor, DocumentError, ImageConfig, Index, Manifest, MediaKind, MediaType, Platform};
+use crate::ports::{Committed, Ingest, Labels, PlatformMatcher, PluginFailure, Resolved, StoreError};
 
 /// The documents of one image, all of them in the store.
 pub(super) struct Documents {
@@ -18,67 +18,156 @@ pub(super) struct Documents {
     pub(super) config: ImageConfig,
     /// The platform: that of the index entry, else that of the config.
     pub(super) platform: Platform,
-    /// Documents that came from the registry, and their bytes.
+}
+
+/// What a reference stands for, as far as it is wanted.
+pub(super) struct Found {
+    /// The best match.
+    pub(super) best: Documents,
+    /// The other matches, where several are wanted.
+    pub(super) others: Vec<Documents>,
+    /// Sizes of the documents that came from the registry.
     pub(super) downloaded: Vec<u64>,
 }
 
-/// Fetches what a reference stands for, down to the image config.
+impl Found {
+    /// All images, the best match first.
+    pub(super) fn images(&self) -> impl Iterator<Item = &Documents> {
+        std::iter::once(&self.best).chain(&self.others)
+    }
+}
+
+/// Fetches what a reference stands for, down to the image configs.
 pub(super) struct DocumentFetcher<'a> {
-    pub(super) blobs: &'a BlobFetcher,
-    pub(super) matcher: &'a dyn PlatformMatcher,
-    pub(super) wanted: &'a Platform,
-    pub(super) downloaded: Vec<u64>,
+    /// Name of the image, for messages.
+    name: &'a str,
+    blobs: &'a BlobFetcher,
+    matcher: &'a dyn PlatformMatcher,
+    platforms: &'a Platforms,
+    /// Documents that were understood and are not in the store yet, each after the one that lists it.
+    pending: Vec<Pending>,
+    downloaded: Vec<u64>,
 }
 
-impl DocumentFetcher<'_> {
-    /// Goes from the target of the reference to the image config.
+/// A document that is complete in its ingest, whose lock it holds.
+struct Pending {
+    what: &'static str,
+    descriptor: Descriptor,
+    ingest: Box<dyn Ingest>,
+    labels: Labels,
+}
+
+/// A document to look at, with the way that led to it.
+struct Step {
+    descriptor: Descriptor,
+    document: Option<Bytes>,
+    index: Option<Descriptor>,
+    depth: usize,
+}
+
+impl<'a> DocumentFetcher<'a> {
+    pub(super) fn new(
+        name: &'a str,
+        blobs: &'a BlobFetcher,
+        matcher: &'a dyn PlatformMatcher,
+        platforms: &'a Platforms,
+    ) -> Self {
+        Self { name, blobs, matcher, platforms, pending: Vec::new(), downloaded: Vec::new() }
+    }
+
+    /// Goes from the target of the reference to the image configs.
     ///
-    /// A document is stored after it has been understood, so that something that is no image leaves no trace.
-    pub(super) async fn fetch(mut self, resolved: Resolved) -> Result<Documents, PullError> {
-        let mut descriptor = resolved.descriptor;
-        let mut at_hand = resolved.document;
-        let mut index = None;
-        let mut chosen: Option<Choice> = None;
-        for _ in 0..=limits::INDEX_DEPTH {
-            match descriptor.media_type.kind() {
-                MediaKind::Index => {
-                    let parsed = self.index(&descriptor, at_hand.take()).await?;
-                    let reference = &self.blobs.reference;
-                    let choice = choose::choose(reference, self.matcher, self.wanted, &parsed).await?;
-                    index = Some(std::mem::replace(&mut descriptor, choice.descriptor.clone()));
-                    chosen = Some(choice);
+    /// Documents are stored when the first image config below them has been understood, so that something
+    /// that is no image leaves no trace.
+    pub(super) async fn fetch(mut self, resolved: Resolved) -> Result<Found, PullError> {
+        match self.walk(resolved).await {
+            Ok((best, others)) => Ok(Found { best, others, downloaded: self.downloaded }),
+            Err(error) => {
+                for Pending { descriptor, ingest, .. } in self.pending {
+                    abandon(ingest, &descriptor).await;
                 }
-                MediaKind::Manifest => {
-                    let manifest = self.manifest(&descriptor, at_hand.take()).await?;
-                    let config = self.config(&manifest.config).await?;
-                    let platform = match chosen.and_then(|choice| choice.platform) {
-                        Some(platform) => platform,
-                        None if index.is_some() => {
-                            // The entry did not say what it is for, so the config must.
-                            let reference = &self.blobs.reference;
-                            choose::check(reference, self.matcher, self.wanted, &config.platform).await?;
-                            config.platform.clone()
-                        }
-                        None => config.platform.clone(),
-                    };
-                    return Ok(Documents {
-                        index,
-                        manifest_descriptor: descriptor,
-                        manifest,
-                        config,
-                        platform,
-                        downloaded: self.downloaded,
-                    });
-                }
-                _ => return Err(not_an_image(&self.blobs.reference, &descriptor.media_type)),
+                Err(error)
             }
         }
-        Err(PullError::TooMany {
-            what: "nested indexes",
-            digest: descriptor.digest,
-            found: limits::INDEX_DEPTH + 1,
-            limit: limits::INDEX_DEPTH,
-        })
+    }
+
+    async fn walk(&mut self, resolved: Resolved) -> Result<(Documents, Vec<Documents>), PullError> {
+        let (descriptor, document) = (resolved.descriptor, resolved.document);
+        let mut steps = vec![Step { descriptor, document, index: None, depth: 0 }];
+        let mut taken = 0;
+        let mut offered = Vec::new();
+        let mut artifact = None;
+        let mut images = Vec::new();
+        while let Some(step) = steps.pop() {
+            match step.descriptor.media_type.kind() {
+                MediaKind::Index => {
+                    bounded("nested indexes", &step.descriptor, step.depth + 1, limits::INDEX_DEPTH)?;
+                    let index = self.index(&step.descriptor, step.document).await?;
+                    let choices = choose(self.matcher, self.platforms, &index).await;
+                    let Choices { entries, offered: more } = choices.map_err(matcher_failed)?;
+                    offered.extend(more);
+                    taken += entries.len();
+                    bounded("entries", &step.descriptor, taken, limits::INDEX_ENTRIES)?;
+                    let below = |descriptor| Step {
+                        descriptor,
+                        document: None,
+                        index: Some(step.descriptor.clone()),
+                        depth: step.depth + 1,
+                    };
+                    steps.extend(entries.into_iter().rev().map(below));
+                }
+                MediaKind::Manifest => match self.image(step, &mut offered).await {
+                    Ok(image) => images.extend(image),
+                    // Where everything of an index is wanted, what is no image does not stand in the way.
+                    Err(error @ PullError::NotAnImage { .. }) if !self.platforms.is_one() => {
+                        artifact.get_or_insert(error);
+                    }
+                    Err(error) => return Err(error),
+                },
+                MediaKind::Schema1 => {
+                    let source = DocumentError::Schema1 { what: "image manifest" };
+                    return Err(document_error(&step.descriptor, source));
+                }
+                _ => return Err(not_an_image(self.name, &step.descriptor.media_type)),
+            }
+        }
+        let mut images = images.into_iter();
+        match images.next() {
+            Some(best) => Ok((best, images.collect())),
+            None => Err(artifact.unwrap_or_else(|| PullError::NoPlatform {
+                name: self.name.to_owned(),
+                wanted: self.platforms.to_string(),
+                offered,
+            })),
+        }
+    }
+
+    /// Reads the manifest and the config of one image, and stores both. `None` if the config says that the
+    /// image is for a platform that nobody wants.
+    async fn image(
+        &mut self,
+        step: Step,
+        offered: &mut Vec<Platform>,
+    ) -> Result<Option<Documents>, PullError> {
+        let manifest = self.manifest(&step.descriptor, step.document).await?;
+        let config = self.config(&manifest.config).await?;
+        let platform = match &step.descriptor.platform {
+            Some(platform) => platform.clone(),
+            // An entry that does not say what it is for: the config must.
+            None if step.index.is_some() => {
+                let found = [config.platform.clone()];
+                let ranked = rank(self.matcher, self.platforms.wanted(), &found).await;
+                if ranked.map_err(matcher_failed)?.is_empty() {
+                    offered.extend(found);
+                    return Ok(None);
+                }
+                config.platform.clone()
+            }
+            None => config.platform.clone(),
+        };
+        self.store_pending().await?;
+        let (index, manifest_descriptor) = (step.index, step.descriptor);
+        Ok(Some(Documents { index, manifest_descriptor, manifest, config, platform }))
     }
 
     async fn index(&mut self, descriptor: &Descriptor, at_hand: Option<Bytes>) -> Result<Index, PullError> {
@@ -86,12 +175,7 @@ impl DocumentFetcher<'_> {
             let index = Index::parse(bytes).map_err(|source| document_error(descriptor, source))?;
             bounded("entries", descriptor, index.manifests.len(), limits::INDEX_ENTRIES)?;
             for child in &index.manifests {
-                bounded(
-                    "annotations of one descriptor",
-                    descriptor,
-                    child.annotations.len(),
-                    limits::ANNOTATIONS,
-                )?;
+                bounded_annotations(descriptor, child)?;
             }
             let children = labels::children(&index.manifests);
             Ok((index, children))
@@ -104,22 +188,17 @@ impl DocumentFetcher<'_> {
         descriptor: &Descriptor,
         at_hand: Option<Bytes>,
     ) -> Result<Manifest, PullError> {
-        let reference = self.blobs.reference.clone();
+        let name = self.name;
         let understand = |bytes: &Bytes| {
             let manifest = Manifest::parse(bytes).map_err(|source| document_error(descriptor, source))?;
             if !manifest.config.media_type.is_image_config() {
                 let media_type = manifest.artifact_type.as_ref().unwrap_or(&manifest.config.media_type);
-                return Err(not_an_image(&reference, media_type));
+                return Err(not_an_image(name, media_type));
             }
             bounded("layers", descriptor, manifest.layers.len(), limits::LAYERS)?;
             bounded("annotations", descriptor, manifest.annotations.len(), limits::ANNOTATIONS)?;
             for child in std::iter::once(&manifest.config).chain(&manifest.layers) {
-                bounded(
-                    "annotations of one descriptor",
-                    descriptor,
-                    child.annotations.len(),
-                    limits::ANNOTATIONS,
-                )?;
+                bounded_annotations(descriptor, child)?;
                 bounded("addresses of one blob", descriptor, child.urls.len(), limits::URLS)?;
             }
             let children = labels::children(std::iter::once(&manifest.config).chain(&manifest.layers));
@@ -137,8 +216,8 @@ impl DocumentFetcher<'_> {
         self.document("image config", descriptor, None, understand).await
     }
 
-    /// Gets one document: from the store, from what resolving brought, or from the registry. Stores it with
-    /// its labels once `understand` has agreed.
+    /// Gets one document: from the store, from what resolving brought, or from the registry. What is not in
+    /// the store waits in its ingest once `understand` has agreed.
     async fn document<T: Send>(
         &mut self,
         what: &'static str,
@@ -154,8 +233,11 @@ impl DocumentFetcher<'_> {
                 limit: limits::DOCUMENT_BYTES,
             });
         }
-        let store_error =
-            |source| PullError::Store { doing: format!("storing {what} {}", descriptor.digest), source };
+        let is_pending = self.pending.iter().any(|pending| pending.descriptor.digest == descriptor.digest);
+        if is_pending {
+            // Several images share it, and this client itself holds the lock.
+            self.store_pending().await?;
+        }
         let opened = self.blobs.open(what, descriptor, &|_| {}).await?;
         let Some(mut ingest) = opened else {
             let content = &self.blobs.content;
@@ -178,7 +260,8 @@ impl DocumentFetcher<'_> {
             if let Some(missing) = missing
                 && !missing.is_empty()
             {
-                ingest.write(bytes.slice_ref(missing)).await.map_err(store_error)?;
+                let written = ingest.write(bytes.slice_ref(missing)).await;
+                written.map_err(|source| storing(what, descriptor, source))?;
             }
             Ok((understood, labels))
         };
@@ -189,12 +272,8 @@ impl DocumentFetcher<'_> {
         };
         match filled {
             Ok((understood, labels)) => {
-                let fetched = match ingest.commit().await.map_err(store_error)? {
-                    Committed::New => Fetched::Downloaded(descriptor.size),
-                    Committed::Exists => Fetched::Existed,
-                };
-                self.downloaded.push(descriptor.size);
-                self.blobs.label(what, descriptor, fetched, labels).await?;
+                let descriptor = descriptor.clone();
+                self.pending.push(Pending { what, descriptor, ingest, labels });
                 Ok(understood)
             }
             Err(error) => {
@@ -202,6 +281,28 @@ impl DocumentFetcher<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Commits what waits, from the top down: a child is not to be in the store without the label that keeps
+    /// it.
+    async fn store_pending(&mut self) -> Result<(), PullError> {
+        let mut pending = std::mem::take(&mut self.pending).into_iter();
+        while let Some(Pending { what, descriptor, ingest, labels }) = pending.next() {
+            let stored = async {
+                let committed = ingest.commit().await;
+                let fetched = match committed.map_err(|source| storing(what, &descriptor, source))? {
+                    Committed::New => Fetched::Downloaded(descriptor.size),
+                    Committed::Exists => Fetched::Existed,
+                };
+                self.blobs.label(what, &descriptor, fetched, labels).await
+            };
+            if let Err(error) = stored.await {
+                self.pending.extend(pending);
+                return Err(error);
+            }
+            self.downloaded.push(descriptor.size);
+        }
+        Ok(())
     }
 }
 
@@ -213,10 +314,22 @@ fn bounded(what: &'static str, document: &Descriptor, found: usize, limit: usize
     Ok(())
 }
 
-fn document_error(descriptor: &Descriptor, source: crate::oci::DocumentError) -> PullError {
+fn bounded_annotations(document: &Descriptor, child: &Descriptor) -> Result<(), PullError> {
+    bounded("annotations of one descriptor", document, child.annotations.len(), limits::ANNOTATIONS)
+}
+
+fn document_error(descriptor: &Descriptor, source: DocumentError) -> PullError {
     PullError::Document { digest: descriptor.digest.clone(), source }
 }
 
-fn not_an_image(reference: &Reference, media_type: &crate::oci::MediaType) -> PullError {
-    PullError::NotAnImage { reference: reference.to_string(), media_type: media_type.clone() }
+fn not_an_image(name: &str, media_type: &MediaType) -> PullError {
+    PullError::NotAnImage { name: name.to_owned(), media_type: media_type.clone() }
+}
+
+fn matcher_failed(source: PluginFailure) -> PullError {
+    PullError::Plugin { kind: "platform", source }
+}
+
+fn storing(what: &str, descriptor: &Descriptor, source: StoreError) -> PullError {
+    PullError::Store { doing: format!("storing {what} {}", descriptor.digest), source }
 }

@@ -1,6 +1,7 @@
 //! Downloads of layers beside the unpacking: a bounded number at a time, each blob once, in the order asked.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, watch};
@@ -66,9 +67,9 @@ impl Shared {
 }
 
 impl Downloads {
-    /// Nothing is downloaded yet.
-    pub(super) fn new(blobs: BlobFetcher, progress: Arc<dyn Progress>) -> Self {
-        let permits = Semaphore::new(limits::PARALLEL_DOWNLOADS);
+    /// Nothing is downloaded yet; later, at most `parallel` blobs at a time.
+    pub(super) fn new(blobs: BlobFetcher, parallel: NonZeroUsize, progress: Arc<dyn Progress>) -> Self {
+        let permits = Semaphore::new(parallel.get().min(Semaphore::MAX_PERMITS));
         let shared = Shared { blobs, permits, progress, failure: Mutex::new(None) };
         Self { shared: Arc::new(shared), tasks: JoinSet::new(), started: HashMap::new() }
     }
@@ -146,7 +147,7 @@ impl Downloads {
         Ok(())
     }
 
-    /// Ends all downloads and waits until each has thrown away what it had.
+    /// Ends all downloads and waits until each has given up its lock.
     pub(super) async fn stop(&mut self) {
         self.shared.blobs.stop.cancel();
         let drained = async { while self.tasks.join_next().await.is_some() {} };

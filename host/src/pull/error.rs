@@ -1,12 +1,19 @@
-use crate::oci::{DiffId, Digest, DocumentError, MediaType, Platform};
+use crate::oci::{DiffId, Digest, DocumentError, MediaType, Platform, ReferenceError};
 use crate::ports::{FetchFailure, PluginFailure, StoreError};
 use crate::verify::Mismatch;
 
-/// Why a pull failed. Nothing of it stays in the store: no image record, no lease, no active snapshot, no
-/// open ingest.
+/// Why a pull failed. Nothing of it stays in the store but what helps a retry: no image record, no lease, no
+/// active snapshot, no locked ingest.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PullError {
+    /// The name is no reference.
+    #[error("cannot read the image reference")]
+    Reference {
+        /// Why.
+        #[source]
+        source: ReferenceError,
+    },
     /// The registry could not say what the reference stands for.
     #[error("cannot resolve `{reference}`")]
     Resolve {
@@ -26,6 +33,14 @@ pub enum PullError {
         /// Why.
         #[source]
         source: FetchFailure,
+    },
+    /// A blob is not in the store, and must not be fetched.
+    #[error("{what} {digest} is not in containerd")]
+    Absent {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
     },
     /// The registry served other bytes than promised.
     #[error("the registry serves a wrong {what}")]
@@ -77,24 +92,35 @@ pub enum PullError {
         /// The blob.
         digest: Digest,
     },
+    /// The store cannot verify digests of this algorithm.
+    #[error("this containerd stores blobs with sha256 digests only, and not {what} {digest}")]
+    Algorithm {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+    },
     /// The reference stands for something that is no image.
-    #[error("`{reference}` is not a container image: it is of type `{media_type}`")]
+    #[error("`{name}` is not a container image: it is of type `{media_type}`")]
     NotAnImage {
-        /// The reference in normal form.
-        reference: String,
+        /// Name of the image record.
+        name: String,
         /// What it is.
         media_type: MediaType,
     },
-    /// The image has nothing for the wanted platform.
-    #[error("`{reference}` has no image for {wanted}")]
+    /// The image has nothing for any wanted platform.
+    #[error("`{name}` has no image for {wanted}")]
     NoPlatform {
-        /// The reference in normal form.
-        reference: String,
-        /// The wanted platform.
-        wanted: Platform,
+        /// Name of the image record.
+        name: String,
+        /// The wanted platforms.
+        wanted: String,
         /// What the image offers.
         offered: Vec<Platform>,
     },
+    /// Several platforms cannot be unpacked at once.
+    #[error("only one platform can be unpacked")]
+    UnpackSeveral,
     /// Manifest and config disagree.
     #[error("the manifest has {layers} layers and the image config {diff_ids} diff ids")]
     LayerCount {
@@ -112,6 +138,19 @@ pub enum PullError {
         expected: DiffId,
         /// What came out.
         found: DiffId,
+    },
+    /// The store could not make sense of an encrypted layer.
+    #[error("containerd could not decrypt layer {layer} of type `{media_type}`")]
+    Decrypt {
+        /// Digest of the blob.
+        layer: Digest,
+        /// Its media type.
+        media_type: MediaType,
+        /// For which schemes the layer has a wrapped key, such as `jwe`.
+        schemes: Vec<String>,
+        /// Why.
+        #[source]
+        source: StoreError,
     },
     /// The store has no such snapshotter.
     #[error("containerd has no snapshotter `{name}`")]

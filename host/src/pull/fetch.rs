@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{PullError, labels};
 use crate::limits;
-use crate::oci::{Descriptor, Reference};
+use crate::oci::{Descriptor, Digest, Reference};
 use crate::ports::{
     Class, Committed, ContentStore, FetchFailure, FetchFault, Ingest, IngestRef, Labels, LeaseId,
     OpenedIngest, Registry,
@@ -32,21 +32,29 @@ pub(super) enum FetchEvent {
     Offset(u64),
 }
 
+/// One repository of a registry.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) registry: Arc<dyn Registry>,
+    pub(super) reference: Reference,
+}
+
 /// Fetches blobs of one repository into the content store, under one lease.
 #[derive(Clone)]
 pub(super) struct BlobFetcher {
     pub(super) content: Arc<dyn ContentStore>,
-    pub(super) registry: Arc<dyn Registry>,
-    pub(super) reference: Reference,
+    /// Where blobs come from; without it, only what is in the store is there.
+    pub(super) source: Option<Source>,
     pub(super) lease: LeaseId,
-    /// Ends every fetch: the ingest is thrown away and the lock given up.
+    /// Ends every fetch, and with it its lock on the ingest.
     pub(super) stop: CancellationToken,
 }
 
 impl BlobFetcher {
     /// Brings a blob into the store, or waits for another client that is doing so.
     ///
-    /// After a failure nothing of this fetch is left in the store.
+    /// After a failure the ingest is not locked. What the source had sent until it broke off, or until the
+    /// pull was cancelled, stays in it for a later try; what is known to be wrong does not.
     pub(super) async fn fetch(
         &self,
         what: &'static str,
@@ -83,6 +91,7 @@ impl BlobFetcher {
         if descriptor.size == 0 {
             return Err(PullError::EmptyBlob { what, digest: descriptor.digest.clone() });
         }
+        self.check_algorithm(what, &descriptor.digest).await?;
         let name = IngestRef::of(descriptor);
         let mut pause = 16;
         loop {
@@ -100,6 +109,16 @@ impl BlobFetcher {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+    }
+
+    /// Refuses a blob that the store could not verify: it would say so only after the last byte.
+    pub(super) async fn check_algorithm(&self, what: &'static str, digest: &Digest) -> Result<(), PullError> {
+        let algorithm = digest.algorithm();
+        let accepts = self.content.accepts(algorithm).await.map_err(|source| PullError::Store {
+            doing: format!("asking whether it takes {} digests", algorithm.as_str()),
+            source,
+        })?;
+        if accepts { Ok(()) } else { Err(PullError::Algorithm { what, digest: digest.clone() }) }
     }
 
     async fn fill(
@@ -122,6 +141,10 @@ impl BlobFetcher {
                     // Another client was faster by another way. The blob is its, with whatever labels.
                     Committed::Exists => Ok(Fetched::Existed),
                 }
+            }
+            Err(error) if ingest.offset() > 0 && is_interruption(&error) => {
+                suspend(ingest, descriptor).await;
+                Err(error)
             }
             Err(error) => {
                 abandon(ingest, descriptor).await;
@@ -172,7 +195,8 @@ impl BlobFetcher {
     ) -> Result<(Progress, Option<PullError>), PullError> {
         let offset = progress.position();
         let failure = |source| PullError::Fetch { what, digest: descriptor.digest.clone(), source };
-        let stream = match self.registry.fetch_unverified(&self.reference, descriptor, offset).await {
+        let Source { registry, reference } = self.source(what, descriptor)?;
+        let stream = match registry.fetch_unverified(reference, descriptor, offset).await {
             Ok(stream) => stream,
             // Before the first byte the registry's own retries have been made; later a registry that is away
             // for a moment must not cost what has been downloaded.
@@ -206,10 +230,10 @@ impl BlobFetcher {
     /// Reads a whole small blob from the registry into memory, verified.
     pub(super) async fn read(&self, what: &'static str, descriptor: &Descriptor) -> Result<Bytes, PullError> {
         let failure = |source| PullError::Fetch { what, digest: descriptor.digest.clone(), source };
+        let Source { registry, reference } = self.source(what, descriptor)?;
         let mut tries = 0;
         loop {
-            let stream =
-                self.registry.fetch_unverified(&self.reference, descriptor, 0).await.map_err(failure)?;
+            let stream = registry.fetch_unverified(reference, descriptor, 0).await.map_err(failure)?;
             let mut reader = VerifyingReader::new(stream, descriptor);
             let mut document = Vec::new();
             let broken = loop {
@@ -231,6 +255,11 @@ impl BlobFetcher {
         }
     }
 
+    fn source(&self, what: &'static str, descriptor: &Descriptor) -> Result<&Source, PullError> {
+        let absent = || PullError::Absent { what, digest: descriptor.digest.clone() };
+        self.source.as_ref().ok_or_else(absent)
+    }
+
     /// Adds labels to a blob, with the one that says where it comes from.
     ///
     /// A blob that was in the store before may have labels, which are looked up and kept; one that this pull
@@ -250,7 +279,9 @@ impl BlobFetcher {
                 info.map(|info| info.labels).unwrap_or_default()
             }
         };
-        labels.extend(labels::source(&self.reference, &existing));
+        if let Some(Source { reference, .. }) = &self.source {
+            labels.extend(labels::source(reference, &existing));
+        }
         labels.retain(|key, value| existing.get(key) != Some(value));
         if labels.is_empty() {
             return Ok(());
@@ -277,6 +308,24 @@ pub(super) async fn abandon(ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(digest = %descriptor.digest, %error, "the ingest stays behind"),
         Err(_) => tracing::debug!(digest = %descriptor.digest, "the ingest stays behind: no answer"),
+    }
+}
+
+/// Leaves an ingest for a later try. If that fails, the next try begins anew.
+async fn suspend(ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
+    match tokio::time::timeout(limits::CLEANUP_TIMEOUT, ingest.suspend()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(digest = %descriptor.digest, %error, "what was downloaded is lost"),
+        Err(_) => tracing::debug!(digest = %descriptor.digest, "what was downloaded is lost: no answer"),
+    }
+}
+
+/// Whether the bytes that came before an error are as good as any.
+fn is_interruption(error: &PullError) -> bool {
+    match error {
+        PullError::Cancelled | PullError::Mismatch { source: Mismatch::Short { .. }, .. } => true,
+        PullError::Fetch { source, .. } => source.fault == FetchFault::Unavailable,
+        _ => false,
     }
 }
 

@@ -11,6 +11,9 @@ pub(super) const UNCOMPRESSED: &str = "containerd.io/uncompressed";
 /// Names the layer that a snapshot is made for.
 pub(super) const SNAPSHOT_REF: &str = "containerd.io/snapshot.ref";
 
+/// Before the name of a scheme, the annotation of an encrypted layer that holds its key, wrapped by that scheme.
+pub(super) const WRAPPED_KEY: &str = "org.opencontainers.image.enc.keys.";
+
 /// Labels that keep the children of an index or manifest alive: one for every child, also for those that are
 /// not fetched, so that what another client fetches later is not collected.
 pub(super) fn children<'a>(children: impl IntoIterator<Item = &'a Descriptor>) -> Labels {

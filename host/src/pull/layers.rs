@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::downloads::Downloads;
 use super::fetch::Fetched;
-use super::{LayerOutcome, LayerReport, PullError, Store, labels};
+use super::{LayerOutcome, LayerReport, PullError, labels};
 use crate::limits;
-use crate::oci::ChainId;
+use crate::oci::{ChainId, Descriptor, DiffId};
 use crate::ports::{
     Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan, LeaseId,
-    Mount, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, StoreError,
+    Mount, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
 };
 
 /// Unpacks the layers of one image under one lease.
@@ -60,9 +60,9 @@ impl Unpacker<'_> {
                 Err(error) => return Err(error),
             };
             let state = match report.outcome {
-                LayerOutcome::Fetched | LayerOutcome::Applied => LayerState::Done,
                 LayerOutcome::Existed => LayerState::Exists,
                 LayerOutcome::Provided => LayerState::Provided,
+                _ => LayerState::Done,
             };
             self.tell(index, state);
             reports.push(report);
@@ -201,15 +201,11 @@ impl Unpacker<'_> {
         self.tell(index, LayerState::Extracting);
         let since = Instant::now();
         let apply = self.store.applier.apply(self.lease, &layer.descriptor, mounts);
-        let apply = async { apply.await.map_err(|source| self.store_error("unpacking", layer, source)) };
+        let apply = async { apply.await.map_err(|source| self.apply_error(layer, source)) };
         let applied = downloads.or_stop(apply).await?;
         self.applying += since.elapsed();
         if applied.diff_id != layer.diff_id {
-            return Err(PullError::WrongDiffId {
-                layer: layer.descriptor.digest.clone(),
-                expected: layer.diff_id.clone(),
-                found: applied.diff_id,
-            });
+            return Err(self.wrong_diff_id(layer, applied.diff_id));
         }
         if self.commit(layer, key, labels).await? == Committed::Exists {
             // Another client was faster; its snapshot is as good, and ours is not needed.
@@ -277,6 +273,38 @@ impl Unpacker<'_> {
         self.progress.event(Event::Layer { index, state });
     }
 
+    /// What went wrong with an encrypted layer is nearly always a decoder or a key, and not the layer.
+    fn apply_error(&self, layer: &LayerToPlan, source: StoreError) -> PullError {
+        let Descriptor { media_type, digest, annotations, .. } = &layer.descriptor;
+        let of_the_call = [Class::Unreachable, Class::Ended, Class::Denied, Class::Locked];
+        if !media_type.is_encrypted() || of_the_call.contains(&source.class()) {
+            return self.store_error("unpacking", layer, source);
+        }
+        let scheme = |key: &String| key.strip_prefix(labels::WRAPPED_KEY).map(str::to_owned);
+        PullError::Decrypt {
+            layer: digest.clone(),
+            media_type: media_type.clone(),
+            schemes: annotations.keys().filter_map(scheme).collect(),
+            source,
+        }
+    }
+
+    /// containerd does not always notice that a decoder has failed, and then unpacks what came out of it, if only
+    /// nothing.
+    fn wrong_diff_id(&self, layer: &LayerToPlan, found: DiffId) -> PullError {
+        if layer.descriptor.media_type.is_encrypted() {
+            let expected = &layer.diff_id;
+            let why = format!("it unpacks to {found}, the image config says {expected}");
+            let source = StoreError::new(Class::Unknown, "use what the decoder made of it").with_source(why);
+            return self.apply_error(layer, source);
+        }
+        PullError::WrongDiffId {
+            layer: layer.descriptor.digest.clone(),
+            expected: layer.diff_id.clone(),
+            found,
+        }
+    }
+
     fn store_error(&self, doing: &str, layer: &LayerToPlan, source: StoreError) -> PullError {
         let snapshotter = &self.image.snapshotter;
         let doing = format!("{doing} layer {} in snapshotter `{snapshotter}`", layer.descriptor.digest);
@@ -299,8 +327,8 @@ fn report(layer: &LayerToPlan, outcome: LayerOutcome, uncompressed: Option<u64>)
         digest: layer.descriptor.digest.clone(),
         media_type: layer.descriptor.media_type.clone(),
         size: layer.descriptor.size,
-        diff_id: layer.diff_id.clone(),
-        chain_id: layer.chain_id.clone(),
+        diff_id: Some(layer.diff_id.clone()),
+        chain_id: Some(layer.chain_id.clone()),
         outcome,
         broken_expectation: false,
         downloaded: 0,

@@ -1,6 +1,8 @@
 use serde::Serialize;
 
+use super::milliseconds;
 use crate::oci::{ChainId, DiffId, Digest, MediaType, Platform};
+use crate::ports::{Plan, PluginCallTimings, PluginIdentity, Suitability};
 
 /// What a pull did. The JSON form is the schema `dray.pull/v1`, documented in `docs/report.md`: members are
 /// added in later versions, never renamed or removed. Sizes are bytes, times are milliseconds.
@@ -10,30 +12,61 @@ pub struct PullReport {
     pub schema: &'static str,
     /// Name of the image record, the reference in normal form.
     pub name: String,
+    /// What had to be done.
+    pub outcome: Outcome,
     /// Digest of what the name stands for: the index, or the manifest where there is no index.
     pub target: Digest,
     /// Media type of the target.
     pub target_media_type: MediaType,
-    /// Digest of the manifest that was pulled.
-    pub manifest: Digest,
-    /// Digest of the image config.
-    pub config: Digest,
-    /// The platform that was chosen.
-    pub platform: Platform,
-    /// The snapshotter that the image was unpacked into.
-    pub snapshotter: String,
-    /// What the snapshotter plugin said of the image.
-    pub suitability: SuitabilityReport,
+    /// The image; the best match, where several were pulled.
+    #[serde(flatten)]
+    pub image: ImageReport,
+    /// The others, where several platforms were pulled.
+    pub more: Vec<ImageReport>,
+    /// The snapshotter that the image was unpacked into; none if it was only fetched.
+    pub snapshotter: Option<String>,
+    /// What the snapshotter plugin said of the image; none if it was not asked.
+    pub suitability: Option<SuitabilityReport>,
     /// The plugins that took part.
     pub plugins: Vec<PluginReport>,
-    /// The layers, bottom-up.
-    pub layers: Vec<LayerReport>,
     /// Sums.
     pub totals: Totals,
     /// What the operator should know, from the snapshotter plugin.
     pub hints: Vec<String>,
     /// Where the time went.
     pub timings: Timings,
+}
+
+impl PullReport {
+    /// All images, the best match first.
+    pub fn images(&self) -> impl Iterator<Item = &ImageReport> {
+        std::iter::once(&self.image).chain(&self.more)
+    }
+}
+
+/// What had to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The registry was asked, and the name stands for its answer now.
+    Pulled,
+    /// The image was in the store, and was unpacked into the snapshotter.
+    Unpacked,
+    /// The image was in the store, as it was wanted.
+    Present,
+}
+
+/// One image of one platform.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImageReport {
+    /// Digest of the manifest.
+    pub manifest: Digest,
+    /// Digest of the image config.
+    pub config: Digest,
+    /// The platform that was chosen.
+    pub platform: Platform,
+    /// The layers, bottom-up.
+    pub layers: Vec<LayerReport>,
 }
 
 /// Verdict of the snapshotter plugin.
@@ -75,7 +108,42 @@ pub struct PluginTimings {
     pub call: f64,
 }
 
-/// How a layer came to be in the snapshotter.
+impl PluginTimings {
+    pub(super) fn sum(&self) -> f64 {
+        self.compile + self.load + self.instantiate + self.call
+    }
+}
+
+pub(super) fn plugin_report(
+    kind: &'static str,
+    identity: PluginIdentity,
+    timings: PluginCallTimings,
+) -> PluginReport {
+    PluginReport {
+        kind,
+        name: identity.name,
+        version: identity.version,
+        digest: identity.digest,
+        timings: PluginTimings {
+            compile: milliseconds(timings.compile),
+            load: milliseconds(timings.load),
+            instantiate: milliseconds(timings.instantiate),
+            call: milliseconds(timings.call),
+        },
+    }
+}
+
+pub(super) fn suitability_report(plan: &Plan) -> SuitabilityReport {
+    let verdict = match plan.suitability {
+        Suitability::Native => "native",
+        Suitability::Partial => "partial",
+        Suitability::Plain => "plain",
+        Suitability::Foreign => "foreign",
+    };
+    SuitabilityReport { verdict, code: plan.code.clone(), reason: plan.reason.clone() }
+}
+
+/// How a layer came to be in the snapshotter, or its blob in the content store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LayerOutcome {
@@ -87,6 +155,10 @@ pub enum LayerOutcome {
     Existed,
     /// The snapshotter provided it.
     Provided,
+    /// Its blob was downloaded; nothing was to be unpacked.
+    Downloaded,
+    /// Its blob was in the content store; nothing was to be unpacked.
+    Stored,
 }
 
 /// What happened to a layer.
@@ -98,10 +170,10 @@ pub struct LayerReport {
     pub media_type: MediaType,
     /// Size of the blob.
     pub size: u64,
-    /// Digest of the uncompressed layer.
-    pub diff_id: DiffId,
+    /// Digest of the uncompressed layer; none for what is no layer, such as an attestation.
+    pub diff_id: Option<DiffId>,
     /// The stack that ends with this layer.
-    pub chain_id: ChainId,
+    pub chain_id: Option<ChainId>,
     /// How it came here.
     pub outcome: LayerOutcome,
     /// Whether the plan had expected the snapshotter to provide it, and it did not.

@@ -1,40 +1,39 @@
+use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::oci::{Platform, Reference};
-use crate::ports::{
-    Applier, ContentStore, Daemon, Images, Leases, Planner, PlatformMatcher, Progress, Registry, Snapshots,
-    SnapshotterName,
-};
+use crate::image::Platforms;
+use crate::ports::{Planner, PlatformMatcher, Progress, Registry, SnapshotterName, Store};
 
-/// What to pull, with everything resolved that flags, files and environment leave open.
+/// Which image is wanted, with everything resolved that flags, files and environment leave open.
 #[derive(Clone, Debug)]
 pub struct PullRequest {
-    /// The reference as the user typed it, for plugins and messages.
-    pub typed: String,
-    /// The reference.
-    pub reference: Reference,
-    /// The wanted platform, normalised.
-    pub platform: Platform,
+    /// The image as the user typed it: a reference; for what is in the store already, also a digest or the
+    /// beginning of one.
+    pub name: String,
+    /// The wanted platforms, normalised.
+    pub platforms: Platforms,
+    /// Where to unpack the image; `None` means that it is only fetched. Unpacking needs [`Platforms::One`].
+    pub unpack: Option<Unpack>,
+    /// Blobs of layers that are downloaded at the same time.
+    pub parallel_downloads: NonZeroUsize,
+}
+
+/// How to unpack an image.
+#[derive(Clone)]
+pub struct Unpack {
     /// The snapshotter to unpack into; `None` means the namespace's default, and `overlayfs` if it names
     /// none.
     pub snapshotter: Option<SnapshotterName>,
+    /// Who plans for the snapshotter.
+    pub planner: Arc<dyn Planner>,
 }
 
-/// The store that the image goes to.
-#[derive(Clone)]
-pub struct Store {
-    /// Blobs.
-    pub content: Arc<dyn ContentStore>,
-    /// Snapshots.
-    pub snapshots: Arc<dyn Snapshots>,
-    /// How a layer's files reach a snapshot.
-    pub applier: Arc<dyn Applier>,
-    /// Image records.
-    pub images: Arc<dyn Images>,
-    /// Leases.
-    pub leases: Arc<dyn Leases>,
-    /// The store about itself.
-    pub daemon: Arc<dyn Daemon>,
+impl fmt::Debug for Unpack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let planner = self.planner.identity();
+        f.debug_struct("Unpack").field("snapshotter", &self.snapshotter).field("planner", &planner).finish()
+    }
 }
 
 /// Everything a pull acts on or asks.
@@ -44,10 +43,8 @@ pub struct World {
     pub store: Store,
     /// Where it comes from.
     pub registry: Arc<dyn Registry>,
-    /// Who chooses the platform.
+    /// Who chooses the platform. For [`Platforms::All`] it must be one that accepts every platform.
     pub matcher: Arc<dyn PlatformMatcher>,
-    /// Who plans for the snapshotter.
-    pub planner: Arc<dyn Planner>,
     /// Who watches.
     pub progress: Arc<dyn Progress>,
 }

@@ -1,15 +1,14 @@
 //! The algorithm against a store and a registry in memory.
 
-mod fakes;
-
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use self::fakes::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
 use super::*;
-use crate::oci::{Algorithm, Digest, MediaType, Platform, Reference};
-use crate::ports::{Expectation, LayerPlan, OnMounts, Question};
+use crate::image::Platforms;
+use crate::oci::{Algorithm, ChainId, Descriptor, Digest, MediaType, Platform};
+use crate::ports::fakes::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
+use crate::ports::{Expectation, ImageToPlan, LayerPlan, OnMounts, Plan, Question, Suitability};
 use crate::verify::digest_of;
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -82,24 +81,14 @@ impl Fixture {
         plan: impl Fn(&ImageToPlan) -> Plan + Send + Sync + 'static,
         cancel: &CancellationToken,
     ) -> Result<PullReport, PullError> {
-        pull(&self.world(plan), &request(None), cancel).await
+        pull_image(&self.world(), &request(plan, None), cancel).await
     }
 
-    fn world(&self, plan: impl Fn(&ImageToPlan) -> Plan + Send + Sync + 'static) -> World {
-        let store = Arc::new(self.store.clone());
-        let plugins = Arc::new(FakePlugins(Box::new(plan)));
+    fn world(&self) -> World {
         World {
-            store: Store {
-                content: store.clone(),
-                snapshots: store.clone(),
-                applier: store.clone(),
-                images: store.clone(),
-                leases: store.clone(),
-                daemon: store,
-            },
+            store: self.store.clone().into(),
             registry: self.registry.clone(),
-            matcher: plugins.clone(),
-            planner: plugins,
+            matcher: Arc::new(FakePlugins(Box::new(plain))),
             progress: Arc::new(()),
         }
     }
@@ -107,8 +96,75 @@ impl Fixture {
     fn assert_clean(&self) {
         let state = self.store.state();
         assert!(state.active.is_empty(), "active snapshots: {:?}", state.active);
-        assert!(state.ingests.is_empty(), "ingests: {:?}", state.ingests);
+        let locked: Vec<_> = state.ingests.iter().filter(|(_, (_, locked))| *locked).collect();
+        assert!(locked.is_empty(), "locked ingests: {locked:?}");
         assert!(state.leases.is_empty(), "leases: {:?}", state.leases);
+    }
+
+    /// Nothing was stored, not even for a moment.
+    fn assert_nothing(&self) {
+        self.assert_clean();
+        let state = self.store.state();
+        assert!(state.blobs.is_empty() && state.ingests.is_empty() && state.images.is_empty());
+    }
+
+    /// Offers another image with two of the layers and one of its own.
+    fn add_platform(&self, architecture: &str, seed: u8) {
+        let mut blobs = self.registry.blobs.lock().unwrap();
+        let mut add = |bytes: Vec<u8>| {
+            let (digest, size) = (digest_of(Algorithm::Sha256, &bytes), bytes.len());
+            blobs.insert(digest.clone(), bytes.into());
+            serde_json::json!({"mediaType": LAYER, "digest": digest, "size": size})
+        };
+        let own = add(vec![seed; 40]);
+        let shared =
+            |index: usize| serde_json::json!({"mediaType": LAYER, "digest": self.layers[index], "size": 40});
+        let diff_ids = [diff_id_of(&[1; 40]), diff_id_of(&[2; 40]), diff_id_of(&[seed; 40])];
+        let config = serde_json::json!({
+            "os": "linux", "architecture": architecture,
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        });
+        let mut config = add(config.to_string().into());
+        config["mediaType"] = MediaType::OCI_CONFIG.into();
+        let manifest = serde_json::json!({
+            "schemaVersion": 2, "config": config, "layers": [shared(0), shared(1), own],
+        });
+        let mut entry = add(manifest.to_string().into());
+        drop(blobs);
+        entry["mediaType"] = MediaType::OCI_MANIFEST.into();
+        entry["platform"] = serde_json::json!({"os": "linux", "architecture": architecture});
+        let amd64 = serde_json::json!({
+            "mediaType": MediaType::OCI_MANIFEST, "digest": self.manifest,
+            "size": self.registry.blobs.lock().unwrap()[&self.manifest].len(),
+            "platform": {"os": "linux", "architecture": "amd64"},
+        });
+        self.replace_entries(&[amd64, entry], None);
+    }
+
+    /// Offers an index with other entries; with an artifact of a type if one is given.
+    fn replace_entries(&self, entries: &[serde_json::Value], artifact: Option<&str>) {
+        let mut blobs = self.registry.blobs.lock().unwrap();
+        let mut add = |value: &serde_json::Value| {
+            let bytes = value.to_string().into_bytes();
+            let (digest, size) = (digest_of(Algorithm::Sha256, &bytes), bytes.len());
+            blobs.insert(digest.clone(), bytes.into());
+            (digest, size)
+        };
+        let mut entries = entries.to_vec();
+        if let Some(media_type) = artifact {
+            let manifest = serde_json::json!({
+                "schemaVersion": 2,
+                "config": {"mediaType": media_type, "digest": self.config, "size": 2},
+                "layers": [],
+            });
+            let (digest, size) = add(&manifest);
+            entries.push(serde_json::json!({
+                "mediaType": MediaType::OCI_MANIFEST, "digest": digest, "size": size,
+            }));
+        }
+        let (digest, size) = add(&serde_json::json!({"schemaVersion": 2, "manifests": entries}));
+        let target = Descriptor::new(MediaType::new(MediaType::OCI_INDEX), digest, size as u64);
+        *self.registry.target.lock().unwrap() = Some(target);
     }
 
     fn bytes_served(&self, digest: &Digest) -> usize {
@@ -117,12 +173,16 @@ impl Fixture {
     }
 }
 
-fn request(snapshotter: Option<&str>) -> PullRequest {
+fn request(
+    plan: impl Fn(&ImageToPlan) -> Plan + Send + Sync + 'static,
+    snapshotter: Option<&str>,
+) -> PullRequest {
+    let planner = Arc::new(FakePlugins(Box::new(plan)));
     PullRequest {
-        typed: "x".into(),
-        reference: Reference::parse("x").unwrap(),
-        platform: Platform::new("linux", "amd64", ""),
-        snapshotter: snapshotter.map(SnapshotterName::new),
+        name: "x".into(),
+        platforms: Platforms::One(Platform::new("linux", "amd64", "")),
+        unpack: Some(Unpack { snapshotter: snapshotter.map(SnapshotterName::new), planner }),
+        parallel_downloads: limits::PARALLEL_DOWNLOADS,
     }
 }
 
@@ -161,7 +221,11 @@ async fn a_plain_pull_leaves_what_containerd_expects() {
     fixture.assert_clean();
     assert_eq!(report.totals.downloaded_blobs, 6);
     assert!(
-        report.layers.iter().all(|layer| layer.outcome == LayerOutcome::Fetched && layer.downloaded == 40)
+        report
+            .image
+            .layers
+            .iter()
+            .all(|layer| layer.outcome == LayerOutcome::Fetched && layer.downloaded == 40)
     );
 
     let state = fixture.store.state();
@@ -189,7 +253,7 @@ async fn a_second_pull_fetches_nothing() {
     let before = fixture.registry.served.lock().unwrap().len();
     let report = fixture.pull().await.unwrap();
     assert_eq!(fixture.registry.served.lock().unwrap().len(), before);
-    assert!(report.layers.iter().all(|layer| layer.outcome == LayerOutcome::Existed));
+    assert!(report.image.layers.iter().all(|layer| layer.outcome == LayerOutcome::Existed));
     assert_eq!(report.totals.downloaded_bytes, 0);
 }
 
@@ -211,7 +275,7 @@ async fn provided_layers_are_not_fetched() {
     let fixture = Fixture::new();
     fixture.store.state().provides.extend(fixture.chains.iter().map(ToString::to_string));
     let report = fixture.pull_with(lazy(OnMounts::Fetch), &CancellationToken::new()).await.unwrap();
-    assert!(report.layers.iter().all(|layer| layer.outcome == LayerOutcome::Provided));
+    assert!(report.image.layers.iter().all(|layer| layer.outcome == LayerOutcome::Provided));
     assert!(fixture.layers.iter().all(|layer| fixture.bytes_served(layer) == 0));
     fixture.assert_clean();
 }
@@ -223,7 +287,7 @@ async fn only_what_is_not_provided_is_fetched() {
     fixture.store.state().provides.extend(provided);
     let report = fixture.pull_with(lazy(OnMounts::Fetch), &CancellationToken::new()).await.unwrap();
     let outcomes: Vec<_> =
-        report.layers.iter().map(|layer| (layer.outcome, layer.broken_expectation)).collect();
+        report.image.layers.iter().map(|layer| (layer.outcome, layer.broken_expectation)).collect();
     assert_eq!(
         outcomes,
         [(LayerOutcome::Provided, false), (LayerOutcome::Fetched, true), (LayerOutcome::Provided, false)]
@@ -258,7 +322,7 @@ async fn a_layer_that_must_not_be_asked_for_is_fetched() {
     let fetch =
         |image: &ImageToPlan| plan(image, |_| (Question::Fetch, Expectation::Mounts, OnMounts::Fetch));
     let report = fixture.pull_with(fetch, &CancellationToken::new()).await.unwrap();
-    assert!(report.layers.iter().all(|layer| layer.outcome == LayerOutcome::Fetched));
+    assert!(report.image.layers.iter().all(|layer| layer.outcome == LayerOutcome::Fetched));
     let state = fixture.store.state();
     assert!(state.committed.values().all(|(_, labels)| labels.contains_key("containerd.io/snapshot.ref")));
 }
@@ -273,8 +337,8 @@ async fn a_kept_blob_is_fetched_although_provided() {
         plan
     };
     let report = fixture.pull_with(keep, &CancellationToken::new()).await.unwrap();
-    assert_eq!(report.layers[1].outcome, LayerOutcome::Provided);
-    assert_eq!(report.layers.iter().map(|layer| layer.downloaded).collect::<Vec<_>>(), [0, 40, 0]);
+    assert_eq!(report.image.layers[1].outcome, LayerOutcome::Provided);
+    assert_eq!(report.image.layers.iter().map(|layer| layer.downloaded).collect::<Vec<_>>(), [0, 40, 0]);
 }
 
 #[tokio::test]
@@ -297,8 +361,8 @@ async fn a_layer_that_is_collected_under_way_is_made_again() {
     fixture.store.state().committed.remove(fixture.chains[2].as_str());
     fixture.store.state().collect_at = Some((2, fixture.chains[0].to_string()));
     let report = fixture.pull().await.unwrap();
-    assert_eq!(report.layers.len(), 3);
-    assert!(report.layers.iter().all(|layer| layer.outcome == LayerOutcome::Applied));
+    assert_eq!(report.image.layers.len(), 3);
+    assert!(report.image.layers.iter().all(|layer| layer.outcome == LayerOutcome::Applied));
     assert_eq!(fixture.store.state().committed.len(), 3);
     fixture.assert_clean();
 }
@@ -334,7 +398,7 @@ async fn a_source_that_breaks_off_is_resumed_and_nothing_comes_twice() {
     fixture.registry.lies.lock().unwrap().insert(fixture.layers[1].clone(), Lie::BreaksAfter(16));
     let report = fixture.pull().await.unwrap();
     assert_eq!(fixture.bytes_served(&fixture.layers[1]), 40);
-    assert_eq!(report.layers[1].downloaded, 40);
+    assert_eq!(report.image.layers[1].downloaded, 40);
     fixture.assert_clean();
 }
 
@@ -367,10 +431,94 @@ async fn snapshotters_are_checked_before_anything_is_fetched() {
     let fixture = Fixture::new();
     for (name, text) in [("stargz", "has no snapshotter"), ("broken", "did not start")] {
         let cancel = CancellationToken::new();
-        let error = pull(&fixture.world(plain), &request(Some(name)), &cancel).await.unwrap_err();
+        let error = pull_image(&fixture.world(), &request(plain, Some(name)), &cancel).await.unwrap_err();
         assert!(error.to_string().contains(text), "{error}");
     }
     assert!(fixture.registry.served.lock().unwrap().is_empty());
+}
+
+/// The request of [`request`] for other platforms, without unpacking.
+fn fetch_request(platforms: Platforms) -> PullRequest {
+    PullRequest { platforms, unpack: None, ..request(plain, None) }
+}
+
+fn amd64() -> Platform {
+    Platform::new("linux", "amd64", "")
+}
+
+#[tokio::test]
+async fn several_platforms_are_fetched_and_not_unpacked() {
+    let fixture = Fixture::new();
+    fixture.add_platform("arm64", 7);
+    let platforms = Platforms::listed([Platform::new("linux", "arm64", ""), amd64()]).unwrap();
+    let cancel = CancellationToken::new();
+    let report = pull_image(&fixture.world(), &fetch_request(platforms), &cancel).await.unwrap();
+    fixture.assert_clean();
+    let found: Vec<_> = report.images().map(|image| image.platform.to_string()).collect();
+    assert_eq!(found, ["linux/arm64", "linux/amd64"]);
+    assert!(report.images().all(|image| image.layers.iter().all(|l| l.outcome == LayerOutcome::Downloaded)));
+    // Two layers are in both images: 1 index, 2 manifests, 2 configs, 4 layers.
+    assert_eq!((report.totals.downloaded_blobs, report.totals.layers), (9, 6));
+    let state = fixture.store.state();
+    assert!(state.committed.is_empty() && state.questions.is_empty());
+    assert_eq!(state.images.len(), 1);
+    assert!(state.blobs.values().all(|(_, labels)| !labels.is_empty()));
+}
+
+#[tokio::test]
+async fn one_of_several_platforms_may_be_missing_but_not_all() {
+    let fixture = Fixture::new();
+    let s390x = Platform::new("linux", "s390x", "");
+    let riscv = Platform::new("linux", "riscv64", "");
+    let cancel = CancellationToken::new();
+    let platforms = Platforms::listed([s390x.clone(), amd64()]).unwrap();
+    let report = pull_image(&fixture.world(), &fetch_request(platforms), &cancel).await.unwrap();
+    assert_eq!(report.images().count(), 1);
+
+    let fixture = Fixture::new();
+    let platforms = Platforms::listed([s390x, riscv]).unwrap();
+    let error = pull_image(&fixture.world(), &fetch_request(platforms), &cancel).await.unwrap_err();
+    match error {
+        PullError::NoPlatform { wanted, offered, .. } => {
+            assert_eq!(wanted, "linux/s390x, linux/riscv64");
+            assert_eq!(offered.len(), 2);
+        }
+        other => panic!("{other:?}"),
+    }
+    fixture.assert_nothing();
+}
+
+#[tokio::test]
+async fn several_platforms_cannot_be_unpacked() {
+    let fixture = Fixture::new();
+    let platforms = Platforms::All { host: amd64(), attestations: false };
+    let request = PullRequest { platforms, ..request(plain, None) };
+    let error = pull_image(&fixture.world(), &request, &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, PullError::UnpackSeveral), "{error:?}");
+    fixture.assert_nothing();
+}
+
+#[tokio::test]
+async fn what_is_no_image_leaves_no_trace() {
+    let fixture = Fixture::new();
+    fixture.replace_entries(&[], Some("application/vnd.cncf.helm.config.v1+json"));
+    let error = fixture.pull().await.unwrap_err();
+    assert!(matches!(&error, PullError::NotAnImage { media_type, .. }
+        if media_type.as_str() == "application/vnd.cncf.helm.config.v1+json"));
+    fixture.assert_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_that_breaks_off_goes_on_in_the_next_pull() {
+    let fixture = Fixture::new();
+    fixture.registry.lies.lock().unwrap().insert(fixture.layers[1].clone(), Lie::EndsAfter(16));
+    fixture.registry.lies.lock().unwrap().insert(fixture.layers[2].clone(), Lie::DiesAfter(16));
+    fixture.pull().await.unwrap_err();
+    fixture.assert_clean();
+    fixture.registry.lies.lock().unwrap().clear();
+    let report = fixture.pull().await.unwrap();
+    assert_eq!(fixture.bytes_served(&fixture.layers[2]), 40);
+    assert_eq!(report.image.layers[2].downloaded, 24);
 }
 
 /// The nth call to the store fails, for every n: the right kind of error, nothing left, and a plain retry

@@ -166,6 +166,11 @@ fn is_usable(media_type: &MediaType) -> bool {
     matches!(media_type.kind(), MediaKind::Index | MediaKind::Manifest)
 }
 
+/// A document of which the caller can at least say what it is, and why it is of no use.
+fn is_registered(media_type: &MediaType) -> bool {
+    media_type.as_str().starts_with("application/vnd.")
+}
+
 /// What the document is: what the registry says, or what the document itself says where the registry does
 /// not know, as when the document lies on a plain file server.
 fn media_type_of(call: &Call, headers: &HeaderMap, document: &Bytes) -> Result<MediaType, FetchFailure> {
@@ -183,12 +188,14 @@ fn media_type_of(call: &Call, headers: &HeaderMap, document: &Bytes) -> Result<M
     }
     let typed: Option<Typed> = serde_json::from_slice(document).ok();
     let own = typed.as_ref().and_then(|typed| typed.media_type.as_deref()).map(MediaType::new);
-    if let Some(own) = own.filter(is_usable) {
+    if let Some(own) = own.clone().filter(is_usable) {
         return Ok(own);
     }
-    if stated.kind() == MediaKind::Schema1 || typed.and_then(|typed| typed.schema_version) == Some(1) {
-        let problem = "has a Docker schema 1 manifest, which is not supported";
-        return Err(failure::of_protocol(call, problem));
+    if typed.and_then(|typed| typed.schema_version) == Some(1) {
+        return Ok(MediaType::new(MediaType::SCHEMA1));
+    }
+    if let Some(known) = [own, Some(stated.clone())].into_iter().flatten().find(is_registered) {
+        return Ok(known);
     }
     let problem = match stated.as_str() {
         "" => "sent something without a content type that is neither index nor manifest".to_owned(),

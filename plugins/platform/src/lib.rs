@@ -103,7 +103,7 @@ impl PlatformPlugin for Platforms {
 type Merit = (usize, std::cmp::Reverse<usize>);
 
 fn merit(matchers: &[Matcher], offered: &Platform) -> Option<Merit> {
-    let normal = Normal::of(offered)?;
+    let normal = Normal::of_offer(offered)?;
     let place = matchers.iter().position(|matcher| matcher.accepts(&normal))?;
     // containerd counts the features as they are written, not those that are left when they are normalised.
     Some((place, std::cmp::Reverse(offered.os_features.len())))

@@ -9,24 +9,18 @@ pub(crate) struct Matcher {
     version: Option<Version>,
 }
 
-/// Not counted among the features on Windows: images carry it, hosts do not list it.
-const WIN32K: &str = "win32k";
-
 impl Matcher {
     pub(crate) fn new(platform: Normal) -> Self {
         let version = (platform.os == "windows").then(|| Version::parse(&platform.os_version));
         Self { platform, version }
     }
 
+    /// The offer is as [`Normal::of_offer`] made it.
     pub(crate) fn accepts(&self, offered: &Normal) -> bool {
         self.platform.os == offered.os
             && self.platform.architecture == offered.architecture
             && self.platform.variant == offered.variant
             && self.version.is_none_or(|version| version.runs(&offered.os_version))
-            && offered.os_features.iter().all(|feature| self.has(feature))
-    }
-
-    fn has(&self, feature: &String) -> bool {
-        (self.version.is_some() && feature == WIN32K) || self.platform.os_features.contains(feature)
+            && offered.os_features.iter().all(|feature| self.platform.os_features.contains(feature))
     }
 }

@@ -36,6 +36,21 @@ impl Normal {
         })
     }
 
+    /// The normal form of an offer. On Windows it is without the feature `win32k`: images carry it, hosts do not
+    /// list it. As in containerd, that is one entry of the list as it is written.
+    pub(crate) fn of_offer(platform: &Platform) -> Option<Self> {
+        let normal = Self::of(platform)?;
+        let win32k = platform.os_features.iter().position(|feature| feature == "win32k");
+        match win32k.filter(|_| normal.os == "windows") {
+            None => Some(normal),
+            Some(win32k) => {
+                let mut stripped = platform.clone();
+                stripped.os_features.remove(win32k);
+                Self::of(&stripped)
+            }
+        }
+    }
+
     /// The same operating system on another architecture.
     pub(crate) fn on(&self, architecture: &str, variant: String) -> Self {
         Self { architecture: architecture.to_owned(), variant, ..self.clone() }

@@ -18,9 +18,9 @@ impl Version {
     fn parts(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
         Some(Self {
-            major: parts.next()?.parse().ok()?,
-            minor: parts.next()?.parse().ok()?,
-            build: parts.next()?.parse().ok()?,
+            major: number(parts.next()?)?,
+            minor: number(parts.next()?)?,
+            build: number(parts.next()?)?,
         })
     }
 
@@ -44,4 +44,9 @@ impl Version {
             Some(current) => LONG_TERM[current.saturating_sub(1)],
         }
     }
+}
+
+/// Digits only, where Rust's own parser takes a sign as well.
+fn number<N: std::str::FromStr>(digits: &str) -> Option<N> {
+    digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }

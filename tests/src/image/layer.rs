@@ -178,6 +178,12 @@ impl Layer {
         Self { compression, diff_id: sha256(archive), blob: compress(archive, compression) }
     }
 
+    /// Changes the compressed bytes, and nothing that is said about them.
+    #[must_use]
+    pub fn alter_blob(self, alter: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Self {
+        Self { blob: alter(self.blob), ..self }
+    }
+
     /// How it is compressed.
     pub fn compression(&self) -> Compression {
         self.compression
@@ -228,6 +234,12 @@ impl LayerBuilder {
     pub fn build(&self, compression: Compression) -> Layer {
         Layer::from_archive(&self.archive(), compression)
     }
+}
+
+/// An archive as its compressed bytes, as if several tools had each added a part of it.
+pub fn in_members(archive: &[u8], members: usize) -> Vec<u8> {
+    let part = archive.len().div_ceil(members).max(1);
+    archive.chunks(part).flat_map(|part| compress(part, Compression::Gzip)).collect()
 }
 
 fn compress(archive: &[u8], compression: Compression) -> Vec<u8> {

@@ -7,16 +7,30 @@ use syn::visit::{self, Visit};
 use crate::Source;
 
 /// Each folder of the host, and which others it may name. In short:
-/// `main -> cli -> { config, pull, plugin, containerd, registry, layer } -> ports -> { verify, limits, oci }`.
-const INSIDE: [(&str, &[&str]); 13] = [
+/// `main -> cli -> { config, pull, plugin, containerd, registry, layer } -> image -> ports -> { verify, limits, oci }`,
+/// where only `cli`, `config` and `pull` know `image`.
+const INSIDE: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
         "cli",
-        &["config", "pull", "plugin", "containerd", "registry", "layer", "ports", "verify", "limits", "oci"],
+        &[
+            "config",
+            "pull",
+            "image",
+            "plugin",
+            "containerd",
+            "registry",
+            "layer",
+            "ports",
+            "verify",
+            "limits",
+            "oci",
+        ],
     ),
-    ("config", &["ports", "verify", "limits", "oci"]),
-    ("pull", &["ports", "verify", "limits", "oci"]),
+    ("config", &["image", "ports", "verify", "limits", "oci"]),
+    ("pull", &["image", "ports", "verify", "limits", "oci"]),
+    ("image", &["ports", "verify", "limits", "oci"]),
     ("plugin", &["ports", "verify", "limits", "oci"]),
     ("containerd", &["ports", "verify", "limits", "oci"]),
     ("registry", &["ports", "verify", "limits", "oci"]),
@@ -198,6 +212,7 @@ fn arrows_that_go_the_wrong_way_are_found() {
     let cases = [
         ("pull.rs", "use crate::containerd::Client;", "`pull` may not know `containerd`"),
         ("pull.rs", "use crate::{oci::Digest, registry as r};", "`pull` may not know `registry`"),
+        ("image.rs", "use crate::pull::World;", "`image` may not know `pull`"),
         ("plugin/engine.rs", "use super::super::containerd;", "`plugin` may not know `containerd`"),
         ("plugin.rs", "mod a { fn f() { super::super::registry::g() } }", "`plugin` may not know `registry`"),
         ("ports.rs", "fn f(_: &crate::pull::Request) {}", "`ports` may not know `pull`"),

@@ -137,8 +137,6 @@ async fn something_else_than_a_manifest() {
     for (media_type, body, reason) in [
         ("text/html", "<html></html>", "sent `text/html`, which is neither"),
         ("application/json", r#"{"schemaVersion":2}"#, "sent `application/json`, which is neither"),
-        ("application/json", r#"{"schemaVersion":1}"#, "schema 1"),
-        ("application/vnd.docker.distribution.manifest.v1+prettyjws", "{}", "schema 1"),
         ("", "not json", "without a content type"),
     ] {
         let scene = scene();
@@ -146,6 +144,23 @@ async fn something_else_than_a_manifest() {
         let failure = scene.digest().await.unwrap_err();
         assert_eq!(failure.fault, FetchFault::Protocol, "{media_type}");
         assert!(failure.message.contains(reason), "{media_type}: {failure}");
+    }
+}
+
+/// What it is, the caller can say better.
+#[tokio::test]
+async fn a_document_that_is_known_and_of_no_use() {
+    let signed = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+    let artifact = "application/vnd.oci.artifact.manifest.v1+json";
+    for (media_type, body, resolved) in [
+        ("application/json", r#"{"schemaVersion":1}"#, MediaType::SCHEMA1),
+        (signed, "{}", signed),
+        (artifact, "{}", artifact),
+    ] {
+        let scene = scene();
+        scene.registry.add_manifest("team/app", "1", media_type, body);
+        let found = scene.client.resolve(&scene.reference).await.unwrap();
+        assert_eq!(found.descriptor.media_type.as_str(), resolved, "{body}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What every store must do, whatever it is made of: the contract of the store ports as functions.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -195,6 +195,30 @@ pub(crate) async fn an_aborted_ingest_is_gone(store: &Store<'_>) -> Result<()> {
     Ok(())
 }
 
+/// A suspended ingest outlives its lease, and the next writer goes on where it stopped.
+pub(crate) async fn a_suspended_ingest_goes_on(store: &Store<'_>) -> Result<()> {
+    let lease = store.leases.create(HOUR).await?;
+    // A store that never held a blob has no collector.
+    store.ingest(&lease, LAYER, b"something").await?;
+    let bytes = Bytes::from(noise(9, 3 * MIB));
+    let blob = describe(LAYER, &bytes);
+    let stop = 2 * MIB + 77;
+    let mut ingest = store.open(&lease, &blob).await?;
+    ingest.write(bytes.slice(..stop)).await?;
+    ingest.suspend().await?;
+    store.leases.release(&lease).await?;
+    store.collect().await?;
+
+    let lease = store.leases.create(HOUR).await?;
+    let mut ingest = store.open(&lease, &blob).await?;
+    assert_eq!(ingest.offset(), stop as u64);
+    ingest.write(bytes.slice(stop..)).await?;
+    assert_eq!(ingest.commit().await?, Committed::New);
+    store.collect().await?;
+    assert_eq!(store.content.read(&blob.digest, blob.size).await?, bytes);
+    Ok(())
+}
+
 /// Somebody else who writes the same blob under another name wins, and nobody loses.
 pub(crate) async fn a_blob_that_appears_meanwhile_is_as_good(store: &Store<'_>) -> Result<()> {
     let lease = store.leases.create(HOUR).await?;
@@ -297,6 +321,30 @@ pub(crate) async fn an_image_is_repointed(store: &Store<'_>) -> Result<()> {
     Ok(())
 }
 
+/// All records are listed by name, with the times of their first and their last writing.
+pub(crate) async fn images_are_listed(store: &Store<'_>) -> Result<()> {
+    assert!(store.images.list().await?.is_empty());
+    let before = SystemTime::now();
+    let names = ["registry.example/b:1", "a,b \"quoted\"", "registry.example/a@x"];
+    for name in names {
+        store.images.put(name, &describe(MediaType::OCI_MANIFEST, name.as_bytes())).await?;
+    }
+    store.images.put(names[0], &describe(MediaType::OCI_INDEX, b"another")).await?;
+
+    let records = store.images.list().await?;
+    let listed: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
+    assert_eq!(listed, [names[1], names[2], names[0]]);
+    assert_eq!(records[2].target, describe(MediaType::OCI_INDEX, b"another"));
+    // containerd has the same clock as the test.
+    for record in &records {
+        assert!(before <= record.created_at && record.created_at <= record.updated_at, "{record:?}");
+        assert!(record.updated_at <= SystemTime::now(), "{record:?}");
+    }
+    assert_eq!(records[1].created_at, records[1].updated_at);
+    assert!(records[2].created_at < records[2].updated_at);
+    Ok(())
+}
+
 /// A gzip layer with one file, and the digest of the tar inside.
 fn layer(file: &str, text: &str) -> Result<(Vec<u8>, DiffId)> {
     let mut archive = tar::Builder::new(Vec::new());
@@ -340,6 +388,29 @@ pub(crate) async fn layers_become_snapshots(store: &Store<'_>) -> Result<()> {
         assert_eq!(info.parent.as_deref(), parent.map(ChainId::as_str));
         assert_eq!(info.labels, labels);
     }
+    Ok(())
+}
+
+/// A committed layer is measured by itself.
+pub(crate) async fn layers_are_measured(store: &Store<'_>) -> Result<()> {
+    let lease = store.leases.create(HOUR).await?;
+    let snapshotter = &store.snapshotter;
+    let (gzip, diff_id) = layer("large", &"text ".repeat(100_000))?;
+    let chain_id = ChainId::bottom(&diff_id);
+    assert!(store.snapshots.usage(snapshotter, &chain_id).await?.is_none());
+
+    let blob = store.ingest(&lease, LAYER, &gzip).await?;
+    let key = SnapshotKey::for_extraction("measured", &chain_id);
+    let prepared = store.snapshots.prepare(&lease, snapshotter, &key, None, &Labels::new()).await?;
+    let Prepared::Active(mounts) = prepared else { bail!("a new layer exists") };
+    store.applier.apply(&lease, &blob, &mounts).await?;
+    store.snapshots.commit(&lease, snapshotter, &chain_id, &key, &Labels::new()).await?;
+    let usage = store.snapshots.usage(snapshotter, &chain_id).await?.context("it is not measured")?;
+    assert!((500_000..2_000_000).contains(&usage.bytes), "{usage:?}");
+    assert!(usage.inodes >= 1, "{usage:?}");
+    let nobody = SnapshotterName::new("nobody");
+    let error = store.snapshots.usage(&nobody, &chain_id).await.expect_err("no snapshotter");
+    assert_eq!(error.class(), Class::InvalidArgument);
     Ok(())
 }
 

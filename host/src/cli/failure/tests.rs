@@ -1,6 +1,6 @@
 use super::*;
 use crate::cli::color::Palette;
-use crate::oci::{Algorithm, DiffId, Digest, MediaType, Platform};
+use crate::oci::{Algorithm, DiffId, Digest, MediaType, Platform, Reference};
 use crate::pull::PlanError;
 use crate::verify::{Mismatch, digest_of};
 
@@ -42,6 +42,9 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
     let name = || "overlayfs".to_owned();
     let document = |source| PullError::Document { digest: digest("d"), source };
     vec![
+        (PullError::Reference { source: Reference::parse("X").unwrap_err() }, 2),
+        (PullError::UnpackSeveral, 2),
+        (PullError::Absent { what, digest: digest("d") }, 4),
         (resolve(FetchFault::NotFound), 4),
         (resolve(FetchFault::Denied), 5),
         (resolve(FetchFault::Unavailable), 6),
@@ -60,11 +63,21 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
         (PullError::TooLarge { what, digest: digest("d"), size: 2, limit: 1 }, 10),
         (PullError::TooMany { what: "layers", digest: digest("d"), found: 2, limit: 1 }, 10),
         (PullError::EmptyBlob { what, digest: digest("d") }, 7),
-        (PullError::NotAnImage { reference: "r".to_owned(), media_type: MediaType::new("x/y") }, 10),
+        (PullError::Algorithm { what, digest: digest("d") }, 10),
+        (
+            PullError::Decrypt {
+                layer: digest("l"),
+                media_type: MediaType::new("application/vnd.oci.image.layer.v1.tar+gzip+encrypted"),
+                schemes: vec!["jwe".to_owned()],
+                source: store(Class::Unknown),
+            },
+            9,
+        ),
+        (PullError::NotAnImage { name: "r".to_owned(), media_type: MediaType::new("x/y") }, 10),
         (
             PullError::NoPlatform {
-                reference: "r".to_owned(),
-                wanted: Platform::new("linux", "amd64", ""),
+                name: "r".to_owned(),
+                wanted: "linux/amd64".to_owned(),
                 offered: vec![Platform::new("linux", "arm64", ""), Platform::new("unknown", "unknown", "")],
             },
             10,

@@ -54,13 +54,14 @@ impl Progress for PlainProgress {
             }
             _ if self.warnings_only => None,
             Event::Resolved { digest } => Some(format!("{}: {digest}", self.reference)),
-            Event::Planned { platform, layers } => {
+            Event::Planned { platforms, layers } => {
                 let bytes = layers.iter().fold(0, |sum: u64, (_, size)| sum.saturating_add(*size));
                 let (count, bytes) = (amounts::count(layers.len(), "layer"), amounts::bytes(bytes));
                 let layers = layers.into_iter();
                 *self.layers.lock().unwrap_or_else(PoisonError::into_inner) =
                     layers.map(|(digest, size)| Layer { digest, size, told_to_wait: false }).collect();
-                Some(format!("{}: {count}, {bytes}", escape::line(&platform.to_string())))
+                let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+                Some(format!("{}: {count}, {bytes}", escape::line(&platforms.join(", "))))
             }
             Event::Layer { index, state } => self.layer(index, &state),
         };

@@ -19,7 +19,7 @@ pub(super) struct TerminalProgress {
 #[derive(Default)]
 struct State {
     resolved: bool,
-    platform: Option<Platform>,
+    platforms: Vec<Platform>,
     layers: Vec<Layer>,
 }
 
@@ -50,10 +50,11 @@ impl TerminalProgress {
 
     fn picture(&self, rows: usize, now: Instant) -> Vec<Line> {
         let mut state = self.state();
-        let (style, status) = match (&state.platform, state.resolved) {
-            (Some(platform), _) => (Style::Plain, escape::line(&platform.to_string())),
-            (None, true) => (Style::Active, "reading the manifest".to_owned()),
-            (None, false) => (Style::Active, "resolving".to_owned()),
+        let (style, status) = match (state.platforms.as_slice(), state.resolved) {
+            ([platform], _) => (Style::Plain, escape::line(&platform.to_string())),
+            ([_, _, ..], _) => (Style::Plain, amounts::count(state.platforms.len(), "platform")),
+            ([], true) => (Style::Active, "reading the manifest".to_owned()),
+            ([], false) => (Style::Active, "resolving".to_owned()),
         };
         let mut lines =
             vec![Line::default().with(Style::Plain, &format!("{}  ", self.reference)).with(style, &status)];
@@ -75,9 +76,9 @@ impl Progress for TerminalProgress {
     fn event(&self, event: Event) {
         match event {
             Event::Resolved { .. } => self.state().resolved = true,
-            Event::Planned { platform, layers } => {
+            Event::Planned { platforms, layers } => {
                 let mut state = self.state();
-                state.platform = Some(platform);
+                state.platforms = platforms;
                 let layers = layers.into_iter();
                 state.layers = layers
                     .map(|(digest, size)| Layer {

@@ -14,7 +14,7 @@ fn digest(text: &str) -> Digest {
 
 fn planned(layers: usize) -> Event {
     Event::Planned {
-        platform: Platform::new("linux", "amd64", ""),
+        platforms: vec![Platform::new("linux", "amd64", "")],
         layers: (0..layers).map(|index| (digest(&index.to_string()), 4 << 20)).collect(),
     }
 }

@@ -1,4 +1,7 @@
-use super::{matches, rank};
+use dray_plugin::platform::Platform;
+use dray_plugin::testing;
+
+use super::{Platforms, matches, rank};
 
 fn runs(host: &str, image: &str) -> bool {
     matches(&format!("windows({host})/amd64"), &format!("windows({image})/amd64"))
@@ -55,6 +58,23 @@ fn win32k_is_no_feature_on_windows() {
     assert!(matches("windows/amd64", "windows(+win32k)/amd64"));
     assert!(!matches("windows/amd64", "windows(+win32k+other)/amd64"));
     assert!(!matches("linux/amd64", "linux(+win32k)/amd64"));
+    assert!(!matches("windows/amd64", "windows(+win32k+win32k)/amd64"));
+    assert!(matches("windows(+win32k)/amd64", "windows(+win32k+win32k)/amd64"));
+}
+
+#[test]
+fn a_sign_makes_no_number() {
+    for (wanted, offered, expected) in
+        [("+10.0.17763", "10.0.14393", true), ("10.0.17763", "+10.0.17763", false)]
+    {
+        let windows = |version: &str| Platform {
+            os_version: Some(version.to_owned()),
+            ..testing::platform("windows/amd64")
+        };
+        let ranking = testing::rank::<Platforms>("{}", &[windows(wanted)], &[windows(offered)]);
+        assert_eq!(ranking == Ok(vec![0]), expected, "{offered} on {wanted}");
+    }
+    assert!(runs("010.0.017763", "10.0.17763"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,33 +14,47 @@ use crate::ports::*;
 use crate::verify::digest_of;
 
 #[derive(Default)]
-pub(super) struct State {
-    pub(super) blobs: BTreeMap<Digest, (Bytes, Labels)>,
+pub(crate) struct State {
+    pub(crate) blobs: BTreeMap<Digest, (Bytes, Labels)>,
     /// Bytes so far, and whether somebody writes.
-    pub(super) ingests: HashMap<String, (Vec<u8>, bool)>,
-    pub(super) committed: BTreeMap<String, (Option<String>, Labels)>,
+    pub(crate) ingests: HashMap<String, (Vec<u8>, bool)>,
+    pub(crate) committed: BTreeMap<String, (Option<String>, Labels)>,
     /// Parent, and what was applied.
-    pub(super) active: BTreeMap<String, (Option<String>, Option<DiffId>)>,
-    pub(super) images: BTreeMap<String, Descriptor>,
-    pub(super) leases: HashSet<String>,
+    pub(crate) active: BTreeMap<String, (Option<String>, Option<DiffId>)>,
+    pub(crate) images: BTreeMap<String, Descriptor>,
+    pub(crate) leases: HashSet<String>,
     /// Chain ids that the snapshotter provides when asked.
-    pub(super) provides: HashSet<String>,
+    pub(crate) provides: HashSet<String>,
     /// Chain ids that the snapshotter claims and does not have.
-    pub(super) phantoms: HashSet<String>,
+    pub(crate) phantoms: HashSet<String>,
     /// A chain id that the collector takes when the question after so many comes.
-    pub(super) collect_at: Option<(usize, String)>,
+    pub(crate) collect_at: Option<(usize, String)>,
     /// Labels of each question, in order.
-    pub(super) questions: Vec<Labels>,
+    pub(crate) questions: Vec<Labels>,
     /// Names of all calls.
-    pub(super) calls: Vec<&'static str>,
-    pub(super) fail_at: Option<usize>,
-    pub(super) cancel_at: Option<(usize, CancellationToken)>,
+    pub(crate) calls: Vec<&'static str>,
+    pub(crate) fail_at: Option<usize>,
+    pub(crate) cancel_at: Option<(usize, CancellationToken)>,
 }
 
 #[derive(Clone, Default)]
-pub(super) struct FakeStore(Arc<Mutex<State>>);
+pub(crate) struct FakeStore(Arc<Mutex<State>>);
 
-pub(super) fn diff_id_of(blob: &[u8]) -> DiffId {
+impl From<FakeStore> for Store {
+    fn from(store: FakeStore) -> Self {
+        let store = Arc::new(store);
+        Self {
+            content: store.clone(),
+            snapshots: store.clone(),
+            applier: store.clone(),
+            images: store.clone(),
+            leases: store.clone(),
+            daemon: store,
+        }
+    }
+}
+
+pub(crate) fn diff_id_of(blob: &[u8]) -> DiffId {
     let mut hasher = crate::verify::Hasher::new(Algorithm::Sha256);
     hasher.update(b"uncompressed ");
     hasher.update(blob);
@@ -48,7 +62,7 @@ pub(super) fn diff_id_of(blob: &[u8]) -> DiffId {
 }
 
 impl FakeStore {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
 
@@ -120,6 +134,10 @@ impl Ingest for FakeIngest {
         self.store.state().ingests.remove(&self.name);
         Ok(())
     }
+
+    async fn suspend(self: Box<Self>) -> Result<(), StoreError> {
+        self.store.call("suspend").map(drop)
+    }
 }
 
 #[async_trait]
@@ -174,6 +192,11 @@ impl Snapshots for FakeStore {
         let state = self.call("stat")?;
         let snapshot = state.committed.get(chain.as_str());
         Ok(snapshot.map(|(parent, labels)| SnapshotInfo { parent: parent.clone(), labels: labels.clone() }))
+    }
+
+    async fn usage(&self, _: &SnapshotterName, chain: &ChainId) -> Result<Option<Usage>, StoreError> {
+        let state = self.call("usage")?;
+        Ok(state.committed.contains_key(chain.as_str()).then_some(Usage { bytes: 100, inodes: 3 }))
     }
 
     async fn prepare(
@@ -259,11 +282,24 @@ impl Applier for FakeStore {
     }
 }
 
+fn record((name, target): (&String, &Descriptor)) -> ImageRecord {
+    ImageRecord {
+        name: name.clone(),
+        target: target.clone(),
+        labels: Labels::new(),
+        created_at: SystemTime::UNIX_EPOCH,
+        updated_at: SystemTime::UNIX_EPOCH,
+    }
+}
+
 #[async_trait]
 impl Images for FakeStore {
     async fn get(&self, name: &str) -> Result<Option<ImageRecord>, StoreError> {
-        let target = self.call("get image")?.images.get(name).cloned();
-        Ok(target.map(|target| ImageRecord { name: name.into(), target, labels: Labels::new() }))
+        Ok(self.call("get image")?.images.get_key_value(name).map(record))
+    }
+
+    async fn list(&self) -> Result<Vec<ImageRecord>, StoreError> {
+        Ok(self.call("list images")?.images.iter().map(record).collect())
     }
 
     async fn put(&self, name: &str, target: &Descriptor) -> Result<(), StoreError> {
@@ -311,22 +347,24 @@ impl Daemon for FakeStore {
 
 /// What a fake registry does to a blob.
 #[derive(Clone, Copy)]
-pub(super) enum Lie {
+pub(crate) enum Lie {
     /// Breaks off after so many bytes of every answer.
     BreaksAfter(usize),
     /// Ends too early, as if all had been sent.
     EndsAfter(usize),
+    /// Breaks off after so many bytes, and sends nothing after that.
+    DiesAfter(usize),
     /// Sends other bytes.
     Twists,
 }
 
 #[derive(Default)]
-pub(super) struct FakeRegistry {
-    pub(super) blobs: Mutex<HashMap<Digest, Bytes>>,
-    pub(super) target: Mutex<Option<Descriptor>>,
-    pub(super) lies: Mutex<HashMap<Digest, Lie>>,
+pub(crate) struct FakeRegistry {
+    pub(crate) blobs: Mutex<HashMap<Digest, Bytes>>,
+    pub(crate) target: Mutex<Option<Descriptor>>,
+    pub(crate) lies: Mutex<HashMap<Digest, Lie>>,
     /// Digest, offset, and bytes sent.
-    pub(super) served: Mutex<Vec<(Digest, u64, usize)>>,
+    pub(crate) served: Mutex<Vec<(Digest, u64, usize)>>,
 }
 
 #[async_trait]
@@ -355,6 +393,10 @@ impl Registry for FakeRegistry {
         let (bytes, broken) = match lie {
             Some(Lie::BreaksAfter(count)) if count < rest.len() => (rest.slice(..count), true),
             Some(Lie::EndsAfter(count)) if count < rest.len() => (rest.slice(..count), false),
+            Some(Lie::DiesAfter(count)) => {
+                let left = count.saturating_sub(usize::try_from(offset).unwrap());
+                (rest.slice(..left.min(rest.len())), true)
+            }
             Some(Lie::Twists) => (rest.iter().map(|byte| byte ^ 1).collect(), false),
             _ => (rest, false),
         };
@@ -369,7 +411,7 @@ impl Registry for FakeRegistry {
 }
 
 /// A planner and matcher that do as told.
-pub(super) struct FakePlugins(pub(super) Box<dyn Fn(&ImageToPlan) -> Plan + Send + Sync>);
+pub(crate) struct FakePlugins(pub(crate) Box<dyn Fn(&ImageToPlan) -> Plan + Send + Sync>);
 
 fn identity() -> PluginIdentity {
     PluginIdentity {
@@ -401,7 +443,10 @@ impl PlatformMatcher for FakePlugins {
     }
 
     async fn rank(&self, wanted: &[Platform], offered: &[Platform]) -> Result<Vec<usize>, PluginFailure> {
-        Ok((0..offered.len()).filter(|&index| wanted.contains(&offered[index])).collect())
+        let mut ranked: Vec<usize> =
+            (0..offered.len()).filter(|&index| wanted.contains(&offered[index])).collect();
+        ranked.sort_by_key(|&index| wanted.iter().position(|platform| *platform == offered[index]));
+        Ok(ranked)
     }
 
     fn timings(&self) -> PluginCallTimings {

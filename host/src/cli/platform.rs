@@ -1,0 +1,35 @@
+mod parse;
+mod rank;
+
+use clap::Subcommand;
+
+use self::parse::ParseArguments;
+use self::rank::RankArguments;
+use super::Context;
+use super::arguments::Format;
+use super::failure::Failure;
+
+/// Show how platforms are understood and chosen
+#[derive(Debug, Subcommand)]
+pub(super) enum PlatformCommand {
+    Parse(ParseArguments),
+    Rank(RankArguments),
+}
+
+impl PlatformCommand {
+    /// The form in which the command prints.
+    pub(super) fn format(&self) -> Format {
+        match self {
+            Self::Parse(arguments) => arguments.format,
+            Self::Rank(arguments) => arguments.format,
+        }
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(command: &PlatformCommand, context: &Context) -> Result<(), Failure> {
+    match command {
+        PlatformCommand::Parse(arguments) => parse::run(arguments),
+        PlatformCommand::Rank(arguments) => rank::run(arguments, context),
+    }
+}

@@ -1,0 +1,24 @@
+//! Images as documents: which of an index's entries are meant, and what a store has of them.
+//!
+//! Knows the outside world only through [`crate::ports`], and changes nothing in it: every future here can be
+//! dropped at any time.
+
+mod choose;
+mod completeness;
+mod error;
+mod find;
+mod platforms;
+mod read;
+mod size;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::choose::{Choices, choose, rank};
+pub use self::completeness::{BlobRole, Completeness, ManifestState, MissingBlob, completeness};
+pub use self::error::ImageError;
+pub use self::find::{Found, MatchedBy, find};
+pub use self::platforms::Platforms;
+pub use self::read::{
+    ChosenManifest, ImageDocuments, read_document, read_image_config, read_index, read_manifest,
+};
+pub use self::size::unpacked_image_size;

@@ -1,0 +1,224 @@
+use super::read::{self, Path, Paths, present};
+use super::{ImageError, Platforms};
+use crate::oci::{ChainId, Descriptor, MediaKind, Platform};
+use crate::ports::{ContentStore, PlatformMatcher, Snapshots, SnapshotterName, Store};
+
+/// What the store has of an image, and what it lacks.
+#[derive(Clone, Debug)]
+pub struct Completeness {
+    /// Indexes that are not in the store. What they would lead to is not known.
+    pub missing_indexes: Vec<Descriptor>,
+    /// One for each manifest that is meant, best first.
+    pub manifests: Vec<ManifestState>,
+}
+
+/// What the store has of an image for one platform.
+#[derive(Clone, Debug)]
+pub struct ManifestState {
+    /// What it is for: what the index says, else what the config says, where one of them is there.
+    pub platform: Option<Platform>,
+    /// Whether that is what was wanted. Can be false for an image without index only, as in
+    /// [`ImageDocuments`](super::ImageDocuments); true where the platform is not known.
+    pub fits: bool,
+    /// The manifest.
+    pub manifest: Descriptor,
+    /// Bytes of manifest, config and layers as they state it; absent if the manifest is missing.
+    pub size: Option<u64>,
+    /// What is not in the content store.
+    pub missing_blobs: Vec<MissingBlob>,
+    /// Layers that are not in the snapshotter, bottom-up. Empty also where the config is missing, which alone
+    /// says what their names are.
+    pub missing_snapshots: Vec<ChainId>,
+    /// Whether all layers are in the snapshotter.
+    pub unpacked: bool,
+}
+
+/// A blob that is not in the content store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingBlob {
+    /// What it is.
+    pub role: BlobRole,
+    /// The blob.
+    pub descriptor: Descriptor,
+    /// Whether it is a layer that is unpacked. Nothing needs the blob then to run the image.
+    pub unpacked: bool,
+}
+
+/// What a blob is in an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlobRole {
+    /// An index or manifest list.
+    Index,
+    /// The manifest.
+    Manifest,
+    /// The image config.
+    Config,
+    /// A layer.
+    Layer,
+    /// What a manifest lists beside its layers.
+    Other,
+}
+
+impl BlobRole {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Manifest => "manifest",
+            Self::Config => "config",
+            Self::Layer => "layer",
+            Self::Other => "blob",
+        }
+    }
+}
+
+impl Completeness {
+    /// Whether every blob is there, or is a layer that is unpacked.
+    pub fn is_complete(&self) -> bool {
+        self.missing_indexes.is_empty() && self.manifests.iter().all(ManifestState::is_complete)
+    }
+
+    /// Whether everything is unpacked.
+    pub fn is_unpacked(&self) -> bool {
+        self.missing_indexes.is_empty() && self.manifests.iter().all(|manifest| manifest.unpacked)
+    }
+
+    /// Everything that is not in the content store, indexes first.
+    pub fn missing_blobs(&self) -> impl Iterator<Item = MissingBlob> {
+        let indexes = self.missing_indexes.iter().map(|index| missing(BlobRole::Index, index));
+        indexes.chain(self.manifests.iter().flat_map(|manifest| manifest.missing_blobs.iter().cloned()))
+    }
+}
+
+impl ManifestState {
+    /// Whether every blob is there, or is a layer that is unpacked.
+    pub fn is_complete(&self) -> bool {
+        self.missing_blobs.iter().all(|blob| blob.unpacked)
+    }
+}
+
+/// Finds out what the store has of the image that `target` stands for, in its content store and in a
+/// snapshotter.
+///
+/// What is missing is the answer and not an error.
+///
+/// # Errors
+///
+/// Fails if the image has nothing for one of the platforms, if it is no image, if one of its documents is
+/// damaged or cannot be understood, and if the store fails.
+pub async fn completeness(
+    store: &Store,
+    matcher: &dyn PlatformMatcher,
+    snapshotter: &SnapshotterName,
+    target: &Descriptor,
+    platforms: &Platforms,
+) -> Result<Completeness, ImageError> {
+    let (content, snapshots) = (store.content.as_ref(), store.snapshots.as_ref());
+    let survey = Survey { content, snapshots, matcher, snapshotter, platforms };
+    let Paths { found, missing, mut offered } = read::paths(content, matcher, platforms, target).await?;
+    let mut manifests = Vec::new();
+    for path in found {
+        match survey.manifest(&path).await {
+            Ok(Ok(state)) => manifests.push(state),
+            Ok(Err(platform)) => offered.push(platform),
+            // An index may list signatures and the like beside its images.
+            Err(ImageError::NotAnImage { .. }) if !path.indexes.is_empty() && !platforms.is_one() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if manifests.is_empty() && missing.is_empty() {
+        return Err(ImageError::NoPlatform { wanted: platforms.to_string(), offered });
+    }
+    Ok(Completeness { missing_indexes: missing, manifests })
+}
+
+struct Survey<'a> {
+    content: &'a dyn ContentStore,
+    snapshots: &'a dyn Snapshots,
+    matcher: &'a dyn PlatformMatcher,
+    snapshotter: &'a SnapshotterName,
+    platforms: &'a Platforms,
+}
+
+impl Survey<'_> {
+    /// What there is of one image. An entry that does not say what it is for may turn out to be for a platform
+    /// that nobody wants, which is then the other answer.
+    async fn manifest(&self, path: &Path) -> Result<Result<ManifestState, Platform>, ImageError> {
+        let mut state = ManifestState {
+            platform: path.manifest.platform.clone(),
+            fits: true,
+            manifest: path.manifest.clone(),
+            size: None,
+            missing_blobs: Vec::new(),
+            missing_snapshots: Vec::new(),
+            unpacked: false,
+        };
+        let Some(manifest) = present(read::manifest(self.content, &path.manifest).await)? else {
+            state.missing_blobs.push(missing(BlobRole::Manifest, &path.manifest));
+            return Ok(Ok(state));
+        };
+        let blobs = [&path.manifest, &manifest.config].into_iter().chain(&manifest.layers);
+        state.size = Some(blobs.fold(0, |sum, blob| u64::saturating_add(sum, blob.size)));
+
+        let mut unpacked = 0;
+        match present(read::config(self.content, &manifest.config).await)? {
+            None => state.missing_blobs.push(missing(BlobRole::Config, &manifest.config)),
+            Some(config) => {
+                if state.platform.is_none() {
+                    state.fits = read::is_wanted(self.matcher, self.platforms, &config.platform).await?;
+                    if !state.fits && !path.indexes.is_empty() {
+                        return Ok(Err(config.platform));
+                    }
+                    state.platform = Some(config.platform);
+                }
+                let (layers, diff_ids) =
+                    (manifest.layers.iter().filter(|blob| is_layer(blob)).count(), config.diff_ids.len());
+                if layers != diff_ids {
+                    return Err(ImageError::LayerCount { layers, diff_ids });
+                }
+                let mut chain = ChainId::stack(&config.diff_ids);
+                unpacked = self.unpacked(&chain).await?;
+                state.unpacked = unpacked == chain.len();
+                state.missing_snapshots = chain.split_off(unpacked);
+            }
+        }
+
+        let mut layers = 0;
+        for blob in &manifest.layers {
+            let role = if is_layer(blob) { BlobRole::Layer } else { BlobRole::Other };
+            layers += usize::from(role == BlobRole::Layer);
+            if !self.has(blob).await? {
+                let unpacked = role == BlobRole::Layer && layers <= unpacked;
+                state.missing_blobs.push(MissingBlob { unpacked, ..missing(role, blob) });
+            }
+        }
+        Ok(Ok(state))
+    }
+
+    async fn has(&self, blob: &Descriptor) -> Result<bool, ImageError> {
+        let known = self.content.info(&blob.digest).await;
+        let known = known.map_err(ImageError::store(format!("looking for blob {}", blob.digest)))?;
+        Ok(known.is_some())
+    }
+
+    /// How many layers, counted from the bottom, are in the snapshotter. A snapshot keeps those below it
+    /// alive, so that the highest one speaks for all of them.
+    async fn unpacked(&self, chain: &[ChainId]) -> Result<usize, ImageError> {
+        for (below, chain_id) in chain.iter().enumerate().rev() {
+            let known = self.snapshots.stat(self.snapshotter, chain_id).await;
+            let doing = || format!("looking for layer {chain_id} in snapshotter `{}`", self.snapshotter);
+            if known.map_err(|source| ImageError::store(doing())(source))?.is_some() {
+                return Ok(below + 1);
+            }
+        }
+        Ok(0)
+    }
+}
+
+fn is_layer(blob: &Descriptor) -> bool {
+    blob.media_type.kind() == MediaKind::Layer
+}
+
+fn missing(role: BlobRole, descriptor: &Descriptor) -> MissingBlob {
+    MissingBlob { role, descriptor: descriptor.clone(), unpacked: false }
+}

@@ -1,0 +1,326 @@
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::documents::{DocumentFetcher, Documents, Found};
+use super::downloads::Downloads;
+use super::fetch::{BlobFetcher, Fetched, Source};
+use super::layers::Unpacker;
+use super::report::{plugin_report, suitability_report};
+use super::{
+    ImageReport, LayerOutcome, LayerReport, Outcome, PullError, PullReport, PullRequest, Timings, Totals,
+    World, labels, milliseconds, plan, store_error,
+};
+use crate::image::{Platforms, rank};
+use crate::oci::{ChainId, Descriptor, MediaKind, Reference};
+use crate::ports::{
+    Event, ImageToPlan, LayerToPlan, LeaseId, Plan, Planner, Resolved, SnapshotterName, Suitability,
+};
+
+/// Where to unpack, found to be there.
+pub(super) struct Unpacking<'a> {
+    pub(super) snapshotter: SnapshotterName,
+    pub(super) planner: &'a dyn Planner,
+}
+
+/// A pull that has its lease.
+pub(super) struct LeasedPull<'a> {
+    pub(super) world: &'a World,
+    pub(super) request: &'a PullRequest,
+    /// Name of the image record.
+    pub(super) name: &'a str,
+    /// Where blobs come from; `None` if nothing may be fetched.
+    pub(super) reference: Option<&'a Reference>,
+    pub(super) unpacking: Option<Unpacking<'a>>,
+    pub(super) lease: &'a LeaseId,
+    pub(super) stop: &'a CancellationToken,
+    /// What it will have been. The image record is written by a pull only.
+    pub(super) outcome: Outcome,
+}
+
+/// What became of the layers of all images.
+struct Carried {
+    best: ImageReport,
+    others: Vec<ImageReport>,
+    plan: Option<Plan>,
+    waiting: Duration,
+    applying: Duration,
+}
+
+impl LeasedPull<'_> {
+    /// Brings everything below the target into the store, and binds the name to it.
+    pub(super) async fn run(self, resolved: Resolved) -> Result<PullReport, PullError> {
+        let registry = &self.world.registry;
+        let source =
+            |reference: &Reference| Source { registry: registry.clone(), reference: reference.clone() };
+        let blobs = BlobFetcher {
+            content: self.world.store.content.clone(),
+            source: self.reference.map(source),
+            lease: self.lease.clone(),
+            stop: self.stop.clone(),
+        };
+        let target = resolved.descriptor.clone();
+
+        let since = Instant::now();
+        let (matcher, platforms) = (self.world.matcher.as_ref(), &self.request.platforms);
+        let found = DocumentFetcher::new(self.name, &blobs, matcher, platforms).fetch(resolved).await?;
+        let documents_time = since.elapsed();
+        self.warn_of_platforms(&found).await?;
+        for layer in found.images().flat_map(|image| &image.manifest.layers) {
+            blobs.check_algorithm("layer", &layer.digest).await?;
+        }
+
+        let since = Instant::now();
+        let parallel = self.request.parallel_downloads;
+        let mut downloads = Downloads::new(blobs.clone(), parallel, self.world.progress.clone());
+        let carried = match &self.unpacking {
+            Some(unpacking) => self.unpack(unpacking, &found.best, &blobs, &mut downloads).await,
+            None => self.fetch(&found, &mut downloads).await,
+        };
+        if carried.is_err() {
+            downloads.stop().await;
+        }
+        let mut carried = carried?;
+        let layers_time = since.elapsed();
+
+        let since = Instant::now();
+        if self.outcome == Outcome::Pulled {
+            let put = self.world.store.images.put(self.name, &target).await;
+            put.map_err(|source| store_error("writing the image record", source))?;
+        }
+        let timings = Timings {
+            documents: milliseconds(documents_time),
+            layers: milliseconds(layers_time),
+            waiting_for_blobs: milliseconds(carried.waiting),
+            applying: milliseconds(carried.applying),
+            record: milliseconds(since.elapsed()),
+            ..Timings::default()
+        };
+        let totals = totals(&found, &mut carried, &downloads);
+        Ok(self.report(&target, carried, totals, timings))
+    }
+
+    /// Says what the user may not expect: a platform that was asked for and is not there, and an image without
+    /// index, which is pulled whatever its platform, as every client does.
+    async fn warn_of_platforms(&self, found: &Found) -> Result<(), PullError> {
+        let matcher = self.world.matcher.as_ref();
+        let wanted = self.request.platforms.wanted();
+        if matches!(self.request.platforms, Platforms::All { .. }) {
+            return Ok(());
+        }
+        let platforms: Vec<_> = found.images().map(|image| image.platform.clone()).collect();
+        for platform in wanted {
+            let ranked = rank(matcher, std::slice::from_ref(platform), &platforms).await;
+            let ranked = ranked.map_err(|source| PullError::Plugin { kind: "platform", source })?;
+            if !ranked.is_empty() {
+                continue;
+            }
+            let message = match &found.best {
+                Documents { index: Some(_), .. } => format!("the image has nothing for {platform}"),
+                Documents { platform: stated, .. } if stated.os.is_empty() => continue,
+                Documents { platform: stated, .. } => {
+                    format!("the image is for {stated} only and was pulled although {platform} is wanted")
+                }
+            };
+            self.world.progress.event(Event::Warning { message });
+        }
+        Ok(())
+    }
+
+    /// Unpacks the image as the snapshotter's plugin plans.
+    async fn unpack(
+        &self,
+        unpacking: &Unpacking<'_>,
+        documents: &Documents,
+        blobs: &BlobFetcher,
+        downloads: &mut Downloads,
+    ) -> Result<Carried, PullError> {
+        let image = self.image(unpacking, documents)?;
+        let plan = plan_for(unpacking, &image).await?;
+        let layers = image.layers.iter().map(|l| (l.descriptor.digest.clone(), l.descriptor.size)).collect();
+        let platforms = vec![documents.platform.clone()];
+        self.world.progress.event(Event::Planned { platforms, layers });
+
+        let mut unpacker = Unpacker {
+            store: &self.world.store,
+            lease: self.lease,
+            image: &image,
+            progress: &self.world.progress,
+            waiting: Duration::ZERO,
+            applying: Duration::ZERO,
+        };
+        let layers = unpacker.unpack(&plan, downloads).await?;
+        let (waiting, applying) = (unpacker.waiting, unpacker.applying);
+        // What a manifest lists beside its layers is fetched and not unpacked.
+        for (index, descriptor) in documents.manifest.layers.iter().enumerate() {
+            if descriptor.media_type.kind() != MediaKind::Layer {
+                downloads.start(image.layers.len() + index, descriptor);
+            }
+        }
+        downloads.finish().await?;
+        if let Some(top) = image.layers.last() {
+            let label = labels::snapshot(&unpacking.snapshotter, &top.chain_id);
+            blobs.label_also("image config", &documents.manifest.config, label).await?;
+        }
+        let best = image_report(documents, layers);
+        Ok(Carried { best, others: Vec::new(), plan: Some(plan), waiting, applying })
+    }
+
+    fn image(&self, unpacking: &Unpacking<'_>, documents: &Documents) -> Result<ImageToPlan, PullError> {
+        let is_layer = |descriptor: &&Descriptor| descriptor.media_type.kind() == MediaKind::Layer;
+        let layers: Vec<&Descriptor> = documents.manifest.layers.iter().filter(is_layer).collect();
+        let diff_ids = &documents.config.diff_ids;
+        if layers.len() != diff_ids.len() {
+            return Err(PullError::LayerCount { layers: layers.len(), diff_ids: diff_ids.len() });
+        }
+        let layer = |((descriptor, diff_id), chain_id): ((&&Descriptor, _), _)| LayerToPlan {
+            descriptor: (*descriptor).clone(),
+            diff_id: Clone::clone(diff_id),
+            chain_id,
+        };
+        Ok(ImageToPlan {
+            reference: self.request.name.clone(),
+            canonical: self.name.to_owned(),
+            snapshotter: unpacking.snapshotter.clone(),
+            index: documents.index.clone(),
+            manifest: documents.manifest_descriptor.clone(),
+            manifest_annotations: documents.manifest.annotations.clone(),
+            config: documents.manifest.config.clone(),
+            config_labels: documents.config.labels.clone(),
+            platform: documents.platform.clone(),
+            layers: layers.iter().zip(diff_ids).zip(ChainId::stack(diff_ids)).map(layer).collect(),
+        })
+    }
+
+    /// Fetches everything that the manifests list, and unpacks nothing.
+    async fn fetch(&self, found: &Found, downloads: &mut Downloads) -> Result<Carried, PullError> {
+        let mut seen = HashSet::new();
+        let all = found.images().flat_map(|image| &image.manifest.layers);
+        let distinct: Vec<&Descriptor> = all.filter(|layer| seen.insert(&layer.digest)).collect();
+        let layers = distinct.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
+        let platforms = found.images().map(|image| image.platform.clone()).collect();
+        self.world.progress.event(Event::Planned { platforms, layers });
+        for (index, layer) in distinct.into_iter().enumerate() {
+            downloads.start(index, layer);
+        }
+        let since = Instant::now();
+        downloads.finish().await?;
+        let report = |image| image_report(image, fetched_layers(image, downloads));
+        Ok(Carried {
+            best: report(&found.best),
+            others: found.others.iter().map(report).collect(),
+            plan: None,
+            waiting: since.elapsed(),
+            applying: Duration::ZERO,
+        })
+    }
+
+    fn report(&self, target: &Descriptor, carried: Carried, totals: Totals, timings: Timings) -> PullReport {
+        let matcher = &self.world.matcher;
+        let mut plugins = vec![plugin_report("platform", matcher.identity(), matcher.timings())];
+        if let Some(Unpacking { planner, .. }) = self.unpacking {
+            plugins.push(plugin_report("snapshotter", planner.identity(), planner.timings()));
+        }
+        let timings = Timings { plugins: plugins.iter().map(|plugin| plugin.timings.sum()).sum(), ..timings };
+        let (suitability, hints) = match carried.plan {
+            Some(plan) => (Some(suitability_report(&plan)), plan.hints),
+            None => (None, Vec::new()),
+        };
+        PullReport {
+            schema: "dray.pull/v1",
+            name: self.name.to_owned(),
+            outcome: self.outcome,
+            target: target.digest.clone(),
+            target_media_type: target.media_type.clone(),
+            image: carried.best,
+            more: carried.others,
+            snapshotter: self.unpacking.as_ref().map(|unpacking| unpacking.snapshotter.to_string()),
+            suitability,
+            plugins,
+            totals,
+            hints,
+            timings,
+        }
+    }
+}
+
+/// Asks the snapshotter plugin and checks its whole answer.
+async fn plan_for(unpacking: &Unpacking<'_>, image: &ImageToPlan) -> Result<Plan, PullError> {
+    if image.layers.is_empty() {
+        return Ok(Plan {
+            suitability: Suitability::Plain,
+            code: "no-layers".to_owned(),
+            reason: "the image has no layers".to_owned(),
+            layers: Vec::new(),
+            hints: Vec::new(),
+        });
+    }
+    let planner = unpacking.planner;
+    let plan = planner.plan(image).await;
+    let plan = plan.map_err(|source| PullError::Plugin { kind: "snapshotter", source })?;
+    let invalid = |source| PullError::Plan { plugin: planner.identity().to_string(), source };
+    plan::validate(&plan, image).map_err(invalid)?;
+    if plan.suitability == Suitability::Foreign {
+        let snapshotter = image.snapshotter.to_string();
+        return Err(PullError::Foreign { snapshotter, code: plan.code, reason: plan.reason });
+    }
+    Ok(plan)
+}
+
+fn image_report(documents: &Documents, layers: Vec<LayerReport>) -> ImageReport {
+    ImageReport {
+        manifest: documents.manifest_descriptor.digest.clone(),
+        config: documents.manifest.config.digest.clone(),
+        platform: documents.platform.clone(),
+        layers,
+    }
+}
+
+/// What became of the layers of an image that was not unpacked. Diff ids are told where it is clear whose they
+/// are.
+fn fetched_layers(image: &Documents, downloads: &Downloads) -> Vec<LayerReport> {
+    let (listed, diff_ids) = (&image.manifest.layers, &image.config.diff_ids);
+    let is_layer = |layer: &Descriptor| layer.media_type.kind() == MediaKind::Layer;
+    let is_clear = listed.len() == diff_ids.len() && listed.iter().all(is_layer);
+    let chain_ids = if is_clear { ChainId::stack(diff_ids) } else { Vec::new() };
+    let report = |(index, layer): (usize, &Descriptor)| LayerReport {
+        digest: layer.digest.clone(),
+        media_type: layer.media_type.clone(),
+        size: layer.size,
+        diff_id: diff_ids.get(index).filter(|_| is_clear).cloned(),
+        chain_id: chain_ids.get(index).cloned(),
+        outcome: match downloads.outcome(&layer.digest) {
+            Some(Fetched::Downloaded(_)) => LayerOutcome::Downloaded,
+            _ => LayerOutcome::Stored,
+        },
+        broken_expectation: false,
+        downloaded: 0,
+        uncompressed: None,
+    };
+    listed.iter().enumerate().map(report).collect()
+}
+
+/// Sums up, and tells each layer what was downloaded for it; for a layer that occurs twice, the first.
+fn totals(found: &Found, carried: &mut Carried, downloads: &Downloads) -> Totals {
+    let mut totals = Totals {
+        downloaded_blobs: found.downloaded.len(),
+        downloaded_bytes: found.downloaded.iter().sum(),
+        ..Totals::default()
+    };
+    let mut counted = HashSet::new();
+    for image in std::iter::once(&mut carried.best).chain(&mut carried.others) {
+        for layer in &mut image.layers {
+            totals.layers += 1;
+            totals.layer_bytes += layer.size;
+            if let Some(Fetched::Downloaded(bytes)) = downloads.outcome(&layer.digest)
+                && counted.insert(layer.digest.clone())
+            {
+                layer.downloaded = bytes;
+                totals.downloaded_blobs += 1;
+                totals.downloaded_bytes += bytes;
+            }
+        }
+    }
+    totals
+}

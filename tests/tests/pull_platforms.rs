@@ -1,0 +1,262 @@
+//! Which platforms of an image are pulled, and what is unpacked.
+
+use std::collections::BTreeMap;
+
+use dray_tests::command::{Dray, Run, digest_filter, filters};
+use dray_tests::daemon::{Containerd, Generation};
+use dray_tests::docker_registry::DockerRegistry;
+use dray_tests::image::{Compression, Entry, Flavour, Image, Index, Layer};
+use dray_tests::require;
+use dray_tests::scripted_registry::{Rule, ScriptedRegistry};
+use dray_tests::state::State;
+use serde_json::{Value, json};
+
+const NAMESPACE: &str = "default";
+
+fn layer(name: &str) -> Layer {
+    Layer::builder().entry(Entry::file(name, vec![b'x'; 5000])).build(Compression::Gzip)
+}
+
+/// An image of two layers, the first of which all platforms share.
+fn image(platform: &str) -> Image {
+    Image::builder(platform).layer(layer("shared")).layer(layer(platform)).build()
+}
+
+/// What a builder adds to an image: a manifest of platform `unknown` whose layer is a statement.
+fn attestation() -> Image {
+    Image::builder("unknown/unknown")
+        .alter_manifest(|manifest| {
+            manifest["layers"] = json!([]);
+        })
+        .build()
+}
+
+/// amd64, arm64, s390x and an attestation, in this order.
+fn index() -> Index {
+    let images = vec![image("linux/amd64"), image("linux/arm64"), image("linux/s390x"), attestation()];
+    Index::altered(Flavour::Oci, images, |index| {
+        let annotations = json!({"vnd.docker.reference.type": "attestation-manifest"});
+        index["manifests"][3]["annotations"] = annotations;
+    })
+}
+
+fn platforms(report: &Value) -> Vec<String> {
+    let more = report["more"].as_array().cloned().unwrap_or_default();
+    let images = std::iter::once(report).chain(&more);
+    images
+        .map(|image| format!("{}", image["platform"]["architecture"].as_str().unwrap_or_default()))
+        .collect()
+}
+
+struct Scene {
+    daemon: Containerd,
+    dray: Dray,
+    reference: String,
+    registry: DockerRegistry,
+}
+
+impl Scene {
+    fn on(generation: Generation) -> Option<Self> {
+        let registry = require!(DockerRegistry::start(), None);
+        let daemon = require!(Containerd::start(generation), None);
+        registry.push(&index(), "platforms:1");
+        let reference = registry.reference("platforms:1");
+        let dray = Dray::with(&daemon, NAMESPACE).knowing(&registry);
+        Some(Self { daemon, dray, reference, registry })
+    }
+
+    fn pull(&self, options: &[&str]) -> Run {
+        let arguments = [&["pull", "--format", "json"], options, &[self.reference.as_str()]].concat();
+        self.dray.run(arguments)
+    }
+}
+
+/// Blobs with those labels that do not come from unpacking.
+fn content(state: &State) -> BTreeMap<String, Vec<String>> {
+    let from_unpacking =
+        |key: &str| key == "containerd.io/uncompressed" || key.starts_with("containerd.io/gc.ref.snapshot.");
+    let labels = |(digest, blob): (&String, &dray_tests::state::Blob)| {
+        let labels = blob.labels.iter().filter(|(key, _)| !from_unpacking(key));
+        (digest.clone(), labels.map(|(key, value)| format!("{key}={value}")).collect())
+    };
+    state.content.iter().map(labels).collect()
+}
+
+fn everything_is_what_ctr_fetches(generation: Generation) {
+    let Some(scene) = Scene::on(generation) else { return };
+    let report = scene.pull(&["--all-platforms", "--attestations"]).success().json();
+    assert_eq!(platforms(&report), ["amd64", "arm64", "s390x", "unknown"]);
+    assert_eq!(report["snapshotter"], Value::Null);
+    let ours = State::of(&scene.daemon, NAMESPACE);
+    assert!(ours.is_at_rest() && ours.snapshots.is_empty(), "{ours}");
+
+    let theirs = require!(Containerd::start(generation));
+    let mut arguments = vec!["images", "pull", "--plain-http", "--all-platforms"];
+    if generation == Generation::V2 {
+        arguments.push("--local");
+    }
+    arguments.push(&scene.reference);
+    // It fetches everything, and then fails to unpack what is no root file system.
+    let _ = theirs.ctr(NAMESPACE, &arguments);
+    let theirs = State::of(&theirs, NAMESPACE);
+    assert_eq!(content(&ours), content(&theirs), "{generation}");
+}
+
+#[test]
+fn everything_is_what_ctr_fetches_on_1_6() {
+    everything_is_what_ctr_fetches(Generation::Debian16);
+}
+
+#[test]
+fn everything_is_what_ctr_fetches_on_1_7() {
+    everything_is_what_ctr_fetches(Generation::V17);
+}
+
+#[test]
+fn everything_is_what_ctr_fetches_on_2() {
+    everything_is_what_ctr_fetches(Generation::V2);
+}
+
+#[test]
+fn attestations_are_left_out_unless_they_are_wanted() {
+    let Some(scene) = Scene::on(Generation::Debian16) else { return };
+    let report = scene.pull(&["--all-platforms"]).success().json();
+    assert_eq!(platforms(&report), ["amd64", "arm64", "s390x"]);
+}
+
+#[test]
+fn several_platforms_in_the_order_of_the_user() {
+    let Some(scene) = Scene::on(Generation::Debian16) else { return };
+    let report =
+        scene.pull(&["--platform", "s390x,linux/amd64", "--platform", "linux/x86_64"]).success().json();
+    assert_eq!(platforms(&report), ["s390x", "amd64"]);
+    assert_eq!(report["totals"]["layers"], 4);
+    // The index, two manifests, two configs, and three layers, one of which is in both images.
+    assert_eq!(report["totals"]["downloaded_blobs"], 8);
+    let state = State::of(&scene.daemon, NAMESPACE);
+    assert!(state.snapshots.is_empty() && state.images.len() == 1, "{state}");
+}
+
+#[test]
+fn the_same_platform_twice_is_one_and_is_unpacked() {
+    let Some(scene) = Scene::on(Generation::Debian16) else { return };
+    let options = ["--platform", "amd64,linux/amd64,linux/x86_64", "--unpack", "true"];
+    let report = scene.pull(&options).success().json();
+    assert_eq!(report["snapshotter"], "overlayfs");
+    assert_eq!(State::of(&scene.daemon, NAMESPACE).snapshots["overlayfs"].len(), 2);
+}
+
+#[test]
+fn without_unpacking_and_then_with_it() {
+    let Some(scene) = Scene::on(Generation::Debian16) else { return };
+    let options = ["--platform", "linux/arm64", "--unpack=FALSE"];
+    let report = scene.pull(&options).success().json();
+    assert_eq!(report["layers"][0]["outcome"], "downloaded");
+    assert!(State::of(&scene.daemon, NAMESPACE).snapshots.is_empty());
+    let report = scene.pull(&options).success().json();
+    assert_eq!(report["layers"][0]["outcome"], "stored");
+    assert_eq!(report["totals"]["downloaded_bytes"], 0);
+    let report = scene.pull(&["--platform", "linux/arm64"]).success().json();
+    assert_eq!(report["layers"][0]["outcome"], "applied");
+    assert_eq!(report["totals"]["downloaded_bytes"], 0);
+}
+
+#[test]
+fn a_platform_that_is_not_there() {
+    let Some(scene) = Scene::on(Generation::Debian16) else { return };
+    // One of two: the other is pulled, and the user is told.
+    let run = scene.pull(&["--platform", "linux/amd64,linux/riscv64"]).success();
+    assert_eq!(platforms(&run.json()), ["amd64"]);
+    assert!(run.stderr.contains("warning: the image has nothing for linux/riscv64"), "{run}");
+
+    let daemon = require!(Containerd::start(Generation::Debian16));
+    let dray = Dray::with(&daemon, NAMESPACE).replace(scene.registry.address(), "[REGISTRY]");
+    for platform in ["linux/riscv64", "linux/riscv64,windows/amd64"] {
+        let run = dray.run(["pull", "--platform", platform, &scene.reference]).failure(10);
+        let state = State::of(&daemon, NAMESPACE);
+        assert!(state.images.is_empty() && state.is_at_rest(), "{run}\n{state}");
+        let mut filters = filters();
+        filters.push(digest_filter());
+        insta::with_settings!({ filters => filters }, {
+            insta::assert_snapshot!(format!("no_{}", platform.replace(['/', ','], "_")), run.to_string());
+        });
+    }
+}
+
+/// Neither daemon nor registry is asked when the command line contradicts itself.
+#[test]
+fn contradictions_are_refused_before_anything_is_asked() {
+    let dray = Dray::new().args(["--address", "/nonexistent/containerd.sock"]);
+    let run = |options: &[&str]| {
+        let arguments = [&["pull"], options, &["registry.invalid/x"]].concat();
+        dray.run(arguments).failure(2).stderr
+    };
+    let several = "error: only one platform can be unpacked, and `--unpack true` is given for";
+    let error = run(&["--unpack", "true", "--all-platforms"]);
+    assert!(error.starts_with(&format!("{several} any platform")), "{error}");
+    let error = run(&["--unpack=1", "--platform", "linux/amd64,linux/arm64"]);
+    assert!(error.starts_with(&format!("{several} linux/amd64, linux/arm64")), "{error}");
+    for options in [
+        &["--all-platforms", "--platform", "amd64"] as &[&str],
+        &["--attestations"],
+        &["--unpack", "maybe"],
+        &["--max-concurrent-downloads", "0"],
+        &["--platform", "linux/amd64,"],
+    ] {
+        run(options);
+    }
+}
+
+/// What was downloaded before ctrl-c is not downloaded again.
+#[test]
+fn an_interrupted_pull_goes_on_in_the_next_one() {
+    const SIZE: usize = 3 << 20;
+    let daemon = require!(Containerd::start(Generation::Debian16));
+    let content: Vec<u8> = (0..SIZE).map(|n| u8::try_from(n * 7 % 251).unwrap_or_default()).collect();
+    let layer = Layer::builder().entry(Entry::file("large", content)).build(Compression::None);
+    let image = Image::builder("linux/amd64").layer(layer).build();
+    let registry = ScriptedRegistry::start();
+    registry.add(&image, "slow", "1");
+    let blob = format!("/blobs/{}", image.layers[0].digest);
+    registry.on(Rule::get(&blob).first(1).stall_after(2 << 20));
+
+    let dray = Dray::with(&daemon, NAMESPACE);
+    let running = dray.spawn(["pull", &registry.image("slow:1")]);
+    while registry.requests_to("GET", &blob).first().is_none_or(|request| request.bytes_sent < 2 << 20) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    // What has left the registry has not arrived yet.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    running.interrupt();
+    running.wait().failure(130);
+    let state = State::of(&daemon, NAMESPACE);
+    assert!(state.images.is_empty() && state.leases.is_empty() && state.snapshots.is_empty(), "{state}");
+
+    let report = dray.run(["pull", "--format", "json", &registry.image("slow:1")]).success().json();
+    let size = image.layers[0].bytes.len() as u64;
+    let downloaded = report["layers"][0]["downloaded"].as_u64().unwrap_or_default();
+    assert!(downloaded <= size - (1 << 20), "{downloaded} of {size}");
+    assert_eq!(report["layers"][0]["outcome"], "fetched");
+}
+
+/// At most as many layers at a time as the user says.
+#[test]
+fn downloads_at_the_same_time() {
+    let daemon = require!(Containerd::start(Generation::Debian16));
+    let registry = ScriptedRegistry::start();
+    let mut builder = Image::builder("linux/amd64");
+    for index in 0..6 {
+        builder = builder.layer(layer(&format!("file{index}")));
+    }
+    registry.add(&builder.build(), "many", "1");
+    registry.on(Rule::get("/blobs/").delay(std::time::Duration::from_millis(100)));
+    let dray = Dray::with(&daemon, NAMESPACE);
+    let time = |parallel: &str| {
+        let arguments = ["pull", "--unpack=false", "--max-concurrent-downloads", parallel];
+        let since = std::time::Instant::now();
+        dray.run([&arguments[..], &[&registry.image("many:1")]].concat()).success();
+        since.elapsed()
+    };
+    // Six layers and the config, each of which the registry holds back for a tenth of a second.
+    assert!(time("1") >= std::time::Duration::from_millis(700));
+}
