@@ -8,7 +8,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{ClientBuilder, NoProxy, Proxy};
-use rustls::AlertDescription;
+use rustls::{AlertDescription, CertificateError};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use url::Url;
@@ -137,7 +137,7 @@ impl Transport {
         let silence = self.timing.connect + self.timing.stall;
         match tokio::time::timeout(silence, client.execute(request)).await {
             Err(_) => Err(TransportError::silent(silence)),
-            Ok(Err(error)) => Err(self.blamed(url, TransportError::from(error))),
+            Ok(Err(error)) => Err(self.blamed(url, error)),
             Ok(Ok(inner)) => Ok(Response { inner, is_first_hop, stall: self.timing.stall }),
         }
     }
@@ -155,13 +155,13 @@ impl Transport {
         matches!(tokio::time::timeout(limit, connecting).await, Ok(Ok(_)))
     }
 
-    /// The connection that does not come about is the one with the proxy, where there is one.
-    fn blamed(&self, url: &Url, mut error: TransportError) -> TransportError {
-        let by_proxy = matches!(
-            error.kind,
-            TransportKind::Refused | TransportKind::UnknownHost | TransportKind::Unreachable
-        );
-        if by_proxy && self.proxies.concern(url) {
+    /// Where there is a proxy, it is the one that a connection does not come about with: all that a server says
+    /// through it before the first request is about TLS.
+    fn blamed(&self, url: &Url, error: reqwest::Error) -> TransportError {
+        let is_about_tls = causes(&error).any(<dyn Error>::is::<rustls::Error>);
+        let is_by_proxy = error.is_connect() && !is_about_tls && self.proxies.concern(url);
+        let mut error = TransportError::from(error);
+        if is_by_proxy && error.kind != TransportKind::Forbidden {
             error.kind = TransportKind::Proxy;
         }
         error
@@ -227,7 +227,11 @@ impl Proxies {
             match make(value) {
                 Ok(proxy) => Ok(Some(proxy.no_proxy(NoProxy::from_string(&no_proxy)))),
                 Err(error) => {
-                    Err(unusable(&format!("the address of the {name} proxy cannot be used"), error))
+                    let message = format!("the address of the {name} proxy cannot be used");
+                    let mut failure = unusable(&message, error);
+                    failure.hint =
+                        Some(format!("correct `{name}_PROXY`; it looks like `http://proxy.example:3128`"));
+                    Err(failure)
                 }
             }
         };
@@ -323,15 +327,19 @@ pub(super) enum TransportKind {
     Silent(Duration),
     /// We began to speak TLS and were answered in something else.
     NotTls,
-    /// The certificate is not trusted, or is another's.
+    /// The certificate is not trusted.
     Certificate,
+    /// The certificate is another's.
+    WrongName,
+    /// The certificate was good once, or will be.
+    WrongTime,
     /// The server does not take our certificate, or the lack of one.
     ClientCertificate,
     /// This machine has no certificates to compare with.
     NoCertificates,
     /// The certificates or keys that are set up for the server cannot be used.
     BadCertificates,
-    /// There is no way to the proxy.
+    /// No connection came about through the proxy.
     Proxy,
     /// The server has an address that only this machine or its network can reach.
     Forbidden,
@@ -368,9 +376,8 @@ fn kind_of(error: &reqwest::Error) -> TransportKind {
                 rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
                     TransportKind::NotTls
                 }
-                rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
-                    TransportKind::Certificate
-                }
+                rustls::Error::InvalidCertificate(error) => kind_of_certificate(error),
+                rustls::Error::NoCertificatesPresented => TransportKind::Certificate,
                 rustls::Error::AlertReceived(alert) if is_about_certificates(*alert) => {
                     TransportKind::ClientCertificate
                 }
@@ -390,6 +397,19 @@ fn kind_of(error: &reqwest::Error) -> TransportKind {
         () if error.is_dns() => TransportKind::UnknownHost,
         () if error.is_connect() && error.is_timeout() => TransportKind::Unreachable,
         () => TransportKind::Broken,
+    }
+}
+
+fn kind_of_certificate(error: &CertificateError) -> TransportKind {
+    match error {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            TransportKind::WrongName
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => TransportKind::WrongTime,
+        _ => TransportKind::Certificate,
     }
 }
 

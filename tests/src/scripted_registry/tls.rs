@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -54,7 +55,9 @@ impl Authority {
     /// Makes one, with new keys.
     #[expect(clippy::new_without_default, reason = "no two are the same")]
     pub fn new() -> Self {
-        let mut params = named("dray tests");
+        // Authorities of one name would be taken for each other.
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let mut params = named(&format!("authority {}", MADE.fetch_add(1, Ordering::Relaxed)));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
