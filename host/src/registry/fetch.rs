@@ -126,7 +126,7 @@ impl Opening<'_> {
         let mut call = Call::new(Role::Registry, Method::GET, url);
         call.patience = patience;
         self.complete(&mut call);
-        let response = server.send(self.reference.path(), &call).await?;
+        let response = server.send(self.reference.path(), &mut call).await?;
         Ok((call, response))
     }
 

@@ -72,15 +72,15 @@ impl Resolution<'_> {
         Ok(call)
     }
 
-    async fn send(&self, call: &Call) -> Result<Response, FetchFailure> {
+    async fn send(&self, call: &mut Call) -> Result<Response, FetchFailure> {
         self.server.send(self.reference.path(), call).await
     }
 
     /// The descriptor, if the registry says all of it without sending the document. An error has no body
     /// here that could say why, so any error is left to GET as well.
     async fn head(&self) -> Result<Option<Descriptor>, FetchFailure> {
-        let call = self.call(Method::HEAD)?;
-        let response = self.send(&call).await?;
+        let mut call = self.call(Method::HEAD)?;
+        let response = self.send(&mut call).await?;
         if response.status() != StatusCode::OK {
             return Ok(None);
         }
@@ -100,11 +100,11 @@ impl Resolution<'_> {
     }
 
     async fn get(&self) -> Result<Resolved, FetchFailure> {
-        let call = self.call(Method::GET)?;
+        let mut call = self.call(Method::GET)?;
         let mut tries = 0;
         let (headers, document) = loop {
             tries += 1;
-            let response = self.send(&call).await?;
+            let response = self.send(&mut call).await?;
             if response.status() != StatusCode::OK {
                 return Err(self.server.failure(&call, response).await);
             }

@@ -72,36 +72,31 @@ impl Server {
     }
 
     /// Sends a call about `repository` with whatever authorization is known, and once more with another when
-    /// the server asks for it. The response may have any status that is not worth another try.
-    pub(super) async fn send(&self, repository: &str, call: &Call) -> Result<Response, FetchFailure> {
-        let mut call = call.clone();
+    /// the server asks for it. The response may have any status that is not worth another try. The call then
+    /// has the address that was asked.
+    pub(super) async fn send(&self, repository: &str, call: &mut Call) -> Result<Response, FetchFailure> {
         call.authorization = self.authenticator.known(repository).await?;
-        let response = self.exchange.send(&call).await?;
-        if !response.asks_for_authorization() {
-            self.authenticator.accepted(repository, call.authorization.as_ref()).await;
-            return Ok(self.heard(response));
-        }
-        let challenges = challenge::parse(response.headers());
-        let refused = call.authorization.take();
-        match self.authenticator.answer(repository, &challenges, refused.as_ref()).await? {
-            None => Ok(response),
-            Some(authorization) => {
+        let mut response = self.exchange.send(call).await?;
+        if response.asks_for_authorization() {
+            let challenges = challenge::parse(response.headers());
+            let refused = call.authorization.take();
+            let answer = self.authenticator.answer(repository, &challenges, refused.as_ref()).await?;
+            if let Some(authorization) = answer {
                 response.discard().await;
                 call.authorization = Some(authorization);
-                let response = self.exchange.send(&call).await?;
-                if !response.asks_for_authorization() {
-                    self.authenticator.accepted(repository, call.authorization.as_ref()).await;
-                }
-                Ok(self.heard(response))
+                response = self.exchange.send(call).await?;
             }
         }
-    }
-
-    fn heard(&self, response: Response) -> Response {
+        if !response.asks_for_authorization() {
+            self.authenticator.accepted(repository, call.authorization.as_ref()).await;
+        }
+        if let Some(plain) = self.endpoint.fallback().and_then(|fallback| fallback.known(&call.url)) {
+            call.url = plain;
+        }
         if response.is_from_first_hop() {
             self.warnings.show(self.endpoint.host(), response.headers());
         }
-        response
+        Ok(response)
     }
 
     /// The failure that a response with an unwelcome status stands for.

@@ -8,7 +8,7 @@ fn manifests_asked(scene: &Scene) -> usize {
 
 #[tokio::test]
 async fn what_passes_is_tried_again() {
-    for status in [408, 429, 500, 502, 503, 504] {
+    for status in [408, 429, 500, 502, 503, 504, 520, 524] {
         let scene = scene();
         scene.registry.on(Rule::any("/manifests/").first(2).status(status));
         assert_eq!(scene.digest().await.unwrap(), scene.manifest, "{status}");

@@ -1,0 +1,120 @@
+//! From one server to the next.
+
+use super::*;
+
+fn both(first: &ScriptedRegistry, second: &ScriptedRegistry) -> Client {
+    let (first, second) = (first.address(), second.address());
+    Directories::with(&format!("server = 'http://{second}'\n[host.'http://{first}']")).client()
+}
+
+#[tokio::test]
+async fn whatever_the_first_says() {
+    for rule in [
+        Rule::any("/v2/").status(404),
+        Rule::any("/v2/").status(401),
+        Rule::any("/v2/").status(403),
+        Rule::any("/v2/").status(429).header("retry-after", "1"),
+        Rule::any("/v2/").status(500),
+        Rule::any("/v2/").status(418),
+        Rule::any("/v2/").header("bad header", "x"),
+        Rule::any("/v2/").redirect("ftp://x/"),
+    ] {
+        let ((first, image), (second, _)) = (server(), server());
+        first.on(rule.clone());
+        let client = both(&first, &second);
+        let started = Instant::now();
+        assert_eq!(resolve(&client).await.unwrap(), image.manifest, "{rule:?}");
+        assert_eq!(read(&client, &image.layer, 0).await.0, image.bytes, "{rule:?}");
+        assert!(started.elapsed() < Duration::from_secs(1), "{rule:?}: there is somebody else to ask");
+        assert!(!first.requests().is_empty() && !second.requests().is_empty());
+    }
+}
+
+/// One that does not even listen is asked once, and then left alone for a while.
+#[tokio::test]
+async fn a_dead_mirror_costs_one_connection() {
+    let ((first, _), (second, image)) = (server(), server());
+    first.kill();
+    let directories = Directories::with(&format!(
+        "server = 'http://{}'\n[host.'http://{}']",
+        second.address(),
+        first.address()
+    ));
+    let slow = Timing { first_pause: Duration::from_secs(20), ..timing() };
+    let client = directories.client_with(slow);
+    let started = Instant::now();
+    assert_eq!(resolve(&client).await.unwrap(), image.manifest);
+    for _ in 0..3 {
+        assert!(read(&client, &image.layer, 0).await.1.is_none());
+    }
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+/// How much of a blob the first server sends before it breaks off.
+const SENT: usize = 700_000;
+
+#[tokio::test]
+async fn in_the_middle_of_a_blob() {
+    let ((first, image), (second, _)) = (server(), server());
+    for ending in [Rule::get("/blobs/").reset_after(SENT), Rule::get("/blobs/").short_body(SENT)] {
+        first.on(ending.first(1));
+    }
+    let client = both(&first, &second);
+    let (beginning, failure) = read(&client, &image.layer, 0).await;
+    assert_eq!(failure.unwrap().fault, FetchFault::Unavailable);
+    assert!(!beginning.is_empty() && beginning.len() <= SENT);
+
+    let (rest, failure) = read(&client, &image.layer, beginning.len() as u64).await;
+    assert!(failure.is_none());
+    assert!([beginning.clone(), rest].concat() == image.bytes);
+    let asked = second.requests();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].header("range"), Some(format!("bytes={}-", beginning.len()).as_str()));
+    assert_eq!(asked[0].bytes_sent, (image.bytes.len() - beginning.len()) as u64);
+
+    // The first has failed a short while ago. It is asked again when the other one fails.
+    assert!(read(&client, &image.layer, 0).await.1.is_none());
+    assert_eq!((first.requests().len(), second.requests().len()), (1, 2));
+    second.kill();
+    assert_eq!(read(&client, &image.layer, 0).await.0, image.bytes);
+    assert_eq!(first.requests().len(), 2);
+}
+
+/// The end of a body without a length is no error to the connection, but the blob is not complete.
+#[tokio::test]
+async fn a_body_that_ends_too_early_without_a_word() {
+    let ((first, image), (second, _)) = (server(), server());
+    let short = image.bytes[..1000].to_vec();
+    first.on(Rule::get("/blobs/").body(short.clone()).chunked());
+    let client = both(&first, &second);
+    assert_eq!(read(&client, &image.layer, 0).await.0, short);
+    assert!(read(&client, &image.layer, 1000).await.0 == image.bytes[1000..]);
+    assert_eq!((first.requests().len(), second.requests().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn nobody_has_it() {
+    let ((first, image), (second, _)) = (server(), server());
+    let (a, b) = (first.address(), second.address());
+    let client = both(&first, &second);
+    first.kill();
+    second.on(Rule::any("/blobs/").error(404, "BLOB_UNKNOWN", "no such blob"));
+    let failure = read(&client, &image.layer, 0).await.1.unwrap();
+    assert_eq!(failure.fault, FetchFault::NotFound);
+    assert!(failure.message.starts_with(&format!("registry `{b}` answered 404 to GET")), "{failure}");
+    let causes = causes(&failure);
+    let said = format!("asked as well: cannot connect to registry `{a}`: ");
+    assert!(causes.len() == 1 && causes[0].starts_with(&said), "{causes:?}");
+}
+
+#[tokio::test]
+async fn a_limit_that_the_registry_tells() {
+    let (server, _) = server();
+    let client = Directories::with(&format!("server = 'http://{}'", server.address())).client();
+    let limited = Rule::any("/v2/").status(429).header("ratelimit-limit", "100;w=21600");
+    server.on(limited.header("ratelimit-remaining", "0;w=21600").header("retry-after", "3600"));
+    let failure = resolve(&client).await.unwrap_err();
+    let hint =
+        "try again in 3600 s; its ratelimit-limit is `100;w=21600`, ratelimit-remaining is `0;w=21600`";
+    assert_eq!(failure.hint.as_deref(), Some(hint));
+}

@@ -1,0 +1,98 @@
+//! Servers without TLS where TLS is tried first.
+
+use super::*;
+
+#[tokio::test]
+async fn a_server_without_tls_where_certificates_do_not_matter() {
+    let (server, image) = server();
+    let toml = format!("server = 'https://{}'", server.address());
+    let failure = resolve(&Directories::with(&toml).client()).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Protocol);
+    assert!(failure.message.ends_with("does not speak TLS"), "{failure}");
+    assert!(server.requests().is_empty());
+
+    let before = server.connections();
+    let client = Directories::with(&toml).insecure().client();
+    assert_eq!(resolve(&client).await.unwrap(), image.manifest);
+    for _ in 0..3 {
+        assert_eq!(read(&client, &image.layer, 0).await.0, image.bytes);
+    }
+    assert_eq!(server.connections() - before, 2, "TLS is tried once, and one connection serves the rest");
+}
+
+/// An `http` address with something said about TLS is ambiguous to containerd.
+#[tokio::test]
+async fn an_ambiguous_address() {
+    let authority = Authority::new();
+    for security in [Security::Plain, authority.tls()] {
+        let (server, image) = server_with(security);
+        let toml = format!("server = 'http://{}'\nskip_verify = true", server.address());
+        let client = Directories::with(&toml).client();
+        assert_eq!(resolve(&client).await.unwrap(), image.manifest);
+    }
+}
+
+#[tokio::test]
+async fn loopback_with_tls_and_without() {
+    let authority = Authority::new();
+    for security in [Security::Plain, authority.tls()] {
+        let (server, image) = server_with(security);
+        server.require(BearerAuth::anonymous());
+        let reference = Reference::parse(&server.image("team/app:1")).unwrap();
+        let client = Directories::new().client();
+        assert_eq!(client.resolve(&reference).await.unwrap().descriptor.digest, image.manifest);
+    }
+}
+
+/// A handshake that never ends counts as one with a server that does not speak TLS.
+#[tokio::test]
+async fn a_server_that_says_nothing() {
+    let server = ScriptedRegistry::start_with(Security::Silent);
+    let directories = Directories::with(&format!("server = 'https://{}'", server.address())).insecure();
+    let quick = Timing { connect: Duration::from_millis(200), stall: Duration::from_millis(200), ..timing() };
+    let client = directories.client_with(quick);
+    let failure = resolve(&client).await.unwrap_err();
+    assert!(failure.message.contains("sent nothing for 0.4 s during"), "{failure}");
+    assert!(failure.message.contains("`http://"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_no_reason() {
+    let (server, _) = server();
+    let toml = format!("server = 'https://{}'", server.address());
+    server.kill();
+    let failure = resolve(&Directories::with(&toml).insecure().client()).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Unavailable);
+    assert!(failure.message.starts_with("cannot connect to registry"), "{failure}");
+}
+
+/// What a proxy does says nothing about the server behind it.
+#[tokio::test]
+async fn a_refused_proxy_is_no_reason() {
+    let (dead, alive) = (Proxy::start(), Proxy::start());
+    let (server, image) = server();
+    alive.route("registry.invalid:80", &server.address());
+    dead.kill();
+    let mut directories = Directories::with("server = 'https://registry.invalid'").insecure();
+    directories.settings.proxy.http = Some(alive.url());
+    directories.settings.proxy.https = Some(dead.url());
+    let failure = resolve(&directories.client()).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Unavailable);
+    assert_eq!(failure.message, "the proxy makes no connection to registry `registry.invalid`");
+
+    for status in [403, 407, 502] {
+        let refusing = Proxy::start();
+        refusing.refuse(status);
+        directories.settings.proxy.https = Some(refusing.url());
+        let failure = resolve(&directories.client()).await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Unavailable, "{status}: {failure}");
+    }
+    assert!(alive.passed().is_empty(), "{:?}", alive.passed());
+
+    // A server behind a proxy that answers in something else than TLS does say something.
+    let open = Proxy::start();
+    open.route("registry.invalid:443", &server.address());
+    directories.settings.proxy.https = Some(open.url());
+    assert_eq!(resolve(&directories.client()).await.unwrap(), image.manifest);
+    assert_eq!(alive.passed().len(), 1);
+}

@@ -1,0 +1,114 @@
+//! Private authorities and certificates of our own.
+
+use super::*;
+
+fn toml(server: &ScriptedRegistry, more: &str) -> String {
+    format!("server = 'https://{}'\n{more}", server.address())
+}
+
+#[tokio::test]
+async fn a_private_authority() {
+    let authority = Authority::new();
+    let (server, image) = server_with(authority.tls());
+    let failure = resolve(&Directories::with(&toml(&server, "")).client()).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Configuration);
+    assert!(failure.message.starts_with("the certificate of registry"), "{failure}");
+    assert!(failure.hint.as_deref().unwrap().contains("hosts.toml"), "{failure:?}");
+
+    // In a file beside the `hosts.toml`.
+    let directories = Directories::with(&toml(&server, "ca = 'own.pem'"));
+    directories.copy(REGISTRY, "own.pem", &authority.files().ca);
+    assert_eq!(resolve(&directories.client()).await.unwrap(), image.manifest);
+
+    // In the way of Docker.
+    let address = server.address();
+    let directories = Directories::new();
+    directories.copy(&address, "ca.crt", &authority.files().ca);
+    let reference = Reference::parse(&server.image("team/app:1")).unwrap();
+    let client = directories.client();
+    assert_eq!(client.resolve(&reference).await.unwrap().descriptor.digest, image.manifest);
+}
+
+#[tokio::test]
+async fn certificates_taken_unseen() {
+    let authority = Authority::new();
+    let (server, image) = server_with(authority.tls_for(&["other.invalid"]));
+    let unseen = Directories::with(&toml(&server, "skip_verify = true"));
+    assert_eq!(resolve(&unseen.client()).await.unwrap(), image.manifest);
+    let insecure = Directories::with(&toml(&server, "")).insecure();
+    assert_eq!(resolve(&insecure.client()).await.unwrap(), image.manifest);
+
+    // What the file says comes first.
+    let strict = Directories::with(&toml(&server, "skip_verify = false")).insecure();
+    assert_eq!(resolve(&strict.client()).await.unwrap_err().fault, FetchFault::Configuration);
+
+    // Another's certificate, though of an authority that is trusted.
+    let trusting = Directories::with(&toml(&server, "ca = 'own.pem'"));
+    trusting.copy(REGISTRY, "own.pem", &authority.files().ca);
+    assert_eq!(resolve(&trusting.client()).await.unwrap_err().fault, FetchFault::Configuration);
+}
+
+#[tokio::test]
+async fn certificates_of_our_own() {
+    let authority = Authority::new();
+    let stranger = Authority::new();
+    let (server, image) = server_with(authority.mutual_tls());
+    let files = authority.files();
+    let with = |client: &str| {
+        let more = format!("ca = '{}'\n{client}", files.ca.display());
+        Directories::with(&toml(&server, &more)).client()
+    };
+    let pair = format!("client = [['{}', '{}']]", files.client_cert.display(), files.client_key.display());
+    let both = format!("client = '{}'", files.client_both.display());
+    let several =
+        format!("client = ['{}', '{}']", stranger.files().client_both.display(), files.client_both.display());
+    for client in [&pair, &both, &several] {
+        assert_eq!(resolve(&with(client)).await.unwrap(), image.manifest, "{client}");
+    }
+
+    let failure = resolve(&with("")).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Denied, "{failure:?}");
+    assert!(failure.message.contains("does not take our certificate"), "{failure}");
+    let wrong = format!("client = '{}'", stranger.files().client_both.display());
+    assert_eq!(resolve(&with(&wrong)).await.unwrap_err().fault, FetchFault::Denied);
+
+    // In the way of Docker.
+    let directories = Directories::new();
+    let address = server.address();
+    directories.copy(&address, "ca.crt", &files.ca);
+    directories.copy(&address, "me.cert", &files.client_cert);
+    directories.copy(&address, "me.key", &files.client_key);
+    let reference = Reference::parse(&server.image("team/app:1")).unwrap();
+    assert_eq!(directories.client().resolve(&reference).await.unwrap().descriptor.digest, image.manifest);
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used() {
+    let authority = Authority::new();
+    let (server, _) = server_with(authority.tls());
+    for (more, cause) in [
+        ("ca = 'missing.pem'", "cannot read `"),
+        ("ca = 'empty.pem'", "there is no certificate in `"),
+        ("ca = 'bad.pem'", "the certificate in `"),
+        ("client = 'empty.pem'", "there is no certificate in `"),
+        ("client = 'ca.pem'", "there is no private key in `"),
+        ("client = 'bad.pem'", "there is no private key in `"),
+        ("client = [['ca.pem', 'other.key']]", "the key in `"),
+        ("skip_verify = true\nca = 'missing.pem'", "cannot read `"),
+    ] {
+        let directories = Directories::with(&toml(&server, more));
+        directories.add(REGISTRY, "empty.pem", "nothing");
+        directories.add(
+            REGISTRY,
+            "bad.pem",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        );
+        directories.copy(REGISTRY, "ca.pem", &authority.files().ca);
+        directories.copy(REGISTRY, "other.key", &authority.files().client_key);
+        let failure = resolve(&directories.client()).await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Configuration, "{more}");
+        assert!(failure.message.starts_with("the certificates set up for registry"), "{more}: {failure}");
+        assert!(causes(&failure)[0].starts_with(cause), "{more}: {:?}", causes(&failure));
+    }
+    assert!(server.requests().is_empty());
+}
