@@ -36,7 +36,6 @@ fn defaults() {
     assert_eq!(settings.daemon.address, "/run/containerd/containerd.sock");
     assert_eq!(settings.daemon.namespace, "default");
     assert_eq!(settings.daemon.snapshotter, None);
-    assert_eq!(settings.credentials, CredentialPlaces::default());
     assert_eq!(settings.compiled_store, None);
     assert_eq!(settings.snapshotter_plugin, PluginChoice::default());
 }
@@ -173,12 +172,10 @@ fn plugins_are_given_by_kind() {
 fn folders_of_the_user() {
     let home = Environment { home: variable("/home/u"), ..Environment::default() };
     let settings = resolved(flags("x"), &home);
-    assert_eq!(settings.credentials.docker_config.as_deref(), Some(Path::new("/home/u/.docker/config.json")));
     assert_eq!(settings.compiled_store.as_deref(), Some(Path::new("/home/u/.cache/dray/compiled")));
 
-    let both = Environment { docker_config: variable("/d"), cache_home: variable("/c"), ..home.clone() };
+    let both = Environment { cache_home: variable("/c"), ..home.clone() };
     let settings = resolved(flags("x"), &both);
-    assert_eq!(settings.credentials.docker_config.as_deref(), Some(Path::new("/d/config.json")));
     assert_eq!(settings.compiled_store.as_deref(), Some(Path::new("/c/dray/compiled")));
 
     let relative = Environment { cache_home: variable("c"), ..home };
@@ -194,8 +191,8 @@ fn passwords_in_variables_do_not_show_themselves() {
         ..Environment::default()
     };
     assert!(!format!("{environment:?}").contains("secret"));
-    let settings = resolved(flags("x"), &environment);
-    assert!(settings.credentials.auth_config.as_deref().unwrap().contains("secret"));
-    assert_eq!(settings.proxies.https.as_deref(), Some("http://u:secret@p"));
-    assert!(!format!("{settings:?}").contains("secret"));
+    let access = RegistryAccess::resolve(RegistryFlags::default(), &environment, true).unwrap();
+    assert!(access.credentials.auth_config.as_deref().unwrap().contains("secret"));
+    assert_eq!(access.proxies.https.as_deref(), Some("http://u:secret@p"));
+    assert!(!format!("{access:?}").contains("secret"));
 }
