@@ -12,6 +12,7 @@ pub mod environment;
 mod escape;
 mod failure;
 mod host_platform;
+mod image;
 mod interrupt;
 mod logging;
 mod man;
@@ -58,6 +59,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let format = command.format();
             let ended = match command {
                 Command::Pull(arguments) => pull::run(arguments, &globals, &context),
+                Command::Image(command) => image::run(command, &globals, &context),
                 Command::Plugin(command) => plugin::run(&command),
                 Command::Platform(command) => platform::run(&command, &context),
                 Command::Reference(arguments) => reference::run(&arguments),

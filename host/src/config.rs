@@ -15,5 +15,5 @@ pub use environment::Environment;
 pub use registry::{RegistryAccess, RegistryFlags};
 pub use settings::{
     DaemonFlags, DaemonSettings, PlatformFlags, PluginChoice, Proxies, PullFlags, PullSettings,
-    SettingsError, compiled_store,
+    SettingsError, compiled_store, matcher_config,
 };

@@ -4,8 +4,11 @@
 
 mod documents;
 mod downloads;
+mod ensure;
 mod error;
 mod fetch;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod labels;
 mod layers;
 mod leased;
@@ -19,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+pub use self::ensure::{Lack, PullMode, ensure_image, existing_image, fetch_image};
 pub use self::error::{PlanError, PullError};
 use self::leased::{LeasedPull, Unpacking};
 pub use self::report::{
@@ -28,7 +32,7 @@ pub use self::report::{
 pub use self::request::{PullRequest, Unpack, World};
 use crate::limits;
 use crate::oci::Reference;
-use crate::ports::{Class, Event, LeaseId, Resolved, SnapshotterName, StoreError};
+use crate::ports::{Class, Daemon, Event, LeaseId, Resolved, SnapshotterName, StoreError};
 
 /// The snapshotter where neither the user nor the namespace names one.
 const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
@@ -106,13 +110,19 @@ async fn unpacking<'a>(world: &World, request: &'a PullRequest) -> Result<Option
     if !request.platforms.is_one() {
         return Err(PullError::UnpackSeveral);
     }
-    let snapshotter = snapshotter(world, unpack.snapshotter.as_ref()).await?;
+    let snapshotter = usable_snapshotter(world.store.daemon.as_ref(), unpack.snapshotter.as_ref()).await?;
     Ok(Some(Unpacking { snapshotter, planner: unpack.planner.as_ref() }))
 }
 
-/// Finds out which snapshotter to use, and whether the store has it.
-async fn snapshotter(world: &World, wanted: Option<&SnapshotterName>) -> Result<SnapshotterName, PullError> {
-    let daemon = &world.store.daemon;
+/// Finds out which snapshotter to use: the wanted one, else the default of the namespace, else `overlayfs`.
+///
+/// # Errors
+///
+/// Fails if the store does not have it, or if it did not start.
+pub async fn usable_snapshotter(
+    daemon: &dyn Daemon,
+    wanted: Option<&SnapshotterName>,
+) -> Result<SnapshotterName, PullError> {
     let fault = |source| store_error("looking up its snapshotters", source);
     let name = if let Some(name) = wanted {
         name.clone()

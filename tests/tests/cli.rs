@@ -56,9 +56,14 @@ fn help_of_pull() {
     Usage: dray pull [OPTIONS] <REF>
 
     Arguments:
-      <REF>  The image: a short name as in Docker, a full name, or a name with `@` and a digest
+      <REF>  The image: a short name as in Docker, a full name, or a name with `@` and a digest; with
+             `--mode missing` or `never` also the digest of an image in containerd, or its beginning
 
     Options:
+          --mode <WHEN>
+              When to ask the registry: `missing` means if the image is not in containerd, complete and
+              for the wanted platform; `never` uses what is there, and no network [default: always]
+              [possible values: always, missing, never]
           --platform <OS/ARCH[/VARIANT]>
               Take this platform; may be repeated, or list several with commas [default: that of this
               machine]
@@ -112,6 +117,7 @@ fn help_of_pull() {
       dray pull debian:12
       dray pull --platform linux/arm64 ghcr.io/example/app:1.4
       dray pull --platform linux/amd64,linux/arm64 debian:12
+      dray pull --mode missing debian:12
       dray -n k8s.io pull registry.example.com/team/app@sha256:4b1d…
       dray pull --format json debian:12 | jq .totals
       dray pull --plugin snapshotter=./mine.wasm --snapshotter mine debian:12

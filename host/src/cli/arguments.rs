@@ -3,6 +3,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::completions::CompletionsArguments;
+use super::image::ImageCommand;
 use super::man::ManArguments;
 use super::platform::PlatformCommand;
 use super::plugin::PluginCommand;
@@ -93,6 +94,8 @@ pub(super) enum Format {
 pub(super) enum Command {
     Pull(PullArguments),
     #[command(subcommand)]
+    Image(ImageCommand),
+    #[command(subcommand)]
     Plugin(PluginCommand),
     Reference(ReferenceArguments),
     #[command(subcommand)]
@@ -110,6 +113,7 @@ impl Command {
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Pull(arguments) => arguments.format,
+            Self::Image(command) => command.format(),
             Self::Plugin(command) => command.format(),
             Self::Reference(arguments) => arguments.format,
             Self::Platform(command) => command.format(),

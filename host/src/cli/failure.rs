@@ -1,6 +1,7 @@
 //! The one place where errors of the library become something that a user sees: a kind with an exit code, a
 //! message, causes and hints.
 
+mod image;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -9,12 +10,13 @@ pub(super) mod usage;
 use std::error::Error;
 use std::io;
 
+pub(super) use self::image::FETCH_HINT;
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
-use crate::oci::{DocumentError, MediaType};
+use crate::oci::{DocumentError, MediaType, Platform};
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
-use crate::pull::PullError;
+use crate::pull::{Lack, PullError};
 
 /// Class of an error, for people who act on it and for programs. Part of the interface: a name or a number
 /// never changes its meaning.
@@ -223,11 +225,14 @@ impl From<PullError> for Failure {
             ),
             PullError::Reference { .. } => (Kind::Usage, vec![REFERENCE_HINT.into()]),
             PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
+            PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
+            PullError::Image { source } => image::verdict(source),
             PullError::Absent { .. } => {
                 (Kind::NotFound, vec!["`dray image fetch` brings what is missing".into()])
             }
             PullError::NoPlatform { offered, .. } => {
-                let offers = offered.iter().filter(|platform| !platform.is_unknown());
+                let offers =
+                    offered.iter().filter(|platform| !platform.is_unknown()).map(Platform::format_all);
                 let hint = match listed(offers) {
                     Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
                     None => "the image does not say which platforms it is for".to_owned(),
@@ -305,6 +310,15 @@ impl From<io::Error> for Failure {
 
 const REFERENCE_HINT: &str =
     "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`";
+
+fn hint_of_lack(lack: &Lack) -> String {
+    match lack {
+        Lack::Blobs { .. } => "`dray image fetch` brings what is missing, `dray image check` lists it",
+        Lack::Platform { .. } => "name another platform with `--platform`, or pull the image for this one",
+        _ => "pull it, or leave out `--mode never`; `dray image ls` lists what is there",
+    }
+    .to_owned()
+}
 
 fn kind_of_fetch(failure: &FetchFailure) -> Kind {
     match failure.fault {

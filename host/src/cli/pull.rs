@@ -16,7 +16,7 @@ use crate::containerd::Containerd;
 use crate::limits;
 use crate::plugin::{PluginHost, PluginSource};
 use crate::ports::{Planner, PlatformMatcher, PluginFailure, Store};
-use crate::pull::{PullReport, PullRequest, Unpack, World, pull_image};
+use crate::pull::{PullMode, PullReport, PullRequest, Unpack, World, ensure_image};
 use crate::registry::RegistryClient;
 
 /// Pull an image and unpack it into a snapshotter
@@ -27,9 +27,15 @@ use crate::registry::RegistryClient;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PullArguments {
-    /// The image: a short name as in Docker, a full name, or a name with `@` and a digest
+    /// The image: a short name as in Docker, a full name, or a name with `@` and a digest; with `--mode missing`
+    /// or `never` also the digest of an image in containerd, or its beginning
     #[arg(value_name = "REF")]
     reference: String,
+
+    /// When to ask the registry: `missing` means if the image is not in containerd, complete and for the wanted
+    /// platform; `never` uses what is there, and no network
+    #[arg(long, value_name = "WHEN", default_value = "always")]
+    mode: Mode,
 
     #[command(flatten)]
     platforms: PlatformOptions,
@@ -67,6 +73,24 @@ pub(super) struct PullArguments {
     registry: RegistryOptions,
 }
 
+/// When the registry is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Mode {
+    Always,
+    Missing,
+    Never,
+}
+
+impl From<Mode> for PullMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Always => Self::Always,
+            Mode::Missing => Self::Missing,
+            Mode::Never => Self::Never,
+        }
+    }
+}
+
 /// Whether to unpack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum UnpackChoice {
@@ -92,6 +116,7 @@ Examples:
   dray pull debian:12
   dray pull --platform linux/arm64 ghcr.io/example/app:1.4
   dray pull --platform linux/amd64,linux/arm64 debian:12
+  dray pull --mode missing debian:12
   dray -n k8s.io pull registry.example.com/team/app@sha256:4b1d…
   dray pull --format json debian:12 | jq .totals
   dray pull --plugin snapshotter=./mine.wasm --snapshotter mine debian:12";
@@ -101,7 +126,7 @@ pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context
     let PullArguments { quiet, format, timings, registry, .. } = arguments;
     let flags = PullFlags {
         name: arguments.reference,
-        is_reference: true,
+        is_reference: arguments.mode == Mode::Always,
         daemon: globals.daemon(),
         platforms: arguments.platforms.into(),
         unpack: arguments.unpack.into(),
@@ -113,13 +138,14 @@ pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context
     let sources =
         Sources { planner: planner.transpose()?, matcher: components::matcher(&settings.platform_plugin)? };
     let registry = registry_client(&registry, &context.environment)?;
-    let manner = manner(quiet, format, context);
-
-    let parallel_downloads = arguments.max_concurrent_downloads;
+    let how = How {
+        mode: arguments.mode.into(),
+        parallel_downloads: arguments.max_concurrent_downloads,
+        manner: manner(quiet, format, context),
+    };
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let pulled =
-        runtime.block_on(pull_with(&settings, &sources, registry, parallel_downloads, manner, context));
+    let pulled = runtime.block_on(pull_with(&settings, &sources, registry, how, context));
     // A name lookup that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
     let report = pulled?;
@@ -136,6 +162,13 @@ pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context
         (false, Format::Text) => output::write(report::summary(&report).as_bytes()),
         (false, Format::Json) => output::write_json(&report),
     }
+}
+
+/// How to go about it.
+struct How {
+    mode: PullMode,
+    parallel_downloads: NonZeroUsize,
+    manner: Manner,
 }
 
 /// The components of a pull, read and not yet compiled.
@@ -160,8 +193,7 @@ async fn pull_with(
     settings: &PullSettings,
     sources: &Sources,
     registry: RegistryClient,
-    parallel_downloads: NonZeroUsize,
-    manner: Manner,
+    how: How,
     context: &Context,
 ) -> Result<PullReport, Failure> {
     let interrupt = Interrupt::watch(Arc::clone(&context.screen))?;
@@ -171,16 +203,16 @@ async fn pull_with(
     let Connected { store, planner, matcher } =
         connected.ok_or_else(|| Failure::cancelled(interrupt.signal()))??;
 
-    let view = View::start(manner, &context.screen, &settings.name);
+    let view = View::start(how.manner, &context.screen, &settings.name);
     let world = World { store, registry: Arc::new(registry), matcher, progress: view.progress() };
     let snapshotter = settings.daemon.snapshotter.clone();
     let request = PullRequest {
         name: settings.name.clone(),
         platforms: settings.platforms.clone(),
         unpack: planner.map(|planner| Unpack { snapshotter, planner }),
-        parallel_downloads,
+        parallel_downloads: how.parallel_downloads,
     };
-    let pulled = pull_image(&world, &request, interrupt.token()).await;
+    let pulled = ensure_image(&world, &request, how.mode, interrupt.token()).await;
     view.end();
     pulled.map_err(|error| Failure::from(error).by_signal(interrupt.signal()))
 }

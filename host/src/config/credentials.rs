@@ -49,22 +49,3 @@ fn docker_config(environment: &Environment) -> Option<PathBuf> {
     };
     Some(folder.join("config.json"))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn where_the_file_is() {
-        let home = Environment { home: Some("/home/u".into()), ..Environment::default() };
-        let both = Environment { docker_config: Some("/d".into()), ..home.clone() };
-        for (environment, expected) in [
-            (Environment::default(), None),
-            (home, Some("/home/u/.docker/config.json")),
-            (both, Some("/d/config.json")),
-        ] {
-            let places = CredentialPlaces::resolve(&environment).unwrap();
-            assert_eq!(places.docker_config.as_deref(), expected.map(Path::new));
-        }
-    }
-}

@@ -282,7 +282,7 @@ impl PullSettings {
 
 /// The embedded matcher takes everything only if it is told to. Another one knows what it wants, or is
 /// configured.
-fn matcher_config(platforms: &Platforms) -> Option<String> {
+pub fn matcher_config(platforms: &Platforms) -> Option<String> {
     matches!(platforms, Platforms::All { .. }).then(|| r#"{"matcher":"all"}"#.to_owned())
 }
 

@@ -1,6 +1,6 @@
 use super::read::{self, Path, Paths, present};
 use super::{ImageError, Platforms};
-use crate::oci::{ChainId, Descriptor, MediaKind, Platform};
+use crate::oci::{ChainId, Descriptor, DiffId, MediaKind, Platform};
 use crate::ports::{ContentStore, PlatformMatcher, Snapshots, SnapshotterName, Store};
 
 /// What the store has of an image, and what it lacks.
@@ -24,6 +24,8 @@ pub struct ManifestState {
     pub manifest: Descriptor,
     /// Bytes of manifest, config and layers as they state it; absent if the manifest is missing.
     pub size: Option<u64>,
+    /// Digests of the uncompressed layers, bottom-up. Empty where manifest or config are missing.
+    pub diff_ids: Vec<DiffId>,
     /// What is not in the content store.
     pub missing_blobs: Vec<MissingBlob>,
     /// Layers that are not in the snapshotter, bottom-up. Empty also where the config is missing, which alone
@@ -98,7 +100,7 @@ impl ManifestState {
 }
 
 /// Finds out what the store has of the image that `target` stands for, in its content store and in a
-/// snapshotter.
+/// snapshotter. Without a snapshotter, nothing counts as unpacked.
 ///
 /// What is missing is the answer and not an error.
 ///
@@ -109,7 +111,7 @@ impl ManifestState {
 pub async fn completeness(
     store: &Store,
     matcher: &dyn PlatformMatcher,
-    snapshotter: &SnapshotterName,
+    snapshotter: Option<&SnapshotterName>,
     target: &Descriptor,
     platforms: &Platforms,
 ) -> Result<Completeness, ImageError> {
@@ -136,7 +138,7 @@ struct Survey<'a> {
     content: &'a dyn ContentStore,
     snapshots: &'a dyn Snapshots,
     matcher: &'a dyn PlatformMatcher,
-    snapshotter: &'a SnapshotterName,
+    snapshotter: Option<&'a SnapshotterName>,
     platforms: &'a Platforms,
 }
 
@@ -149,6 +151,7 @@ impl Survey<'_> {
             fits: true,
             manifest: path.manifest.clone(),
             size: None,
+            diff_ids: Vec::new(),
             missing_blobs: Vec::new(),
             missing_snapshots: Vec::new(),
             unpacked: false,
@@ -173,13 +176,15 @@ impl Survey<'_> {
                 }
                 let (layers, diff_ids) =
                     (manifest.layers.iter().filter(|blob| is_layer(blob)).count(), config.diff_ids.len());
-                if layers != diff_ids {
+                if layers == diff_ids {
+                    let mut chain = ChainId::stack(&config.diff_ids);
+                    unpacked = self.unpacked(&chain).await?;
+                    state.unpacked = self.snapshotter.is_some() && unpacked == chain.len();
+                    state.missing_snapshots = chain.split_off(unpacked);
+                } else if self.platforms.is_one() {
                     return Err(ImageError::LayerCount { layers, diff_ids });
                 }
-                let mut chain = ChainId::stack(&config.diff_ids);
-                unpacked = self.unpacked(&chain).await?;
-                state.unpacked = unpacked == chain.len();
-                state.missing_snapshots = chain.split_off(unpacked);
+                state.diff_ids = config.diff_ids;
             }
         }
 
@@ -204,9 +209,10 @@ impl Survey<'_> {
     /// How many layers, counted from the bottom, are in the snapshotter. A snapshot keeps those below it
     /// alive, so that the highest one speaks for all of them.
     async fn unpacked(&self, chain: &[ChainId]) -> Result<usize, ImageError> {
+        let Some(snapshotter) = self.snapshotter else { return Ok(0) };
         for (below, chain_id) in chain.iter().enumerate().rev() {
-            let known = self.snapshots.stat(self.snapshotter, chain_id).await;
-            let doing = || format!("looking for layer {chain_id} in snapshotter `{}`", self.snapshotter);
+            let known = self.snapshots.stat(snapshotter, chain_id).await;
+            let doing = || format!("looking for layer {chain_id} in snapshotter `{snapshotter}`");
             if known.map_err(|source| ImageError::store(doing())(source))?.is_some() {
                 return Ok(below + 1);
             }

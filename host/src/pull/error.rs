@@ -1,3 +1,5 @@
+use super::Lack;
+use crate::image::ImageError;
 use crate::oci::{DiffId, Digest, DocumentError, MediaType, Platform, ReferenceError};
 use crate::ports::{FetchFailure, PluginFailure, StoreError};
 use crate::verify::Mismatch;
@@ -33,6 +35,22 @@ pub enum PullError {
         /// Why.
         #[source]
         source: FetchFailure,
+    },
+    /// The store does not have the image as it is wanted, and the registry must not be asked.
+    #[error("image `{name}` is not available in containerd")]
+    NotAvailable {
+        /// What was asked for.
+        name: String,
+        /// What the store lacks.
+        #[source]
+        source: Lack,
+    },
+    /// The store cannot tell what it has of the image.
+    #[error("cannot look up the image")]
+    Image {
+        /// Why.
+        #[source]
+        source: ImageError,
     },
     /// A blob is not in the store, and must not be fetched.
     #[error("{what} {digest} is not in containerd")]

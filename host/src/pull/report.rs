@@ -54,6 +54,8 @@ pub enum Outcome {
     Unpacked,
     /// The image was in the store, as it was wanted.
     Present,
+    /// What the store lacked of the image was fetched; the name stands for the same as before.
+    Fetched,
 }
 
 /// One image of one platform.

@@ -1,7 +1,8 @@
 use super::*;
 use crate::cli::color::Palette;
+use crate::image::ImageError;
 use crate::oci::{Algorithm, DiffId, Digest, MediaType, Platform, Reference};
-use crate::pull::PlanError;
+use crate::pull::{Lack, PlanError};
 use crate::verify::{Mismatch, digest_of};
 
 fn digest(text: &str) -> Digest {
@@ -44,6 +45,9 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
     vec![
         (PullError::Reference { source: Reference::parse("X").unwrap_err() }, 2),
         (PullError::UnpackSeveral, 2),
+        (PullError::NotAvailable { name: "x".to_owned(), source: Lack::Record }, 4),
+        (PullError::Image { source: ImageError::NoRecord { name: "x".to_owned() } }, 4),
+        (PullError::Image { source: ImageError::Ambiguous { name: "x".to_owned(), images: Vec::new() } }, 2),
         (PullError::Absent { what, digest: digest("d") }, 4),
         (resolve(FetchFault::NotFound), 4),
         (resolve(FetchFault::Denied), 5),

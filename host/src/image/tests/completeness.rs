@@ -12,7 +12,7 @@ async fn try_survey(
     let strict = matcher();
     let matcher: &dyn PlatformMatcher =
         if matches!(platforms, Platforms::All { .. }) { &Everything } else { &strict };
-    completeness(&fixture.store(), matcher, &snapshotter(), target, &platforms).await
+    completeness(&fixture.store(), matcher, Some(&snapshotter()), target, &platforms).await
 }
 
 fn these(architectures: &[&str]) -> Platforms {

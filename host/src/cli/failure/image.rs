@@ -1,0 +1,78 @@
+//! What reading the images of a store has to say.
+
+use super::{Failure, Kind, hints_of_store, kind_of_plugin, listed};
+use crate::image::ImageError;
+
+/// How to get what an image lacks.
+pub(in crate::cli) const FETCH_HINT: &str = "`dray image fetch` brings what is missing";
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        let (kind, hints) = verdict(&error);
+        Self::of(kind, &error, hints)
+    }
+}
+
+/// The kind of an error, and what can be done.
+pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
+    match error {
+        ImageError::NoRecord { .. } => {
+            (Kind::NotFound, vec!["`dray image ls` lists the images of the namespace".to_owned()])
+        }
+        ImageError::Ambiguous { images, .. } => {
+            let images = images.iter().map(|(digest, name)| format!("{digest} {name}"));
+            let hint = listed(images).map(|images| format!("write more of one of them: {images}"));
+            (Kind::Usage, hint.into_iter().collect())
+        }
+        ImageError::MissingBlob { .. } => (Kind::NotFound, vec![FETCH_HINT.to_owned()]),
+        ImageError::Mismatch { .. } => (
+            Kind::Corrupt,
+            vec!["the disk or the daemon may be damaged; remove the image and pull it again".to_owned()],
+        ),
+        ImageError::Document { .. } | ImageError::LayerCount { .. } => (
+            Kind::Corrupt,
+            vec!["the image was made wrongly: whoever publishes it must build and push it again".to_owned()],
+        ),
+        ImageError::TooLarge { .. } | ImageError::TooMany { .. } | ImageError::NotAnImage { .. } => {
+            (Kind::Unsupported, Vec::new())
+        }
+        ImageError::NoPlatform { offered, .. } => {
+            let hint = match listed(offered) {
+                Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
+                None => "the image does not say which platforms it is for".to_owned(),
+            };
+            (Kind::Unsupported, vec![hint])
+        }
+        ImageError::Plugin { source } => (kind_of_plugin(source), source.hint.clone().into_iter().collect()),
+        ImageError::Store { source, .. } => (Kind::Containerd, hints_of_store(source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::{Algorithm, Platform};
+    use crate::verify::digest_of;
+
+    #[test]
+    fn errors_of_images_say_what_to_do() {
+        let digest = || digest_of(Algorithm::Sha256, b"x");
+        let ambiguous = ImageError::Ambiguous {
+            name: "1".to_owned(),
+            images: vec![(digest(), "a:1".to_owned()), (digest(), "b:1".to_owned())],
+        };
+        let failure = Failure::from(ambiguous);
+        assert_eq!(failure.exit_code(), 2);
+        assert!(failure.hints[0].contains("a:1`, `sha256:"), "{failure:?}");
+        let missing = ImageError::MissingBlob { what: "image index", digest: digest() };
+        assert_eq!(Failure::from(missing).exit_code(), 4);
+        assert_eq!(Failure::from(ImageError::NoRecord { name: "x".to_owned() }).exit_code(), 4);
+        let platform = ImageError::NoPlatform {
+            wanted: "linux/s390x".to_owned(),
+            offered: vec![Platform::new("linux", "amd64", "")],
+        };
+        let failure = Failure::from(platform);
+        assert_eq!(failure.exit_code(), 10);
+        assert!(failure.hints[0].ends_with("offers `linux/amd64`"), "{failure:?}");
+    }
+}

@@ -1,0 +1,191 @@
+use std::fmt::Write as _;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::shelf::Shelf;
+use super::written::{self, WrittenDescriptor};
+use crate::cli::arguments::{Format, Globals};
+use crate::cli::failure::{Failure, Kind};
+use crate::cli::{Context, amounts, escape, output};
+use crate::config::PlatformFlags;
+use crate::image::{BlobRole, ImageDocuments, ManifestState, read_document};
+use crate::oci::{ChainId, Descriptor, DiffId, MediaKind, Platform};
+use crate::ports::{ImageRecord, Labels};
+
+/// Show what an image is made of
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct InspectArguments {
+    /// Name, digest or beginning of a digest of the image
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// Show the image for this platform [default: that of this machine]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
+
+    /// Print this document of the image, byte for byte
+    #[arg(long, value_name = "DOCUMENT", conflicts_with = "format")]
+    raw: Option<Document>,
+
+    /// Print in this form
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(in crate::cli) format: Format,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dray image inspect debian:12
+  dray image inspect --platform linux/arm64 --format json debian:12 | jq .layers
+  dray image inspect --raw config debian:12 | jq .config.Env";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Document {
+    /// The index that the name stands for
+    Index,
+    /// The manifest for the platform
+    Manifest,
+    /// The image config for the platform
+    Config,
+}
+
+#[derive(Serialize)]
+struct Inspected {
+    name: String,
+    target: WrittenDescriptor,
+    created: String,
+    updated: String,
+    labels: Labels,
+    platform: Platform,
+    /// Absent if the name stands for a manifest.
+    index: Option<WrittenDescriptor>,
+    manifest: WrittenDescriptor,
+    config: WrittenDescriptor,
+    layers: Vec<Layer>,
+    snapshotter: String,
+    complete: bool,
+    unpacked: bool,
+    /// The image config as it is written.
+    image: serde_json::Value,
+}
+
+#[derive(Serialize)]
+struct Layer {
+    #[serde(flatten)]
+    descriptor: WrittenDescriptor,
+    diff_id: DiffId,
+    chain_id: ChainId,
+    /// Whether the blob is in the content store.
+    present: bool,
+    unpacked: bool,
+}
+
+/// Prints what the image is made of.
+pub(super) async fn run(
+    arguments: InspectArguments,
+    globals: &Globals,
+    context: &Context,
+) -> Result<(), Failure> {
+    let platforms =
+        PlatformFlags { platforms: arguments.platform.into_iter().collect(), ..PlatformFlags::default() };
+    let shelf = Shelf::open(platforms, globals, context).await?;
+    let record = shelf.record(&arguments.name).await?;
+    if let Some(document) = arguments.raw {
+        return raw(&shelf, &record, document).await;
+    }
+    let inspected = inspect(&shelf, record).await?;
+    match arguments.format {
+        Format::Json => output::write_json(&inspected),
+        Format::Text => output::write(inspected.to_text().as_bytes()),
+    }
+}
+
+async fn raw(shelf: &Shelf, record: &ImageRecord, document: Document) -> Result<(), Failure> {
+    let (what, descriptor) = match document {
+        Document::Index if record.target.media_type.kind() != MediaKind::Index => {
+            let message = format!("image `{}` has no index", record.name);
+            return Err(Failure::new(Kind::NotFound, message)
+                .hint("it is for one platform; `--raw manifest` prints what its name stands for"));
+        }
+        Document::Index => ("image index", record.target.clone()),
+        Document::Manifest => ("image manifest", shelf.manifest(record).await?.descriptor),
+        Document::Config => ("image config", shelf.manifest(record).await?.manifest.config),
+    };
+    let bytes = read_document(shelf.store.content.as_ref(), what, &descriptor).await?;
+    output::write(&bytes)
+}
+
+async fn inspect(shelf: &Shelf, record: ImageRecord) -> Result<Inspected, Failure> {
+    let documents = shelf.documents(&record).await?;
+    let found = shelf.completeness(&record).await?;
+    let config = &documents.chosen.manifest.config;
+    let bytes = read_document(shelf.store.content.as_ref(), "image config", config).await?;
+    let image = serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::internal("cannot read the image config again", &error))?;
+    Ok(Inspected {
+        layers: found.manifests.first().map(|state| layers(&documents, state)).unwrap_or_default(),
+        index: documents.chosen.indexes.first().map(WrittenDescriptor::from),
+        manifest: (&documents.chosen.descriptor).into(),
+        config: config.into(),
+        platform: documents.platform,
+        name: record.name,
+        target: (&record.target).into(),
+        created: written::time(record.created_at),
+        updated: written::time(record.updated_at),
+        labels: record.labels,
+        snapshotter: shelf.snapshotter.to_string(),
+        complete: found.is_complete(),
+        unpacked: found.is_unpacked(),
+        image,
+    })
+}
+
+fn layers(documents: &ImageDocuments, state: &ManifestState) -> Vec<Layer> {
+    let is_layer = |blob: &&Descriptor| blob.media_type.kind() == MediaKind::Layer;
+    let blobs = documents.chosen.manifest.layers.iter().filter(is_layer);
+    let names = documents.config.diff_ids.iter().zip(documents.chain());
+    let is_missing = |blob: &Descriptor| {
+        let mut missing = state.missing_blobs.iter();
+        missing.any(|missing| missing.role == BlobRole::Layer && missing.descriptor.digest == blob.digest)
+    };
+    let layer = |(blob, (diff_id, chain_id)): (&Descriptor, (&DiffId, ChainId))| Layer {
+        descriptor: blob.into(),
+        diff_id: diff_id.clone(),
+        present: !is_missing(blob),
+        unpacked: !state.missing_snapshots.contains(&chain_id),
+        chain_id,
+    };
+    blobs.zip(names).map(layer).collect()
+}
+
+impl Inspected {
+    fn to_text(&self) -> String {
+        let mut text = String::new();
+        let mut row = |key: &str, value: &str| {
+            let _ = writeln!(text, "{key:<12} {}", escape::line(value));
+        };
+        row("name", &self.name);
+        row("digest", self.target.digest.as_str());
+        row("platform", &self.platform.format_all());
+        row("manifest", self.manifest.digest.as_str());
+        row("config", self.config.digest.as_str());
+        row("created", &self.created);
+        row("snapshotter", &self.snapshotter);
+        let state = match (self.complete, self.unpacked) {
+            (true, true) => "complete",
+            (true, false) => "complete, not unpacked",
+            (false, _) => "not complete, `dray image check` says more",
+        };
+        row("state", state);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let key = if index == 0 { "layers" } else { "" };
+            let size = amounts::bytes(layer.descriptor.size);
+            row(key, &format!("{}  {size}", layer.descriptor.digest));
+        }
+        for (key, value) in &self.labels {
+            row("label", &format!("{key}={value}"));
+        }
+        text
+    }
+}

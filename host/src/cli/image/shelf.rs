@@ -1,0 +1,92 @@
+use std::sync::Arc;
+
+use crate::cli::arguments::Globals;
+use crate::cli::failure::Failure;
+use crate::cli::{Context, components, host_platform};
+use crate::config::{self, DaemonSettings, PlatformFlags, PluginChoice};
+use crate::containerd::Containerd;
+use crate::image::{self, ChosenManifest, Completeness, Found, ImageDocuments, ImageError, Platforms};
+use crate::oci::Platform;
+use crate::plugin::PluginHost;
+use crate::ports::{ImageRecord, PlatformMatcher, SnapshotterName, Store};
+use crate::pull::usable_snapshotter;
+
+/// The images of one namespace, with what is needed to read them.
+pub(super) struct Shelf {
+    pub(super) store: Store,
+    pub(super) snapshotter: SnapshotterName,
+    platforms: Platforms,
+    matcher: Arc<dyn PlatformMatcher>,
+}
+
+impl Shelf {
+    /// Connects to containerd and loads the platform plugin.
+    pub(super) async fn open(
+        platforms: PlatformFlags,
+        globals: &Globals,
+        context: &Context,
+    ) -> Result<Self, Failure> {
+        let platforms = platforms.resolve(&host_platform::detect())?;
+        let daemon = DaemonSettings::resolve(globals.daemon(), &context.environment)?;
+        let choice = PluginChoice { file: None, config: config::matcher_config(&platforms) };
+        let source = components::matcher(&choice)?;
+        let plugins = PluginHost::new(config::compiled_store(&context.environment).as_deref())?;
+
+        let connecting = async {
+            let connected = Containerd::connect(&daemon.address, &daemon.namespace).await;
+            connected.map_err(|error| Failure::connecting(&error))
+        };
+        let loading = async {
+            let loaded = plugins.matcher(&source, components::config(&choice)).await;
+            loaded.map_err(Failure::from)
+        };
+        let (containerd, matcher) = tokio::try_join!(connecting, loading)?;
+        let containerd = Arc::new(containerd);
+        let snapshotter = usable_snapshotter(containerd.as_ref(), daemon.snapshotter.as_ref()).await?;
+        let store = Store {
+            content: containerd.clone(),
+            snapshots: containerd.clone(),
+            applier: containerd.clone(),
+            images: containerd.clone(),
+            leases: containerd.clone(),
+            daemon: containerd,
+        };
+        Ok(Self { store, snapshotter, platforms, matcher })
+    }
+
+    /// The record that a name means best.
+    pub(super) async fn record(&self, name: &str) -> Result<ImageRecord, ImageError> {
+        let found = image::find(self.store.images.as_ref(), name).await?;
+        match found.into_iter().next() {
+            Some(Found { record, .. }) => Ok(record),
+            None => Err(ImageError::NoRecord { name: name.to_owned() }),
+        }
+    }
+
+    /// The documents of an image for the wanted platform; of several, for the first.
+    pub(super) async fn documents(&self, record: &ImageRecord) -> Result<ImageDocuments, ImageError> {
+        let content = self.store.content.as_ref();
+        image::read_image_config(content, self.matcher.as_ref(), &record.target, self.wanted()).await
+    }
+
+    /// The manifest of an image for the wanted platform; of several, for the first.
+    pub(super) async fn manifest(&self, record: &ImageRecord) -> Result<ChosenManifest, ImageError> {
+        let content = self.store.content.as_ref();
+        image::read_manifest(content, self.matcher.as_ref(), &record.target, self.wanted()).await
+    }
+
+    /// What there is of an image for the wanted platforms.
+    pub(super) async fn completeness(&self, record: &ImageRecord) -> Result<Completeness, ImageError> {
+        let (matcher, platforms) = (self.matcher.as_ref(), &self.platforms);
+        let snapshotter = Some(&self.snapshotter);
+        image::completeness(&self.store, matcher, snapshotter, &record.target, platforms).await
+    }
+
+    fn wanted(&self) -> &Platform {
+        match &self.platforms {
+            Platforms::One(platform) | Platforms::All { host: platform, .. } => platform,
+            // There are at least two of them.
+            Platforms::Several(platforms) => &platforms[0],
+        }
+    }
+}

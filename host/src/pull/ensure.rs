@@ -1,0 +1,230 @@
+//! Images that are in the store already: found, checked to be complete, and unpacked if they are not.
+
+use std::error::Error as _;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use super::leased::LeasedPull;
+use super::{
+    LayerOutcome, Outcome, PullError, PullReport, PullRequest, World, milliseconds, pull_image, under_lease,
+    unpacking,
+};
+use crate::image::{self, Completeness, ImageError, ManifestState};
+use crate::oci::{Platform, Reference};
+use crate::ports::{Event, ImageRecord, Resolved, SnapshotterName};
+
+/// When the registry is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PullMode {
+    /// Always: the name stands for what the registry says now.
+    #[default]
+    Always,
+    /// If the image is not in the store, complete and for the wanted platforms.
+    Missing,
+    /// Never, and nothing goes over the network.
+    Never,
+}
+
+/// What the store lacks of an image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Lack {
+    /// There is no record.
+    #[error("there is no record of it")]
+    Record,
+    /// The record stands for something else.
+    #[error("what is there is for {}, not for {wanted}", .found.as_ref().map_or_else(|| "no platform that is known".to_owned(), ToString::to_string))]
+    Platform {
+        /// The wanted platforms.
+        wanted: String,
+        /// What the image is for, where it says so.
+        found: Option<Platform>,
+    },
+    /// Blobs are missing.
+    #[error("it is not complete: {} missing, the first is {first}", count(*.blobs))]
+    Blobs {
+        /// How many.
+        blobs: usize,
+        /// What the first one is, and its digest.
+        first: String,
+    },
+}
+
+fn count(blobs: usize) -> String {
+    if blobs == 1 { "1 blob is".to_owned() } else { format!("{blobs} blobs are") }
+}
+
+/// Makes sure that an image is in the store, for the wanted platforms, complete, and unpacked if that is
+/// wanted. The mode says whether the registry is asked.
+///
+/// # Errors
+///
+/// Fails as [`pull_image`] does; in mode `never` also if the store lacks something, with
+/// [`PullError::NotAvailable`].
+///
+/// # Cancellation
+///
+/// The same as for [`pull_image`].
+pub async fn ensure_image(
+    world: &World,
+    request: &PullRequest,
+    mode: PullMode,
+    cancel: &CancellationToken,
+) -> Result<PullReport, PullError> {
+    if mode == PullMode::Always {
+        return pull_image(world, request, cancel).await;
+    }
+    match existing_image(world, request, cancel).await {
+        Err(reason @ (PullError::NotAvailable { .. } | PullError::Absent { .. }))
+            if mode == PullMode::Missing =>
+        {
+            let cause = reason.source().map(ToString::to_string);
+            tracing::info!(image = request.name, %reason, cause, "asking the registry");
+            pull_image(world, request, cancel).await
+        }
+        other => other,
+    }
+}
+
+/// Finds an image in the store, by name, by digest or by the beginning of a digest, and unpacks it if it is
+/// not and that is wanted. Nothing goes over the network.
+///
+/// An exact name comes before the beginning of a digest. The platform must be a wanted one, also where the
+/// image has no index. The image must be complete: every blob is there, or is a layer that is unpacked.
+///
+/// # Errors
+///
+/// Fails with [`PullError::NotAvailable`] if there is no such image or if it lacks something, and as
+/// [`pull_image`] does while it unpacks.
+///
+/// # Cancellation
+///
+/// The same as for [`pull_image`].
+pub async fn existing_image(
+    world: &World,
+    request: &PullRequest,
+    cancel: &CancellationToken,
+) -> Result<PullReport, PullError> {
+    let started = Instant::now();
+    let stop = cancel.child_token();
+    let lookups = async {
+        let unpacking = unpacking(world, request).await?;
+        let snapshotter = unpacking.as_ref().map(|unpacking| &unpacking.snapshotter);
+        let record = usable_record(world, request, snapshotter).await?;
+        Ok((unpacking, record))
+    };
+    let (unpacking, record) = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Err(PullError::Cancelled),
+        found = lookups => found?,
+    };
+    world.progress.event(Event::Resolved { digest: record.target.digest.clone() });
+    let target = Resolved { descriptor: record.target, document: None };
+    let (name, reference, outcome) = (record.name.as_str(), None, Outcome::Present);
+    let mut report = under_lease(world, async |lease| {
+        let pull = LeasedPull { world, request, name, reference, unpacking, lease, stop: &stop, outcome };
+        pull.run(target).await
+    })
+    .await?;
+    if report.image.layers.iter().any(|layer| layer.outcome == LayerOutcome::Applied) {
+        report.outcome = Outcome::Unpacked;
+    }
+    report.timings.total = milliseconds(started.elapsed());
+    Ok(report)
+}
+
+/// Fetches what the store lacks of an image that has a record: all blobs for the wanted platforms, also of
+/// layers that are unpacked. The name stands for the same as before.
+///
+/// # Errors
+///
+/// Fails with [`PullError::NotAvailable`] if there is no record, and as [`pull_image`] does.
+///
+/// # Cancellation
+///
+/// The same as for [`pull_image`].
+pub async fn fetch_image(
+    world: &World,
+    request: &PullRequest,
+    cancel: &CancellationToken,
+) -> Result<PullReport, PullError> {
+    let started = Instant::now();
+    let stop = cancel.child_token();
+    let records = records(world, &request.name);
+    let mut records = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Err(PullError::Cancelled),
+        records = records => records?,
+    }
+    .into_iter();
+    let record = records.next().ok_or_else(|| not_available(request, Lack::Record))?;
+    let reference = Reference::parse(&record.name).map_err(|source| PullError::Reference { source })?;
+    world.progress.event(Event::Resolved { digest: record.target.digest.clone() });
+    let target = Resolved { descriptor: record.target, document: None };
+    let request = &PullRequest { unpack: None, ..request.clone() };
+    let (name, reference, outcome) = (record.name.as_str(), Some(&reference), Outcome::Fetched);
+    let mut report = under_lease(world, async |lease| {
+        let unpacking = None;
+        let pull = LeasedPull { world, request, name, reference, unpacking, lease, stop: &stop, outcome };
+        pull.run(target).await
+    })
+    .await?;
+    report.timings.total = milliseconds(started.elapsed());
+    Ok(report)
+}
+
+async fn records(world: &World, name: &str) -> Result<Vec<ImageRecord>, PullError> {
+    let found = image::find(world.store.images.as_ref(), name).await;
+    let found = found.map_err(|source| PullError::Image { source })?;
+    Ok(found.into_iter().map(|found| found.record).collect())
+}
+
+/// The first of the records of this name that lacks nothing.
+async fn usable_record(
+    world: &World,
+    request: &PullRequest,
+    snapshotter: Option<&SnapshotterName>,
+) -> Result<ImageRecord, PullError> {
+    let mut lack = Lack::Record;
+    for record in records(world, &request.name).await? {
+        match lack_of(world, request, snapshotter, &record).await? {
+            None => return Ok(record),
+            // What the best match lacks is what the user wants to know.
+            Some(more) if lack == Lack::Record => lack = more,
+            Some(_) => {}
+        }
+    }
+    Err(not_available(request, lack))
+}
+
+async fn lack_of(
+    world: &World,
+    request: &PullRequest,
+    snapshotter: Option<&SnapshotterName>,
+    record: &ImageRecord,
+) -> Result<Option<Lack>, PullError> {
+    let (store, matcher) = (&world.store, world.matcher.as_ref());
+    let other_platform = |found| Lack::Platform { wanted: request.platforms.to_string(), found };
+    let found = image::completeness(store, matcher, snapshotter, &record.target, &request.platforms).await;
+    let Completeness { missing_indexes, manifests } = match found {
+        Ok(found) => found,
+        Err(ImageError::NoPlatform { .. }) => return Ok(Some(other_platform(None))),
+        Err(source) => return Err(PullError::Image { source }),
+    };
+    let fits = |manifest: &&ManifestState| manifest.fits;
+    let fitting: Vec<&ManifestState> = manifests.iter().filter(fits).collect();
+    if missing_indexes.is_empty() && fitting.is_empty() {
+        let found = manifests.into_iter().find_map(|manifest| manifest.platform);
+        return Ok(Some(other_platform(found)));
+    }
+    let missing = fitting.iter().flat_map(|manifest| &manifest.missing_blobs).filter(|blob| !blob.unpacked);
+    let mut missing = missing.map(|blob| format!("{} {}", blob.role.as_str(), blob.descriptor.digest));
+    let mut indexes = missing_indexes.iter().map(|index| format!("index {}", index.digest));
+    let first = indexes.next().or_else(|| missing.next());
+    Ok(first.map(|first| Lack::Blobs { blobs: 1 + indexes.count() + missing.count(), first }))
+}
+
+fn not_available(request: &PullRequest, source: Lack) -> PullError {
+    PullError::NotAvailable { name: request.name.clone(), source }
+}

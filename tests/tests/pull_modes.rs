@@ -1,0 +1,204 @@
+//! `dray pull --mode`: when the registry is asked, and what counts as being there.
+
+use dray_tests::command::Dray;
+use dray_tests::daemon::{Containerd, Generation};
+use dray_tests::image::{Compression, Entry, Flavour, Image, Index, Layer};
+use dray_tests::require;
+use dray_tests::scripted_registry::ScriptedRegistry;
+use dray_tests::state::State;
+use serde_json::Value;
+
+const NAMESPACE: &str = "default";
+
+fn layer(name: &str) -> Layer {
+    Layer::builder().entry(Entry::file(name, vec![b'x'; 5000])).build(Compression::Gzip)
+}
+
+fn image(platform: &str) -> Image {
+    Image::builder(platform).layer(layer("shared")).layer(layer(platform)).build()
+}
+
+struct Scene {
+    daemon: Containerd,
+    dray: Dray,
+    registry: ScriptedRegistry,
+    name: String,
+    amd64: Image,
+    index: Index,
+}
+
+impl Scene {
+    /// An image for two platforms, and a pull of the first.
+    fn pulled() -> Option<Self> {
+        let daemon = require!(Containerd::start(Generation::Debian16), None);
+        let registry = ScriptedRegistry::start();
+        let amd64 = image("linux/amd64");
+        let index = Index::new(Flavour::Oci, vec![amd64.clone(), image("linux/arm64")]);
+        registry.add(&index, "modes", "1");
+        let dray = Dray::with(&daemon, NAMESPACE);
+        let name = registry.image("modes:1");
+        dray.run(["pull", &name]).success();
+        Some(Self { daemon, dray, registry, name, amd64, index })
+    }
+
+    fn run(&self, mode: &str, options: &[&str], name: &str) -> (i32, Value, String) {
+        let arguments = [&["pull", "--format=json", "--mode", mode], options, &[name]].concat();
+        let run = self.dray.run(arguments);
+        let code = run.status.code().unwrap_or(-1);
+        let report = if code == 0 { run.json() } else { Value::Null };
+        (code, report, run.stderr)
+    }
+
+    /// It is there, and nobody asks the registry.
+    #[track_caller]
+    fn is_present(&self, mode: &str, options: &[&str], name: &str, outcome: &str) -> Value {
+        let before = self.registry.requests().len();
+        let (code, report, stderr) = self.run(mode, options, name);
+        assert_eq!((code, &report["outcome"]), (0, &outcome.into()), "{mode} {options:?} {name}: {stderr}");
+        assert_eq!(self.registry.requests().len(), before, "{mode} {options:?} {name}");
+        assert!(State::of(&self.daemon, NAMESPACE).is_at_rest());
+        report
+    }
+
+    /// It is not, which `never` says, and `missing` mends.
+    #[track_caller]
+    fn is_missing(&self, options: &[&str], name: &str, why: &str) {
+        // Blobs and snapshots are not compared: removing a blob has set the collector to work.
+        let images = || State::of(&self.daemon, NAMESPACE).images;
+        let before = (self.registry.requests().len(), images());
+        let (code, _, stderr) = self.run("never", options, name);
+        assert_eq!(code, 4, "{options:?} {name}: {stderr}");
+        assert!(stderr.contains("is not available in containerd") && stderr.contains(why), "{why}: {stderr}");
+        assert_eq!(before, (self.registry.requests().len(), images()), "{options:?} {name}");
+        assert!(State::of(&self.daemon, NAMESPACE).is_at_rest());
+        let (code, report, stderr) = self.run("missing", options, name);
+        assert_eq!((code, &report["outcome"]), (0, &"pulled".into()), "{options:?} {name}: {stderr}");
+    }
+
+    fn remove_blob(&self, digest: &str) {
+        self.daemon.ctr_ok(NAMESPACE, &["content", "rm", digest]);
+    }
+}
+
+#[test]
+fn every_way_to_name_what_is_there() {
+    let Some(scene) = Scene::pulled() else { return };
+    let target = &scene.index.index.digest;
+    let hex = target.trim_start_matches("sha256:");
+    let repository = scene.registry.image("modes");
+    for name in [
+        &scene.name,
+        &hex[..12],
+        hex,
+        target,
+        &target[..20],
+        &format!("{repository}@{target}"),
+        &format!("{repository}:1@{target}"),
+        &format!("{repository}:other@{target}"),
+    ] {
+        for mode in ["missing", "never"] {
+            let report = scene.is_present(mode, &[], name, "present");
+            assert_eq!(report["name"], scene.name, "{name}");
+            assert_eq!(report["target"], *target);
+            assert_eq!(report["layers"][1]["outcome"], "existed");
+        }
+    }
+    let before = scene.registry.requests().len();
+    let (code, report, _) = scene.run("always", &[], &scene.name);
+    assert_eq!((code, &report["outcome"]), (0, &"pulled".into()));
+    assert!(scene.registry.requests().len() > before, "`always` asks");
+}
+
+#[test]
+fn an_exact_name_comes_before_the_beginning_of_a_digest() {
+    let Some(scene) = Scene::pulled() else { return };
+    let hex = scene.index.index.digest.trim_start_matches("sha256:");
+    // A short name that is the beginning of the digest of another image.
+    let short = &hex[..6];
+    let other = Image::builder("linux/amd64").layer(layer("other")).build();
+    scene.registry.add(&other, "other", "1");
+    scene.dray.run(["pull", &scene.registry.image("other:1")]).success();
+    let familiar = format!("docker.io/library/{short}:latest");
+    scene.daemon.ctr_ok(NAMESPACE, &["images", "tag", &scene.registry.image("other:1"), &familiar]);
+    let report = scene.is_present("never", &[], short, "present");
+    assert_eq!((&report["name"], &report["target"]), (&familiar.into(), &other.manifest.digest.into()));
+}
+
+#[test]
+fn what_is_not_there() {
+    let Some(scene) = Scene::pulled() else { return };
+    let (code, _, stderr) = scene.run("never", &[], &scene.registry.image("modes:2"));
+    assert_eq!(code, 4);
+    assert!(stderr.contains("there is no record of it"), "{stderr}");
+    // The record is there, and the index; what it offers for arm64 is not.
+    scene.is_missing(&["--platform", "linux/arm64"], &scene.name, "it is not complete: 1 blob is missing");
+    let (code, _, stderr) = scene.run("never", &["--platform", "linux/s390x"], &scene.name);
+    assert_eq!(code, 4);
+    assert!(stderr.contains("for no platform that is known, not for linux/s390x"), "{stderr}");
+}
+
+#[test]
+fn an_image_without_index_is_only_what_it_says() {
+    let Some(scene) = Scene::pulled() else { return };
+    scene.registry.add(&image("linux/arm64"), "single", "1");
+    let name = scene.registry.image("single:1");
+    scene.dray.run(["pull", &name]).success();
+    let (code, _, stderr) = scene.run("never", &[], &name);
+    assert_eq!(code, 4);
+    assert!(stderr.contains("what is there is for linux/arm64, not for linux/amd64"), "{stderr}");
+    scene.is_present("never", &["--platform", "linux/arm64"], &name, "present");
+}
+
+#[test]
+fn blobs_that_are_gone() {
+    let Some(scene) = Scene::pulled() else { return };
+    // The layers are unpacked, so that the image runs without their blobs.
+    scene.remove_blob(&scene.amd64.layers[0].digest);
+    scene.is_present("never", &[], &scene.name, "present");
+    // Another snapshotter would need them, and so would those who do not unpack.
+    scene.is_missing(&["--unpack=false"], &scene.name, &scene.amd64.layers[0].digest);
+    scene.remove_blob(&scene.amd64.layers[1].digest);
+    scene.is_missing(&["--snapshotter", "native"], &scene.name, &scene.amd64.layers[1].digest);
+    scene.remove_blob(&scene.amd64.config.digest);
+    scene.is_missing(&[], &scene.name, &scene.amd64.config.digest);
+    scene.remove_blob(&scene.amd64.manifest.digest);
+    scene.is_missing(&[], &scene.name, &scene.amd64.manifest.digest);
+    scene.remove_blob(&scene.index.index.digest);
+    scene.is_missing(&[], &scene.name, &scene.index.index.digest);
+}
+
+#[test]
+fn what_is_there_is_unpacked_where_it_is_wanted() {
+    let Some(scene) = Scene::pulled() else { return };
+    let report = scene.is_present("never", &["--snapshotter", "native"], &scene.name, "unpacked");
+    assert_eq!(report["layers"][0]["outcome"], "applied");
+    let report = scene.is_present("never", &["--snapshotter", "native"], &scene.name, "present");
+    assert_eq!(report["layers"][0]["outcome"], "existed");
+    let state = State::of(&scene.daemon, NAMESPACE);
+    let labels = &state.content[&scene.amd64.config.digest].labels;
+    for snapshotter in ["overlayfs", "native"] {
+        let top = scene.amd64.chain_ids().pop();
+        assert_eq!(labels.get(&format!("containerd.io/gc.ref.snapshot.{snapshotter}")), top.as_ref());
+    }
+}
+
+#[test]
+fn several_platforms_without_network() {
+    let Some(scene) = Scene::pulled() else { return };
+    let both = ["--platform", "linux/amd64,linux/arm64"];
+    scene.is_missing(&both, &scene.name, "it is not complete");
+    for mode in ["missing", "never"] {
+        let report = scene.is_present(mode, &both, &scene.name, "present");
+        assert_eq!(report["more"].as_array().map(Vec::len), Some(1));
+        scene.is_present(mode, &["--all-platforms"], &scene.name, "present");
+    }
+}
+
+#[test]
+fn a_record_of_another_client_keeps_its_labels() {
+    let Some(scene) = Scene::pulled() else { return };
+    scene.daemon.ctr_ok(NAMESPACE, &["images", "label", &scene.name, "io.cri-containerd.image=managed"]);
+    scene.is_present("missing", &["--snapshotter", "native"], &scene.name, "unpacked");
+    let state = State::of(&scene.daemon, NAMESPACE);
+    assert_eq!(state.images[&scene.name].labels["io.cri-containerd.image"], "managed");
+}
