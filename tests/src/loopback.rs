@@ -4,13 +4,14 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// What a server does with its connections.
-pub(crate) trait Serve: Clone + Send + 'static {
+pub(crate) trait Serve: Clone + Send + Sync + 'static {
     /// Serves one connection, and says how it ends.
     fn serve(&self, stream: &mut TcpStream) -> impl Future<Output = io::Result<Ending>> + Send;
 }
@@ -99,8 +100,15 @@ async fn connection(
     mut hung_up: watch::Receiver<bool>,
 ) -> Ending {
     let _ = stream.set_nodelay(true);
+    let served = async {
+        let ending = service.serve(&mut stream).await.unwrap_or(Ending::Close);
+        if ending != Ending::Close {
+            delivered(&stream).await;
+        }
+        ending
+    };
     let ending = tokio::select! {
-        served = service.serve(&mut stream) => served.unwrap_or(Ending::Close),
+        ending = served => ending,
         _ = hung_up.wait_for(|now| *now) => Ending::Reset,
     };
     if ending != Ending::Close {
@@ -108,4 +116,26 @@ async fn connection(
         let _ = stream.set_zero_linger();
     }
     ending
+}
+
+/// Waits until the client's side of the machine has everything that was written. A reset throws away the rest, and
+/// then nobody could say how much has arrived.
+async fn delivered(stream: &TcpStream) {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let (Ok(own), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { return };
+    let ends = [own, peer].map(|address| format!(":{:04X}", address.port()));
+    let is_under_way = |line: &str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [_, local, remote, _, queues, ..] = fields[..] else { return false };
+        local.ends_with(&ends[0]) && remote.ends_with(&ends[1]) && !queues.starts_with("00000000:")
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        // The kernel's table of connections, with the bytes that wait to be sent or confirmed.
+        let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap_or_default();
+        if !table.lines().any(is_under_way) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }

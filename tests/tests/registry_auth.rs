@@ -185,8 +185,8 @@ fn what_is_no_host() {
     exit code: 2
     --- stdout
     --- stderr
-    error: `https://ghcr.io` is not the name of a host
-    hint: a host looks like `docker.io` or `registry.example.com:5000`
+    error: `https://ghcr.io` cannot be the name of a registry
+    hint: it looks like `docker.io` or `registry.example.com:5000`, without scheme and path
     ");
 }
 

@@ -138,5 +138,7 @@ mod authentication;
 mod blobs;
 #[path = "registry_port/manifests.rs"]
 mod manifests;
+#[path = "registry_port/proxies.rs"]
+mod proxies;
 #[path = "registry_port/transport.rs"]
 mod transport;

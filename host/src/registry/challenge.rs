@@ -42,6 +42,12 @@ pub(super) fn lacking_scope(headers: &HeaderMap) -> Option<String> {
     all(headers).find(lacks).and_then(|challenge| parameter(&challenge, "scope"))
 }
 
+/// The schemes that a registry offers, if none of them is one that can be answered.
+pub(super) fn unsupported(headers: &HeaderMap) -> Option<String> {
+    let schemes: Vec<String> = all(headers).map(|challenge| format!("`{}`", challenge.scheme)).collect();
+    (!schemes.is_empty() && parse(headers).is_empty()).then(|| schemes.join(" or "))
+}
+
 fn all(headers: &HeaderMap) -> impl Iterator<Item = ChallengeRef<'_>> {
     let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| ChallengeParser::new(value).map_while(Result::ok))

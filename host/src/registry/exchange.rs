@@ -221,6 +221,8 @@ fn tries_worth_making(kind: TransportKind, patience: Patience) -> u32 {
     let tries = match kind {
         TransportKind::NotTls
         | TransportKind::Certificate
+        | TransportKind::WrongName
+        | TransportKind::WrongTime
         | TransportKind::ClientCertificate
         | TransportKind::NoCertificates
         | TransportKind::BadCertificates

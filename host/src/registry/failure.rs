@@ -17,7 +17,9 @@ pub(super) async fn of_status(call: &Call, response: Response) -> FetchFailure {
     let status = response.status();
     let fault = fault_of(call.role, status);
     let hint = match (call.role, fault) {
+        _ if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some(PROXY.to_owned()),
         (Role::Registry, FetchFault::NotFound) => Some("check the name and the tag of the image".to_owned()),
+        (_, FetchFault::Protocol) => Some(STRANGE.to_owned()),
         _ => None,
     };
     let message = message_of(call, response, 1).await;
@@ -69,7 +71,7 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
     let (message, hint) = match error.kind {
         TransportKind::Refused => (
             format!("cannot connect to {peer}"),
-            Some(format!("check that the registry runs, and that `{host}` is its address")),
+            Some(format!("check that it runs, and that `{host}` is its address")),
         ),
         TransportKind::UnknownHost => (
             format!("cannot find {peer}"),
@@ -94,6 +96,14 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
                     .to_owned(),
             ),
         ),
+        TransportKind::WrongName => (
+            format!("the certificate of {peer} is for another name"),
+            Some(format!("check that `{host}` is its name, or reach it by a name that its certificate has")),
+        ),
+        TransportKind::WrongTime => (
+            format!("the certificate of {peer} is not valid at this time"),
+            Some("check the clock of this machine; if it is right, the server needs a new certificate".to_owned()),
+        ),
         TransportKind::ClientCertificate => (
             format!("{peer} does not take our certificate, or wants one and gets none"),
             Some("name a certificate that it takes as `client` in a `hosts.toml`".to_owned()),
@@ -103,8 +113,8 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
             Some("`dray registry explain` says where they are named".to_owned()),
         ),
         TransportKind::Proxy => (
-            format!("cannot connect to the proxy on the way to {peer}"),
-            Some("check `HTTPS_PROXY` and `HTTP_PROXY`, or except the registry with `NO_PROXY`".to_owned()),
+            format!("the proxy makes no connection to {peer}"),
+            Some(PROXY.to_owned()),
         ),
         TransportKind::Forbidden => (
             format!("{peer} is not asked: its address is not a public one"),
@@ -119,15 +129,18 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
     let fault = match error.kind {
         TransportKind::NotTls | TransportKind::Forbidden => FetchFault::Protocol,
         TransportKind::ClientCertificate => FetchFault::Denied,
-        TransportKind::Certificate | TransportKind::NoCertificates | TransportKind::BadCertificates => {
-            FetchFault::Configuration
-        }
+        TransportKind::Certificate
+        | TransportKind::WrongName
+        | TransportKind::WrongTime
+        | TransportKind::NoCertificates
+        | TransportKind::BadCertificates => FetchFault::Configuration,
         _ => FetchFault::Unavailable,
     };
     FetchFailure { fault, message, hint, retry_after: None, source: error.into_cause() }
 }
 
 const BROKEN: &str = "try again; if it stays, the log of the registry or of a proxy on the way may say why";
+const PROXY: &str = "check `HTTPS_PROXY` and `HTTP_PROXY`, with user and password where the proxy wants them, or except the host with `NO_PROXY`";
 const STRANGE: &str = "check that this is the address of a registry and that no proxy answers in its place";
 
 /// The failure of a redirect that is not followed.
@@ -136,10 +149,19 @@ pub(super) fn of_redirect(call: &Call, from: &Url, problem: &str) -> FetchFailur
     FetchFailure {
         fault: FetchFault::Protocol,
         message,
-        hint: Some(STRANGE.to_owned()),
+        hint: Some(
+            "whoever runs the registry, or a proxy in front of it, has set up its redirects wrongly"
+                .to_owned(),
+        ),
         retry_after: None,
         source: None,
     }
+}
+
+/// The failure of content that is not what it should be: `problem` says how.
+pub(super) fn of_content(call: &Call, problem: &str) -> FetchFailure {
+    let hint = "try again; if it stays, the registry or a proxy on the way changes what it serves";
+    FetchFailure { hint: Some(hint.to_owned()), ..of_protocol(call, problem) }
 }
 
 /// The failure of an answer that is against the protocol: `problem` says how.
@@ -184,12 +206,14 @@ fn peer(call: &Call, url: &Url) -> String {
     if authority(url) == authority(&call.url) {
         return meant;
     }
-    format!("server `{}`, to which {meant} redirects,", authority(url))
+    format!("server `{}` (by way of {meant})", authority(url))
 }
 
 fn fault_of(role: Role, status: StatusCode) -> FetchFault {
     match (role, status.as_u16()) {
-        (_, 401 | 403 | 407 | 451) | (Role::TokenServer, 400..=499) => FetchFault::Denied,
+        // It comes from a proxy, which is in the way.
+        (_, 407) => FetchFault::Unavailable,
+        (_, 401 | 403 | 451) | (Role::TokenServer, 400..=499) => FetchFault::Denied,
         (Role::Registry | Role::Elsewhere, 404 | 410) => FetchFault::NotFound,
         (_, 408 | 429 | 500..=599) => FetchFault::Unavailable,
         _ => FetchFault::Protocol,
@@ -198,18 +222,22 @@ fn fault_of(role: Role, status: StatusCode) -> FetchFault {
 
 async fn message_of(call: &Call, response: Response, tries: u32) -> String {
     let url = response.url().clone();
-    let mut message = format!(
-        "{} answered {} to {} `{}`",
-        peer(call, &url),
-        response.status().as_u16(),
-        call.method,
-        display(&url)
-    );
+    let peer = match response.status() {
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => format!("the proxy on the way to {}", peer(call, &url)),
+        _ => peer(call, &url),
+    };
+    let mut message =
+        format!("{peer} answered {} to {} `{}`", response.status().as_u16(), call.method, display(&url));
     if tries > 1 {
         let _ = write!(message, " ({tries} tries)");
     }
     if let Some(lacking) = challenge::lacking_scope(response.headers()) {
         let _ = write!(message, ": insufficient scope, it wants `{}`", printable(&lacking));
+    }
+    if response.status() == StatusCode::UNAUTHORIZED
+        && let Some(schemes) = challenge::unsupported(response.headers())
+    {
+        let _ = write!(message, ": it asks for {}, which is not supported", printable(&schemes));
     }
     let body = response.into_body().read_beginning(limits::ERROR_BODY_BYTES).await;
     if let Some(reason) = reason(&body) {

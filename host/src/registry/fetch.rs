@@ -198,7 +198,7 @@ fn start(
         StatusCode::OK => Ok(Some(Start::Here { skip: offset })),
         StatusCode::PARTIAL_CONTENT => match range_start(response.headers()) {
             Some(start) if start == offset => Ok(Some(Start::Here { skip: 0 })),
-            _ => Err(failure::of_protocol(call, &format!("sent another range than the one from {offset}"))),
+            _ => Err(failure::of_content(call, &format!("sent another range than the one from {offset}"))),
         },
         StatusCode::RANGE_NOT_SATISFIABLE if offset == descriptor.size => Ok(Some(Start::AtTheEnd)),
         _ => Ok(None),

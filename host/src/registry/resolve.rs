@@ -126,7 +126,7 @@ impl Resolution<'_> {
         if let Some(stated) = stated.filter(|stated| stated.algorithm() == algorithm && *stated != found) {
             let problem =
                 format!("says that the manifest has digest `{stated}`, but its bytes hash to `{found}`");
-            return Err(failure::of_protocol(&call, &problem));
+            return Err(failure::of_content(&call, &problem));
         }
         let digest = self.digest(&call, found)?;
         let descriptor = Descriptor::new(media_type, digest, document.len() as u64);
@@ -143,7 +143,7 @@ impl Resolution<'_> {
             }
             Some(asked) => {
                 let problem = format!("was asked for the manifest `{asked}` and has `{answered}`");
-                Err(failure::of_protocol(call, &problem))
+                Err(failure::of_content(call, &problem))
             }
         }
     }
@@ -210,5 +210,6 @@ fn too_large(call: &Call, size: Option<u64>) -> FetchFailure {
         Some(size) => format!("has a manifest of {size} bytes, more than the {limit} that are accepted"),
         None => format!("has a manifest of more than the {limit} bytes that are accepted"),
     };
-    failure::of_protocol(call, &problem)
+    let hint = "containerd takes no manifest of this size either: the image was made wrongly";
+    FetchFailure { hint: Some(hint.to_owned()), ..failure::of_protocol(call, &problem) }
 }

@@ -91,6 +91,9 @@ pub(super) async fn request(
     read(&call, response).await
 }
 
+/// What a user can do about a registry that names a token server which nobody can use.
+const HINT: &str = "whoever runs the registry has set up the address of its token server wrongly";
+
 fn realm(registry: &Endpoint, challenge: &BearerChallenge) -> Result<Url, FetchFailure> {
     let refuse = |problem: &str| FetchFailure {
         fault: FetchFault::Protocol,
@@ -99,7 +102,7 @@ fn realm(registry: &Endpoint, challenge: &BearerChallenge) -> Result<Url, FetchF
             registry.host(),
             failure::printable(challenge.realm.split(['?', '#']).next().unwrap_or_default())
         ),
-        hint: None,
+        hint: Some(HINT.to_owned()),
         retry_after: None,
         source: None,
     };
@@ -111,7 +114,7 @@ fn realm(registry: &Endpoint, challenge: &BearerChallenge) -> Result<Url, FetchF
                 "registry `{}` names a token server with a user in its address",
                 registry.host()
             ),
-            hint: None,
+            hint: Some(HINT.to_owned()),
             retry_after: None,
             source: None,
         });

@@ -3,6 +3,7 @@ mod proxies;
 mod response;
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -145,7 +146,7 @@ impl Transport {
         };
         match tokio::time::timeout(silence, client.execute(request)).await {
             Err(_) => Err(TransportError::silent(silence)),
-            Ok(Err(error)) => Err(self.blamed(url, TransportError::from(error))),
+            Ok(Err(error)) => Err(self.blamed(url, error)),
             Ok(Ok(inner)) => Ok(Response::new(inner, is_first_hop, self.timing.stall)),
         }
     }
@@ -163,13 +164,13 @@ impl Transport {
         matches!(tokio::time::timeout(limit, connecting).await, Ok(Ok(_)))
     }
 
-    /// The connection that does not come about is the one with the proxy, where there is one.
-    fn blamed(&self, url: &Url, mut error: TransportError) -> TransportError {
-        let by_proxy = matches!(
-            error.kind,
-            TransportKind::Refused | TransportKind::UnknownHost | TransportKind::Unreachable
-        );
-        if by_proxy && self.proxies.concern(url) {
+    /// Where there is a proxy, it is the one that a connection does not come about with: all that a server says
+    /// through it before the first request is about TLS.
+    fn blamed(&self, url: &Url, error: reqwest::Error) -> TransportError {
+        let is_about_tls = error::causes(&error).any(<dyn Error>::is::<rustls::Error>);
+        let is_by_proxy = error.is_connect() && !is_about_tls && self.proxies.concern(url);
+        let mut error = TransportError::from(error);
+        if is_by_proxy && error.kind != TransportKind::Forbidden {
             error.kind = TransportKind::Proxy;
         }
         error

@@ -223,7 +223,7 @@ where
         }
     }
     if let Some((_, end)) = end {
-        return ended(end).await.map(Some);
+        return Ok(Some(ended(end).await));
     }
     if answer.chunked {
         stream.write_all(b"0\r\n\r\n").await?;
@@ -232,15 +232,11 @@ where
     Ok((until_close || last).then_some(Ending::Close))
 }
 
-async fn ended(end: End) -> io::Result<Ending> {
-    // A reset throws away what has not been delivered yet, and the client should see the bytes before.
-    const DELIVERY: Duration = Duration::from_millis(100);
+async fn ended(end: End) -> Ending {
     match end {
         End::Stall => std::future::pending().await,
-        End::Close => Ok(Ending::Close),
-        End::Reset | End::Kill => {
-            tokio::time::sleep(DELIVERY).await;
-            Ok(if end == End::Kill { Ending::Kill } else { Ending::Reset })
-        }
+        End::Close => Ending::Close,
+        End::Reset => Ending::Reset,
+        End::Kill => Ending::Kill,
     }
 }

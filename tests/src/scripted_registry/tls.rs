@@ -55,8 +55,9 @@ impl Authority {
     /// Makes one, with new keys.
     #[expect(clippy::new_without_default, reason = "no two are the same")]
     pub fn new() -> Self {
+        // Authorities of one name would be taken for each other.
         static MADE: AtomicUsize = AtomicUsize::new(0);
-        let mut params = named(&format!("dray tests {}", MADE.fetch_add(1, Ordering::Relaxed)));
+        let mut params = named(&format!("authority {}", MADE.fetch_add(1, Ordering::Relaxed)));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();

@@ -175,7 +175,7 @@ async fn a_redirect_keeps_range_and_accept_and_drops_the_authorization() {
     assert_eq!(
         failure.message,
         format!(
-            "server `{0}`, to which registry `{1}` redirects, answered 401 to GET `http://{0}/store/layer`",
+            "server `{0}` (by way of registry `{1}`) answered 401 to GET `http://{0}/store/layer`",
             storage.address(),
             scene.host()
         )

@@ -3,7 +3,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::arguments::Format;
-use crate::cli::failure::{Failure, Kind};
+use crate::cli::failure::Failure;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Context, escape, output};
 use crate::config::CredentialPlaces;
@@ -42,10 +42,7 @@ struct Answer<'a> {
 /// Prints where the credentials come from.
 pub(super) fn run(arguments: &CredentialsArguments, context: &Context) -> Result<(), Failure> {
     let host = arguments.host.as_str();
-    if host.is_empty() || host.contains(|c: char| c == '/' || c == '@' || c.is_whitespace()) {
-        let failure = Failure::new(Kind::Usage, format!("`{host}` is not the name of a host"));
-        return Err(failure.hint("a host looks like `docker.io` or `registry.example.com:5000`"));
-    }
+    super::check_name(host)?;
     let settings = settings(CredentialPlaces::resolve(&context.environment)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let found = runtime.block_on(async {

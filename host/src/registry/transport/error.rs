@@ -3,7 +3,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use rustls::AlertDescription;
+use rustls::{AlertDescription, CertificateError};
 
 use crate::registry::public_only;
 use crate::registry::tls::TlsError;
@@ -28,15 +28,19 @@ pub(in crate::registry) enum TransportKind {
     Silent(Duration),
     /// We began to speak TLS and were answered in something else.
     NotTls,
-    /// The certificate is not trusted, or is another's.
+    /// The certificate is not trusted.
     Certificate,
+    /// The certificate is another's.
+    WrongName,
+    /// The certificate was good once, or will be.
+    WrongTime,
     /// The server does not take our certificate, or the lack of one.
     ClientCertificate,
     /// This machine has no certificates to compare with.
     NoCertificates,
     /// The certificates or keys that are set up for the server cannot be used.
     BadCertificates,
-    /// There is no way to the proxy.
+    /// No connection came about through the proxy.
     Proxy,
     /// The server has an address that only this machine or its network can reach.
     Forbidden,
@@ -73,9 +77,8 @@ fn kind_of(error: &reqwest::Error) -> TransportKind {
                 rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
                     TransportKind::NotTls
                 }
-                rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
-                    TransportKind::Certificate
-                }
+                rustls::Error::InvalidCertificate(error) => kind_of_certificate(error),
+                rustls::Error::NoCertificatesPresented => TransportKind::Certificate,
                 rustls::Error::AlertReceived(alert) if is_about_certificates(*alert) => {
                     TransportKind::ClientCertificate
                 }
@@ -98,6 +101,19 @@ fn kind_of(error: &reqwest::Error) -> TransportKind {
     }
 }
 
+fn kind_of_certificate(error: &CertificateError) -> TransportKind {
+    match error {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            TransportKind::WrongName
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => TransportKind::WrongTime,
+        _ => TransportKind::Certificate,
+    }
+}
+
 /// What a server can have against the certificate that it asked for.
 fn is_about_certificates(alert: AlertDescription) -> bool {
     matches!(
@@ -116,7 +132,9 @@ fn is_about_certificates(alert: AlertDescription) -> bool {
 }
 
 /// The error and everything below it. An I/O error that wraps another skips it in its own chain.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(super) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| {
         match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),

@@ -25,7 +25,11 @@ impl Proxies {
             match make(value) {
                 Ok(proxy) => Ok(Some(proxy.no_proxy(NoProxy::from_string(&no_proxy)))),
                 Err(error) => {
-                    Err(unusable(&format!("the address of the {name} proxy cannot be used"), error))
+                    let message = format!("the address of the {name} proxy cannot be used");
+                    let mut failure = unusable(&message, error);
+                    failure.hint =
+                        Some(format!("correct `{name}_PROXY`; it looks like `http://proxy.example:3128`"));
+                    Err(failure)
                 }
             }
         };
