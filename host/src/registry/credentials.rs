@@ -9,6 +9,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -142,21 +143,28 @@ impl CredentialStore {
         // A helper may fail with one spelling and know another. If none is known, the failure counts: the user
         // has credentials, and going on without them would end in a puzzle.
         let mut failed = None;
+        let mut asked = HashSet::new();
         for (key, keeper) in file.keepers(&keys) {
             let found = match keeper {
                 Keeper::File => file.auths.get(key)?,
-                Keeper::Helper(helper) => match self.helpers.get(helper, key).await {
-                    Ok(Some(credentials)) => {
-                        let place = Place::Helper(helper.to_owned());
-                        return Ok(Some(Found { credentials, place, key: key.to_owned() }));
+                Keeper::Helper(helper) => {
+                    let server = keys::for_helper(key);
+                    if !asked.insert((helper, server)) {
+                        continue;
                     }
-                    Ok(None) => file.auths.registry_token(key)?,
-                    Err(error) if error.is_lasting() => return Err(self.failure(host, helper, error)),
-                    Err(error) => {
-                        failed.get_or_insert_with(|| self.failure(host, helper, error));
-                        None
+                    match self.helpers.get(helper, server).await {
+                        Ok(Some(credentials)) => {
+                            let place = Place::Helper(helper.to_owned());
+                            return Ok(Some(Found { credentials, place, key: server.to_owned() }));
+                        }
+                        Ok(None) => file.auths.registry_token(key)?,
+                        Err(error) if error.is_lasting() => return Err(self.failure(host, helper, error)),
+                        Err(error) => {
+                            failed.get_or_insert_with(|| self.failure(host, helper, error));
+                            None
+                        }
                     }
-                },
+                }
             };
             if let Some((key, credentials)) = found {
                 return Ok(Some(Found { credentials, place: Place::File, key }));

@@ -108,18 +108,24 @@ impl DockerConfig {
 
     /// Whom to ask for which of the keys of a host, in this order.
     ///
-    /// A helper of the host's own comes first and stands in place of the one for all; an empty name of one
-    /// means the file.
+    /// A helper of the host's own comes before the one for all. Where the host has an empty name in place of one,
+    /// no helper is asked.
     pub(super) fn keepers<'a>(&'a self, keys: &'a [String]) -> Vec<(&'a str, Keeper<'a>)> {
-        let own = |key: &&'a String| self.cred_helpers.get(*key).map(String::as_str);
+        let own = |key: &String| self.cred_helpers.get(key).map(String::as_str);
         let of_all = match &self.creds_store {
-            Some(name) if !keys.iter().any(|key| own(&key).is_some()) => Keeper::Helper(name),
+            Some(name) if !keys.iter().any(|key| own(key) == Some("")) => Keeper::Helper(name),
             _ => Keeper::File,
         };
-        let (helped, others): (Vec<_>, Vec<_>) =
-            keys.iter().partition(|key| own(key).is_some_and(|name| !name.is_empty()));
-        let helped = helped.into_iter().filter_map(|key| Some((key.as_str(), Keeper::Helper(own(&key)?))));
-        helped.chain(others.into_iter().map(|key| (key.as_str(), of_all))).collect()
+        let mut keepers = Vec::new();
+        let mut others = Vec::new();
+        for key in keys {
+            match own(key) {
+                Some(name) if !name.is_empty() => keepers.push((key.as_str(), Keeper::Helper(name))),
+                _ => others.push((key.as_str(), of_all)),
+            }
+        }
+        keepers.append(&mut others);
+        keepers
     }
 }
 

@@ -33,6 +33,14 @@ pub(super) fn of(host: &str) -> Vec<String> {
     keys
 }
 
+/// The name by which a helper knows a key: `docker login` gives it one name for Docker Hub, whatever was typed.
+pub(super) fn for_helper(key: &str) -> &str {
+    match key {
+        "docker.io" | "index.docker.io" => HUB_KEY,
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

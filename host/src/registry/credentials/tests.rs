@@ -125,6 +125,16 @@ async fn a_helper_may_fail_with_one_spelling_and_know_another() {
     let configured = Configured::new(r#"{"credsStore":"picky"}"#);
     assert_eq!(configured.find("plain.example").await.unwrap().unwrap().key, "plain.example");
     assert_eq!(configured.find("docker.io").await.unwrap().unwrap().key, "https://index.docker.io/v1/");
+    // Whatever Docker Hub is called in the file, a helper knows it by one name.
+    for name in ["docker.io", "index.docker.io", "https://index.docker.io/v1/"] {
+        let own =
+            Configured::new(&format!(r#"{{"credsStore":"failing","credHelpers":{{"{name}":"picky"}}}}"#));
+        let found = own.find("docker.io").await.unwrap().unwrap();
+        assert_eq!(
+            (found.helper.as_deref(), found.key.as_str()),
+            (Some("picky"), "https://index.docker.io/v1/")
+        );
+    }
     let failure = configured.find("other.example").await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Configuration);
     assert_eq!(failure.source.unwrap().to_string(), "it says: no such item: other.example:443");

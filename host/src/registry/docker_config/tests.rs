@@ -63,6 +63,11 @@ fn who_keeps_what() {
         (r#"{"credsStore":""}"#, [("a", File), ("b", File), ("c", File)]),
         (
             r#"{"credsStore":"all","credHelpers":{"b":"own"}}"#,
+            [("b", Helper("own")), ("a", Helper("all")), ("c", Helper("all"))],
+        ),
+        (r#"{"credHelpers":{"b":"own"}}"#, [("b", Helper("own")), ("a", File), ("c", File)]),
+        (
+            r#"{"credsStore":"all","credHelpers":{"b":"own","c":""}}"#,
             [("b", Helper("own")), ("a", File), ("c", File)],
         ),
         (r#"{"credsStore":"all","credHelpers":{"b":""}}"#, [("a", File), ("b", File), ("c", File)]),
