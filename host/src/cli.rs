@@ -29,6 +29,7 @@ mod registry_options;
 mod report;
 mod resolve;
 mod screen;
+mod transfer;
 mod version;
 
 use std::ffi::OsString;

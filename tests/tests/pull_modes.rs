@@ -121,6 +121,9 @@ fn an_exact_name_comes_before_the_beginning_of_a_digest() {
     let familiar = format!("docker.io/library/{short}:latest");
     scene.daemon.ctr_ok(NAMESPACE, &["images", "tag", &scene.registry.image("other:1"), &familiar]);
     let report = scene.is_present("never", &[], short, "present");
+    // Without it, a few digits are taken for a name, which the registry may know.
+    let (code, _, stderr) = scene.run("never", &[], &hex[..7]);
+    assert!(code == 4 && stderr.contains("there is no record of it"), "{stderr}");
     assert_eq!((&report["name"], &report["target"]), (&familiar.into(), &other.manifest.digest.into()));
 }
 
@@ -201,4 +204,38 @@ fn a_record_of_another_client_keeps_its_labels() {
     scene.is_present("missing", &["--snapshotter", "native"], &scene.name, "unpacked");
     let state = State::of(&scene.daemon, NAMESPACE);
     assert_eq!(state.images[&scene.name].labels["io.cri-containerd.image"], "managed");
+}
+
+/// The cure for what other commands call `content digest … not found`.
+#[test]
+fn what_is_missing_is_fetched() {
+    let Some(scene) = Scene::pulled() else { return };
+    let fetch = |options: &[&str], name: &str| {
+        let arguments = [&["image", "fetch", "--format=json"], options, &[name]].concat();
+        scene.dray.run(arguments)
+    };
+    let check = |options: &[&str]| scene.dray.run([&["image", "check"], options, &[&scene.name]].concat());
+    scene.remove_blob(&scene.amd64.layers[0].digest);
+    let before = State::of(&scene.daemon, NAMESPACE);
+    assert!(!before.content.contains_key(&scene.amd64.layers[0].digest));
+
+    // Although the layer is unpacked, and by its digest although the tag stands for something else now.
+    scene.registry.add(&image("linux/amd64"), "modes", "1");
+    let report = fetch(&[], &scene.index.index.digest[..20]).success().json();
+    assert_eq!((&report["outcome"], &report["name"]), (&"fetched".into(), &scene.name.as_str().into()));
+    assert_eq!(report["target"], scene.index.index.digest);
+    assert_eq!(report["totals"]["downloaded_blobs"], 1);
+    assert_eq!(report["layers"][0]["outcome"], "downloaded");
+    check(&[]).success();
+    check(&["--all-platforms"]).failure(4);
+    let report = fetch(&["--all-platforms"], &scene.name).success().json();
+    // The other platform: manifest, config and a layer.
+    assert_eq!(report["totals"]["downloaded_blobs"], 3);
+    check(&["--all-platforms"]).success();
+    let after = State::of(&scene.daemon, NAMESPACE);
+    assert!(after.is_at_rest() && after.images == before.images && after.snapshots == before.snapshots);
+    assert_eq!(fetch(&[], &scene.name).success().json()["totals"]["downloaded_bytes"], 0);
+
+    let run = fetch(&[], &scene.registry.image("modes:2")).failure(4);
+    assert!(run.stderr.contains("there is no record of it"), "{run}");
 }

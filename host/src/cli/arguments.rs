@@ -114,7 +114,7 @@ impl Command {
     /// The form in which errors of this command are printed.
     pub(super) fn format(&self) -> Format {
         match self {
-            Self::Pull(arguments) => arguments.format,
+            Self::Pull(arguments) => arguments.transfer.format,
             Self::Resolve(arguments) => arguments.format,
             Self::Image(command) => command.format(),
             Self::Plugin(command) => command.format(),

@@ -1,4 +1,5 @@
 mod check;
+mod fetch;
 mod inspect;
 mod list;
 mod shelf;
@@ -8,6 +9,7 @@ mod written;
 use clap::Subcommand;
 
 use self::check::CheckArguments;
+use self::fetch::FetchArguments;
 use self::inspect::InspectArguments;
 use self::list::ListArguments;
 use self::size::SizeArguments;
@@ -15,7 +17,7 @@ use super::Context;
 use super::arguments::{Format, Globals};
 use super::failure::Failure;
 
-/// Look at the images that containerd has
+/// Look at the images that containerd has, and complete them
 ///
 /// An image is named as it was pulled, by its digest or the beginning of it, or by name and digest
 #[derive(Debug, Subcommand)]
@@ -24,6 +26,7 @@ pub(super) enum ImageCommand {
     Inspect(InspectArguments),
     Size(SizeArguments),
     Check(CheckArguments),
+    Fetch(FetchArguments),
 }
 
 impl ImageCommand {
@@ -34,19 +37,23 @@ impl ImageCommand {
             Self::Inspect(arguments) => arguments.format,
             Self::Size(arguments) => arguments.format,
             Self::Check(arguments) => arguments.format,
+            Self::Fetch(arguments) => arguments.transfer.format,
         }
     }
 }
 
-/// Runs the command. It changes nothing, so a signal may end it anywhere.
+/// Runs the command.
 pub(super) fn run(command: ImageCommand, globals: &Globals, context: &Context) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match command {
-            ImageCommand::Ls(arguments) => list::run(&arguments, globals, context).await,
-            ImageCommand::Inspect(arguments) => inspect::run(arguments, globals, context).await,
-            ImageCommand::Size(arguments) => size::run(arguments, globals, context).await,
-            ImageCommand::Check(arguments) => check::run(arguments, globals, context).await,
-        }
-    })
+    match command {
+        ImageCommand::Ls(arguments) => read(list::run(&arguments, globals, context)),
+        ImageCommand::Inspect(arguments) => read(inspect::run(arguments, globals, context)),
+        ImageCommand::Size(arguments) => read(size::run(arguments, globals, context)),
+        ImageCommand::Check(arguments) => read(check::run(arguments, globals, context)),
+        ImageCommand::Fetch(arguments) => fetch::run(arguments, globals, context),
+    }
+}
+
+/// Runs a command that changes nothing, so that a signal may end it anywhere.
+fn read(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
 }

@@ -10,7 +10,7 @@ use super::{
     LayerOutcome, Outcome, PullError, PullReport, PullRequest, World, milliseconds, pull_image, under_lease,
     unpacking,
 };
-use crate::image::{self, Completeness, ImageError, ManifestState};
+use crate::image::{self, Completeness, Found, ImageError, ManifestState, MatchedBy};
 use crate::oci::{Platform, Reference};
 use crate::ports::{Event, ImageRecord, Resolved, SnapshotterName};
 
@@ -151,7 +151,7 @@ pub async fn fetch_image(
 ) -> Result<PullReport, PullError> {
     let started = Instant::now();
     let stop = cancel.child_token();
-    let records = records(world, &request.name);
+    let records = records(world, &request.name, 1);
     let mut records = tokio::select! {
         biased;
         () = stop.cancelled() => return Err(PullError::Cancelled),
@@ -174,10 +174,16 @@ pub async fn fetch_image(
     Ok(report)
 }
 
-async fn records(world: &World, name: &str) -> Result<Vec<ImageRecord>, PullError> {
+/// Digits of a digest that are too many to be a name by chance, and as many as a short id has.
+const SHORT_ID: usize = 12;
+
+/// The records that a name means, best first. The beginning of a digest must have so many digits.
+async fn records(world: &World, name: &str, least_digits: usize) -> Result<Vec<ImageRecord>, PullError> {
     let found = image::find(world.store.images.as_ref(), name).await;
     let found = found.map_err(|source| PullError::Image { source })?;
-    Ok(found.into_iter().map(|found| found.record).collect())
+    // `cafe` is a name that a registry may know, and the beginning of the digest of some other image.
+    let is_meant = |found: &Found| found.by != MatchedBy::Id || name.contains(':') || name.len() >= least_digits;
+    Ok(found.into_iter().filter(is_meant).map(|found| found.record).collect())
 }
 
 /// The first of the records of this name that lacks nothing.
@@ -187,7 +193,7 @@ async fn usable_record(
     snapshotter: Option<&SnapshotterName>,
 ) -> Result<ImageRecord, PullError> {
     let mut lack = Lack::Record;
-    for record in records(world, &request.name).await? {
+    for record in records(world, &request.name, SHORT_ID).await? {
         match lack_of(world, request, snapshotter, &record).await? {
             None => return Ok(record),
             // What the best match lacks is what the user wants to know.

@@ -1,0 +1,40 @@
+use crate::cli::arguments::Globals;
+use crate::cli::failure::Failure;
+use crate::cli::platform_options::PlatformOptions;
+use crate::cli::transfer::{self, Task, TransferOptions};
+use crate::cli::{Context, host_platform};
+use crate::config::{PullFlags, PullSettings};
+
+/// Fetch what is missing of an image
+///
+/// All blobs of the wanted platforms are fetched, also those of layers that are unpacked, so that the image can be
+/// saved, pushed, converted or unpacked into another snapshotter. Its name stands for the same as before, whatever
+/// the registry says now; nothing is unpacked
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dray image fetch debian:12\n  dray image fetch --all-platforms debian:12"
+)]
+pub(in crate::cli) struct FetchArguments {
+    /// Name, digest or beginning of a digest of the image
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    #[command(flatten)]
+    platforms: PlatformOptions,
+
+    #[command(flatten)]
+    pub(in crate::cli) transfer: TransferOptions,
+}
+
+/// Fetches, and prints the report of a pull.
+pub(super) fn run(arguments: FetchArguments, globals: &Globals, context: &Context) -> Result<(), Failure> {
+    let flags = PullFlags {
+        name: arguments.name,
+        daemon: globals.daemon(),
+        platforms: arguments.platforms.into(),
+        unpack: Some(false),
+        ..PullFlags::default()
+    };
+    let settings = PullSettings::resolve(flags, &context.environment, &host_platform::detect())?;
+    transfer::run(&Task::Fetch, &settings, &arguments.transfer, context)
+}

@@ -1,0 +1,176 @@
+//! What brings images into containerd: connections, progress, signals and the report.
+
+use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::arguments::Format;
+use super::color::{self, Style};
+use super::failure::Failure;
+use super::interrupt::Interrupt;
+use super::progress::{Manner, View};
+use super::registry_client::registry_client;
+use super::registry_options::RegistryOptions;
+use super::{Context, components, escape, output, report};
+use crate::config::PullSettings;
+use crate::containerd::Containerd;
+use crate::limits;
+use crate::plugin::{PluginHost, PluginSource};
+use crate::ports::{Planner, PlatformMatcher, PluginFailure, Store};
+use crate::pull::{PullMode, PullReport, PullRequest, Unpack, World, ensure_image, fetch_image};
+use crate::registry::RegistryClient;
+
+/// Options of every command that downloads.
+#[derive(Debug, clap::Args)]
+pub(super) struct TransferOptions {
+    /// Download this many layers at the same time
+    #[arg(long, value_name = "NUMBER", default_value_t = limits::PARALLEL_DOWNLOADS)]
+    max_concurrent_downloads: NonZeroUsize,
+
+    /// Print nothing but the name of the image in normal form
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Print the result in this form
+    #[arg(long, value_name = "FORM", default_value = "text", conflicts_with = "quiet")]
+    pub(super) format: Format,
+
+    /// Print where the time went, on standard error; the JSON report always has it
+    #[arg(long)]
+    timings: bool,
+
+    #[command(flatten)]
+    registry: RegistryOptions,
+}
+
+/// What is to be done.
+pub(super) enum Task {
+    /// To make sure that the image is there.
+    Ensure(PullMode),
+    /// To fetch what an image lacks that is there.
+    Fetch,
+}
+
+/// Does it, and prints the report.
+pub(super) fn run(
+    task: &Task,
+    settings: &PullSettings,
+    options: &TransferOptions,
+    context: &Context,
+) -> Result<(), Failure> {
+    let TransferOptions { quiet, format, timings, .. } = *options;
+    let planner = settings.unpack.then(|| components::planner(&settings.snapshotter_plugin));
+    let sources =
+        Sources { planner: planner.transpose()?, matcher: components::matcher(&settings.platform_plugin)? };
+    let registry = registry_client(&options.registry, &context.environment)?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(transfer(task, settings, &sources, registry, options, context));
+    // A name lookup that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    let report = done?;
+
+    for hint in &report.hints {
+        let word = context.screen.palette().paint(Style::Hint, "hint");
+        context.screen.print(&format!("{word}: {}", escape::line(hint)));
+    }
+    if timings && format == Format::Text {
+        context.screen.print(&report::timings(&report));
+    }
+    match (quiet, format) {
+        (true, _) => output::write(format!("{}\n", report.name).as_bytes()),
+        (false, Format::Text) => output::write(report::summary(&report).as_bytes()),
+        (false, Format::Json) => output::write_json(&report),
+    }
+}
+
+/// The components of a pull, read and not yet compiled.
+struct Sources {
+    planner: Option<PluginSource>,
+    matcher: PluginSource,
+}
+
+/// Programs that want JSON read standard error as well, so that only a person at a terminal gets progress.
+fn manner(options: &TransferOptions, context: &Context) -> Manner {
+    let is_terminal = io::stderr().is_terminal();
+    if options.quiet || (options.format == Format::Json && !is_terminal) {
+        Manner::Quiet
+    } else if is_terminal && !color::is_dumb_terminal(&context.environment) {
+        Manner::Picture
+    } else {
+        Manner::Lines
+    }
+}
+
+async fn transfer(
+    task: &Task,
+    settings: &PullSettings,
+    sources: &Sources,
+    registry: RegistryClient,
+    options: &TransferOptions,
+    context: &Context,
+) -> Result<PullReport, Failure> {
+    let interrupt = Interrupt::watch(Arc::clone(&context.screen))?;
+    let connecting = connect(settings, sources);
+    // Nothing has been changed yet, so the future can simply be dropped.
+    let connected = interrupt.token().run_until_cancelled(connecting).await;
+    let Connected { store, planner, matcher } =
+        connected.ok_or_else(|| Failure::cancelled(interrupt.signal()))??;
+
+    let view = View::start(manner(options, context), &context.screen, &settings.name);
+    let world = World { store, registry: Arc::new(registry), matcher, progress: view.progress() };
+    let snapshotter = settings.daemon.snapshotter.clone();
+    let request = PullRequest {
+        name: settings.name.clone(),
+        platforms: settings.platforms.clone(),
+        unpack: planner.map(|planner| Unpack { snapshotter, planner }),
+        parallel_downloads: options.max_concurrent_downloads,
+    };
+    let done = match task {
+        Task::Ensure(mode) => ensure_image(&world, &request, *mode, interrupt.token()).await,
+        Task::Fetch => fetch_image(&world, &request, interrupt.token()).await,
+    };
+    view.end();
+    done.map_err(|error| Failure::from(error).by_signal(interrupt.signal()))
+}
+
+/// Everything that a pull acts on, before anybody watches.
+struct Connected {
+    store: Store,
+    planner: Option<Arc<dyn Planner>>,
+    matcher: Arc<dyn PlatformMatcher>,
+}
+
+async fn connect(settings: &PullSettings, sources: &Sources) -> Result<Connected, Failure> {
+    let daemon = &settings.daemon;
+    // The plugins are loaded while the daemon is asked whether it is there.
+    let containerd = async {
+        let connected = Containerd::connect(&daemon.address, &daemon.namespace).await;
+        connected.map_err(|error| Failure::connecting(&error))
+    };
+    let plugins = async { plugins(settings, sources).await.map_err(Failure::from) };
+    let (containerd, (matcher, planner)) = tokio::try_join!(containerd, plugins)?;
+    let containerd = Arc::new(containerd);
+    let store = Store {
+        content: containerd.clone(),
+        snapshots: containerd.clone(),
+        applier: containerd.clone(),
+        images: containerd.clone(),
+        leases: containerd.clone(),
+        daemon: containerd,
+    };
+    Ok(Connected { store, planner, matcher })
+}
+
+async fn plugins(
+    settings: &PullSettings,
+    sources: &Sources,
+) -> Result<(Arc<dyn PlatformMatcher>, Option<Arc<dyn Planner>>), PluginFailure> {
+    let host = PluginHost::new(settings.compiled_store.as_deref())?;
+    let matcher = host.matcher(&sources.matcher, components::config(&settings.platform_plugin)).await?;
+    let planner = match &sources.planner {
+        Some(source) => Some(host.planner(source, components::config(&settings.snapshotter_plugin)).await?),
+        None => None,
+    };
+    Ok((matcher, planner))
+}
