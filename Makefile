@@ -4,7 +4,7 @@ CARGO ?= cargo
 # An image to pull instead of the one that the demo makes.
 IMAGE ?=
 
-.PHONY: help demo test build plugins daemons check fmt bench doc clean
+.PHONY: help demo test build plugins daemons fuzz check fmt bench doc clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -25,8 +25,12 @@ plugins: ## rebuild the WebAssembly components in plugins/dist
 daemons: ## build the containerd versions that tests need beside Debian's (needs Go)
 	@tests/daemons/build.sh
 
+fuzz: ## run every parser of foreign bytes on odd inputs, for FUZZ_SECONDS in all (60)
+	@tests/fuzz/run.sh
+
 check: ## formatting, lints, documentation, and whether plugins/dist fits its sources
 	$(CARGO) fmt --all --check
+	cd tests/fuzz && $(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --workspace --no-deps
 	cd plugins && $(CARGO) run --quiet --package pack -- --check
@@ -38,6 +42,7 @@ check: ## formatting, lints, documentation, and whether plugins/dist fits its so
 fmt: ## format all sources
 	$(CARGO) fmt --all
 	cd plugins && $(CARGO) fmt --all
+	cd tests/fuzz && $(CARGO) fmt
 
 bench: ## time and memory of a pull, against ctr on the same containerd
 	$(CARGO) build --workspace --profile fast

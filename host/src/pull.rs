@@ -7,6 +7,8 @@ mod downloads;
 mod ensure;
 mod error;
 mod fetch;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod labels;
 mod layers;
 mod leased;

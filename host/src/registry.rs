@@ -18,6 +18,8 @@ mod endpoint;
 mod exchange;
 mod failure;
 mod fetch;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hosts;
 mod ping;
 mod public_only;

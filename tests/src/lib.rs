@@ -11,6 +11,7 @@ pub mod image;
 mod loopback;
 pub mod process;
 pub mod proxy;
+pub mod relay;
 pub mod scratch;
 pub mod scripted_registry;
 pub mod state;

@@ -6,8 +6,8 @@ use std::fmt;
 
 use containerd_client::services::v1::snapshots::ListSnapshotsRequest;
 use containerd_client::services::v1::{
-    CreateRequest, DeleteRequest, ListContentRequest, ListImagesRequest, ListRequest, ListResourcesRequest,
-    ListStatusesRequest, PluginsRequest, snapshots,
+    CreateRequest, DeleteImageRequest, DeleteRequest, ListContentRequest, ListImagesRequest, ListRequest,
+    ListResourcesRequest, ListStatusesRequest, PluginsRequest, snapshots,
 };
 use containerd_client::tonic::{self, Request};
 use containerd_client::{Client, with_namespace};
@@ -169,6 +169,38 @@ impl Containerd {
             leases.delete(with_namespace!(DeleteRequest { id, sync: true }, namespace)).await
         })
         .unwrap_or_else(|status| panic!("{status}:\n{}", self.log()));
+    }
+}
+
+/// What a test does to a namespace behind dray's back.
+impl Containerd {
+    /// Ends all leases of a namespace, as their expiry would.
+    pub fn delete_leases(&self, namespace: &str) {
+        complete(async {
+            let mut leases = self.client().await.leases();
+            let all = leases.list(with_namespace!(ListRequest::default(), namespace)).await?.into_inner();
+            for lease in all.leases {
+                let delete = DeleteRequest { id: lease.id, sync: false };
+                leases.delete(with_namespace!(delete, namespace)).await?;
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|status: tonic::Status| panic!("{status}:\n{}", self.log()));
+    }
+
+    /// Deletes the records of all images of a namespace.
+    pub fn delete_images(&self, namespace: &str) {
+        complete(async {
+            let mut images = self.client().await.images();
+            let all =
+                images.list(with_namespace!(ListImagesRequest::default(), namespace)).await?.into_inner();
+            for image in all.images {
+                let delete = DeleteImageRequest { name: image.name, ..DeleteImageRequest::default() };
+                images.delete(with_namespace!(delete, namespace)).await?;
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|status: tonic::Status| panic!("{status}:\n{}", self.log()));
     }
 }
 

@@ -368,6 +368,8 @@ fn windows_by_version(generation: Generation) {
     let dray = Dray::with(&daemon, "other");
     let run = dray.run(["pull", "--platform", "windows(10.0.19041)/amd64", &registry.image("windows:1")]);
     let run = run.failure(UNSUPPORTED);
+    assert!(run.stderr.contains("no image for windows(10.0.19041)/amd64"), "{run}");
+    assert!(versions.iter().all(|version| run.stderr.contains(version)), "it lists the versions: {run}");
     assert!(State::of(&daemon, "other").images.is_empty(), "{run}");
 }
 

@@ -11,11 +11,10 @@ use std::error::Error;
 use std::io;
 
 pub(super) use self::image::FETCH_HINT;
-use self::image::{hints_of_image, kind_of_image};
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
-use crate::oci::{DocumentError, MediaType};
+use crate::oci::{DocumentError, MediaType, Platform};
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
 use crate::pull::{Lack, PullError};
 
@@ -227,10 +226,11 @@ impl From<PullError> for Failure {
             PullError::Reference { .. } => (Kind::Usage, vec![REFERENCE_HINT.into()]),
             PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
             PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
-            PullError::Image { source } => (kind_of_image(source), hints_of_image(source)),
+            PullError::Image { source } => image::verdict(source),
             PullError::Absent { .. } => (Kind::NotFound, vec![FETCH_HINT.into()]),
             PullError::NoPlatform { offered, .. } => {
-                let offers = offered.iter().filter(|platform| !platform.is_unknown());
+                let offers =
+                    offered.iter().filter(|platform| !platform.is_unknown()).map(Platform::format_all);
                 let hint = match listed(offers) {
                     Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
                     None => "the image does not say which platforms it is for".to_owned(),

@@ -2,7 +2,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{CredentialPlaces, Environment};
+use super::Environment;
 use crate::image::Platforms;
 use crate::oci::{Platform, PlatformError, Reference, ReferenceError};
 use crate::ports::SnapshotterName;
@@ -229,12 +229,8 @@ pub struct PullSettings {
     pub snapshotter_plugin: PluginChoice,
     /// The plugin that chooses the platform.
     pub platform_plugin: PluginChoice,
-    /// Where credentials may come from.
-    pub credentials: CredentialPlaces,
     /// Folder for compiled plugins; absent if there is no place for one.
     pub compiled_store: Option<PathBuf>,
-    /// Proxies.
-    pub proxies: Proxies,
 }
 
 impl PullSettings {
@@ -279,9 +275,7 @@ impl PullSettings {
                 file: files.snapshotter.map(PathBuf::from),
                 config: configs.snapshotter,
             },
-            credentials: CredentialPlaces::resolve(environment)?,
             compiled_store: compiled_store(environment),
-            proxies: super::registry::proxies(environment)?,
         })
     }
 }

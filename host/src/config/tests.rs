@@ -36,7 +36,6 @@ fn defaults() {
     assert_eq!(settings.daemon.address, "/run/containerd/containerd.sock");
     assert_eq!(settings.daemon.namespace, "default");
     assert_eq!(settings.daemon.snapshotter, None);
-    assert_eq!(settings.credentials, CredentialPlaces::default());
     assert_eq!(settings.compiled_store, None);
     assert_eq!(settings.snapshotter_plugin, PluginChoice::default());
 }
@@ -172,13 +171,14 @@ fn plugins_are_given_by_kind() {
 #[test]
 fn folders_of_the_user() {
     let home = Environment { home: variable("/home/u"), ..Environment::default() };
+    let docker_config = |environment| CredentialPlaces::resolve(environment).unwrap().docker_config;
     let settings = resolved(flags("x"), &home);
-    assert_eq!(settings.credentials.docker_config.as_deref(), Some(Path::new("/home/u/.docker/config.json")));
+    assert_eq!(docker_config(&home).as_deref(), Some(Path::new("/home/u/.docker/config.json")));
     assert_eq!(settings.compiled_store.as_deref(), Some(Path::new("/home/u/.cache/dray/compiled")));
 
     let both = Environment { docker_config: variable("/d"), cache_home: variable("/c"), ..home.clone() };
     let settings = resolved(flags("x"), &both);
-    assert_eq!(settings.credentials.docker_config.as_deref(), Some(Path::new("/d/config.json")));
+    assert_eq!(docker_config(&both).as_deref(), Some(Path::new("/d/config.json")));
     assert_eq!(settings.compiled_store.as_deref(), Some(Path::new("/c/dray/compiled")));
 
     let relative = Environment { cache_home: variable("c"), ..home };
@@ -194,7 +194,7 @@ fn passwords_in_variables_do_not_show_themselves() {
         ..Environment::default()
     };
     assert!(!format!("{environment:?}").contains("secret"));
-    let settings = resolved(flags("x"), &environment);
+    let settings = RegistryAccess::resolve(RegistryFlags::default(), &environment, true).unwrap();
     assert!(settings.credentials.auth_config.as_deref().unwrap().contains("secret"));
     assert_eq!(settings.proxies.https.as_deref(), Some("http://u:secret@p"));
     assert!(!format!("{settings:?}").contains("secret"));

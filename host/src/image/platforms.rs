@@ -52,10 +52,10 @@ impl Platforms {
 impl fmt::Display for Platforms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::One(platform) => write!(f, "{platform}"),
+            Self::One(platform) => f.write_str(&platform.format_all()),
             Self::Several(platforms) => {
                 for (index, platform) in platforms.iter().enumerate() {
-                    write!(f, "{}{platform}", if index > 0 { ", " } else { "" })?;
+                    write!(f, "{}{}", if index > 0 { ", " } else { "" }, platform.format_all())?;
                 }
                 Ok(())
             }

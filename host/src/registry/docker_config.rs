@@ -187,6 +187,12 @@ fn host_part(key: &str) -> &str {
     key.split('/').next().unwrap_or_default()
 }
 
+/// For the fuzz targets, which have no file.
+#[cfg(fuzzing)]
+pub(super) fn look_up(bytes: &[u8], host: &str) {
+    let _ = File::parse(bytes).map(|file| file.find(host));
+}
+
 struct NotUserAndPassword;
 
 impl Entry {

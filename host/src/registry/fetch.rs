@@ -206,7 +206,7 @@ fn start(
 }
 
 /// The first position of a `Content-Range` (RFC 9110, section 14.4).
-fn range_start(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn range_start(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get(CONTENT_RANGE)?.to_str().ok()?.trim();
     let (unit, range) = text.split_once(' ')?;
     let (start, _) = range.trim_start().split_once('-')?;

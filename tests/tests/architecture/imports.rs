@@ -9,9 +9,11 @@ use crate::Source;
 /// Each folder of the host, and which others it may name. In short:
 /// `main -> cli -> { config, pull, plugin, containerd, registry, layer } -> image -> ports -> { verify, limits, oci }`,
 /// where only `cli`, `config` and `pull` know `image`.
-const INSIDE: [(&str, &[&str]); 14] = [
+const INSIDE: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
     ("lib", &[]),
+    // The root of the crate that the fuzz targets use.
+    ("fuzzing", &[]),
     (
         "cli",
         &[

@@ -1,0 +1,35 @@
+//! Doors for the fuzz targets: each takes bytes of a server, or of a file, to the parser that would get them.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::{CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{challenge, docker_config, fetch, retry};
+
+/// Reads the challenges of an answer whose `WWW-Authenticate` fields are the lines of `fields`.
+pub fn challenges(fields: &[u8]) {
+    let _ = challenge::parse(&headers(&WWW_AUTHENTICATE, fields));
+}
+
+/// How long a `Retry-After` says to wait.
+pub fn retry_after(field: &[u8]) -> Option<Duration> {
+    // Any moment will do, and a fixed one makes a finding repeatable.
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    retry::retry_after(&headers(&RETRY_AFTER, field), now)
+}
+
+/// Where a `Content-Range` begins.
+pub fn range_start(field: &[u8]) -> Option<u64> {
+    fetch::range_start(&headers(&CONTENT_RANGE, field))
+}
+
+/// Looks for the credentials of a host in Docker's configuration.
+pub fn docker_config(file: &[u8], host: &str) {
+    docker_config::look_up(file, host);
+}
+
+fn headers(name: &HeaderName, fields: &[u8]) -> HeaderMap {
+    let values = fields.split(|byte| *byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok());
+    values.map(|value| (name.clone(), value)).collect()
+}
