@@ -11,7 +11,6 @@ use std::error::Error;
 use std::io;
 
 pub(super) use self::image::FETCH_HINT;
-use self::image::{hints_of_image, kind_of_image};
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
@@ -227,7 +226,7 @@ impl From<PullError> for Failure {
             PullError::Reference { .. } => (Kind::Usage, vec![REFERENCE_HINT.into()]),
             PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
             PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
-            PullError::Image { source } => (kind_of_image(source), hints_of_image(source)),
+            PullError::Image { source } => image::verdict(source),
             PullError::Absent { .. } => (Kind::NotFound, vec![FETCH_HINT.into()]),
             PullError::NoPlatform { offered, .. } => {
                 let offers =
