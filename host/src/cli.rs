@@ -27,6 +27,7 @@ mod registry;
 mod registry_client;
 mod registry_options;
 mod report;
+mod resolve;
 mod screen;
 mod version;
 
@@ -59,6 +60,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let format = command.format();
             let ended = match command {
                 Command::Pull(arguments) => pull::run(arguments, &globals, &context),
+                Command::Resolve(arguments) => resolve::run(&arguments, &context),
                 Command::Image(command) => image::run(command, &globals, &context),
                 Command::Plugin(command) => plugin::run(&command),
                 Command::Platform(command) => platform::run(&command, &context),

@@ -121,6 +121,10 @@ pub const CERTIFICATE_BYTES: u64 = (4 * MIB) as u64;
 /// mirror with every layer, short enough to come back to one that was restarted during a pull.
 pub const HOST_REST: Duration = Duration::from_mins(1);
 
+/// Time for the first byte of an answer from a server while another can be asked instead. A cache that has to
+/// ask the registry itself needs some of it.
+pub const HURRIED_SILENCE: Duration = Duration::from_secs(30);
+
 /// Time for a TLS connection to come about where plain HTTP is tried after it, the same as in containerd.
 pub const AMBIGUOUS_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -20,6 +20,8 @@ fn without_a_command_it_shows_the_help() {
 
     Commands:
       pull         Pull an image and unpack it into a snapshotter
+      resolve      Ask the registry what a name stands for now
+      image        Look at the images that containerd has
       plugin       Look at plugins
       reference    Show how names of images are understood
       platform     Show how platforms are understood and chosen
@@ -494,4 +496,38 @@ fn references_in_text() {
     ghcr.io/example/app:1
     --- stderr
     ");
+}
+
+#[test]
+fn help_of_the_image_commands() {
+    // What they have in common with other commands is tested there.
+    let help = |command: &[&str]| {
+        let text = Dray::new().run([command, &["-h"]].concat()).success().stdout;
+        text.split("Global options:").next().unwrap_or_default().to_owned()
+    };
+    assert_snapshot!(help(&["image"]), @r"
+    Look at the images that containerd has
+
+    Usage: dray image [OPTIONS] <COMMAND>
+
+    Commands:
+      ls       List images, and what of them is missing
+      inspect  Show what an image is made of
+      size     Print how many bytes an unpacked image takes
+      check    Show which blobs and snapshots of an image are missing
+
+    Options:
+      -h, --help  Print help (see more with '--help')
+    ");
+}
+
+#[test]
+fn an_image_command_without_containerd() {
+    for command in [&["ls"][..], &["inspect", "x"], &["size", "x"], &["check", "--", "--all-platforms"]] {
+        let run = Dray::new().run([&["-a", "missing.sock", "image"], command].concat()).failure(9);
+        assert!(run.stderr.starts_with("error: cannot connect to containerd at `missing.sock`"), "{run}");
+    }
+    let run = Dray::new().run(["image", "check", "--platform", "linux/*", "x"]).failure(2);
+    assert!(run.stderr.starts_with("error: cannot read the value of `--platform`"), "{run}");
+    Dray::new().run(["image", "inspect", "--raw", "config", "--format", "json", "x"]).failure(2);
 }

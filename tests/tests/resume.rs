@@ -66,10 +66,7 @@ fn every_connection_is_reset_after_a_mebibyte() {
     }
     let size: usize = image.layers.iter().map(|layer| layer.bytes.len()).sum();
     assert!(size > 100 * MIB && connections >= 100);
-    #[expect(clippy::print_stdout, reason = "the figures are what this test is for")]
-    {
-        println!("{size} bytes of layers, {downloaded} downloaded, over {connections} connections");
-    }
+    println!("{size} bytes of layers, {downloaded} downloaded, over {connections} connections");
 }
 
 /// Two servers stand for a registry. The first dies in the middle of a layer.
@@ -115,9 +112,6 @@ fn the_first_of_two_mirrors_is_killed() {
     }
     let asked: Vec<_> = second.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(asked.len(), 1, "the second server is asked for the rest of one layer: {asked:?}");
-    #[expect(clippy::print_stdout, reason = "the figures are what this test is for")]
-    {
-        let (here, there) = (first.bytes(), second.bytes());
-        println!("{downloaded} bytes of layers, {here} bytes from the first server, {there} from the second");
-    }
+    let (here, there) = (first.bytes(), second.bytes());
+    println!("{downloaded} bytes of layers, {here} bytes from the first server, {there} from the second");
 }

@@ -10,6 +10,7 @@ use super::plugin::PluginCommand;
 use super::pull::PullArguments;
 use super::reference::ReferenceArguments;
 use super::registry::RegistryCommand;
+use super::resolve::ResolveArguments;
 use crate::config::DaemonFlags;
 
 /// Pull container images into containerd
@@ -93,6 +94,7 @@ pub(super) enum Format {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Pull(PullArguments),
+    Resolve(ResolveArguments),
     #[command(subcommand)]
     Image(ImageCommand),
     #[command(subcommand)]
@@ -113,6 +115,7 @@ impl Command {
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Pull(arguments) => arguments.format,
+            Self::Resolve(arguments) => arguments.format,
             Self::Image(command) => command.format(),
             Self::Plugin(command) => command.format(),
             Self::Reference(arguments) => arguments.format,
@@ -185,6 +188,25 @@ mod tests {
             assert_eq!(parsed.globals.daemon().address.as_deref(), Some("/a"));
             assert_eq!(parsed.globals.daemon().namespace.as_deref(), Some("n"));
             assert_eq!(parsed.globals.verbose, 2);
+        }
+    }
+
+    /// The page has a row for each command.
+    #[test]
+    fn every_command_is_documented() {
+        let page = include_str!("../../../docs/cli.md");
+        let mut open = vec![("dray".to_owned(), Arguments::command())];
+        while let Some((name, command)) = open.pop() {
+            let below = command
+                .get_subcommands()
+                .map(|below| (format!("{name} {}", below.get_name()), below.clone()));
+            let below: Vec<_> = below.collect();
+            let row = [format!("| `{name} "), format!("| `{name}`")];
+            assert!(
+                !below.is_empty() || row.iter().any(|row| page.contains(row)),
+                "docs/cli.md lacks {name}"
+            );
+            open.extend(below);
         }
     }
 }

@@ -11,6 +11,7 @@ use std::error::Error;
 use std::io;
 
 pub(super) use self::image::FETCH_HINT;
+use self::image::{hints_of_image, kind_of_image};
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
@@ -226,10 +227,8 @@ impl From<PullError> for Failure {
             PullError::Reference { .. } => (Kind::Usage, vec![REFERENCE_HINT.into()]),
             PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
             PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
-            PullError::Image { source } => image::verdict(source),
-            PullError::Absent { .. } => {
-                (Kind::NotFound, vec!["`dray image fetch` brings what is missing".into()])
-            }
+            PullError::Image { source } => (kind_of_image(source), hints_of_image(source)),
+            PullError::Absent { .. } => (Kind::NotFound, vec![FETCH_HINT.into()]),
             PullError::NoPlatform { offered, .. } => {
                 let offers =
                     offered.iter().filter(|platform| !platform.is_unknown()).map(Platform::format_all);

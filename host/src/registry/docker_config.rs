@@ -193,10 +193,16 @@ fn host_part(key: &str) -> &str {
     key.split('/').next().unwrap_or_default()
 }
 
-/// For the fuzz targets, which have no file.
+/// For the fuzz targets, which have no file: reads one and takes the entry of a host from it.
 #[cfg(fuzzing)]
 pub(super) fn look_up(bytes: &[u8], host: &str) {
-    let _ = File::parse(bytes).map(|file| file.find(host));
+    let keys = [host.to_owned(), format!("https://{host}")];
+    if let Ok(config) = DockerConfig::parse(bytes, Origin::default()) {
+        for (key, _) in config.keepers(&keys) {
+            let _ = config.auths.get(key);
+        }
+    }
+    let _ = Auths::of_variable(&String::from_utf8_lossy(bytes)).map(|auths| auths.get(host).is_ok());
 }
 
 struct NotUserAndPassword;

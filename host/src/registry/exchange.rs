@@ -234,9 +234,11 @@ fn tries_worth_making(kind: TransportKind, patience: Patience) -> u32 {
         | TransportKind::Silent(_) => 2,
         TransportKind::Broken => limits::REQUEST_TRIES,
     };
-    match patience {
-        Patience::Full => tries,
-        Patience::Hurried => 1,
+    match (patience, kind) {
+        (Patience::Full, _) => tries,
+        // The server may just have closed a connection that had been idle for long.
+        (Patience::Hurried, TransportKind::Broken) => 2,
+        (Patience::Hurried, _) => 1,
     }
 }
 /// Where a redirect leads, or what is wrong with it.

@@ -249,7 +249,7 @@ async fn message_of(call: &Call, response: Response, tries: u32) -> String {
 
 /// What the body of an error says: the specification's form (distribution specification, "Error Codes"), or
 /// one of those that are in use beside it. Web pages say nothing.
-fn reason(body: &[u8]) -> Option<String> {
+pub(super) fn reason(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let text = |value: &Value, key: &str| {
         value.get(key).and_then(Value::as_str).map(printable).filter(|text| !text.is_empty())

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{challenge, docker_config, fetch, retry};
+use super::{challenge, docker_config, failure, fetch, retry, token, warning};
 
 /// Reads the challenges of an answer whose `WWW-Authenticate` fields are the lines of `fields`.
 pub fn challenges(fields: &[u8]) {
@@ -22,6 +22,16 @@ pub fn retry_after(field: &[u8]) -> Option<Duration> {
 /// Where a `Content-Range` begins.
 pub fn range_start(field: &[u8]) -> Option<u64> {
     fetch::range_start(&headers(&CONTENT_RANGE, field))
+}
+
+/// Takes the token from the answer of a token server.
+pub fn token(body: &[u8]) {
+    let _ = token::parse(body);
+}
+
+/// What the body of an error says, and a `Warning` beside it.
+pub fn words(text: &[u8]) -> [Option<String>; 2] {
+    [failure::reason(text), warning::text_of(text)]
 }
 
 /// Looks for the credentials of a host in Docker's configuration.

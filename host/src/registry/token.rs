@@ -205,12 +205,12 @@ struct RawToken {
 }
 
 #[derive(Debug, PartialEq)]
-struct Granted {
+pub(super) struct Granted {
     token: Secret,
     life: Duration,
 }
 
-fn parse(body: &[u8]) -> Option<Granted> {
+pub(super) fn parse(body: &[u8]) -> Option<Granted> {
     let raw: RawToken = serde_json::from_slice(body).ok()?;
     let given = |token: Option<String>| token.filter(|token| !token.is_empty());
     let token = given(raw.access_token).or(given(raw.token))?;

@@ -1,24 +1,29 @@
+mod error;
+mod proxies;
+mod response;
+
 use std::collections::HashMap;
 use std::error::Error;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
-use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::{ClientBuilder, NoProxy, Proxy};
-use rustls::{AlertDescription, CertificateError};
+use reqwest::{ClientBuilder, Proxy};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::body::Body;
-use super::exchange::Call;
+use self::proxies::Proxies;
+use super::exchange::{Call, Patience};
 use super::public_only::{self, PublicOnly};
 use super::settings::{ProxySettings, Timing};
 use super::tls::{self, TlsError, TlsSettings};
+use crate::limits;
 use crate::ports::{FetchFailure, FetchFault};
+
+pub(super) use self::error::{TransportError, TransportKind};
+pub(super) use self::response::Response;
 
 /// Makes transports, and the same one for servers that want the same of it.
 pub(super) struct Transports {
@@ -92,7 +97,7 @@ impl Transport {
             Some(Duration::ZERO) => timing.connect = Duration::from_hours(1),
             Some(given) => timing.connect = given,
             None if settings.is_ambiguous => {
-                timing.connect = timing.connect.min(crate::limits::AMBIGUOUS_CONNECT_TIMEOUT);
+                timing.connect = timing.connect.min(limits::AMBIGUOUS_CONNECT_TIMEOUT);
             }
             None => {}
         }
@@ -135,10 +140,14 @@ impl Transport {
         }
         let client = self.client(url).await?;
         let silence = self.timing.connect + self.timing.stall;
+        let silence = match call.patience {
+            Patience::Full => silence,
+            Patience::Hurried => silence.min(limits::HURRIED_SILENCE),
+        };
         match tokio::time::timeout(silence, client.execute(request)).await {
             Err(_) => Err(TransportError::silent(silence)),
             Ok(Err(error)) => Err(self.blamed(url, error)),
-            Ok(Ok(inner)) => Ok(Response { inner, is_first_hop, stall: self.timing.stall }),
+            Ok(Ok(inner)) => Ok(Response::new(inner, is_first_hop, self.timing.stall)),
         }
     }
 
@@ -158,7 +167,7 @@ impl Transport {
     /// Where there is a proxy, it is the one that a connection does not come about with: all that a server says
     /// through it before the first request is about TLS.
     fn blamed(&self, url: &Url, error: reqwest::Error) -> TransportError {
-        let is_about_tls = causes(&error).any(<dyn Error>::is::<rustls::Error>);
+        let is_about_tls = error::causes(&error).any(<dyn Error>::is::<rustls::Error>);
         let is_by_proxy = error.is_connect() && !is_about_tls && self.proxies.concern(url);
         let mut error = TransportError::from(error);
         if is_by_proxy && error.kind != TransportKind::Forbidden {
@@ -210,46 +219,6 @@ fn builder(
     proxies.iter().cloned().fold(builder, ClientBuilder::proxy)
 }
 
-/// The ways around, and for whom.
-#[derive(Clone)]
-struct Proxies {
-    all: Vec<Proxy>,
-    /// The same rules, to be asked: the HTTP client does not tell.
-    matcher: Arc<Matcher>,
-}
-
-impl Proxies {
-    fn new(settings: &ProxySettings) -> Result<Self, FetchFailure> {
-        let own = settings.no_proxy.as_deref().unwrap_or_default();
-        let no_proxy = format!("{own},localhost,127.0.0.0/8,::1");
-        let make = |value: &Option<String>, make: fn(&str) -> reqwest::Result<Proxy>, name: &str| {
-            let Some(value) = value.as_deref().filter(|value| !value.is_empty()) else { return Ok(None) };
-            match make(value) {
-                Ok(proxy) => Ok(Some(proxy.no_proxy(NoProxy::from_string(&no_proxy)))),
-                Err(error) => {
-                    let message = format!("the address of the {name} proxy cannot be used");
-                    let mut failure = unusable(&message, error);
-                    failure.hint =
-                        Some(format!("correct `{name}_PROXY`; it looks like `http://proxy.example:3128`"));
-                    Err(failure)
-                }
-            }
-        };
-        let https = make(&settings.https, |url| Proxy::https(url), "HTTPS")?;
-        let http = make(&settings.http, |url| Proxy::http(url), "HTTP")?;
-        let matcher = Matcher::builder()
-            .https(settings.https.clone().unwrap_or_default())
-            .http(settings.http.clone().unwrap_or_default())
-            .no(no_proxy)
-            .build();
-        Ok(Self { all: https.into_iter().chain(http).collect(), matcher: Arc::new(matcher) })
-    }
-
-    fn concern(&self, url: &Url) -> bool {
-        url.as_str().parse().is_ok_and(|url| self.matcher.intercept(&url).is_some())
-    }
-}
-
 fn unusable(message: &str, error: reqwest::Error) -> FetchFailure {
     FetchFailure {
         fault: FetchFault::Configuration,
@@ -257,207 +226,6 @@ fn unusable(message: &str, error: reqwest::Error) -> FetchFailure {
         hint: None,
         retry_after: None,
         source: Some(Box::new(TransportError::from(error))),
-    }
-}
-
-/// An answer whose body has not been read yet.
-pub(super) struct Response {
-    inner: reqwest::Response,
-    is_first_hop: bool,
-    stall: Duration,
-}
-
-impl Response {
-    pub(super) fn status(&self) -> StatusCode {
-        self.inner.status()
-    }
-
-    pub(super) fn headers(&self) -> &HeaderMap {
-        self.inner.headers()
-    }
-
-    /// Where the answer came from in the end.
-    pub(super) fn url(&self) -> &Url {
-        self.inner.url()
-    }
-
-    /// Whether the answer came from the server that the call was meant for, rather than from one it redirects to.
-    pub(super) fn is_from_first_hop(&self) -> bool {
-        self.is_first_hop
-    }
-
-    /// Whether the server that the call was meant for wants to know who asks.
-    pub(super) fn asks_for_authorization(&self) -> bool {
-        self.status() == StatusCode::UNAUTHORIZED && self.is_first_hop
-    }
-
-    /// The body.
-    pub(super) fn into_body(self) -> Body {
-        Body::new(self.inner, self.stall)
-    }
-
-    /// Reads a small body to its end, so that the connection can be used again.
-    pub(super) async fn discard(self) {
-        const NOT_WORTH_WAITING: Duration = Duration::from_secs(1);
-        const NOT_WORTH_READING: u64 = 16 * 1024;
-        if self.inner.content_length().is_none_or(|length| length <= NOT_WORTH_READING) {
-            let read = self.into_body().read(NOT_WORTH_READING);
-            let _ = tokio::time::timeout(NOT_WORTH_WAITING, read).await;
-        }
-    }
-}
-
-/// Why there is no answer, or not the whole of it.
-#[derive(Debug)]
-pub(super) struct TransportError {
-    pub(super) kind: TransportKind,
-    source: Option<Box<dyn Error + Send + Sync>>,
-}
-
-/// The kinds that a user can do different things about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TransportKind {
-    /// Nobody listens.
-    Refused,
-    /// The name has no address.
-    UnknownHost,
-    /// No connection came about in time.
-    Unreachable,
-    /// Nothing came for so long.
-    Silent(Duration),
-    /// We began to speak TLS and were answered in something else.
-    NotTls,
-    /// The certificate is not trusted.
-    Certificate,
-    /// The certificate is another's.
-    WrongName,
-    /// The certificate was good once, or will be.
-    WrongTime,
-    /// The server does not take our certificate, or the lack of one.
-    ClientCertificate,
-    /// This machine has no certificates to compare with.
-    NoCertificates,
-    /// The certificates or keys that are set up for the server cannot be used.
-    BadCertificates,
-    /// No connection came about through the proxy.
-    Proxy,
-    /// The server has an address that only this machine or its network can reach.
-    Forbidden,
-    /// What came is not HTTP, or the connection ended too early.
-    Broken,
-}
-
-impl TransportError {
-    fn new(kind: TransportKind, source: Option<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind, source }
-    }
-
-    pub(super) fn silent(stall: Duration) -> Self {
-        Self::new(TransportKind::Silent(stall), None)
-    }
-
-    /// What is to be told beside the kind.
-    pub(super) fn into_cause(self) -> Option<Box<dyn Error + Send + Sync>> {
-        self.source.is_some().then(|| self.into())
-    }
-}
-
-impl From<reqwest::Error> for TransportError {
-    fn from(error: reqwest::Error) -> Self {
-        Self::new(kind_of(&error), Some(error.without_url().into()))
-    }
-}
-
-fn kind_of(error: &reqwest::Error) -> TransportKind {
-    for cause in causes(error) {
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return match tls {
-                // The first byte was none that a TLS server can begin with.
-                rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
-                    TransportKind::NotTls
-                }
-                rustls::Error::InvalidCertificate(error) => kind_of_certificate(error),
-                rustls::Error::NoCertificatesPresented => TransportKind::Certificate,
-                rustls::Error::AlertReceived(alert) if is_about_certificates(*alert) => {
-                    TransportKind::ClientCertificate
-                }
-                _ => TransportKind::Broken,
-            };
-        }
-        if cause.downcast_ref::<public_only::Refused>().is_some() {
-            return TransportKind::Forbidden;
-        }
-        if let Some(io) = cause.downcast_ref::<io::Error>()
-            && io.kind() == io::ErrorKind::ConnectionRefused
-        {
-            return TransportKind::Refused;
-        }
-    }
-    match () {
-        () if error.is_dns() => TransportKind::UnknownHost,
-        () if error.is_connect() && error.is_timeout() => TransportKind::Unreachable,
-        () => TransportKind::Broken,
-    }
-}
-
-fn kind_of_certificate(error: &CertificateError) -> TransportKind {
-    match error {
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            TransportKind::WrongName
-        }
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => TransportKind::WrongTime,
-        _ => TransportKind::Certificate,
-    }
-}
-
-/// What a server can have against the certificate that it asked for.
-fn is_about_certificates(alert: AlertDescription) -> bool {
-    matches!(
-        alert,
-        AlertDescription::NoCertificate
-            | AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied
-            | AlertDescription::DecryptError
-            | AlertDescription::CertificateRequired
-    )
-}
-
-/// The error and everything below it. An I/O error that wraps another skips it in its own chain.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
-            None => error.source(),
-        }
-    })
-}
-
-/// Of a request only the innermost cause: the layers above it say no more than that it failed.
-impl std::fmt::Display for TransportError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Some(source) = &self.source else { return f.write_str("no answer in time") };
-        let source: &(dyn Error + 'static) = source.as_ref();
-        if let Some(error) = source.downcast_ref::<TlsError>() {
-            return write!(f, "{error}");
-        }
-        match causes(source).last() {
-            Some(cause) => write!(f, "{cause}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Error for TransportError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref()?.downcast_ref::<TlsError>()?.source()
     }
 }
 

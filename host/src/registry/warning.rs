@@ -43,7 +43,7 @@ impl Warnings {
 }
 
 /// The text of a `Warning` in the only form that the specification has, `299 - "text"`.
-fn text_of(value: &[u8]) -> Option<String> {
+pub(super) fn text_of(value: &[u8]) -> Option<String> {
     let value = std::str::from_utf8(value).ok()?;
     let quoted = value.strip_prefix("299 - ")?.trim().strip_prefix('"')?.strip_suffix('"')?;
     let mut text = String::new();

@@ -1,22 +1,18 @@
 use crate::normal::Normal;
 
-/// What a machine of the wanted platform can run, the closest first. Empty if the variant of an `arm64` is not
-/// in containerd's table.
-pub(crate) fn vector(wanted: &Normal) -> Vec<Normal> {
+/// What of `offered` a machine of the wanted platform can run, the closest first. May have more than that, but
+/// nothing that the machine cannot run. Empty if the variant of an `arm64` is not in containerd's table.
+pub(crate) fn vector(wanted: &Normal, offered: &[Normal]) -> Vec<Normal> {
     match wanted.architecture.as_str() {
         "amd64" => {
-            let levels = below(&wanted.variant, 1).map(|level| match level {
-                1 => wanted.on("amd64", String::new()),
-                level => wanted.on("amd64", format!("v{level}")),
-            });
             let mut vector = vec![wanted.clone()];
-            vector.extend(levels);
+            vector.extend(below(wanted, 1, offered));
             vector.push(wanted.on("386", String::new()));
             vector
         }
         "arm" => {
             let mut vector = vec![wanted.clone()];
-            vector.extend(below(&wanted.variant, 5).map(|version| wanted.on("arm", format!("v{version}"))));
+            vector.extend(below(wanted, 5, offered));
             vector
         }
         "arm64" => arm64(wanted),
@@ -24,13 +20,27 @@ pub(crate) fn vector(wanted: &Normal) -> Vec<Normal> {
     }
 }
 
-/// The versions below that of `variant`, downwards to `last`; none if it is not a version.
+/// The wanted platform at each offered version below its own, downwards to `last`; none if its variant is not a
+/// version.
 ///
-/// A version has one byte. containerd counts down from any number, but there is no such processor, and a
-/// number of the user's must not decide how long this takes.
-fn below(variant: &str, last: u8) -> impl Iterator<Item = u8> {
-    let version = variant.strip_prefix('v').unwrap_or(variant).parse::<u8>().unwrap_or(0);
-    (last..version).rev()
+/// containerd counts down from any number. Going by what is offered gives the same ranking, and leaves it to no
+/// number of the user's how long this takes.
+fn below(wanted: &Normal, last: i64, offered: &[Normal]) -> Vec<Normal> {
+    let version = |variant: &str| variant.strip_prefix('v').unwrap_or(variant).parse::<i64>().ok();
+    let Some(highest) = version(&wanted.variant) else { return Vec::new() };
+    let is_below = |offer: &&Normal| {
+        // The first level of amd64 has no name of its own.
+        let offer = if offer.variant.is_empty() { Some(1) } else { version(&offer.variant) };
+        offer.is_some_and(|offer| (last..highest).contains(&offer))
+    };
+    let same = offered.iter().filter(|offer| offer.architecture == wanted.architecture).filter(is_below);
+    let mut variants: Vec<(i64, &str)> =
+        same.map(|offer| (version(&offer.variant).unwrap_or(1), offer.variant.as_str())).collect();
+    variants.sort_unstable_by(|a, b| b.cmp(a));
+    variants.dedup();
+    // `v3` is a name of version 3, `3` and `v03` are not.
+    variants.retain(|(version, variant)| variant.is_empty() || *variant == format!("v{version}"));
+    variants.into_iter().map(|(_, variant)| wanted.on(&wanted.architecture, variant.to_owned())).collect()
 }
 
 /// Every listed 64-bit variant can also run 32-bit programs of version 8 and below.

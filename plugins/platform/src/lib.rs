@@ -77,15 +77,19 @@ impl PlatformPlugin for Platforms {
             .map(Normal::of)
             .collect::<Option<Vec<Normal>>>()
             .ok_or_else(|| Error::unsupported("no-os", "a wanted platform states no operating system"))?;
+        let offers: Vec<Offer> =
+            (0..).zip(&offered).filter_map(|(index, offer)| Offer::of(index, offer)).collect();
         let matchers: Vec<Matcher> = match config.matcher {
             Rule::All => return Ok((0..).take(offered.len()).collect()),
-            Rule::Only => wanted.iter().flat_map(fallback::vector).map(Matcher::new).collect(),
+            Rule::Only => {
+                let normals: Vec<Normal> = offers.iter().map(|offer| offer.normal.clone()).collect();
+                let vectors = wanted.iter().flat_map(|wanted| fallback::vector(wanted, &normals));
+                vectors.map(Matcher::new).collect()
+            }
             Rule::OnlyStrict | Rule::Ordered | Rule::Any => wanted.into_iter().map(Matcher::new).collect(),
         };
-        let mut matching: Vec<(Merit, u32)> = (0..)
-            .zip(&offered)
-            .filter_map(|(index, platform)| Some((merit(&matchers, platform)?, index)))
-            .collect();
+        let mut matching: Vec<(Merit, u32)> =
+            offers.iter().filter_map(|offer| Some((offer.merit(&matchers)?, offer.index))).collect();
         if config.matcher == Rule::Any {
             // Whichever wanted platform it was, it is as good as any other.
             for ((place, _), _) in &mut matching {
@@ -102,11 +106,23 @@ impl PlatformPlugin for Platforms {
 /// more being better, its features.
 type Merit = (usize, std::cmp::Reverse<usize>);
 
-fn merit(matchers: &[Matcher], offered: &Platform) -> Option<Merit> {
-    let normal = Normal::of_offer(offered)?;
-    let place = matchers.iter().position(|matcher| matcher.accepts(&normal))?;
-    // containerd counts the features as they are written, not those that are left when they are normalised.
-    Some((place, std::cmp::Reverse(offered.os_features.len())))
+/// An offer that states an operating system.
+struct Offer {
+    index: u32,
+    normal: Normal,
+    /// containerd counts the features as they are written, not those that are left when they are normalised.
+    features: usize,
+}
+
+impl Offer {
+    fn of(index: u32, platform: &Platform) -> Option<Self> {
+        Some(Self { index, normal: Normal::of_offer(platform)?, features: platform.os_features.len() })
+    }
+
+    fn merit(&self, matchers: &[Matcher]) -> Option<Merit> {
+        let place = matchers.iter().position(|matcher| matcher.accepts(&self.normal))?;
+        Some((place, std::cmp::Reverse(self.features)))
+    }
 }
 
 #[cfg(test)]

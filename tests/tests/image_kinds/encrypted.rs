@@ -76,7 +76,7 @@ impl Scene {
              LC_ALL=C exec tr '\\000-\\377' '\\200-\\377\\000-\\177'\n";
         fs::write(&decoder, script).expect("a file can be written");
         fs::set_permissions(&decoder, fs::Permissions::from_mode(0o755)).expect("its mode can be set");
-        let configuration: String = decoders
+        let configuration: Vec<String> = decoders
             .iter()
             .map(|(plain, _, name)| {
                 format!(
@@ -89,7 +89,7 @@ impl Scene {
             })
             .collect();
         let settings = Settings { generation, place: Place::Memory, proxy_plugins: Vec::new() };
-        let daemon = require!(Containerd::start_configured(&settings, &configuration), None);
+        let daemon = require!(Containerd::start_configured(&settings, &configuration.concat()), None);
         let (image, registry) = (image(), ScriptedRegistry::start());
         registry.add(&image, "encrypted", "1");
         let dray = Dray::with(&daemon, NAMESPACE).args(["pull", &registry.image("encrypted:1")]);

@@ -8,44 +8,51 @@ pub(in crate::cli) const FETCH_HINT: &str = "`dray image fetch` brings what is m
 
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
-        let (kind, hints) = verdict(&error);
-        Self::of(kind, &error, hints)
+        let hints = hints_of_image(&error);
+        Self::of(kind_of_image(&error), &error, hints)
     }
 }
 
-/// The kind of an error, and what can be done.
-pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
+pub(super) fn kind_of_image(error: &ImageError) -> Kind {
     match error {
-        ImageError::NoRecord { .. } => {
-            (Kind::NotFound, vec!["`dray image ls` lists the images of the namespace".to_owned()])
+        ImageError::NoRecord { .. } | ImageError::MissingBlob { .. } => Kind::NotFound,
+        ImageError::Ambiguous { .. } => Kind::Usage,
+        ImageError::Mismatch { .. } | ImageError::Document { .. } | ImageError::LayerCount { .. } => {
+            Kind::Corrupt
         }
-        ImageError::Ambiguous { images, .. } => {
-            let images = images.iter().map(|(digest, name)| format!("{digest} {name}"));
-            let hint = listed(images).map(|images| format!("write more of one of them: {images}"));
-            (Kind::Usage, hint.into_iter().collect())
-        }
-        ImageError::MissingBlob { .. } => (Kind::NotFound, vec![FETCH_HINT.to_owned()]),
-        ImageError::Mismatch { .. } => (
-            Kind::Corrupt,
-            vec!["the disk or the daemon may be damaged; remove the image and pull it again".to_owned()],
-        ),
-        ImageError::Document { .. } | ImageError::LayerCount { .. } => (
-            Kind::Corrupt,
-            vec!["the image was made wrongly: whoever publishes it must build and push it again".to_owned()],
-        ),
-        ImageError::TooLarge { .. } | ImageError::TooMany { .. } | ImageError::NotAnImage { .. } => {
-            (Kind::Unsupported, Vec::new())
-        }
-        ImageError::NoPlatform { offered, .. } => {
-            let hint = match listed(offered) {
-                Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
-                None => "the image does not say which platforms it is for".to_owned(),
-            };
-            (Kind::Unsupported, vec![hint])
-        }
-        ImageError::Plugin { source } => (kind_of_plugin(source), source.hint.clone().into_iter().collect()),
-        ImageError::Store { source, .. } => (Kind::Containerd, hints_of_store(source)),
+        ImageError::TooLarge { .. }
+        | ImageError::TooMany { .. }
+        | ImageError::NotAnImage { .. }
+        | ImageError::NoPlatform { .. } => Kind::Unsupported,
+        ImageError::Plugin { source } => kind_of_plugin(source),
+        ImageError::Store { .. } => Kind::Containerd,
     }
+}
+
+pub(super) fn hints_of_image(error: &ImageError) -> Vec<String> {
+    let hint = match error {
+        ImageError::NoRecord { .. } => "`dray image ls` lists what is there".to_owned(),
+        ImageError::Ambiguous { images, .. } => {
+            let images = images.iter().map(|(digest, name)| format!("{digest} ({name})"));
+            format!("write more of the digest; it may be {}", listed(images).unwrap_or_default())
+        }
+        ImageError::MissingBlob { .. } => format!("{FETCH_HINT}, `dray image check` lists it"),
+        ImageError::Mismatch { .. } => {
+            "the disk of containerd is damaged: remove the image and pull it again".to_owned()
+        }
+        ImageError::NoPlatform { offered, .. } => match listed(offered) {
+            Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
+            None => "the image does not say which platforms it is for".to_owned(),
+        },
+        ImageError::Plugin { source } => return source.hint.clone().into_iter().collect(),
+        ImageError::Store { source, .. } => return hints_of_store(source),
+        ImageError::Document { .. }
+        | ImageError::LayerCount { .. }
+        | ImageError::TooLarge { .. }
+        | ImageError::TooMany { .. }
+        | ImageError::NotAnImage { .. } => return Vec::new(),
+    };
+    vec![hint]
 }
 
 #[cfg(test)]
@@ -63,7 +70,7 @@ mod tests {
         };
         let failure = Failure::from(ambiguous);
         assert_eq!(failure.exit_code(), 2);
-        assert!(failure.hints[0].contains("a:1`, `sha256:"), "{failure:?}");
+        assert!(failure.hints[0].contains("(a:1)`, `sha256:"), "{failure:?}");
         let missing = ImageError::MissingBlob { what: "image index", digest: digest() };
         assert_eq!(Failure::from(missing).exit_code(), 4);
         assert_eq!(Failure::from(ImageError::NoRecord { name: "x".to_owned() }).exit_code(), 4);

@@ -63,6 +63,10 @@ pub(super) async fn run(
     let shelf = Shelf::open(arguments.platforms.into(), globals, context).await?;
     let record = shelf.record(&arguments.name).await?;
     let found = shelf.completeness(&record).await?;
+    let unfit = found.manifests.iter().find(|manifest| !manifest.fits);
+    if let Some(platform) = unfit.and_then(|manifest| manifest.platform.as_ref()) {
+        shelf.note_other_platform(platform, context);
+    }
     let snapshotter = shelf.snapshotter.as_str();
     match arguments.format {
         Format::Json => output::write_json(&checked(&record, snapshotter, &found))?,

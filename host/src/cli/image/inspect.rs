@@ -94,7 +94,7 @@ pub(super) async fn run(
     if let Some(document) = arguments.raw {
         return raw(&shelf, &record, document).await;
     }
-    let inspected = inspect(&shelf, record).await?;
+    let inspected = inspect(&shelf, record, context).await?;
     match arguments.format {
         Format::Json => output::write_json(&inspected),
         Format::Text => output::write(inspected.to_text().as_bytes()),
@@ -116,8 +116,11 @@ async fn raw(shelf: &Shelf, record: &ImageRecord, document: Document) -> Result<
     output::write(&bytes)
 }
 
-async fn inspect(shelf: &Shelf, record: ImageRecord) -> Result<Inspected, Failure> {
+async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Result<Inspected, Failure> {
     let documents = shelf.documents(&record).await?;
+    if !documents.fits {
+        shelf.note_other_platform(&documents.platform, context);
+    }
     let found = shelf.completeness(&record).await?;
     let config = &documents.chosen.manifest.config;
     let bytes = read_document(shelf.store.content.as_ref(), "image config", config).await?;

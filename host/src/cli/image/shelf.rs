@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::cli::arguments::Globals;
 use crate::cli::failure::Failure;
-use crate::cli::{Context, components, host_platform};
+use crate::cli::{Context, components, escape, host_platform};
 use crate::config::{self, DaemonSettings, PlatformFlags, PluginChoice};
 use crate::containerd::Containerd;
 use crate::image::{self, ChosenManifest, Completeness, Found, ImageDocuments, ImageError, Platforms};
@@ -78,8 +78,13 @@ impl Shelf {
     /// What there is of an image for the wanted platforms.
     pub(super) async fn completeness(&self, record: &ImageRecord) -> Result<Completeness, ImageError> {
         let (matcher, platforms) = (self.matcher.as_ref(), &self.platforms);
-        let snapshotter = Some(&self.snapshotter);
-        image::completeness(&self.store, matcher, snapshotter, &record.target, platforms).await
+        image::completeness(&self.store, matcher, Some(&self.snapshotter), &record.target, platforms).await
+    }
+
+    /// Says that an image without index is for another platform than the wanted one.
+    pub(super) fn note_other_platform(&self, found: &Platform, context: &Context) {
+        let note = format!("note: the image is for {found} only, {} is wanted", self.platforms);
+        context.screen.print(&escape::line(&note));
     }
 
     fn wanted(&self) -> &Platform {

@@ -51,6 +51,9 @@ pub(super) async fn run(
     let shelf = Shelf::open(platforms, globals, context).await?;
     let record = shelf.record(&arguments.name).await?;
     let documents = shelf.documents(&record).await?;
+    if !documents.fits {
+        shelf.note_other_platform(&documents.platform, context);
+    }
     let snapshots = shelf.store.snapshots.as_ref();
     let usage = unpacked_image_size(snapshots, &shelf.snapshotter, &documents.config.diff_ids).await?;
     if usage.is_none() {

@@ -127,9 +127,13 @@ fn several_wanted_platforms_are_tried_one_fallback_vector_after_the_other() {
 }
 
 #[test]
-fn a_version_out_of_range_costs_nothing() {
-    assert_only("linux/amd64/v4000000000", "386");
-    assert_only("linux/arm/v4000000000", "");
+fn a_large_version_costs_nothing_and_counts_down_all_the_same() {
+    assert_only("linux/amd64/v4000000000", "amd64/v4 amd64/v3 amd64/v2 amd64 386");
+    assert_only("linux/arm/v9223372036854775807", "arm/v8 arm/v7 arm/v6 arm/v5");
+    assert_only("linux/amd64/v9223372036854775808", "386");
+    assert_only("linux/amd64/v-4", "386");
+    let offered = ["linux/arm/v4", "linux/arm/v09", "linux/arm/9", "linux/arm/v300", "linux/arm/v10"];
+    assert_eq!(rank("only", &["linux/arm/v400"], &offered), ["linux/arm/v300", "linux/arm/v10"]);
 }
 
 #[test]

@@ -1,0 +1,57 @@
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use url::Url;
+
+use crate::registry::body::Body;
+
+/// An answer whose body has not been read yet.
+pub(in crate::registry) struct Response {
+    inner: reqwest::Response,
+    is_first_hop: bool,
+    stall: Duration,
+}
+
+impl Response {
+    pub(super) fn new(inner: reqwest::Response, is_first_hop: bool, stall: Duration) -> Self {
+        Self { inner, is_first_hop, stall }
+    }
+
+    pub(in crate::registry) fn status(&self) -> StatusCode {
+        self.inner.status()
+    }
+
+    pub(in crate::registry) fn headers(&self) -> &HeaderMap {
+        self.inner.headers()
+    }
+
+    /// Where the answer came from in the end.
+    pub(in crate::registry) fn url(&self) -> &Url {
+        self.inner.url()
+    }
+
+    /// Whether the answer came from the server that the call was meant for, rather than from one it redirects to.
+    pub(in crate::registry) fn is_from_first_hop(&self) -> bool {
+        self.is_first_hop
+    }
+
+    /// Whether the server that the call was meant for wants to know who asks.
+    pub(in crate::registry) fn asks_for_authorization(&self) -> bool {
+        self.status() == StatusCode::UNAUTHORIZED && self.is_first_hop
+    }
+
+    /// The body.
+    pub(in crate::registry) fn into_body(self) -> Body {
+        Body::new(self.inner, self.stall)
+    }
+
+    /// Reads a small body to its end, so that the connection can be used again.
+    pub(in crate::registry) async fn discard(self) {
+        const NOT_WORTH_WAITING: Duration = Duration::from_secs(1);
+        const NOT_WORTH_READING: u64 = 16 * 1024;
+        if self.inner.content_length().is_none_or(|length| length <= NOT_WORTH_READING) {
+            let read = self.into_body().read(NOT_WORTH_READING);
+            let _ = tokio::time::timeout(NOT_WORTH_WAITING, read).await;
+        }
+    }
+}
