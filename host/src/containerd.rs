@@ -16,8 +16,12 @@ mod leases;
 mod ocicrypt;
 mod snapshots;
 
+use std::sync::Arc;
+
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
+
+use crate::ports::Store;
 
 pub use self::ocicrypt::decoder_of;
 
@@ -29,6 +33,20 @@ pub use self::ocicrypt::decoder_of;
 pub struct Containerd {
     channel: Channel,
     namespace: AsciiMetadataValue,
+}
+
+impl From<Containerd> for Store {
+    fn from(containerd: Containerd) -> Self {
+        let containerd = Arc::new(containerd);
+        Self {
+            content: containerd.clone(),
+            snapshots: containerd.clone(),
+            applier: containerd.clone(),
+            images: containerd.clone(),
+            leases: containerd.clone(),
+            daemon: containerd,
+        }
+    }
 }
 
 /// Client of one service, with the program's bounds on messages.

@@ -3,9 +3,32 @@
 //! What differs from one snapshotter, one platform rule or one site's policy to the next is a sandboxed
 //! WebAssembly component; this crate is the host that runs it. The guest plans, the host acts.
 //!
-//! Reading order: [`oci`] has the values, [`ports`] the seams, [`pull`] the algorithm, [`image`] what can be read
-//! of an image that is there. The other modules are
-//! adapters: [`containerd`], [`registry`], [`plugin`]. [`cli`] wires them together.
+//! # What it does
+//!
+//! | function | |
+//! |---|---|
+//! | [`pull_image`] | asks the registry, downloads what is missing, unpacks, and binds the name |
+//! | [`ensure_image`] | the same, or only if something is missing, or without the registry |
+//! | [`existing_image`] | finds an image that is there, complete, and unpacks it if it is not |
+//! | [`fetch_image`] | downloads what an image lacks that is there |
+//! | [`resolve_digest`] | asks the registry what a name stands for |
+//! | [`find_image`] | finds the records that a name, a digest or the beginning of one means |
+//! | [`read_index`], [`read_manifest`], [`read_image_config`] | the documents of an image that is there |
+//! | [`completeness`] | what of an image is there, and what is missing |
+//! | [`unpacked_image_size`] | what its layers take in a snapshotter |
+//! | [`parse_repo_tag`] | repository and tag of a name |
+//!
+//! Each has an example in `examples/`, and the command line uses nothing else. They act on a [`World`]: the store
+//! is a [`containerd::Containerd`], the registry a [`registry::RegistryClient`], and the plugins come from a
+//! [`plugin::PluginHost`]; but all of them are [`ports`], behind which anything else may stand.
+//!
+//! Futures can be dropped at any time. What is left then, each function says: nothing where it only reads, and a
+//! lease that ends by itself where it writes. To end a pull and have it cleaned up, cancel its token instead.
+//!
+//! # Reading order
+//!
+//! [`oci`] has the values, [`ports`] the seams, [`pull`] the algorithm, [`image`] what can be read of an image that
+//! is there. The other modules are adapters: [`containerd`], [`registry`], [`plugin`]. [`cli`] wires them together.
 //!
 //! The library does not print, does not exit, and reads no environment variable outside of [`cli`].
 
@@ -20,3 +43,13 @@ pub mod ports;
 pub mod pull;
 pub mod registry;
 pub mod verify;
+
+pub use self::image::{
+    Platforms, completeness, find as find_image, read_image_config, read_index, read_manifest,
+    unpacked_image_size,
+};
+pub use self::oci::parse_repo_tag;
+pub use self::pull::{
+    PullError, PullMode, PullReport, PullRequest, Unpack, World, ensure_image, existing_image, fetch_image,
+    pull_image, resolve_digest,
+};

@@ -31,8 +31,8 @@ pub use self::report::{
 };
 pub use self::request::{PullRequest, Unpack, World};
 use crate::limits;
-use crate::oci::Reference;
-use crate::ports::{Class, Daemon, Event, LeaseId, Resolved, SnapshotterName, StoreError};
+use crate::oci::{Descriptor, Reference};
+use crate::ports::{Class, Daemon, Event, LeaseId, Registry, Resolved, SnapshotterName, StoreError};
 
 /// The snapshotter where neither the user nor the namespace names one.
 const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
@@ -95,11 +95,30 @@ async fn under_lease(
     Ok(report)
 }
 
+/// Asks the registry what a name stands for now: the digest of an index or manifest, with its media type and
+/// size. Downloads nothing and needs no store.
+///
+/// # Errors
+///
+/// Fails if the name is no reference, and if the registry does not know it, refuses access, cannot be reached or
+/// breaks its protocol.
+///
+/// # Cancellation
+///
+/// Nothing is left when the future is dropped.
+pub async fn resolve_digest(registry: &dyn Registry, name: &str) -> Result<Descriptor, PullError> {
+    let reference = Reference::parse(name).map_err(|source| PullError::Reference { source })?;
+    Ok(resolve_with(registry, &reference).await?.descriptor)
+}
+
+async fn resolve_with(registry: &dyn Registry, reference: &Reference) -> Result<Resolved, PullError> {
+    let resolved = registry.resolve(reference).await;
+    resolved.map_err(|source| PullError::Resolve { reference: reference.to_string(), source })
+}
+
 async fn resolve(world: &World, reference: &Reference) -> Result<(Resolved, Duration), PullError> {
     let since = Instant::now();
-    let resolved = world.registry.resolve(reference).await;
-    let resolved =
-        resolved.map_err(|source| PullError::Resolve { reference: reference.to_string(), source })?;
+    let resolved = resolve_with(world.registry.as_ref(), reference).await?;
     world.progress.event(Event::Resolved { digest: resolved.descriptor.digest.clone() });
     Ok((resolved, since.elapsed()))
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::arguments::Format;
 use super::failure::{Failure, Kind, message_of};
 use super::output;
-use crate::oci::{Digest, Named, ReferenceError};
+use crate::oci::{Digest, Named, ReferenceError, parse_repo_tag};
 
 /// Show how names of images are understood
 ///
@@ -55,16 +55,15 @@ fn to_json(input: &str, parsed: Result<&Named, &ReferenceError>) -> Value {
         Ok(named) => named,
         Err(error) => return json!({ "input": input, "error": message_of(error) }),
     };
-    let reference = named.to_reference();
     json!({
         "input": input,
-        "canonical": reference.to_string(),
+        "canonical": named.to_reference().to_string(),
         "domain": named.domain(),
         "path": named.path(),
         "repository": format!("{}/{}", named.domain(), named.path()),
         "tag": named.tag(),
         "digest": named.digest().map(Digest::as_str),
         "familiar": named.familiar(),
-        "repo_tag": [named.familiar_name(), reference.tag().unwrap_or_default().to_owned()],
+        "repo_tag": parse_repo_tag(input).ok(),
     })
 }

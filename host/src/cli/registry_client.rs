@@ -21,7 +21,7 @@ pub(super) fn registry_client(
             http: access.proxies.http,
             no_proxy: access.proxies.none_for,
         },
-        user_agent: concat!("dray/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..RegistrySettings::default()
     })?)
 }
 

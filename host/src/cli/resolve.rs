@@ -7,10 +7,8 @@ use super::failure::Failure;
 use super::registry_client::registry_client;
 use super::registry_options::RegistryOptions;
 use super::{Context, escape, output};
-use crate::config::SettingsError;
-use crate::oci::{Digest, MediaType, Reference};
-use crate::ports::{Registry as _, Resolved};
-use crate::pull::PullError;
+use crate::oci::{Descriptor, Digest, MediaType, Reference};
+use crate::pull::resolve_digest;
 
 /// Ask the registry what a name stands for now
 ///
@@ -46,18 +44,15 @@ struct Answer {
 
 /// Asks, and prints the answer.
 pub(super) fn run(arguments: &ResolveArguments, context: &Context) -> Result<(), Failure> {
-    let reference =
-        Reference::parse(&arguments.reference).map_err(|source| SettingsError::Reference { source })?;
     let registry = registry_client(&arguments.registry, &context.environment)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let resolved = runtime.block_on(registry.resolve(&reference));
+    let resolved = runtime.block_on(resolve_digest(&registry, &arguments.reference));
     // A name lookup that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
-    let name = reference.to_string();
-    let Resolved { descriptor, .. } =
-        resolved.map_err(|source| PullError::Resolve { reference: name.clone(), source })?;
-    let answer =
-        Answer { name, digest: descriptor.digest, media_type: descriptor.media_type, size: descriptor.size };
+    let Descriptor { digest, media_type, size, .. } = resolved?;
+    let name = Reference::parse(&arguments.reference).map(|reference| reference.to_string());
+    let name = name.unwrap_or_else(|_| arguments.reference.clone());
+    let answer = Answer { name, digest, media_type, size };
     match (arguments.quiet, arguments.format) {
         (true, _) => output::write(format!("{}\n", answer.digest).as_bytes()),
         (false, Format::Json) => output::write_json(&answer),

@@ -150,16 +150,7 @@ async fn connect(settings: &PullSettings, sources: &Sources) -> Result<Connected
     };
     let plugins = async { plugins(settings, sources).await.map_err(Failure::from) };
     let (containerd, (matcher, planner)) = tokio::try_join!(containerd, plugins)?;
-    let containerd = Arc::new(containerd);
-    let store = Store {
-        content: containerd.clone(),
-        snapshots: containerd.clone(),
-        applier: containerd.clone(),
-        images: containerd.clone(),
-        leases: containerd.clone(),
-        daemon: containerd,
-    };
-    Ok(Connected { store, planner, matcher })
+    Ok(Connected { store: containerd.into(), planner, matcher })
 }
 
 async fn plugins(

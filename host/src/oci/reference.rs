@@ -211,6 +211,19 @@ impl Reference {
     }
 }
 
+/// Splits what a user typed into repository and tag, as `docker images` and nerdctl show them: the repository
+/// by its familiar name, the tag `latest` where none is given, and no tag at all, which is the empty text, where a
+/// digest is.
+///
+/// # Errors
+///
+/// Says which rule broke.
+pub fn parse_repo_tag(name: &str) -> Result<(String, String), ReferenceError> {
+    let named = Named::parse(name)?;
+    let reference = named.to_reference();
+    Ok((named.familiar_name(), reference.tag().unwrap_or_default().to_owned()))
+}
+
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.domain, self.path)?;

@@ -22,6 +22,20 @@ pub struct RegistrySettings {
     pub user_agent: String,
 }
 
+/// No credentials, no proxies, no directories of hosts, and encryption everywhere but on loopback.
+impl Default for RegistrySettings {
+    fn default() -> Self {
+        Self {
+            credentials: CredentialSettings::default(),
+            plain_http: PlainHttp::default(),
+            hosts_dirs: Vec::new(),
+            insecure: false,
+            proxy: ProxySettings::default(),
+            user_agent: concat!("dray/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
 /// Where HTTP without TLS is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlainHttp {

@@ -41,16 +41,8 @@ impl Shelf {
             loaded.map_err(Failure::from)
         };
         let (containerd, matcher) = tokio::try_join!(connecting, loading)?;
-        let containerd = Arc::new(containerd);
-        let snapshotter = usable_snapshotter(containerd.as_ref(), daemon.snapshotter.as_ref()).await?;
-        let store = Store {
-            content: containerd.clone(),
-            snapshots: containerd.clone(),
-            applier: containerd.clone(),
-            images: containerd.clone(),
-            leases: containerd.clone(),
-            daemon: containerd,
-        };
+        let snapshotter = usable_snapshotter(&containerd, daemon.snapshotter.as_ref()).await?;
+        let store = containerd.into();
         Ok(Self { store, snapshotter, platforms, matcher })
     }
 
