@@ -76,7 +76,7 @@ fn what_is_no_registry() {
     error: no server answers as registry `[REGISTRY]`
       1: cannot connect to registry `[REGISTRY]`
       2: Connection refused (os error 111)
-    hint: check that the registry runs, and that `[REGISTRY]` is its address
+    hint: check that it runs, and that `[REGISTRY]` is its address
     ");
 }
 
