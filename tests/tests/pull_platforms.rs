@@ -43,9 +43,7 @@ fn index() -> Index {
 fn platforms(report: &Value) -> Vec<String> {
     let more = report["more"].as_array().cloned().unwrap_or_default();
     let images = std::iter::once(report).chain(&more);
-    images
-        .map(|image| format!("{}", image["platform"]["architecture"].as_str().unwrap_or_default()))
-        .collect()
+    images.map(|image| image["platform"]["architecture"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 struct Scene {

@@ -182,7 +182,8 @@ async fn records(world: &World, name: &str, least_digits: usize) -> Result<Vec<I
     let found = image::find(world.store.images.as_ref(), name).await;
     let found = found.map_err(|source| PullError::Image { source })?;
     // `cafe` is a name that a registry may know, and the beginning of the digest of some other image.
-    let is_meant = |found: &Found| found.by != MatchedBy::Id || name.contains(':') || name.len() >= least_digits;
+    let is_meant =
+        |found: &Found| found.by != MatchedBy::Id || name.contains(':') || name.len() >= least_digits;
     Ok(found.into_iter().filter(is_meant).map(|found| found.record).collect())
 }
 
