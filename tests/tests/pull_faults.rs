@@ -2,6 +2,7 @@
 //! and a daemon that dies. Each ends in a clear error, and leaves no image record, no lease, no active
 //! snapshot and no ingest behind.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use dray_tests::command::{Dray, Run, digest_filter, filters};
@@ -244,7 +245,7 @@ fn ctrl_c_in_mid_pull() {
         // What was downloaded stays for the next pull, which is the only thing that does.
         let state = State::of(&scene.daemon, NAMESPACE);
         assert_eq!(state.ingests.len(), 1, "{state}");
-        let kept = State { ingests: std::collections::BTreeMap::new(), ..state };
+        let kept = State { ingests: BTreeMap::default(), ..state };
         assert!(kept.images.is_empty() && kept.is_at_rest(), "{run}\n{kept}");
         // No lock is left either: a second pull that is served properly succeeds at once.
         let retry = ScriptedRegistry::start();
