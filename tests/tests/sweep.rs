@@ -1,0 +1,317 @@
+//! Every call that a pull makes fails once: before it has an effect, after it had it, and by the pull being
+//! cancelled meanwhile. The pull then ends with an error that fits, or succeeds where the failure does not matter;
+//! nothing half done is left; and the next pull, with nothing in its way, leaves what a pull leaves to which nothing
+//! happened.
+//!
+//! The pull is the library's, with its real adapters, against a real containerd; see `faulty` for what is between.
+
+#[path = "sweep/faulty.rs"]
+mod faulty;
+#[path = "sweep/judge.rs"]
+mod judge;
+#[path = "sweep/script.rs"]
+mod script;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dray::containerd;
+use dray::limits::PARALLEL_DOWNLOADS;
+use dray::oci::Platform;
+use dray::plugin::{PluginHost, PluginSource};
+use dray::ports::{Event, LayerState, Planner, PlatformMatcher, Progress};
+use dray::registry::{RegistryClient, RegistrySettings};
+use dray::{Platforms, PullError, PullReport, PullRequest, Unpack, World, pull_image};
+use dray_tests::daemon::{Containerd, Generation};
+use dray_tests::image::{Compression, Entry, Flavour, Image, Index, Layer};
+use dray_tests::require;
+use dray_tests::scripted_registry::ScriptedRegistry;
+use dray_tests::state::State;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use judge::{Left, Names, is_fitting};
+use script::{
+    ABORT_INGEST, Among, Fault, Happened, How, Port, RELEASE_LEASE, REMOVE_SNAPSHOT, SUSPEND_INGEST, Script,
+    WRITE,
+};
+
+/// Longer than any pull here takes, and shorter than waiting for a lock that nobody gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Points that are tried at the same time.
+const WORKERS: usize = 4;
+/// The middle layer comes in several pieces.
+const LAYER_BYTES: [usize; 3] = [3_000, 200_000, 5_000];
+
+/// An image whose blobs nobody else has: what one namespace has, containerd offers to all others.
+fn image(seed: usize) -> Image {
+    let layer = |number: usize| {
+        let line = format!("{seed:05} {number}\n");
+        let file = Entry::file(&format!("file{number}"), line.repeat(LAYER_BYTES[number] / line.len()));
+        Layer::builder().entry(file).build(Compression::None)
+    };
+    Image::builder("linux/amd64").layer(layer(0)).layer(layer(1)).layer(layer(2)).build()
+}
+
+/// What the user is told.
+#[derive(Default)]
+struct Watcher {
+    warnings: AtomicUsize,
+    waited: AtomicBool,
+}
+
+impl Progress for Watcher {
+    fn event(&self, event: Event) {
+        match event {
+            Event::Warning { .. } => {
+                self.warnings.fetch_add(1, Ordering::SeqCst);
+            }
+            Event::Layer { state: LayerState::WaitingForOther, .. } => {
+                self.waited.store(true, Ordering::SeqCst);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A containerd, a registry, and what every pull has in common.
+struct Scene {
+    daemon: Containerd,
+    registry: ScriptedRegistry,
+    matcher: Arc<dyn PlatformMatcher>,
+    planner: Arc<dyn Planner>,
+    runtime: Runtime,
+    /// One at a time can wait for a collection.
+    collecting: Mutex<()>,
+}
+
+/// An image on the registry, and a namespace of its own for it.
+struct Place {
+    namespace: String,
+    reference: String,
+    index: Index,
+    chain: Vec<String>,
+}
+
+impl Place {
+    fn names(&self) -> Names<'_> {
+        Names::new(&self.reference, &self.index, &self.index.images[0], &self.chain)
+    }
+}
+
+impl Scene {
+    fn new(daemon: Containerd) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime can be built");
+        let plugins = PluginHost::new(None).expect("a plugin host can be made");
+        let source = |name| PluginSource::embedded(name).expect("it comes along");
+        let matcher = runtime.block_on(plugins.matcher(&source("platform"), "{}")).expect("it loads");
+        let planner = runtime.block_on(plugins.planner(&source("overlayfs"), "{}")).expect("it loads");
+        let collecting = Mutex::new(());
+        Self { daemon, registry: ScriptedRegistry::start(), matcher, planner, runtime, collecting }
+    }
+
+    fn place(&self, number: usize) -> Place {
+        let image = image(number);
+        let chain = image.chain_ids();
+        let index = Index::new(Flavour::Oci, vec![image, Image::builder("linux/arm64").build()]);
+        let tag = format!("{number:05}");
+        self.registry.add(&index, "sweep", &tag);
+        let reference = self.registry.image(&format!("sweep:{tag}"));
+        Place { namespace: format!("point{tag}"), reference, index, chain }
+    }
+
+    fn world(&self, place: &Place, watcher: &Arc<Watcher>) -> World {
+        let socket = self.daemon.socket().display().to_string();
+        let connecting = containerd::Containerd::connect(&socket, &place.namespace);
+        let registry = RegistryClient::new(RegistrySettings::default()).expect("a client can be made");
+        World {
+            store: self.runtime.block_on(connecting).expect("containerd answers").into(),
+            registry: Arc::new(registry),
+            matcher: Arc::clone(&self.matcher),
+            progress: watcher.clone(),
+        }
+    }
+
+    fn request(&self, place: &Place) -> PullRequest {
+        PullRequest {
+            name: place.reference.clone(),
+            platforms: Platforms::One(Platform::new("linux", "amd64", "")),
+            unpack: Some(Unpack { snapshotter: None, planner: Arc::clone(&self.planner) }),
+            parallel_downloads: PARALLEL_DOWNLOADS,
+        }
+    }
+
+    fn pull(
+        &self,
+        world: &World,
+        request: &PullRequest,
+        cancel: &CancellationToken,
+    ) -> Result<PullReport, PullError> {
+        let pull = async { tokio::time::timeout(PATIENCE, pull_image(world, request, cancel)).await };
+        self.runtime.block_on(pull).expect("a pull ends in time")
+    }
+
+    /// Pulls with nothing in between, and checks that it succeeds at once and leaves what a whole pull leaves.
+    fn pull_plainly(&self, place: &Place) -> State {
+        let watcher = Arc::new(Watcher::default());
+        let pulled = self.pull(&self.world(place, &watcher), &self.request(place), &CancellationToken::new());
+        pulled.unwrap_or_else(|error| panic!("a plain pull fails: {error:?}"));
+        assert!(!watcher.waited.load(Ordering::SeqCst), "a plain pull waits for nobody");
+        State::of(&self.daemon, &place.namespace)
+    }
+
+    /// What a pull leaves and how many calls it makes, with nothing in between and with an empty script.
+    fn measure(&self) -> (Value, BTreeMap<Among, usize>) {
+        let place = self.place(0);
+        let whole = place.names().state(&self.pull_plainly(&place));
+
+        let place = self.place(1);
+        let (watcher, script) = (Arc::default(), Script::new(&[]));
+        let world = faulty::world(&self.world(&place, &watcher), &script);
+        let request = faulty::request(&self.request(&place), &script);
+        self.pull(&world, &request, &script.cancel).expect("nothing goes wrong");
+        place.names().assert_same(&State::of(&self.daemon, &place.namespace), &whole);
+        (whole, script.calls())
+    }
+
+    /// Pulls with faults, and then without. Which of them happened.
+    fn try_point(&self, number: usize, faults: &[Fault], whole: &Value) -> Vec<Happened> {
+        let place = self.place(number);
+        let names = place.names();
+        let (watcher, script) = (Arc::<Watcher>::default(), Script::new(faults));
+        let world = faulty::world(&self.world(&place, &watcher), &script);
+        let request = faulty::request(&self.request(&place), &script);
+        let pulled = self.pull(&world, &request, &script.cancel);
+        let state = State::of(&self.daemon, &place.namespace);
+
+        let happened = script.happened();
+        assert!(is_fitting(&happened, &pulled), "{happened:?}: {pulled:?}");
+        let succeeded = pulled.is_ok();
+        let tells = succeeded && happened.iter().any(|fault| fault.is_failed(RELEASE_LEASE));
+        let warnings = watcher.warnings.load(Ordering::SeqCst);
+        assert_eq!(
+            warnings,
+            usize::from(tells),
+            "{happened:?}: the user is told of a lease that may be left"
+        );
+        Left { happened: &happened, succeeded, state: &state, names: &names, whole }.assert_harmless();
+
+        let mut state = self.pull_plainly(&place);
+        if !state.leases.is_empty() {
+            // As time does.
+            let one_at_a_time = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
+            self.daemon.delete_leases(&place.namespace);
+            self.daemon.collect_garbage();
+            drop(one_at_a_time);
+            state = State::of(&self.daemon, &place.namespace);
+        }
+        names.assert_same(&state, whole);
+        // What is collected need not be looked at by the collections of the points to come.
+        self.daemon.delete_images(&place.namespace);
+        happened
+    }
+}
+
+/// Every call of every port, in every way.
+fn points(calls: &BTreeMap<Among, usize>) -> Vec<Vec<Fault>> {
+    let ways = [How::Refused, How::Lost, How::Cancelled];
+    let ports = calls.iter().filter(|(among, _)| matches!(among, Among::Port(_)));
+    let calls = ports.flat_map(|(&among, &count)| (1..=count).map(move |nth| (among, nth)));
+    calls.flat_map(|(among, nth)| ways.map(|how| vec![Fault { among, nth, how }])).collect()
+}
+
+const CLEAN_UP: [&str; 4] = [ABORT_INGEST, SUSPEND_INGEST, REMOVE_SNAPSHOT, RELEASE_LEASE];
+
+/// What goes wrong while a pull cleans up, which it does after something else went wrong.
+fn points_of_clean_up() -> Vec<Vec<Fault>> {
+    let fault = |among, nth, how| Fault { among, nth, how };
+    let choosing = fault(Among::Port(Port::Matcher), 1, How::Refused);
+    let unpacking = fault(Among::Port(Port::Applier), 2, How::Refused);
+    // The three documents take six of these calls, each for its bytes and for their end.
+    let fetching = fault(Among::Port(Port::BlobStream), 8, How::Refused);
+    let mut pairs = vec![
+        (choosing, ABORT_INGEST),
+        (choosing, RELEASE_LEASE),
+        (unpacking, REMOVE_SNAPSHOT),
+        (unpacking, RELEASE_LEASE),
+        (fetching, ABORT_INGEST),
+        (fetching, REMOVE_SNAPSHOT),
+        (fetching, RELEASE_LEASE),
+    ];
+    // One of these is between two pieces of a layer.
+    pairs.extend((5..10).map(|nth| (fault(Among::Name(WRITE), nth, How::Cancelled), SUSPEND_INGEST)));
+    let both =
+        |cause, call| [How::Refused, How::Lost].map(|how| vec![cause, fault(Among::Name(call), 1, how)]);
+    pairs.into_iter().flat_map(|(cause, call)| both(cause, call)).collect()
+}
+
+/// Tries all points, a few at a time. What happened at each, or nothing where it failed.
+fn try_all(
+    scene: &Scene,
+    points: Vec<Vec<Fault>>,
+    whole: &Value,
+) -> Vec<(Vec<Fault>, Option<Vec<Happened>>)> {
+    let queue: Mutex<VecDeque<_>> = Mutex::new(points.into_iter().zip(2..).collect());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let outcomes = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some((point, number)) = next() {
+                    // A failed point must not hide what the others show.
+                    let tried = catch_unwind(AssertUnwindSafe(|| scene.try_point(number, &point, whole)));
+                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((point, tried.ok()));
+                }
+            });
+        }
+    });
+    outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn sweep(generation: Generation) {
+    // Two at the same time would take the time of both, each.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let scene = Scene::new(require!(Containerd::start(generation)));
+    let (whole, calls) = scene.measure();
+    let points = points(&calls);
+    let planned = points.len();
+    let outcomes = try_all(&scene, [points, points_of_clean_up()].concat(), &whole);
+    drop((scene, one_at_a_time));
+
+    // Layers come side by side and in pieces of any size, so that two pulls do not make quite the same calls.
+    let is_missed = |(point, happened): &&(Vec<Fault>, Option<Vec<Happened>>)| {
+        happened.as_ref().is_some_and(|happened| happened.len() < point.len())
+    };
+    let tried = outcomes.iter().filter(|outcome| !is_missed(outcome)).count();
+    let failures: Vec<_> = outcomes.iter().filter(|(_, happened)| happened.is_none()).collect();
+    println!("sweep: {tried} points on {generation}, {} failures", failures.len());
+    assert!(failures.is_empty(), "{failures:#?}");
+    let missed = outcomes.iter().filter(|(point, _)| point.len() == 1).filter(is_missed).count();
+    assert!(missed * 20 < planned, "{missed} of {planned} points are not on the way of a pull");
+    for call in CLEAN_UP {
+        let mut second = outcomes.iter().flat_map(|(_, happened)| happened.iter().flatten().skip(1));
+        assert!(second.any(|fault| fault.call == call), "`{call}` never went wrong");
+    }
+}
+
+#[test]
+fn every_call_may_fail_on_1_6() {
+    sweep(Generation::Debian16);
+}
+
+#[test]
+fn every_call_may_fail_on_1_7() {
+    sweep(Generation::V17);
+}
+
+#[test]
+fn every_call_may_fail_on_2() {
+    sweep(Generation::V2);
+}

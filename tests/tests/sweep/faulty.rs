@@ -1,0 +1,279 @@
+//! The adapters of a pull, each behind its port, with a script between it and the pull.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dray::oci::{Algorithm, ChainId, Descriptor, Digest, Platform, Reference};
+use dray::ports::{
+    Applied, Applier, BlobInfo, BlobStream, Committed, ContentStore, Daemon, DaemonVersion, FetchFailure,
+    ImageRecord, ImageToPlan, Images, Ingest, IngestRef, Labels, LeaseId, Leases, Mount, OpenedIngest, Plan,
+    Planner, PlatformMatcher, PluginCallTimings, PluginFailure, PluginIdentity, Prepared, Registry, Resolved,
+    SnapshotInfo, SnapshotKey, Snapshots, SnapshotterInfo, SnapshotterName, Store, StoreError, Usage,
+};
+use dray::{PullRequest, Unpack, World};
+use futures_util::{StreamExt as _, stream};
+
+use crate::script::{
+    ABORT_INGEST, CREATE_LEASE, NEXT_BYTES, PUT_IMAGE, Port, RELEASE_LEASE, REMOVE_SNAPSHOT, SET_LABELS,
+    SUSPEND_INGEST, Script, WRITE,
+};
+
+/// The world as the script wants it. Nothing goes wrong with what only watches.
+pub(crate) fn world(world: &World, script: &Arc<Script>) -> World {
+    let Store { content, snapshots, applier, images, leases, daemon } = world.store.clone();
+    World {
+        store: Store {
+            content: faulty(content, script),
+            snapshots: faulty(snapshots, script),
+            applier: faulty(applier, script),
+            images: faulty(images, script),
+            leases: faulty(leases, script),
+            daemon: faulty(daemon, script),
+        },
+        registry: faulty(world.registry.clone(), script),
+        matcher: faulty(world.matcher.clone(), script),
+        progress: world.progress.clone(),
+    }
+}
+
+/// The request with the planner as the script wants it.
+pub(crate) fn request(request: &PullRequest, script: &Arc<Script>) -> PullRequest {
+    let unpack = request
+        .unpack
+        .clone()
+        .map(|Unpack { snapshotter, planner }| Unpack { snapshotter, planner: faulty(planner, script) });
+    PullRequest { unpack, ..request.clone() }
+}
+
+/// Something behind its port, with the script before it.
+struct Faulty<T: ?Sized> {
+    inner: Arc<T>,
+    script: Arc<Script>,
+}
+
+fn faulty<T: ?Sized>(inner: Arc<T>, script: &Arc<Script>) -> Arc<Faulty<T>> {
+    Arc::new(Faulty { inner, script: Arc::clone(script) })
+}
+
+#[async_trait]
+impl ContentStore for Faulty<dyn ContentStore> {
+    async fn accepts(&self, algorithm: Algorithm) -> Result<bool, StoreError> {
+        self.script.call(Port::Content, "accepts", self.inner.accepts(algorithm)).await
+    }
+
+    async fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>, StoreError> {
+        self.script.call(Port::Content, "info", self.inner.info(digest)).await
+    }
+
+    async fn read(&self, digest: &Digest, limit: u64) -> Result<Bytes, StoreError> {
+        self.script.call(Port::Content, "read", self.inner.read(digest, limit)).await
+    }
+
+    async fn open_ingest(
+        &self,
+        lease: &LeaseId,
+        ingest: &IngestRef,
+        descriptor: &Descriptor,
+    ) -> Result<OpenedIngest, StoreError> {
+        let open = self.inner.open_ingest(lease, ingest, descriptor);
+        Ok(match self.script.call(Port::Content, "open ingest", open).await? {
+            OpenedIngest::Ready(inner) => {
+                OpenedIngest::Ready(Box::new(FaultyIngest { inner, script: Arc::clone(&self.script) }))
+            }
+            other => other,
+        })
+    }
+
+    async fn set_labels(&self, digest: &Digest, labels: &Labels) -> Result<(), StoreError> {
+        self.script.call(Port::Content, SET_LABELS, self.inner.set_labels(digest, labels)).await
+    }
+}
+
+struct FaultyIngest {
+    inner: Box<dyn Ingest>,
+    script: Arc<Script>,
+}
+
+#[async_trait]
+impl Ingest for FaultyIngest {
+    fn offset(&self) -> u64 {
+        self.inner.offset()
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        self.script.call(Port::Ingest, WRITE, self.inner.write(bytes)).await
+    }
+
+    async fn commit(self: Box<Self>) -> Result<Committed, StoreError> {
+        self.script.call(Port::Ingest, "commit ingest", self.inner.commit()).await
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), StoreError> {
+        self.script.call(Port::Ingest, ABORT_INGEST, self.inner.abort()).await
+    }
+
+    async fn suspend(self: Box<Self>) -> Result<(), StoreError> {
+        self.script.call(Port::Ingest, SUSPEND_INGEST, self.inner.suspend()).await
+    }
+}
+
+#[async_trait]
+impl Snapshots for Faulty<dyn Snapshots> {
+    async fn stat(
+        &self,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+    ) -> Result<Option<SnapshotInfo>, StoreError> {
+        self.script.call(Port::Snapshots, "stat", self.inner.stat(snapshotter, chain_id)).await
+    }
+
+    async fn usage(
+        &self,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+    ) -> Result<Option<Usage>, StoreError> {
+        self.script.call(Port::Snapshots, "usage", self.inner.usage(snapshotter, chain_id)).await
+    }
+
+    async fn prepare(
+        &self,
+        lease: &LeaseId,
+        snapshotter: &SnapshotterName,
+        key: &SnapshotKey,
+        parent: Option<&ChainId>,
+        labels: &Labels,
+    ) -> Result<Prepared, StoreError> {
+        let prepare = self.inner.prepare(lease, snapshotter, key, parent, labels);
+        self.script.call(Port::Snapshots, "prepare", prepare).await
+    }
+
+    async fn commit(
+        &self,
+        lease: &LeaseId,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+        key: &SnapshotKey,
+        labels: &Labels,
+    ) -> Result<Committed, StoreError> {
+        let commit = self.inner.commit(lease, snapshotter, chain_id, key, labels);
+        self.script.call(Port::Snapshots, "commit snapshot", commit).await
+    }
+
+    async fn remove(&self, snapshotter: &SnapshotterName, key: &SnapshotKey) -> Result<(), StoreError> {
+        self.script.call(Port::Snapshots, REMOVE_SNAPSHOT, self.inner.remove(snapshotter, key)).await
+    }
+}
+
+#[async_trait]
+impl Applier for Faulty<dyn Applier> {
+    async fn apply(
+        &self,
+        lease: &LeaseId,
+        layer: &Descriptor,
+        mounts: &[Mount],
+    ) -> Result<Applied, StoreError> {
+        self.script.call(Port::Applier, "apply", self.inner.apply(lease, layer, mounts)).await
+    }
+}
+
+#[async_trait]
+impl Images for Faulty<dyn Images> {
+    async fn get(&self, name: &str) -> Result<Option<ImageRecord>, StoreError> {
+        self.script.call(Port::Images, "get image", self.inner.get(name)).await
+    }
+
+    async fn list(&self) -> Result<Vec<ImageRecord>, StoreError> {
+        self.script.call(Port::Images, "list images", self.inner.list()).await
+    }
+
+    async fn put(&self, name: &str, target: &Descriptor) -> Result<(), StoreError> {
+        self.script.call(Port::Images, PUT_IMAGE, self.inner.put(name, target)).await
+    }
+}
+
+#[async_trait]
+impl Leases for Faulty<dyn Leases> {
+    async fn create(&self, expiry: Duration) -> Result<LeaseId, StoreError> {
+        self.script.call(Port::Leases, CREATE_LEASE, self.inner.create(expiry)).await
+    }
+
+    async fn release(&self, lease: &LeaseId) -> Result<(), StoreError> {
+        self.script.call(Port::Leases, RELEASE_LEASE, self.inner.release(lease)).await
+    }
+}
+
+#[async_trait]
+impl Daemon for Faulty<dyn Daemon> {
+    async fn version(&self) -> Result<DaemonVersion, StoreError> {
+        self.script.call(Port::Daemon, "version", self.inner.version()).await
+    }
+
+    async fn snapshotters(&self) -> Result<Vec<SnapshotterInfo>, StoreError> {
+        self.script.call(Port::Daemon, "snapshotters", self.inner.snapshotters()).await
+    }
+
+    async fn default_snapshotter(&self) -> Result<Option<SnapshotterName>, StoreError> {
+        self.script.call(Port::Daemon, "default snapshotter", self.inner.default_snapshotter()).await
+    }
+}
+
+#[async_trait]
+impl Registry for Faulty<dyn Registry> {
+    async fn resolve(&self, reference: &Reference) -> Result<Resolved, FetchFailure> {
+        self.script.call(Port::Registry, "resolve", self.inner.resolve(reference)).await
+    }
+
+    async fn fetch_unverified(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        offset: u64,
+    ) -> Result<BlobStream, FetchFailure> {
+        let fetch = self.inner.fetch_unverified(reference, descriptor, offset);
+        let blob = self.script.call(Port::Registry, "fetch", fetch).await?;
+        Ok(faulty_stream(blob, Arc::clone(&self.script)))
+    }
+}
+
+/// Every piece is a call, and so is the end. After a failure there is nothing more.
+fn faulty_stream(blob: BlobStream, script: Arc<Script>) -> BlobStream {
+    Box::pin(stream::unfold(Some((blob, script)), |open| async {
+        let (mut blob, script) = open?;
+        let next = async { blob.next().await.transpose() };
+        let piece = script.call(Port::BlobStream, NEXT_BYTES, next).await.transpose()?;
+        let open = piece.is_ok().then_some((blob, script));
+        Some((piece, open))
+    }))
+}
+
+#[async_trait]
+impl PlatformMatcher for Faulty<dyn PlatformMatcher> {
+    fn identity(&self) -> PluginIdentity {
+        self.inner.identity()
+    }
+
+    async fn rank(&self, wanted: &[Platform], offered: &[Platform]) -> Result<Vec<usize>, PluginFailure> {
+        self.script.call(Port::Matcher, "rank", self.inner.rank(wanted, offered)).await
+    }
+
+    fn timings(&self) -> PluginCallTimings {
+        self.inner.timings()
+    }
+}
+
+#[async_trait]
+impl Planner for Faulty<dyn Planner> {
+    fn identity(&self) -> PluginIdentity {
+        self.inner.identity()
+    }
+
+    async fn plan(&self, image: &ImageToPlan) -> Result<Plan, PluginFailure> {
+        self.script.call(Port::Planner, "plan", self.inner.plan(image)).await
+    }
+
+    fn timings(&self) -> PluginCallTimings {
+        self.inner.timings()
+    }
+}

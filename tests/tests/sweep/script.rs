@@ -1,0 +1,202 @@
+//! What goes wrong in a pull: which call, and in which way.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dray::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
+use tokio_util::sync::CancellationToken;
+
+/// What every failure of a script says, at the bottom of its chain.
+pub(crate) const ON_PURPOSE: &str = "it fails on purpose";
+
+/// What is between a pull and the world. Each counts its own calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Port {
+    Content,
+    Ingest,
+    Snapshots,
+    Applier,
+    Images,
+    Leases,
+    Daemon,
+    Registry,
+    BlobStream,
+    Matcher,
+    Planner,
+}
+
+/// The calls that are judged by their name.
+pub(crate) const CREATE_LEASE: &str = "create lease";
+pub(crate) const RELEASE_LEASE: &str = "release lease";
+pub(crate) const SET_LABELS: &str = "set labels";
+pub(crate) const PUT_IMAGE: &str = "put image";
+pub(crate) const WRITE: &str = "write";
+pub(crate) const NEXT_BYTES: &str = "next bytes";
+pub(crate) const REMOVE_SNAPSHOT: &str = "remove snapshot";
+pub(crate) const ABORT_INGEST: &str = "abort ingest";
+pub(crate) const SUSPEND_INGEST: &str = "suspend ingest";
+
+/// Among which calls one is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Among {
+    /// All of a port.
+    Port(Port),
+    /// All of this name.
+    Name(&'static str),
+}
+
+/// In which way a call goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It fails and has no effect.
+    Refused,
+    /// It has its effect, and its answer is lost.
+    Lost,
+    /// The pull is cancelled while it is under way.
+    Cancelled,
+}
+
+/// The `nth` call, from 1, goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) among: Among,
+    pub(crate) nth: usize,
+    pub(crate) how: How,
+}
+
+/// A fault that happened, and to which call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Happened {
+    pub(crate) how: How,
+    pub(crate) port: Port,
+    pub(crate) call: &'static str,
+}
+
+impl Happened {
+    pub(crate) fn is(&self, how: How, call: &str) -> bool {
+        self.how == how && self.call == call
+    }
+
+    /// Whether a call of this name failed, with or without an effect.
+    pub(crate) fn is_failed(&self, call: &str) -> bool {
+        self.is(How::Refused, call) || self.is(How::Lost, call)
+    }
+}
+
+/// The faults of one pull, and what has been called so far.
+#[derive(Default)]
+pub(crate) struct Script {
+    faults: Vec<Fault>,
+    /// Cancels the pull.
+    pub(crate) cancel: CancellationToken,
+    course: Mutex<Course>,
+}
+
+#[derive(Default)]
+struct Course {
+    calls: BTreeMap<Among, usize>,
+    happened: Vec<Happened>,
+}
+
+impl Script {
+    pub(crate) fn new(faults: &[Fault]) -> Arc<Self> {
+        Arc::new(Self { faults: faults.to_owned(), ..Self::default() })
+    }
+
+    /// How many calls there were, by port and by name.
+    pub(crate) fn calls(&self) -> BTreeMap<Among, usize> {
+        self.course().calls.clone()
+    }
+
+    /// What has gone wrong so far, in order.
+    pub(crate) fn happened(&self) -> Vec<Happened> {
+        self.course().happened.clone()
+    }
+
+    /// Makes a call, or does to it what the script says.
+    pub(crate) async fn call<T, E: Failure>(
+        &self,
+        port: Port,
+        call: &'static str,
+        effect: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        match self.count(port, call) {
+            None => effect.await,
+            Some(How::Refused) => Err(E::refused()),
+            Some(How::Lost) => {
+                drop(effect.await);
+                Err(E::lost())
+            }
+            Some(How::Cancelled) => {
+                self.cancel.cancel();
+                effect.await
+            }
+        }
+    }
+
+    fn count(&self, port: Port, call: &'static str) -> Option<How> {
+        let mut course = self.course();
+        let mut count = |among| {
+            let calls = course.calls.entry(among).or_default();
+            *calls += 1;
+            (among, *calls)
+        };
+        let counted = [count(Among::Port(port)), count(Among::Name(call))];
+        let is_now = |fault: &&Fault| counted.contains(&(fault.among, fault.nth));
+        let how = self.faults.iter().find(is_now)?.how;
+        course.happened.push(Happened { how, port, call });
+        Some(how)
+    }
+
+    fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How the failures of a port look.
+pub(crate) trait Failure {
+    fn refused() -> Self;
+    fn lost() -> Self;
+}
+
+impl Failure for StoreError {
+    fn refused() -> Self {
+        Self::new(Class::Unreachable, "reach the store").with_source(ON_PURPOSE)
+    }
+
+    fn lost() -> Self {
+        Self::new(Class::Ended, "hear from the store").with_source(ON_PURPOSE)
+    }
+}
+
+impl Failure for FetchFailure {
+    /// Final: the registry does not want to.
+    fn refused() -> Self {
+        fetch_failure(FetchFault::Denied)
+    }
+
+    /// Worth another try: the connection broke.
+    fn lost() -> Self {
+        fetch_failure(FetchFault::Unavailable)
+    }
+}
+
+fn fetch_failure(fault: FetchFault) -> FetchFailure {
+    let message = "the registry fails".to_owned();
+    FetchFailure { fault, message, hint: None, retry_after: None, source: Some(ON_PURPOSE.into()) }
+}
+
+impl Failure for PluginFailure {
+    fn refused() -> Self {
+        plugin_failure(PluginFault::Trap)
+    }
+
+    fn lost() -> Self {
+        plugin_failure(PluginFault::Timeout)
+    }
+}
+
+fn plugin_failure(fault: PluginFault) -> PluginFailure {
+    let (plugin, message) = ("script".to_owned(), "plugin `script` fails".to_owned());
+    PluginFailure { fault, plugin, message, hint: None, source: Some(ON_PURPOSE.into()) }
+}
