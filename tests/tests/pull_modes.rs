@@ -145,7 +145,9 @@ fn an_image_without_index_is_only_what_it_says() {
     let Some(scene) = Scene::pulled() else { return };
     scene.registry.add(&image("linux/arm64"), "single", "1");
     let name = scene.registry.image("single:1");
-    scene.dray.run(["pull", &name]).success();
+    let run = scene.dray.run(["pull", &name]).success();
+    let warning = "warning: the image is for linux/arm64 only and was pulled although linux/amd64 is wanted";
+    assert!(run.stderr.contains(warning), "{run}");
     let (code, _, stderr) = scene.run("never", &[], &name);
     assert_eq!(code, 4);
     assert!(stderr.contains("what is there is for linux/arm64, not for linux/amd64"), "{stderr}");
