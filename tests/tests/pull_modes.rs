@@ -238,6 +238,11 @@ fn what_is_missing_is_fetched() {
     assert!(after.is_at_rest() && after.images == before.images && after.snapshots == before.snapshots);
     assert_eq!(fetch(&[], &scene.name).success().json()["totals"]["downloaded_bytes"], 0);
 
+    // The kubelet's daemon names images by the digest of their config as well.
+    let id = &scene.amd64.config.digest;
+    scene.daemon.ctr_ok(NAMESPACE, &["images", "tag", &scene.name, id]);
+    let run = fetch(&[], id).failure(4);
+    assert!(run.stderr.contains("its name does not say which registry it is from"), "{run}");
     let run = fetch(&[], &scene.registry.image("modes:2")).failure(4);
     assert!(run.stderr.contains("there is no record of it"), "{run}");
 }
