@@ -21,7 +21,7 @@ fn without_a_command_it_shows_the_help() {
     Commands:
       pull         Pull an image and unpack it into a snapshotter
       resolve      Ask the registry what a name stands for now
-      image        Look at the images that containerd has
+      image        Look at the images that containerd has, and complete them
       plugin       Look at plugins
       reference    Show how names of images are understood
       platform     Show how platforms are understood and chosen
@@ -76,6 +76,12 @@ fn help_of_pull() {
           --unpack <WHEN>
               Unpack the image; `auto` means if exactly one platform is pulled [default: auto] [possible
               values: auto, true, false]
+          --plugin <KIND=FILE>
+              Use the component in FILE as the plugin of this kind, `snapshotter` or `platform`, in
+              place of the embedded one
+          --plugin-config <KIND=JSON>
+              Configure the plugin of this kind; `dray plugin inspect` and the documentation of the
+              plugin say how
           --max-concurrent-downloads <NUMBER>
               Download this many layers at the same time [default: 3]
       -q, --quiet
@@ -84,12 +90,6 @@ fn help_of_pull() {
               Print the result in this form [default: text] [possible values: text, json]
           --timings
               Print where the time went, on standard error; the JSON report always has it
-          --plugin <KIND=FILE>
-              Use the component in FILE as the plugin of this kind, `snapshotter` or `platform`, in
-              place of the embedded one
-          --plugin-config <KIND=JSON>
-              Configure the plugin of this kind; `dray plugin inspect` and the documentation of the
-              plugin say how
           --plain-http
               Talk to every registry by HTTP without encryption
           --insecure-registry
@@ -506,7 +506,7 @@ fn help_of_the_image_commands() {
         text.split("Global options:").next().unwrap_or_default().to_owned()
     };
     assert_snapshot!(help(&["image"]), @r"
-    Look at the images that containerd has
+    Look at the images that containerd has, and complete them
 
     Usage: dray image [OPTIONS] <COMMAND>
 
@@ -515,6 +515,7 @@ fn help_of_the_image_commands() {
       inspect  Show what an image is made of
       size     Print how many bytes an unpacked image takes
       check    Show which blobs and snapshots of an image are missing
+      fetch    Fetch what is missing of an image
 
     Options:
       -h, --help  Print help (see more with '--help')

@@ -403,18 +403,3 @@ fn foreign_layers_come_from_their_addresses(generation: Generation) {
         assert_eq!(elsewhere.requests_to("GET", "/files/").len(), 2, "one by each program");
     }
 }
-
-/// As old registries served them; containerd's clients store a manifest of their own making with the type put
-/// right, and its digest then differs from the registry's.
-#[test]
-#[ignore = "such configs are not converted yet"]
-fn a_config_that_is_an_octet_stream() {
-    for generation in Generation::ALL {
-        let Some(pair) = Pair::start(generation) else { return };
-        let name = "a config of no type";
-        let image = around(name, layer(name, 1, Compression::Gzip)).flavour(Flavour::Docker);
-        let image = image
-            .alter_manifest(|manifest| manifest["config"]["mediaType"] = json!("application/octet-stream"));
-        pair.compare(&Kind::single(name, image));
-    }
-}

@@ -145,7 +145,9 @@ fn an_image_without_index_is_only_what_it_says() {
     let Some(scene) = Scene::pulled() else { return };
     scene.registry.add(&image("linux/arm64"), "single", "1");
     let name = scene.registry.image("single:1");
-    scene.dray.run(["pull", &name]).success();
+    let run = scene.dray.run(["pull", &name]).success();
+    let warning = "warning: the image is for linux/arm64 only and was pulled although linux/amd64 is wanted";
+    assert!(run.stderr.contains(warning), "{run}");
     let (code, _, stderr) = scene.run("never", &[], &name);
     assert_eq!(code, 4);
     assert!(stderr.contains("what is there is for linux/arm64, not for linux/amd64"), "{stderr}");
@@ -236,6 +238,11 @@ fn what_is_missing_is_fetched() {
     assert!(after.is_at_rest() && after.images == before.images && after.snapshots == before.snapshots);
     assert_eq!(fetch(&[], &scene.name).success().json()["totals"]["downloaded_bytes"], 0);
 
+    // The kubelet's daemon names images by the digest of their config as well.
+    let id = &scene.amd64.config.digest;
+    scene.daemon.ctr_ok(NAMESPACE, &["images", "tag", &scene.name, id]);
+    let run = fetch(&[], id).failure(4);
+    assert!(run.stderr.contains("its name does not say which registry it is from"), "{run}");
     let run = fetch(&[], &scene.registry.image("modes:2")).failure(4);
     assert!(run.stderr.contains("there is no record of it"), "{run}");
 }

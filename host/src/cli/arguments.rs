@@ -40,7 +40,7 @@ impl Arguments {
 pub(super) struct Globals {
     /// Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
     /// /run/containerd/containerd.sock]
-    #[arg(short, long, global = true, value_name = "SOCKET")]
+    #[arg(short, long, global = true, value_name = "SOCKET", short_alias = 'H', alias = "host")]
     address: Option<String>,
 
     /// Work in this namespace of containerd [env: CONTAINERD_NAMESPACE] [default: default]
@@ -49,7 +49,7 @@ pub(super) struct Globals {
 
     /// Unpack into this snapshotter [env: CONTAINERD_SNAPSHOTTER] [default: that of the namespace, else
     /// overlayfs]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", alias = "storage-driver")]
     snapshotter: Option<String>,
 
     /// Say more: once for information, twice for debugging, three times for everything
@@ -182,6 +182,9 @@ mod tests {
         for arguments in [
             ["dray", "--address", "/a", "-n", "n", "-vv", "pull", "x"],
             ["dray", "pull", "x", "--address", "/a", "-n", "n", "-vv"],
+            // As nerdctl calls it, after Docker.
+            ["dray", "pull", "x", "--host", "/a", "-n", "n", "-vv"],
+            ["dray", "-H", "/a", "-n", "n", "-vv", "pull", "x"],
         ] {
             let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
             let parsed = Arguments::parse_from(&arguments).unwrap();

@@ -197,7 +197,7 @@ impl From<PullError> for Failure {
                 ],
             ),
             PullError::Document { source: DocumentError::Schema1 { .. }, .. } => {
-                (Kind::Unsupported, vec!["push the image again with a tool of this decade".into()])
+                (Kind::Unsupported, vec![PUSH_AGAIN_HINT.into()])
             }
             PullError::Document { .. }
             | PullError::EmptyBlob { .. }
@@ -216,13 +216,16 @@ impl From<PullError> for Failure {
             PullError::Decrypt { media_type, schemes, .. } => {
                 (Kind::Containerd, hints_of_decryption(media_type, schemes))
             }
-            PullError::NotAnImage { .. } => (
-                Kind::Unsupported,
-                vec![
-                    "use the tool that such artifacts are made for, for example `helm pull` or `oras pull`"
-                        .into(),
-                ],
-            ),
+            PullError::NotAnImage { media_type, .. } => {
+                let hint = match media_type.as_str() {
+                    // What tools of ten years ago gave as the type of a config.
+                    "application/octet-stream" => PUSH_AGAIN_HINT,
+                    _ => {
+                        "use the tool that such artifacts are made for, for example `helm pull` or `oras pull`"
+                    }
+                };
+                (Kind::Unsupported, vec![hint.into()])
+            }
             PullError::Reference { .. } => (Kind::Usage, vec![REFERENCE_HINT.into()]),
             PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
             PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
@@ -305,6 +308,8 @@ impl From<io::Error> for Failure {
         Self::of(Kind::Internal, &error, None)
     }
 }
+
+const PUSH_AGAIN_HINT: &str = "push the image again with a tool of this decade";
 
 const REFERENCE_HINT: &str =
     "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`";

@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) provides: HashSet<String>,
     /// Chain ids that the snapshotter claims and does not have.
     pub(crate) phantoms: HashSet<String>,
+    /// Chain ids whose content is in place as soon as a snapshot for it is active.
+    pub(crate) staged: HashSet<String>,
     /// A chain id that the collector takes when the question after so many comes.
     pub(crate) collect_at: Option<(usize, String)>,
     /// Labels of each question, in order.
@@ -209,6 +211,7 @@ impl Snapshots for FakeStore {
     ) -> Result<Prepared, StoreError> {
         let mut state = self.leased("prepare", lease)?;
         state.questions.push(labels.clone());
+        let (mut applied, mut access) = (None, "rw");
         if let Some((at, chain)) = state.collect_at.clone()
             && at == state.questions.len()
         {
@@ -226,13 +229,16 @@ impl Snapshots for FakeStore {
                 state.committed.insert(target.clone(), (parent, labels.clone()));
                 return Ok(Prepared::Exists);
             }
+            if state.staged.contains(target) {
+                (applied, access) = (Some(diff_id_of(b"staged")), "ro");
+            }
         }
-        state.active.insert(key.to_string(), (parent, None));
+        state.active.insert(key.to_string(), (parent, applied));
         let mount = Mount {
             kind: "fake".into(),
             source: key.to_string(),
             target: String::new(),
-            options: vec!["rw".into()],
+            options: vec![access.into()],
         };
         Ok(Prepared::Active(vec![mount]))
     }

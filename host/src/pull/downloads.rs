@@ -24,6 +24,8 @@ struct Shared {
     blobs: BlobFetcher,
     permits: Semaphore,
     progress: Arc<dyn Progress>,
+    /// Whether nothing more happens to a layer that is downloaded.
+    is_last_step: bool,
     /// The first failure, until somebody takes it.
     failure: Mutex<Option<PullError>>,
 }
@@ -61,16 +63,27 @@ impl Shared {
         let fetched = self.blobs.fetch("layer", descriptor, watch).await?;
         drop(permit);
         self.blobs.label("layer", descriptor, fetched, Labels::new()).await?;
-        self.progress.event(Event::Layer { index, state: LayerState::Downloaded });
+        let state = match fetched {
+            _ if !self.is_last_step => LayerState::Downloaded,
+            Fetched::Downloaded(_) => LayerState::Done,
+            Fetched::Existed => LayerState::Exists,
+        };
+        self.progress.event(Event::Layer { index, state });
         Ok(fetched)
     }
 }
 
 impl Downloads {
-    /// Nothing is downloaded yet; later, at most `parallel` blobs at a time.
-    pub(super) fn new(blobs: BlobFetcher, parallel: NonZeroUsize, progress: Arc<dyn Progress>) -> Self {
+    /// Nothing is downloaded yet; later, at most `parallel` blobs at a time. For those who watch, `is_last_step`
+    /// says whether nothing more happens to a layer that is downloaded.
+    pub(super) fn new(
+        blobs: BlobFetcher,
+        parallel: NonZeroUsize,
+        is_last_step: bool,
+        progress: Arc<dyn Progress>,
+    ) -> Self {
         let permits = Semaphore::new(parallel.get().min(Semaphore::MAX_PERMITS));
-        let shared = Shared { blobs, permits, progress, failure: Mutex::new(None) };
+        let shared = Shared { blobs, permits, progress, is_last_step, failure: Mutex::new(None) };
         Self { shared: Arc::new(shared), tasks: JoinSet::new(), started: HashMap::new() }
     }
 

@@ -11,7 +11,7 @@ use super::{
     unpacking,
 };
 use crate::image::{self, Completeness, Found, ImageError, ManifestState, MatchedBy};
-use crate::oci::{Platform, Reference};
+use crate::oci::{Digest, Platform, Reference};
 use crate::ports::{Event, ImageRecord, Resolved, SnapshotterName};
 
 /// When the registry is asked.
@@ -33,6 +33,9 @@ pub enum Lack {
     /// There is no record.
     #[error("there is no record of it")]
     Record,
+    /// The record does not say where the image comes from.
+    #[error("its name does not say which registry it is from")]
+    Source,
     /// The record stands for something else.
     #[error("what is there is for {}, not for {wanted}", .found.as_ref().map_or_else(|| "no platform that is known".to_owned(), ToString::to_string))]
     Platform {
@@ -158,7 +161,10 @@ pub async fn fetch_image(
         records = records => records?,
     }
     .into_iter();
-    let record = records.next().ok_or_else(|| not_available(request, Lack::Record))?;
+    // The kubelet's daemon has a second record of each image, whose name is a digest alone.
+    let says_where = |record: &ImageRecord| Digest::parse(&record.name).is_err();
+    let lack = if records.as_slice().is_empty() { Lack::Record } else { Lack::Source };
+    let record = records.find(says_where).ok_or_else(|| not_available(request, lack))?;
     let reference = Reference::parse(&record.name).map_err(|source| PullError::Reference { source })?;
     world.progress.event(Event::Resolved { digest: record.target.digest.clone() });
     let target = Resolved { descriptor: record.target, document: None };

@@ -70,7 +70,7 @@ pub enum PullError {
         source: Mismatch,
     },
     /// Index, manifest or config cannot be used.
-    #[error("{digest} cannot be used")]
+    #[error("document {digest} of the image cannot be used")]
     Document {
         /// The blob.
         digest: Digest,

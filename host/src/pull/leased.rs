@@ -73,7 +73,9 @@ impl LeasedPull<'_> {
 
         let since = Instant::now();
         let parallel = self.request.parallel_downloads;
-        let mut downloads = Downloads::new(blobs.clone(), parallel, self.world.progress.clone());
+        let is_last_step = self.unpacking.is_none();
+        let progress = self.world.progress.clone();
+        let mut downloads = Downloads::new(blobs.clone(), parallel, is_last_step, progress);
         let carried = match &self.unpacking {
             Some(unpacking) => self.unpack(unpacking, &found.best, &blobs, &mut downloads).await,
             None => self.fetch(&found, &mut downloads).await,

@@ -1,5 +1,6 @@
 //! The algorithm against a store and a registry in memory.
 
+mod containerd_rules;
 mod faults;
 
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use super::*;
 use crate::image::Platforms;
 use crate::oci::{Algorithm, ChainId, Descriptor, Digest, MediaType, Platform};
 use crate::ports::fakes::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
-use crate::ports::{Expectation, ImageToPlan, LayerPlan, OnMounts, Plan, Question, Suitability};
+use crate::ports::{
+    Expectation, ImageToPlan, Labels, LayerPlan, OnMounts, Plan, Question, SnapshotKey, Suitability,
+};
 use crate::verify::digest_of;
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";

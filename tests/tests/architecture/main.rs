@@ -1,11 +1,12 @@
 //! The rules of the code that no compiler checks: who may import whom, where errors say their cause, how long a
-//! file may be.
+//! file may be, and that the tests exist that the documentation names.
 //!
 //! The checkers are tried on samples that break each rule; then they read this repository.
 
 mod errors;
 mod files;
 mod imports;
+mod parity;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,4 +81,11 @@ fn files_are_short_and_have_names() {
     for folder in ["host", "tests", "plugins"] {
         hold("files are short and have names", &sources(folder), files::check);
     }
+}
+
+#[test]
+fn every_trap_has_its_test_or_a_reason() {
+    let page = fs::read_to_string(root().join("docs/parity.md")).expect("the page is there");
+    let faults = parity::check(&page, |path| fs::read_to_string(root().join(path)).ok());
+    assert!(faults.is_empty(), "docs/parity.md:\n{}", faults.join("\n"));
 }

@@ -60,6 +60,18 @@ fn refused(content: &dyn Content, kind: &str) -> Option<Run> {
     Some(run)
 }
 
+/// As tools of ten years ago wrote them. containerd's clients store another manifest in place of the registry's,
+/// with another digest, or end well with nothing unpacked; neither is what was asked for.
+#[test]
+fn an_image_whose_config_has_no_type() {
+    let image = Image::builder("linux/amd64")
+        .flavour(Flavour::Docker)
+        .alter_manifest(|manifest| manifest["config"]["mediaType"] = json!("application/octet-stream"))
+        .build();
+    let Some(run) = refused(&image, "application/octet-stream") else { return };
+    assert!(run.stderr.contains("hint: push the image again with a tool of this decade"), "{run}");
+}
+
 #[test]
 fn a_helm_chart() {
     refused(&chart(), "application/vnd.cncf.helm.config.v1+json");

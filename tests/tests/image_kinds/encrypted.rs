@@ -112,7 +112,7 @@ impl Scene {
     }
 }
 
-on_each_generation!(decrypted, without_key, without_decoder);
+on_each_generation!(decrypted, decrypted_when_it_is_unpacked_later, without_key, without_decoder);
 
 fn decrypted(generation: Generation) {
     let Some(scene) = Scene::start(generation, &TYPES) else { return };
@@ -152,6 +152,20 @@ fn decrypted(generation: Generation) {
         );
     }
     assert!(tree.get("secret/plain").is_some());
+}
+
+/// What is there is unpacked in the same way, with what the decoder needs.
+fn decrypted_when_it_is_unpacked_later(generation: Generation) {
+    let Some(scene) = Scene::start(generation, &TYPES) else { return };
+    scene.give_key();
+    scene.dray.run(["--unpack=false"]).success();
+    assert!(State::of(&scene.daemon, NAMESPACE).snapshots.is_empty());
+    let requests = scene.registry.requests().len();
+    scene.dray.run(["--mode=never"]).success();
+    assert_eq!(scene.registry.requests().len(), requests, "nothing goes over the network");
+    let state = State::of(&scene.daemon, NAMESPACE);
+    let chain = scene.image.chain_ids();
+    assert!(state.is_at_rest() && state.chain(SNAPSHOTTER, &chain[3]) == chain, "{state}");
 }
 
 fn without_key(generation: Generation) {
