@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// value, so that a second run finds the cache of the first.
 #[derive(Debug)]
 pub struct Dray {
+    program: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     replacements: Vec<(String, String)>,
@@ -42,6 +43,15 @@ impl Default for Dray {
 impl Dray {
     /// dray without arguments, knowing of no containerd.
     pub fn new() -> Self {
+        Self::of(tools::dray())
+    }
+
+    /// An example of the library, in the same surroundings.
+    pub fn example(name: &str) -> Self {
+        Self::of(tools::example(name))
+    }
+
+    fn of(program: PathBuf) -> Self {
         let home = Arc::new(Scratch::new(Place::Memory));
         let directory = |name: &str| {
             let path = home.file(name);
@@ -59,7 +69,7 @@ impl Dray {
         ];
         let environment = environment.map(|(key, value)| (key.into(), value.into())).into();
         let replacements = vec![(home.path().display().to_string(), "[HOME]".to_owned())];
-        Self { arguments: Vec::new(), environment, replacements, home }
+        Self { program, arguments: Vec::new(), environment, replacements, home }
     }
 
     /// dray that works with `daemon`, in `namespace`.
@@ -133,7 +143,7 @@ impl Dray {
     }
 
     fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(tools::dray());
+        let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
             .args(arguments)

@@ -139,6 +139,13 @@ pub fn dray() -> PathBuf {
     path
 }
 
+/// An example of the library, built with the same profile as this test.
+pub fn example(name: &str) -> PathBuf {
+    let path = profile_dir().join("examples").join(name);
+    assert!(path.is_file(), "{} is missing; run `cargo build --workspace --examples` first", path.display());
+    path
+}
+
 /// `target/debug` or a sibling: tests run from its folder `deps`, doc tests from elsewhere.
 fn profile_dir() -> PathBuf {
     let test = std::env::current_exe().expect("a process knows its program");

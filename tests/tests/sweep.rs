@@ -290,9 +290,13 @@ fn sweep(generation: Generation) {
         happened.as_ref().is_some_and(|happened| happened.len() < point.len())
     };
     let tried = outcomes.iter().filter(|outcome| !is_missed(outcome)).count();
-    let failures: Vec<_> = outcomes.iter().filter(|(_, happened)| happened.is_none()).collect();
-    println!("sweep: {tried} points on {generation}, {} failures", failures.len());
-    assert!(failures.is_empty(), "{failures:#?}");
+    let failures = outcomes.iter().filter(|(_, happened)| happened.is_none());
+    let failures: Vec<_> = failures.map(|(point, _)| format!("{point:?}")).collect();
+    #[expect(clippy::print_stdout, reason = "these are the figures that the sweep is for")]
+    {
+        println!("sweep: {tried} points on {generation}, {} failures", failures.len());
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
     let missed = outcomes.iter().filter(|(point, _)| point.len() == 1).filter(is_missed).count();
     assert!(missed * 20 < planned, "{missed} of {planned} points are not on the way of a pull");
     for call in CLEAN_UP {

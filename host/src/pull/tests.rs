@@ -1,6 +1,7 @@
 //! The algorithm against a store and a registry in memory.
 
 mod containerd_rules;
+mod faults;
 
 use std::sync::Arc;
 
@@ -523,60 +524,4 @@ async fn a_download_that_breaks_off_goes_on_in_the_next_pull() {
     let report = fixture.pull().await.unwrap();
     assert_eq!(fixture.bytes_served(&fixture.layers[2]), 40);
     assert_eq!(report.image.layers[2].downloaded, 24);
-}
-
-/// The nth call to the store fails, for every n: the right kind of error, nothing left, and a plain retry
-/// succeeds.
-#[tokio::test(start_paused = true)]
-async fn every_call_to_the_store_may_fail() {
-    let calls = {
-        let fixture = Fixture::new();
-        fixture.pull().await.unwrap();
-        fixture.store.state().calls.len()
-    };
-    assert!(calls > 30, "{calls}");
-    for nth in 1..=calls {
-        let fixture = Fixture::new();
-        fixture.store.state().fail_at = Some(nth);
-        let result = fixture.pull().await;
-        let failed = fixture.store.state().calls.get(nth - 1).copied();
-        match (failed, result) {
-            (Some("release lease"), Ok(_)) => fixture.store.state().leases.clear(),
-            (Some(_), Err(PullError::Store { .. })) => {
-                let recorded = !fixture.store.state().images.is_empty();
-                assert!(!recorded, "call {nth} ({failed:?}) failed and an image was recorded");
-            }
-            (failed, result) => panic!("call {nth} ({failed:?}): {result:?}"),
-        }
-        fixture.assert_clean();
-        fixture.store.state().fail_at = None;
-        fixture.pull().await.unwrap_or_else(|error| panic!("retry after call {nth}: {error:?}"));
-        fixture.assert_clean();
-    }
-}
-
-/// The pull is cancelled at the nth call, for every n.
-#[tokio::test(start_paused = true)]
-async fn a_pull_can_be_cancelled_at_any_time() {
-    for nth in 1..200 {
-        let fixture = Fixture::new();
-        let cancel = CancellationToken::new();
-        fixture.store.state().cancel_at = Some((nth, cancel.clone()));
-        let result = fixture.pull_with(plain, &cancel).await;
-        let reached = fixture.store.state().calls.len() >= nth;
-        match result {
-            Ok(_) => {}
-            Err(PullError::Cancelled) => {
-                assert!(fixture.store.state().images.is_empty(), "cancelled at {nth}");
-            }
-            Err(error) => panic!("cancelled at {nth}: {error:?}"),
-        }
-        fixture.assert_clean();
-        fixture.store.state().cancel_at = None;
-        fixture.pull().await.unwrap_or_else(|error| panic!("retry after {nth}: {error:?}"));
-        if !reached {
-            return;
-        }
-    }
-    panic!("a pull has fewer calls than that");
 }

@@ -16,10 +16,8 @@ use crate::script::{
 pub(crate) fn is_fitting(happened: &[Happened], pulled: &Result<PullReport, PullError>) -> bool {
     let Some(first) = happened.first() else { return pulled.is_ok() };
     match (first.how, first.call) {
-        // The image is there; only the lease is left, which ends by itself.
-        (How::Refused | How::Lost, RELEASE_LEASE) => pulled.is_ok(),
-        // A blob that breaks off is opened again.
-        (How::Lost, NEXT_BYTES) => pulled.is_ok(),
+        // The image is there, and a lease that is left ends by itself; a blob that breaks off is opened again.
+        (How::Refused | How::Lost, RELEASE_LEASE) | (How::Lost, NEXT_BYTES) => pulled.is_ok(),
         // Too late: nothing is left to do that can be given up.
         (How::Cancelled, SET_LABELS | PUT_IMAGE | RELEASE_LEASE) if pulled.is_ok() => true,
         (How::Cancelled, _) => matches!(pulled, Err(PullError::Cancelled)),
