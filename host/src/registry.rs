@@ -163,6 +163,10 @@ impl Registry for RegistryClient {
     async fn distrust(&self, reference: &Reference, descriptor: &Descriptor) -> bool {
         let digest = &descriptor.digest;
         self.senders.blame(digest);
+        let places = elsewhere::calls(self, reference, descriptor);
+        if places.iter().any(|place| !self.senders.was_wrong(digest, &place.url)) {
+            return true;
+        }
         let servers = self.servers(reference.domain()).await;
         let is_left =
             |server: &Arc<Server>| server.may(&[Capability::Pull]) && !server.was_wrong_about(digest);

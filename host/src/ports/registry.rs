@@ -83,7 +83,8 @@ pub trait Registry: Send + Sync {
 
     /// Takes note that what was sent of a blob was not the blob. Says whether it can be had from somebody who has
     /// not sent it yet; the next [`Registry::fetch_unverified`] asks only those.
-    async fn distrust(&self, _reference: &Reference, _descriptor: &Descriptor) -> bool {
+    async fn distrust(&self, reference: &Reference, descriptor: &Descriptor) -> bool {
+        let _ = (reference, descriptor);
         false
     }
 }

@@ -57,14 +57,18 @@ impl Attempts {
 
     /// Takes note that a server is not asked, and why.
     pub(super) fn skipped(&mut self, message: String) {
-        let fault = FetchFault::Protocol;
-        self.failures.push(FetchFailure { fault, message, hint: None, retry_after: None, source: None });
+        self.failures.push(not_asked(message));
     }
 
     /// The failure of all of them: the one that got furthest, with the others as causes.
     pub(super) fn into_failure(self) -> FetchFailure {
         of_all(self.failures)
     }
+}
+
+/// The failure of somebody who is not asked any more, and why.
+pub(super) fn not_asked(message: String) -> FetchFailure {
+    FetchFailure { fault: FetchFault::Protocol, message, hint: None, retry_after: None, source: None }
 }
 
 /// Of several failures the one that got furthest, of these the last, with the others as causes.

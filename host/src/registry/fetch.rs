@@ -9,6 +9,7 @@ use url::Url;
 use super::body::Body;
 use super::exchange::{Call, Patience, Role};
 use super::hosts::Capability;
+use super::senders::Sender;
 use super::server::Server;
 use super::transport::Response;
 use super::{RegistryClient, attempts, elsewhere, failure};
@@ -68,7 +69,7 @@ impl Opening<'_> {
             }
             match self.at(&server, patience).await {
                 Ok(stream) => {
-                    self.client.senders.note(digest, &server, self.offset);
+                    self.client.senders.note(digest, Sender::Server(server), self.offset);
                     return Ok(stream);
                 }
                 Err(failure) => attempts.failed(&server, failure),
@@ -108,7 +109,14 @@ impl Opening<'_> {
             return Err(failures);
         }
         let exchange = elsewhere::exchange(self.client, self.reference).map_err(|failure| vec![failure])?;
+        let (senders, digest) = (&self.client.senders, &self.descriptor.digest);
         for call in places {
+            if senders.was_wrong(digest, &call.url) {
+                let message =
+                    format!("`{}` has sent something else as this blob", failure::display(&call.url));
+                failures.push(attempts::not_asked(message));
+                continue;
+            }
             let mut call = call.clone();
             self.complete(&mut call);
             let response = match exchange.send(&call).await {
@@ -119,7 +127,10 @@ impl Opening<'_> {
                 }
             };
             match start(&call, &response, self.descriptor, self.offset) {
-                Ok(Some(start)) => return Ok(self.stream(None, call, response, &start)),
+                Ok(Some(start)) => {
+                    senders.note(digest, Sender::Place(call.url.clone()), self.offset);
+                    return Ok(self.stream(None, call, response, &start));
+                }
                 Ok(None) => failures.push(failure::of_status(&call, response).await),
                 Err(failure) => failures.push(failure),
             }

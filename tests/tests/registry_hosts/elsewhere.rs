@@ -53,6 +53,33 @@ async fn a_dead_place_does_not_matter() {
     assert!(causes(&failure).len() >= 2, "{:?}", causes(&failure));
 }
 
+/// Looking for a blob comes to an end, whoever sends something else in its place.
+#[tokio::test]
+async fn a_place_that_sends_something_else_is_asked_once() {
+    let ((registry, image), elsewhere) = (server(), ScriptedRegistry::start());
+    let wrong = vec![0; image.bytes.len()];
+    elsewhere.add_file("/a", wrong.clone());
+    elsewhere.add_file("/b", wrong.clone());
+    let local = Reference::parse(&registry.image("team/app:1")).unwrap();
+    let urls = ["a", "b"].map(|path| format!("http://{}/{path}", elsewhere.address()));
+    let layer = at(&image, FOREIGN, &urls);
+    let client = Directories::new().client();
+
+    for _ in 0..2 {
+        let stream = client.fetch_unverified(&local, &layer, 0).await.unwrap();
+        assert_eq!(drain(stream).await.0, wrong);
+        assert!(client.distrust(&local, &layer).await, "somebody else may have it");
+    }
+    let stream = client.fetch_unverified(&local, &layer, 0).await.unwrap();
+    assert_eq!(drain(stream).await.0, image.bytes);
+    assert_eq!(elsewhere.requests().len(), 2);
+
+    assert!(!client.distrust(&local, &layer).await, "nobody is left");
+    let failure = client.fetch_unverified(&local, &layer, 0).await.err().unwrap();
+    assert_eq!(failure.fault, FetchFault::Protocol);
+    assert_eq!((elsewhere.requests().len(), registry.requests().len()), (2, 1));
+}
+
 /// Whoever makes an image must not be able to have the machine's neighbours asked.
 #[tokio::test]
 async fn only_public_places_are_asked_for_the_sake_of_a_public_registry() {
