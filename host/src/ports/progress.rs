@@ -43,7 +43,8 @@ pub enum Event {
     },
     /// The state of a layer changed.
     Layer {
-        /// Position among the layers of [`Event::Planned`].
+        /// Position among the layers of [`Event::Planned`]. One beyond them is that of a blob that a manifest
+        /// lists beside its layers, which nobody needs to show.
         index: usize,
         /// What it is now.
         state: LayerState,

@@ -13,7 +13,7 @@ use super::{
     World, labels, milliseconds, plan, store_error,
 };
 use crate::image::{Platforms, rank};
-use crate::oci::{ChainId, Descriptor, MediaKind, Reference};
+use crate::oci::{ChainId, Descriptor, Digest, MediaKind, Reference};
 use crate::ports::{
     Event, ImageToPlan, LayerToPlan, LeaseId, Plan, Planner, Resolved, SnapshotterName, Suitability,
 };
@@ -310,17 +310,29 @@ fn totals(found: &Found, carried: &mut Carried, downloads: &Downloads) -> Totals
         downloaded_bytes: found.downloaded.iter().sum(),
         ..Totals::default()
     };
+    let downloaded = |digest: &Digest| match downloads.outcome(digest) {
+        Some(Fetched::Downloaded(bytes)) => Some(bytes),
+        _ => None,
+    };
+    // More than the layers of the report: what a manifest lists beside them is fetched as well.
     let mut counted = HashSet::new();
+    for blob in found.images().flat_map(|image| &image.manifest.layers) {
+        if let Some(bytes) = downloaded(&blob.digest)
+            && counted.insert(&blob.digest)
+        {
+            totals.downloaded_blobs += 1;
+            totals.downloaded_bytes += bytes;
+        }
+    }
+    let mut told = HashSet::new();
     for image in std::iter::once(&mut carried.best).chain(&mut carried.others) {
         for layer in &mut image.layers {
             totals.layers += 1;
             totals.layer_bytes += layer.size;
-            if let Some(Fetched::Downloaded(bytes)) = downloads.outcome(&layer.digest)
-                && counted.insert(layer.digest.clone())
+            if let Some(bytes) = downloaded(&layer.digest)
+                && told.insert(layer.digest.clone())
             {
                 layer.downloaded = bytes;
-                totals.downloaded_blobs += 1;
-                totals.downloaded_bytes += bytes;
             }
         }
     }

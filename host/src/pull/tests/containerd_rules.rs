@@ -172,6 +172,7 @@ async fn what_is_no_layer_is_fetched_and_not_unpacked() {
     let state = fixture.store.state();
     assert_eq!(state.committed.len(), 2);
     assert!(state.blobs.contains_key(&fixture.layers[0]));
+    assert_eq!(report.totals.downloaded_blobs, state.blobs.len());
 }
 
 #[tokio::test]
