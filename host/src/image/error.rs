@@ -113,11 +113,6 @@ pub enum ImageError {
 }
 
 impl ImageError {
-    /// Whether it says that something is not there, which a pull can mend.
-    pub fn is_absence(&self) -> bool {
-        matches!(self, Self::NoRecord { .. } | Self::MissingBlob { .. } | Self::NoPlatform { .. })
-    }
-
     pub(super) fn plugin(source: PluginFailure) -> Self {
         Self::Plugin { source }
     }
