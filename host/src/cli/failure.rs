@@ -202,14 +202,10 @@ impl From<PullError> for Failure {
             PullError::Document { .. }
             | PullError::EmptyBlob { .. }
             | PullError::LayerCount { .. }
-            | PullError::WrongDiffId { .. } => (
-                Kind::Corrupt,
-                vec!["the image was made wrongly: whoever publishes it must build and push it again".into()],
-            ),
-            PullError::TooLarge { .. } | PullError::TooMany { .. } => (
-                Kind::Unsupported,
-                vec!["neither containerd nor the kernel could use an image beyond these bounds".into()],
-            ),
+            | PullError::WrongDiffId { .. } => (Kind::Corrupt, vec![MADE_WRONGLY_HINT.into()]),
+            PullError::TooLarge { .. } | PullError::TooMany { .. } => {
+                (Kind::Unsupported, vec![BOUNDS_HINT.into()])
+            }
             PullError::Algorithm { .. } => {
                 (Kind::Unsupported, vec!["containerd 2.3 and newer can store them".into()])
             }
@@ -231,15 +227,7 @@ impl From<PullError> for Failure {
             PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
             PullError::Image { source } => image::verdict(source),
             PullError::Absent { .. } => (Kind::NotFound, vec![FETCH_HINT.into()]),
-            PullError::NoPlatform { offered, .. } => {
-                let offers =
-                    offered.iter().filter(|platform| !platform.is_unknown()).map(Platform::format_all);
-                let hint = match listed(offers) {
-                    Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
-                    None => "the image does not say which platforms it is for".to_owned(),
-                };
-                (Kind::Unsupported, vec![hint])
-            }
+            PullError::NoPlatform { offered, .. } => (Kind::Unsupported, vec![hint_of_platforms(offered)]),
             PullError::UnknownSnapshotter { known, .. } => {
                 let hint = match listed(known) {
                     Some(known) => format!("choose another with `--snapshotter`; containerd has {known}"),
@@ -311,8 +299,21 @@ impl From<io::Error> for Failure {
 
 const PUSH_AGAIN_HINT: &str = "push the image again with a tool of this decade";
 
+const MADE_WRONGLY_HINT: &str =
+    "the image was made wrongly: whoever publishes it must build and push it again";
+
+const BOUNDS_HINT: &str = "neither containerd nor the kernel could use an image beyond these bounds";
+
 const REFERENCE_HINT: &str =
     "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`";
+
+fn hint_of_platforms(offered: &[Platform]) -> String {
+    let offers = offered.iter().filter(|platform| !platform.is_unknown()).map(Platform::format_all);
+    match listed(offers) {
+        Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
+        None => "the image does not say which platforms it is for".to_owned(),
+    }
+}
 
 fn hint_of_lack(lack: &Lack) -> String {
     match lack {

@@ -1,8 +1,11 @@
 //! What reading the images of a store has to say.
 
-use super::{Failure, Kind, hints_of_store, kind_of_plugin, listed};
+use super::{
+    BOUNDS_HINT, Failure, Kind, MADE_WRONGLY_HINT, PUSH_AGAIN_HINT, hint_of_platforms, hints_of_store,
+    kind_of_plugin, listed,
+};
 use crate::image::ImageError;
-use crate::oci::Platform;
+use crate::oci::DocumentError;
 
 /// How to get what an image lacks.
 pub(in crate::cli) const FETCH_HINT: &str = "`dray image fetch` brings what is missing";
@@ -30,20 +33,17 @@ pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
             Kind::Corrupt,
             vec!["the disk or the daemon may be damaged; remove the image and pull it again".to_owned()],
         ),
-        ImageError::Document { .. } | ImageError::LayerCount { .. } => (
-            Kind::Corrupt,
-            vec!["the image was made wrongly: whoever publishes it must build and push it again".to_owned()],
-        ),
-        ImageError::TooLarge { .. } | ImageError::TooMany { .. } | ImageError::NotAnImage { .. } => {
-            (Kind::Unsupported, Vec::new())
+        ImageError::Document { source: DocumentError::Schema1 { .. }, .. } => {
+            (Kind::Unsupported, vec![PUSH_AGAIN_HINT.to_owned()])
         }
-        ImageError::NoPlatform { offered, .. } => {
-            let hint = match listed(offered.iter().map(Platform::format_all)) {
-                Some(offers) => format!("choose another with `--platform`; the image offers {offers}"),
-                None => "the image does not say which platforms it is for".to_owned(),
-            };
-            (Kind::Unsupported, vec![hint])
+        ImageError::Document { .. } | ImageError::LayerCount { .. } => {
+            (Kind::Corrupt, vec![MADE_WRONGLY_HINT.to_owned()])
         }
+        ImageError::TooLarge { .. } | ImageError::TooMany { .. } => {
+            (Kind::Unsupported, vec![BOUNDS_HINT.to_owned()])
+        }
+        ImageError::NotAnImage { .. } => (Kind::Unsupported, Vec::new()),
+        ImageError::NoPlatform { offered, .. } => (Kind::Unsupported, vec![hint_of_platforms(offered)]),
         ImageError::Plugin { source } => (kind_of_plugin(source), source.hint.clone().into_iter().collect()),
         ImageError::Store { source, .. } => (Kind::Containerd, hints_of_store(source)),
     }
@@ -52,7 +52,7 @@ pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Algorithm;
+    use crate::oci::{Algorithm, Platform};
     use crate::verify::digest_of;
 
     #[test]
@@ -75,5 +75,8 @@ mod tests {
         let failure = Failure::from(platform);
         assert_eq!(failure.exit_code(), 10);
         assert!(failure.hints[0].ends_with("offers `linux/amd64`"), "{failure:?}");
+        let schema1 = DocumentError::Schema1 { what: "image manifest" };
+        let failure = Failure::from(ImageError::Document { digest: digest(), source: schema1 });
+        assert_eq!(failure.exit_code(), 10);
     }
 }
