@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Environment;
 use crate::image::Platforms;
+use crate::limits;
 use crate::oci::{Platform, PlatformError, Reference, ReferenceError};
 use crate::ports::SnapshotterName;
 
@@ -30,6 +31,14 @@ pub enum SettingsError {
         /// Which rule it breaks.
         #[source]
         source: PlatformError,
+    },
+    /// More platforms than a platform plugin is asked for.
+    #[error("there are {found} platforms, at most {limit} are accepted")]
+    TooManyPlatforms {
+        /// How many.
+        found: usize,
+        /// The bound.
+        limit: usize,
     },
     /// Something is empty that must not be.
     #[error("the {what} is empty")]
@@ -166,7 +175,7 @@ impl PlatformFlags {
     ///
     /// # Errors
     ///
-    /// Fails if one of the platforms is empty or none.
+    /// Fails if one of the platforms is empty or none, and if there are too many.
     pub fn resolve(self, host: &Platform) -> Result<Platforms, SettingsError> {
         let Self { platforms, all, attestations } = self;
         let normal = host.normalized(host);
@@ -178,7 +187,12 @@ impl PlatformFlags {
                 .map_err(|source| SettingsError::Platform { source })
         };
         let platforms: Vec<Platform> = platforms.into_iter().map(parse).collect::<Result<_, _>>()?;
-        Ok(Platforms::listed(platforms).unwrap_or(Platforms::One(normal)))
+        let platforms = Platforms::listed(platforms).unwrap_or(Platforms::One(normal));
+        let (found, limit) = (platforms.wanted().len(), limits::WANTED_PLATFORMS);
+        if found > limit {
+            return Err(SettingsError::TooManyPlatforms { found, limit });
+        }
+        Ok(platforms)
     }
 }
 

@@ -100,6 +100,10 @@ fn platforms_are_completed_from_the_host() {
     let refused = refusal(PullFlags { platforms: platforms(&["no-such-thing"]), ..flags("x") });
     assert_eq!(refused, "cannot read the value of `--platform`");
     assert_eq!(refusal(PullFlags { platforms: platforms(&[""]), ..flags("x") }), "the platform is empty");
+    let many: Vec<String> = (0..65).map(|number| format!("linux/arm/v{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let refused = refusal(PullFlags { platforms: platforms(&many), ..flags("x") });
+    assert_eq!(refused, "there are 65 platforms, at most 64 are accepted");
     assert_eq!(refusal(flags("Debian")), "cannot read the image reference");
     let by_id = PullFlags { is_reference: false, ..flags("sha256:0123") };
     assert_eq!(resolved(by_id, &Environment::default()).name, "sha256:0123");
