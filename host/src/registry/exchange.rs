@@ -9,7 +9,7 @@ use url::Url;
 
 use super::endpoint::{Endpoint, Fallback};
 use super::failure;
-use super::hosts::HostHeaders;
+use super::hosts::{HostHeaders, without_port};
 use super::retry;
 use super::secret::Secret;
 use super::settings::Timing;
@@ -179,7 +179,7 @@ impl Exchange {
             return Cow::Owned(HeaderMap::new());
         }
         let host = url.host_str().unwrap_or_default();
-        if call.role == Role::TokenServer && self.host.split(':').next() != Some(host) {
+        if call.role == Role::TokenServer && !without_port(&self.host).eq_ignore_ascii_case(host) {
             let mut headers = self.headers.clone();
             for name in self.headers.keys().filter(|name| HostHeaders::is_secret(name.as_str())) {
                 headers.remove(name);
@@ -241,6 +241,7 @@ fn tries_worth_making(kind: TransportKind, patience: Patience) -> u32 {
         (Patience::Hurried, _) => 1,
     }
 }
+
 /// Where a redirect leads, or what is wrong with it.
 fn next_hop(from: &Url, location: Option<&HeaderValue>) -> Result<Url, &'static str> {
     let location = location.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());

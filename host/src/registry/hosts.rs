@@ -27,8 +27,8 @@ pub use self::address::Scheme;
 pub use self::capabilities::{Capabilities, Capability};
 pub use self::file::{HostsFile, HostsFileError, parse_hosts_file};
 pub use self::header::HostHeaders;
-pub(super) use self::name::is_loopback;
 pub use self::name::is_registry_name;
+pub(super) use self::name::{is_loopback, without_port};
 
 /// How the servers of a registry are found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -29,9 +29,7 @@ impl Token {
     pub(super) fn is_stale(&self) -> bool {
         Instant::now() >= self.refresh_at
     }
-}
 
-impl Token {
     /// A token that the user brings along, and whose life nobody states.
     fn of_user(token: &Secret) -> Result<Self, FetchFailure> {
         let authorization = secret::bearer(token).ok_or_else(|| FetchFailure {

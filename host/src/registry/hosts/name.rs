@@ -50,10 +50,14 @@ pub(super) fn split(host: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// The host alone; the brackets of an IPv6 address stay.
+pub(in crate::registry) fn without_port(host: &str) -> &str {
+    split(host).0
+}
+
 /// Whether a host, with or without a port, is this machine, so that nobody can listen in.
 pub(in crate::registry) fn is_loopback(host: &str) -> bool {
-    let (name, _) = split(host);
-    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let name = without_port(host).trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -98,6 +102,8 @@ mod tests {
         for host in ["localhost", "LOCALHOST:5000", "127.0.0.254:5000", "[::1]:5000", "[::1]", "::1"] {
             assert!(is_loopback(host), "{host}");
         }
+        assert_eq!(without_port("[::1]:5000"), "[::1]");
+        assert_eq!(without_port("a:5000"), "a");
         for host in ["localhost.example", "128.0.0.1", "example.com:5000", "::2"] {
             assert!(!is_loopback(host), "{host}");
         }
