@@ -18,7 +18,7 @@
 //! | [`unpacked_image_size`] | what its layers take in a snapshotter |
 //! | [`parse_repo_tag`] | repository and tag of a name |
 //!
-//! Each has an example in `examples/`, and the command line uses nothing else. They act on a [`World`]: the store
+//! Each has an example in `examples/`, and the command line is made of them. They act on a [`World`]: the store
 //! is a [`containerd::Containerd`], the registry a [`registry::RegistryClient`], and the plugins come from a
 //! [`plugin::PluginHost`]; but all of them are [`ports`], behind which anything else may stand.
 //!

@@ -10,7 +10,7 @@ use crate::ports::{Plan, PluginCallTimings, PluginIdentity, Suitability};
 pub struct PullReport {
     /// `dray.pull/v1`.
     pub schema: &'static str,
-    /// Name of the image record, the reference in normal form.
+    /// Name of the image record; after a pull, the reference in normal form.
     pub name: String,
     /// What had to be done.
     pub outcome: Outcome,
