@@ -50,7 +50,7 @@ impl Unpacker<'_> {
             let report = match self.layer(index, &mut plans, downloads).await {
                 Ok(report) => report,
                 Err(error)
-                    if restarts < limits::UNPACK_RESTARTS && self.has_lost_parent(index, &error).await? =>
+                    if restarts < limits::UNPACK_RESTARTS && self.has_lost_parent(index, &error).await =>
                 {
                     tracing::debug!(index, "the layer below was collected, starting again from the bottom");
                     restarts += 1;
@@ -72,12 +72,12 @@ impl Unpacker<'_> {
 
     /// Whether a layer failed because the one below is gone: a collection that was under way when we asked
     /// for it may have taken a layer that had lost its last other owner.
-    async fn has_lost_parent(&self, index: usize, error: &PullError) -> Result<bool, PullError> {
+    async fn has_lost_parent(&self, index: usize, error: &PullError) -> bool {
         match (error, index.checked_sub(1)) {
             (PullError::Store { source, .. }, Some(below)) if source.class() == Class::NotFound => {
-                Ok(!self.stat(&self.image.layers[below]).await?)
+                matches!(self.stat(&self.image.layers[below]).await, Ok(false))
             }
-            _ => Ok(false),
+            _ => false,
         }
     }
 
