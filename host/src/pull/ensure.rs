@@ -161,11 +161,14 @@ pub async fn fetch_image(
         records = records => records?,
     }
     .into_iter();
-    // The kubelet's daemon has a second record of each image, whose name is a digest alone.
-    let says_where = |record: &ImageRecord| Digest::parse(&record.name).is_err();
+    // The kubelet's daemon has a second record of each image, whose name is a digest alone; other programs name
+    // records as they like.
+    let says_where = |record: ImageRecord| match Digest::parse(&record.name) {
+        Ok(_) => None,
+        Err(_) => Some((Reference::parse(&record.name).ok()?, record)),
+    };
     let lack = if records.as_slice().is_empty() { Lack::Record } else { Lack::Source };
-    let record = records.find(says_where).ok_or_else(|| not_available(request, lack))?;
-    let reference = Reference::parse(&record.name).map_err(|source| PullError::Reference { source })?;
+    let (reference, record) = records.find_map(says_where).ok_or_else(|| not_available(request, lack))?;
     world.progress.event(Event::Resolved { digest: record.target.digest.clone() });
     let target = Resolved { descriptor: record.target, document: None };
     let request = &PullRequest { unpack: None, ..request.clone() };
