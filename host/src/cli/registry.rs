@@ -1,4 +1,4 @@
-pub(super) mod credentials;
+mod credentials;
 mod explain;
 mod ping;
 

@@ -1,8 +1,9 @@
 use super::failure::Failure;
-use super::registry::credentials;
 use super::registry_options::RegistryOptions;
-use crate::config::{Environment, RegistryAccess};
-use crate::registry::{HostsSettings, PlainHttp, ProxySettings, RegistryClient, RegistrySettings};
+use crate::config::{CredentialPlaces, Environment, RegistryAccess};
+use crate::registry::{
+    CredentialSettings, HostsSettings, PlainHttp, ProxySettings, RegistryClient, RegistrySettings,
+};
 
 /// The client of registries that the options and the environment ask for. Touches neither network nor disk.
 pub(super) fn registry_client(
@@ -12,7 +13,7 @@ pub(super) fn registry_client(
     let access = options.access(environment)?;
     let HostsSettings { directories, plain_http, insecure } = hosts_settings(&access);
     Ok(RegistryClient::new(RegistrySettings {
-        credentials: credentials::settings(access.credentials),
+        credentials: credential_settings(access.credentials),
         plain_http,
         hosts_dirs: directories,
         insecure,
@@ -32,4 +33,10 @@ pub(super) fn hosts_settings(access: &RegistryAccess) -> HostsSettings {
         plain_http: if access.plain_http { PlainHttp::Everywhere } else { PlainHttp::Loopback },
         insecure: access.insecure,
     }
+}
+
+/// Where credentials come from.
+pub(super) fn credential_settings(places: CredentialPlaces) -> CredentialSettings {
+    let CredentialPlaces { docker_config, auth_config, helper_folders } = places;
+    CredentialSettings { docker_config, auth_config, helper_folders }
 }

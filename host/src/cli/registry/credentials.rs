@@ -5,11 +5,10 @@ use serde::Serialize;
 use crate::cli::arguments::Format;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::registry_client::credential_settings;
 use crate::cli::{Context, escape, output};
 use crate::config::CredentialPlaces;
-use crate::registry::{
-    CredentialKind, CredentialReport, CredentialSettings, CredentialSource, find_credentials,
-};
+use crate::registry::{CredentialKind, CredentialReport, CredentialSource, find_credentials};
 
 /// Say which credentials a registry would get, without the secret
 ///
@@ -43,7 +42,7 @@ struct Answer<'a> {
 pub(super) fn run(arguments: &CredentialsArguments, context: &Context) -> Result<(), Failure> {
     let host = arguments.host.as_str();
     super::check_name(host)?;
-    let settings = settings(CredentialPlaces::resolve(&context.environment)?);
+    let settings = credential_settings(CredentialPlaces::resolve(&context.environment)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let found = runtime.block_on(async {
         let interrupt = Interrupt::watch(context.screen.clone())?;
@@ -57,12 +56,6 @@ pub(super) fn run(arguments: &CredentialsArguments, context: &Context) -> Result
             output::write(format!("{}\n", escape::line(&sentence(host, found.as_ref()))).as_bytes())
         }
     }
-}
-
-/// The settings of the registry adapter for these places.
-pub(in crate::cli) fn settings(places: CredentialPlaces) -> CredentialSettings {
-    let CredentialPlaces { docker_config, auth_config, helper_folders } = places;
-    CredentialSettings { docker_config, auth_config, helper_folders }
 }
 
 fn answer<'a>(host: &'a str, found: Option<&'a CredentialReport>) -> Answer<'a> {
