@@ -360,6 +360,8 @@ pub(crate) enum Lie {
     EndsAfter(usize),
     /// Breaks off after so many bytes, and sends nothing after that.
     DiesAfter(usize),
+    /// Breaks off after so many bytes, and does not know the blob after that.
+    GoneAfter(usize),
     /// Sends other bytes.
     Twists,
 }
@@ -399,7 +401,10 @@ impl Registry for FakeRegistry {
         let (bytes, broken) = match lie {
             Some(Lie::BreaksAfter(count)) if count < rest.len() => (rest.slice(..count), true),
             Some(Lie::EndsAfter(count)) if count < rest.len() => (rest.slice(..count), false),
-            Some(Lie::DiesAfter(count)) => {
+            Some(Lie::GoneAfter(count)) if usize::try_from(offset).unwrap() >= count => {
+                return Err(failure(FetchFault::NotFound));
+            }
+            Some(Lie::DiesAfter(count) | Lie::GoneAfter(count)) => {
                 let left = count.saturating_sub(usize::try_from(offset).unwrap());
                 (rest.slice(..left.min(rest.len())), true)
             }

@@ -53,8 +53,8 @@ pub(super) struct BlobFetcher {
 impl BlobFetcher {
     /// Brings a blob into the store, or waits for another client that is doing so.
     ///
-    /// After a failure the ingest is not locked. What the source had sent until it broke off, or until the
-    /// pull was cancelled, stays in it for a later try; what is known to be wrong does not.
+    /// After a failure the ingest is not locked. What the source had sent until it broke off or refused the
+    /// rest, or until the pull was cancelled, stays in it for a later try; what is known to be wrong does not.
     pub(super) async fn fetch(
         &self,
         what: &'static str,
@@ -234,7 +234,7 @@ impl BlobFetcher {
         let failure = |source| PullError::Fetch { what, digest: descriptor.digest.clone(), source };
         let Source { registry, reference } = self.source(what, descriptor)?;
         let mut tries = 0;
-        loop {
+        'source: loop {
             let stream = registry.fetch_unverified(reference, descriptor, 0).await.map_err(failure)?;
             let mut reader = VerifyingReader::new(stream, descriptor);
             let mut document = Vec::new();
@@ -249,7 +249,7 @@ impl BlobFetcher {
                     }
                     Err(ReadError::Mismatch(source)) => {
                         if self.has_other_source(descriptor, &source).await {
-                            break PullError::Mismatch { what, source };
+                            continue 'source;
                         }
                         return Err(PullError::Mismatch { what, source });
                     }
@@ -340,11 +340,12 @@ async fn suspend(ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
 
 /// Whether the bytes that came before an error are as good as any.
 fn is_interruption(error: &PullError) -> bool {
-    match error {
-        PullError::Cancelled | PullError::Mismatch { source: Mismatch::Short { .. }, .. } => true,
-        PullError::Fetch { source, .. } => source.fault == FetchFault::Unavailable,
-        _ => false,
-    }
+    matches!(
+        error,
+        PullError::Cancelled
+            | PullError::Fetch { .. }
+            | PullError::Mismatch { source: Mismatch::Short { .. }, .. }
+    )
 }
 
 fn worth_another_try(error: &FetchFailure) -> bool {

@@ -12,7 +12,8 @@ use crate::image::Platforms;
 use crate::oci::{Algorithm, ChainId, Descriptor, Digest, MediaType, Platform};
 use crate::ports::fakes::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
 use crate::ports::{
-    Expectation, ImageToPlan, Labels, LayerPlan, OnMounts, Plan, Question, SnapshotKey, Suitability,
+    Expectation, FetchFault, ImageToPlan, Labels, LayerPlan, OnMounts, Plan, Question, SnapshotKey,
+    Suitability,
 };
 use crate::verify::digest_of;
 
@@ -524,4 +525,15 @@ async fn a_download_that_breaks_off_goes_on_in_the_next_pull() {
     let report = fixture.pull().await.unwrap();
     assert_eq!(fixture.bytes_served(&fixture.layers[2]), 40);
     assert_eq!(report.image.layers[2].downloaded, 24);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_goes_on_in_the_next_pull_also_where_the_rest_was_refused() {
+    let fixture = Fixture::new();
+    fixture.registry.lies.lock().unwrap().insert(fixture.layers[2].clone(), Lie::GoneAfter(16));
+    let error = fixture.pull().await.unwrap_err();
+    assert!(matches!(&error, PullError::Fetch { source, .. } if source.fault == FetchFault::NotFound));
+    fixture.assert_clean();
+    fixture.registry.lies.lock().unwrap().clear();
+    assert_eq!(fixture.pull().await.unwrap().image.layers[2].downloaded, 24);
 }
