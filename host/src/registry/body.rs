@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use tokio::time::{Instant, timeout_at};
 
 use super::transport::TransportError;
 
@@ -48,10 +49,12 @@ impl Body {
         Ok(bytes.freeze())
     }
 
-    /// The beginning of the body, whatever comes after it.
+    /// The beginning of the body, as far as it comes within a moment, whatever comes after it.
     pub(super) async fn read_beginning(mut self, limit: u64) -> Bytes {
+        const NOT_WORTH_WAITING: Duration = Duration::from_secs(5);
+        let deadline = Instant::now() + NOT_WORTH_WAITING;
         let mut bytes = BytesMut::new();
-        while let Ok(Some(chunk)) = self.chunk().await {
+        while let Ok(Ok(Some(chunk))) = timeout_at(deadline, self.chunk()).await {
             bytes.extend_from_slice(&chunk);
             if bytes.len() as u64 >= limit {
                 bytes.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
