@@ -26,6 +26,7 @@ mod public_only;
 mod resolve;
 mod retry;
 mod secret;
+mod senders;
 mod server;
 mod settings;
 mod tls;
@@ -42,6 +43,7 @@ use tokio::sync::Mutex;
 
 use self::attempts::Attempts;
 use self::credentials::CredentialStore;
+use self::senders::Senders;
 use self::server::{Server, Shared};
 use self::transport::Transports;
 use crate::oci::{Descriptor, Reference};
@@ -64,6 +66,8 @@ pub struct RegistryClient {
     shared: Shared,
     /// By registry. Found when they are first needed, with the lock held: nobody finds them twice.
     servers: Mutex<HashMap<String, Arc<[Arc<Server>]>>>,
+    /// Who sent something of a blob, in case that it turns out to be wrong.
+    senders: Senders,
 }
 
 impl RegistryClient {
@@ -91,6 +95,7 @@ impl RegistryClient {
                 warnings: Arc::default(),
             },
             servers: Mutex::default(),
+            senders: Senders::default(),
         })
     }
 
@@ -153,5 +158,14 @@ impl Registry for RegistryClient {
         offset: u64,
     ) -> Result<BlobStream, FetchFailure> {
         fetch::open(self, reference, descriptor, offset).await
+    }
+
+    async fn distrust(&self, reference: &Reference, descriptor: &Descriptor) -> bool {
+        let digest = &descriptor.digest;
+        self.senders.blame(digest);
+        let servers = self.servers(reference.domain()).await;
+        let is_left =
+            |server: &Arc<Server>| server.may(&[Capability::Pull]) && !server.was_wrong_about(digest);
+        servers.is_ok_and(|servers| servers.iter().any(is_left))
     }
 }

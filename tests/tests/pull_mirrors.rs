@@ -58,3 +58,44 @@ fn the_first_mirror_dies_in_the_middle_of_a_layer() {
     let state = State::of(&daemon, NAMESPACE);
     assert!(state.images.contains_key(reference) && state.is_at_rest(), "{state}");
 }
+
+/// A mirror that is damaged costs time, and not the pull.
+#[test]
+fn what_one_mirror_has_damaged_comes_from_the_next() {
+    let daemon = require!(Containerd::start(Generation::Debian16));
+    let layer =
+        |name: &str| Layer::builder().entry(Entry::file(name, vec![7; 300_000])).build(Compression::None);
+    let image = Image::builder("linux/amd64").layer(layer("a")).layer(layer("b")).build();
+    let (first, second) = (ScriptedRegistry::start(), ScriptedRegistry::start());
+    for registry in [&first, &second] {
+        registry.add(&image, "team/app", "1");
+    }
+    let layers: Vec<String> = image.layers.iter().map(|layer| format!("/blobs/{}", layer.digest)).collect();
+    let config = format!("/blobs/{}", image.config.digest);
+    first.on(Rule::get(&layers[1]).wrong_bytes());
+    first.on(Rule::get(&config).wrong_bytes());
+
+    let dray = Dray::with(&daemon, NAMESPACE);
+    let directory = dray.directory().join("certs.d/registry.example");
+    std::fs::create_dir_all(&directory).expect("a folder can be made");
+    let toml = format!("server = 'http://{}'\n[host.'http://{}']", second.address(), first.address());
+    std::fs::write(directory.join("hosts.toml"), toml).expect("a file can be written");
+    let certs_d = dray.directory().join("certs.d").display().to_string();
+    let pull = ["pull", "--hosts-dir", &certs_d, "registry.example/team/app:1"];
+    let run = dray.run(pull).success();
+    assert_eq!(run.stderr.matches("asking another server for the blob").count(), 2, "{run}");
+    for (registry, expected) in [(&first, [1, 1, 1]), (&second, [1, 0, 1])] {
+        let asked = [&config, &layers[0], &layers[1]].map(|blob| registry.requests_to("GET", blob).len());
+        assert_eq!(asked, expected, "{run}");
+    }
+    let state = State::of(&daemon, NAMESPACE);
+    assert!(state.images.contains_key("registry.example/team/app:1") && state.is_at_rest(), "{state}");
+
+    // Where nobody has the right one, the pull says so.
+    second.on(Rule::get(&layers[0]).wrong_bytes());
+    first.on(Rule::get(&layers[0]).wrong_bytes());
+    let other = require!(Containerd::start(Generation::Debian16));
+    let run = Dray::with(&other, NAMESPACE).run(pull).failure(7);
+    assert!(run.stderr.contains("error: the registry serves a wrong layer"), "{run}");
+    assert!(State::of(&other, NAMESPACE).is_at_rest(), "{run}");
+}

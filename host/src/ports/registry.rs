@@ -80,4 +80,10 @@ pub trait Registry: Send + Sync {
         descriptor: &Descriptor,
         offset: u64,
     ) -> Result<BlobStream, FetchFailure>;
+
+    /// Takes note that what was sent of a blob was not the blob. Says whether it can be had from somebody who has
+    /// not sent it yet; the next [`Registry::fetch_unverified`] asks only those.
+    async fn distrust(&self, _reference: &Reference, _descriptor: &Descriptor) -> bool {
+        false
+    }
 }

@@ -76,6 +76,8 @@ impl BlobFetcher {
                     tracing::warn!(digest = %descriptor.digest, "an ingest left by another client has wrong bytes, fetching it again");
                     second_chance = false;
                 }
+                Err(PullError::Mismatch { source, .. })
+                    if self.has_other_source(descriptor, &source).await => {}
                 other => return other,
             }
         }
@@ -245,7 +247,12 @@ impl BlobFetcher {
                     Err(ReadError::Mismatch(source @ Mismatch::Short { .. })) => {
                         break PullError::Mismatch { what, source };
                     }
-                    Err(ReadError::Mismatch(source)) => return Err(PullError::Mismatch { what, source }),
+                    Err(ReadError::Mismatch(source)) => {
+                        if self.has_other_source(descriptor, &source).await {
+                            break PullError::Mismatch { what, source };
+                        }
+                        return Err(PullError::Mismatch { what, source });
+                    }
                 }
             };
             tries += 1;
@@ -253,6 +260,17 @@ impl BlobFetcher {
                 return Err(broken);
             }
         }
+    }
+
+    /// Whether a blob that was wrong can be had from somebody else, who is asked next. What broke off too early
+    /// need not be wrong, and is resumed instead.
+    async fn has_other_source(&self, descriptor: &Descriptor, mismatch: &Mismatch) -> bool {
+        let Some(Source { registry, reference }) = &self.source else { return false };
+        if matches!(mismatch, Mismatch::Short { .. }) || !registry.distrust(reference, descriptor).await {
+            return false;
+        }
+        tracing::warn!(reason = %mismatch, "asking another server for the blob");
+        true
     }
 
     fn source(&self, what: &'static str, descriptor: &Descriptor) -> Result<&Source, PullError> {

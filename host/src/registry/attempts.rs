@@ -55,6 +55,12 @@ impl Attempts {
         self.failures.push(failure);
     }
 
+    /// Takes note that a server is not asked, and why.
+    pub(super) fn skipped(&mut self, message: String) {
+        let fault = FetchFault::Protocol;
+        self.failures.push(FetchFailure { fault, message, hint: None, retry_after: None, source: None });
+    }
+
     /// The failure of all of them: the one that got furthest, with the others as causes.
     pub(super) fn into_failure(self) -> FetchFailure {
         of_all(self.failures)

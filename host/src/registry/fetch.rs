@@ -57,10 +57,20 @@ struct Opening<'a> {
 
 impl Opening<'_> {
     async fn in_registry(&self) -> Result<BlobStream, FetchFailure> {
+        let digest = &self.descriptor.digest;
         let mut attempts = self.client.attempts(self.reference, &[Capability::Pull]).await?;
         while let Some((server, patience)) = attempts.next() {
+            if server.was_wrong_about(digest) {
+                let message =
+                    format!("host `{}` has sent something else as this blob", server.endpoint().host());
+                attempts.skipped(message);
+                continue;
+            }
             match self.at(&server, patience).await {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => {
+                    self.client.senders.note(digest, &server, self.offset);
+                    return Ok(stream);
+                }
                 Err(failure) => attempts.failed(&server, failure),
             }
         }

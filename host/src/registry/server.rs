@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use super::settings::Timing;
 use super::transport::{Response, TransportSettings, Transports};
 use super::warning::Warnings;
 use crate::limits;
+use crate::oci::Digest;
 use crate::ports::{FetchFailure, FetchFault};
 
 /// One of the servers that stand for a registry, with what has been learned about it.
@@ -22,6 +24,8 @@ pub(super) struct Server {
     authenticator: Authenticator,
     warnings: Arc<Warnings>,
     rests_until: Mutex<Option<Instant>>,
+    /// Blobs in whose place it has sent something else.
+    wrong: Mutex<HashSet<Digest>>,
 }
 
 /// What all servers have in common.
@@ -50,7 +54,8 @@ impl Server {
         let credentials = Arc::clone(&shared.credentials);
         let authenticator = Authenticator::new(endpoint.clone(), Arc::clone(&exchange), credentials);
         let warnings = Arc::clone(&shared.warnings);
-        Ok(Self { settings, endpoint, exchange, authenticator, warnings, rests_until: Mutex::default() })
+        let (rests_until, wrong) = (Mutex::default(), Mutex::default());
+        Ok(Self { settings, endpoint, exchange, authenticator, warnings, rests_until, wrong })
     }
 
     pub(super) fn settings(&self) -> &HostEndpoint {
@@ -123,5 +128,16 @@ impl Server {
     pub(super) fn is_resting(&self) -> bool {
         let rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
         rests_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Takes note that what it sent of a blob was something else. It is not asked for this blob again: unlike a
+    /// failure, that does not pass.
+    pub(super) fn note_wrong(&self, digest: &Digest) {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).insert(digest.clone());
+    }
+
+    /// Whether it has sent something else in place of this blob.
+    pub(super) fn was_wrong_about(&self, digest: &Digest) -> bool {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
     }
 }
