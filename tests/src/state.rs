@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 use containerd_client::services::v1::snapshots::ListSnapshotsRequest;
 use containerd_client::services::v1::{
@@ -93,6 +94,19 @@ impl State {
             let client = daemon.client().await;
             read(&client, namespace).await.unwrap_or_else(|status| panic!("{status}:\n{}", daemon.log()))
         })
+    }
+
+    /// The same when `daemon` has noticed that a client is gone, and changes nothing any more.
+    pub fn settled(daemon: &Containerd, namespace: &str) -> Self {
+        let mut state = Self::of(daemon, namespace);
+        loop {
+            std::thread::sleep(Duration::from_millis(30));
+            let next = Self::of(daemon, namespace);
+            if next == state {
+                return state;
+            }
+            state = next;
+        }
     }
 
     /// Whether nothing unfinished is left: no lease, no ingest, no active snapshot.

@@ -84,7 +84,7 @@ impl Scene {
         let reference = registry.image("image:1");
         self.kill_at(point, &namespace, &registry, &image, &reference);
 
-        let before = self.settled(&namespace);
+        let before = State::settled(&self.daemon, &namespace);
         self.assert_no_blob_is_corrupt(&before);
         let (asked, since) = (registry.requests().len(), Instant::now());
         self.pull(self.daemon.socket(), &namespace, &reference).wait().success();
@@ -142,19 +142,6 @@ impl Scene {
                 running.kill9();
                 running.wait();
             }
-        }
-    }
-
-    /// The state when the daemon has noticed that its client is gone.
-    fn settled(&self, namespace: &str) -> State {
-        let mut state = State::of(&self.daemon, namespace);
-        loop {
-            std::thread::sleep(Duration::from_millis(30));
-            let next = State::of(&self.daemon, namespace);
-            if next == state {
-                return state;
-            }
-            state = next;
         }
     }
 

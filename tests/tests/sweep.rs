@@ -1,7 +1,7 @@
-//! Every call that a pull makes fails once: before it has an effect, after it had it, and by the pull being
-//! cancelled meanwhile. The pull then ends with an error that fits, or succeeds where the failure does not matter;
-//! nothing half done is left; and the next pull, with nothing in its way, leaves what a pull leaves to which nothing
-//! happened.
+//! Every call that a pull makes goes wrong once: it fails before it has an effect, or after it had it; or the pull is
+//! cancelled meanwhile, or dropped. The pull then ends with an error that fits, or succeeds where the failure does not
+//! matter; nothing half done is left, or only under a lease that ends by itself where the pull was dropped; and the
+//! next pull, with nothing in its way, leaves what a pull leaves to which nothing happened.
 //!
 //! The pull is the library's, with its real adapters, against a real containerd; see `faulty` for what is between.
 
@@ -24,7 +24,7 @@ use dray::oci::Platform;
 use dray::plugin::{PluginHost, PluginSource};
 use dray::ports::{Event, LayerState, Planner, PlatformMatcher, Progress};
 use dray::registry::{RegistryClient, RegistrySettings};
-use dray::{Platforms, PullError, PullReport, PullRequest, Unpack, World, pull_image};
+use dray::{Platforms, PullRequest, Unpack, World, pull_image};
 use dray_tests::daemon::{Containerd, Generation};
 use dray_tests::image::{Compression, Entry, Flavour, Image, Index, Layer};
 use dray_tests::require;
@@ -34,7 +34,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use judge::{Left, Names, is_fitting};
+use judge::{Ended, Left, Names, is_fitting};
 use script::{
     ABORT_INGEST, Among, Fault, Happened, How, Port, RELEASE_LEASE, REMOVE_SNAPSHOT, SUSPEND_INGEST, Script,
     WRITE,
@@ -146,20 +146,30 @@ impl Scene {
         }
     }
 
-    fn pull(
-        &self,
-        world: &World,
-        request: &PullRequest,
-        cancel: &CancellationToken,
-    ) -> Result<PullReport, PullError> {
-        let pull = async { tokio::time::timeout(PATIENCE, pull_image(world, request, cancel)).await };
-        self.runtime.block_on(pull).expect("a pull ends in time")
+    /// Pulls with the script in between.
+    fn pull(&self, place: &Place, watcher: &Arc<Watcher>, script: &Arc<Script>) -> Ended {
+        let world = faulty::world(&self.world(place, watcher), script);
+        let request = faulty::request(&self.request(place), script);
+        let pull = async {
+            tokio::select! {
+                biased;
+                () = script.drop.cancelled() => None,
+                pulled = pull_image(&world, &request, &script.cancel) => Some(pulled),
+            }
+        };
+        self.in_time(pull)
+    }
+
+    fn in_time<T>(&self, pull: impl Future<Output = T>) -> T {
+        let limited = async { tokio::time::timeout(PATIENCE, pull).await };
+        self.runtime.block_on(limited).expect("a pull ends in time")
     }
 
     /// Pulls with nothing in between, and checks that it succeeds at once and leaves what a whole pull leaves.
     fn pull_plainly(&self, place: &Place) -> State {
         let watcher = Arc::new(Watcher::default());
-        let pulled = self.pull(&self.world(place, &watcher), &self.request(place), &CancellationToken::new());
+        let (world, request) = (self.world(place, &watcher), self.request(place));
+        let pulled = self.in_time(pull_image(&world, &request, &CancellationToken::new()));
         pulled.unwrap_or_else(|error| panic!("a plain pull fails: {error:?}"));
         assert!(!watcher.waited.load(Ordering::SeqCst), "a plain pull waits for nobody");
         State::of(&self.daemon, &place.namespace)
@@ -171,10 +181,9 @@ impl Scene {
         let whole = place.names().state(&self.pull_plainly(&place));
 
         let place = self.place(1);
-        let (watcher, script) = (Arc::default(), Script::new(&[]));
-        let world = faulty::world(&self.world(&place, &watcher), &script);
-        let request = faulty::request(&self.request(&place), &script);
-        self.pull(&world, &request, &script.cancel).expect("nothing goes wrong");
+        let script = Script::new(&[]);
+        let pulled = self.pull(&place, &Arc::default(), &script);
+        assert!(matches!(pulled, Some(Ok(_))), "nothing goes wrong, and yet: {pulled:?}");
         place.names().assert_same(&State::of(&self.daemon, &place.namespace), &whole);
         (whole, script.calls())
     }
@@ -184,14 +193,13 @@ impl Scene {
         let place = self.place(number);
         let names = place.names();
         let (watcher, script) = (Arc::<Watcher>::default(), Script::new(faults));
-        let world = faulty::world(&self.world(&place, &watcher), &script);
-        let request = faulty::request(&self.request(&place), &script);
-        let pulled = self.pull(&world, &request, &script.cancel);
-        let state = State::of(&self.daemon, &place.namespace);
-
+        let ended = self.pull(&place, &watcher, &script);
         let happened = script.happened();
-        assert!(is_fitting(&happened, &pulled), "{happened:?}: {pulled:?}");
-        let succeeded = pulled.is_ok();
+        assert!(is_fitting(&happened, &ended), "{happened:?}: {ended:?}");
+        // Who drops a pull does not wait until the calls under way have ended.
+        let look = if ended.is_none() { State::settled } else { State::of };
+        let state = look(&self.daemon, &place.namespace);
+        let succeeded = matches!(ended, Some(Ok(_)));
         let tells = succeeded && happened.iter().any(|fault| fault.is_failed(RELEASE_LEASE));
         let warnings = watcher.warnings.load(Ordering::SeqCst);
         assert_eq!(
@@ -219,7 +227,7 @@ impl Scene {
 
 /// Every call of every port, in every way.
 fn points(calls: &BTreeMap<Among, usize>) -> Vec<Vec<Fault>> {
-    let ways = [How::Refused, How::Lost, How::Cancelled];
+    let ways = [How::Refused, How::Lost, How::Cancelled, How::Dropped];
     let ports = calls.iter().filter(|(among, _)| matches!(among, Among::Port(_)));
     let calls = ports.flat_map(|(&among, &count)| (1..=count).map(move |nth| (among, nth)));
     calls.flat_map(|(among, nth)| ways.map(|how| vec![Fault { among, nth, how }])).collect()

@@ -207,11 +207,12 @@ impl Unpacker<'_> {
         if applied.diff_id != layer.diff_id {
             return Err(self.wrong_diff_id(layer, applied.diff_id));
         }
+        // Before the snapshot is there: a pull that dies in between would leave a layer that no later pull looks at.
+        downloads.label_applied(&layer.descriptor, layer.diff_id.as_str()).await?;
         if self.commit(layer, key, labels).await? == Committed::Exists {
             // Another client was faster; its snapshot is as good, and ours is not needed.
             self.remove(key).await;
         }
-        downloads.label_applied(&layer.descriptor, layer.diff_id.as_str()).await?;
         let outcome = match fetched {
             Fetched::Downloaded(_) => LayerOutcome::Fetched,
             Fetched::Existed => LayerOutcome::Applied,

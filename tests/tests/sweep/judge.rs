@@ -11,10 +11,18 @@ use crate::script::{
     CREATE_LEASE, Happened, How, NEXT_BYTES, ON_PURPOSE, PUT_IMAGE, Port, RELEASE_LEASE, SET_LABELS,
 };
 
+/// The label of a lease that ends by itself.
+const EXPIRY: &str = "containerd.io/gc.expire";
+
+/// How a pull ended; `None` if it was dropped.
+pub(crate) type Ended = Option<Result<PullReport, PullError>>;
+
 /// Whether the pull ended as the first thing that went wrong demands. What goes wrong while it cleans up changes
 /// nothing.
-pub(crate) fn is_fitting(happened: &[Happened], pulled: &Result<PullReport, PullError>) -> bool {
-    let Some(first) = happened.first() else { return pulled.is_ok() };
+pub(crate) fn is_fitting(happened: &[Happened], ended: &Ended) -> bool {
+    let first = happened.first();
+    let Some(pulled) = ended else { return first.is_some_and(|first| first.how == How::Dropped) };
+    let Some(first) = first else { return pulled.is_ok() };
     match (first.how, first.call) {
         // The image is there, and a lease that is left ends by itself; a blob that breaks off is opened again.
         (How::Refused | How::Lost, RELEASE_LEASE) | (How::Lost, NEXT_BYTES) => pulled.is_ok(),
@@ -24,6 +32,7 @@ pub(crate) fn is_fitting(happened: &[Happened], pulled: &Result<PullReport, Pull
         (How::Refused | How::Lost, _) => {
             pulled.as_ref().is_err_and(|error| is_of(first.port, error) && says_why(error))
         }
+        (How::Dropped, _) => false,
     }
 }
 
@@ -67,13 +76,35 @@ pub(crate) struct Left<'a> {
 impl Left<'_> {
     /// Fails unless nothing is left that is half done, and nothing that stands in the way.
     pub(crate) fn assert_harmless(&self) {
+        if self.happened.iter().any(|fault| fault.how == How::Dropped) {
+            self.assert_lease_of_the_dropped();
+        } else {
+            self.assert_at_rest();
+        }
+
+        // A record stands for everything, also where the pull did not hear that it was written.
+        let state = self.state;
+        let has = |how, call| self.happened.iter().any(|fault| fault.is(how, call));
+        let written = self.succeeded || has(How::Lost, PUT_IMAGE) || has(How::Dropped, RELEASE_LEASE);
+        let unclear = has(How::Dropped, PUT_IMAGE);
+        assert!(unclear || state.images.is_empty() != written, "{state}");
+        if !state.images.is_empty() {
+            self.names.assert_same(state, self.whole);
+        } else if state.leases.values().all(|lease| lease.resources.is_empty()) {
+            // Nothing is referred to any more.
+            assert!(state.content.is_empty() && state.snapshots.is_empty(), "{state}");
+        }
+    }
+
+    /// A pull that could clean up leaves neither a lease nor what only a lease protects.
+    fn assert_at_rest(&self) {
         let state = self.state;
         // Nobody can release a lease whose name was lost. It protects nothing, and both kinds expire.
-        let released = !self.happened.iter().any(|fault| fault.is(How::Refused, RELEASE_LEASE));
+        let unreleased = self.happened.iter().any(|fault| fault.is(How::Refused, RELEASE_LEASE));
         let unnamed = self.happened.iter().any(|fault| fault.is(How::Lost, CREATE_LEASE));
-        assert_eq!(state.leases.len(), usize::from(!released) + usize::from(unnamed), "{state}");
+        assert_eq!(state.leases.len(), usize::from(unreleased) + usize::from(unnamed), "{state}");
         for lease in state.leases.values() {
-            assert!(lease.labels.contains_key("containerd.io/gc.expire"), "{state}");
+            assert!(lease.labels.contains_key(EXPIRY), "{state}");
             assert!(!unnamed || lease.resources.is_empty(), "{state}");
         }
 
@@ -85,16 +116,13 @@ impl Left<'_> {
         for (name, ingest) in &state.ingests {
             assert!(!self.succeeded && name.starts_with("layer-") && ingest.offset > 0, "{state}");
         }
+    }
 
-        // A record stands for everything, also where the pull did not hear that it was written.
-        let written = self.happened.iter().any(|fault| fault.is(How::Lost, PUT_IMAGE));
-        assert_eq!(!state.images.is_empty(), self.succeeded || written, "{state}");
-        if !state.images.is_empty() {
-            self.names.assert_same(state, self.whole);
-        } else if released {
-            // Nothing is referred to any more.
-            assert!(state.content.is_empty() && state.snapshots.is_empty(), "{state}");
-        }
+    /// A pull that was dropped leaves its lease with what it had made, until the lease expires.
+    fn assert_lease_of_the_dropped(&self) {
+        let leases: Vec<_> = self.state.leases.values().collect();
+        assert!(leases.len() <= 1, "{}", self.state);
+        assert!(leases.iter().all(|lease| lease.labels.contains_key(EXPIRY)), "{}", self.state);
     }
 }
 

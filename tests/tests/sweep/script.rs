@@ -54,6 +54,8 @@ pub(crate) enum How {
     Lost,
     /// The pull is cancelled while it is under way.
     Cancelled,
+    /// The pull's future is dropped while it is under way.
+    Dropped,
 }
 
 /// The `nth` call, from 1, goes wrong.
@@ -89,6 +91,8 @@ pub(crate) struct Script {
     faults: Vec<Fault>,
     /// Cancels the pull.
     pub(crate) cancel: CancellationToken,
+    /// Says that the pull is to be dropped.
+    pub(crate) drop: CancellationToken,
     course: Mutex<Course>,
 }
 
@@ -129,6 +133,10 @@ impl Script {
             }
             Some(How::Cancelled) => {
                 self.cancel.cancel();
+                effect.await
+            }
+            Some(How::Dropped) => {
+                self.drop.cancel();
                 effect.await
             }
         }

@@ -67,6 +67,24 @@ async fn a_pull_can_be_cancelled_at_any_time() {
     panic!("a pull has fewer calls than that");
 }
 
+/// No later pull looks at the blob of a layer whose snapshot is there.
+#[tokio::test]
+async fn a_layer_is_labelled_before_its_snapshot_is_there() {
+    let commit = {
+        let fixture = Fixture::new();
+        fixture.pull().await.unwrap();
+        let state = fixture.store.state();
+        state.calls.iter().position(|call| *call == "commit snapshot").unwrap()
+    };
+    let fixture = Fixture::new();
+    fixture.store.state().fail_at = Some(commit + 1);
+    fixture.pull().await.unwrap_err();
+    let state = fixture.store.state();
+    assert_eq!(state.calls[commit], "commit snapshot");
+    let labels = &state.blobs[&fixture.layers[0]].1;
+    assert_eq!(labels["containerd.io/uncompressed"], diff_id_of(&[1; 40]).to_string());
+}
+
 /// Counts calls from 1; one of them is to fail.
 #[derive(Clone)]
 struct Nth {
