@@ -6,7 +6,7 @@ use dray_tests::image::{Compression, Entry, Flavour, Image, Index, Layer};
 use dray_tests::require;
 use dray_tests::scripted_registry::ScriptedRegistry;
 use dray_tests::state::State;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const NAMESPACE: &str = "default";
 
@@ -137,7 +137,10 @@ fn what_is_not_there() {
     scene.is_missing(&["--platform", "linux/arm64"], &scene.name, "it is not complete: 1 blob is missing");
     let (code, _, stderr) = scene.run("never", &["--platform", "linux/s390x"], &scene.name);
     assert_eq!(code, 4);
-    assert!(stderr.contains("for no platform that is known, not for linux/s390x"), "{stderr}");
+    assert!(
+        stderr.contains("what is there is for linux/amd64, linux/arm64, not for linux/s390x"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -152,6 +155,48 @@ fn an_image_without_index_is_only_what_it_says() {
     assert_eq!(code, 4);
     assert!(stderr.contains("what is there is for linux/arm64, not for linux/amd64"), "{stderr}");
     scene.is_present("never", &["--platform", "linux/arm64"], &name, "present");
+}
+
+/// A record that stands for something unusable is no reason not to ask.
+#[test]
+fn what_is_there_and_no_use() {
+    let Some(scene) = Scene::pulled() else { return };
+    let target = &scene.index.index.digest;
+    let chart = json!({
+        "schemaVersion": 2,
+        "config": {"mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": target, "size": 2},
+        "layers": [],
+    });
+    let bytes = chart.to_string();
+    let digest = dray_tests::image::sha256(bytes.as_bytes());
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    scene.registry.add_manifest("charts", "1", media_type, bytes.as_bytes().to_vec());
+    let name = scene.registry.image("charts:1");
+    let arguments = ["images", "pull", "--plain-http", &name];
+    // It fails, and leaves a record behind.
+    let _ = scene.daemon.ctr(NAMESPACE, &arguments);
+    if !State::of(&scene.daemon, NAMESPACE).images.contains_key(&name) {
+        let (code, _, stderr) = scene.run("never", &[], &name);
+        assert_eq!(code, 4, "{stderr}");
+    }
+    scene.registry.add(&scene.index, "charts", "1");
+    assert_ne!(digest, *target);
+    let (code, report, stderr) = scene.run("missing", &[], &name);
+    assert_eq!((code, &report["outcome"]), (0, &"pulled".into()), "{stderr}");
+}
+
+/// What does not say which platform it is for can be for any.
+#[test]
+fn an_image_that_does_not_say_what_it_is_for() {
+    let Some(scene) = Scene::pulled() else { return };
+    let silent = Image::builder("linux/amd64").layer(layer("silent")).alter_config(|config| {
+        config["os"] = Value::Null;
+        config["architecture"] = Value::Null;
+    });
+    scene.registry.add(&silent.build(), "silent", "1");
+    let name = scene.registry.image("silent:1");
+    scene.dray.run(["pull", &name]).success();
+    scene.is_present("never", &[], &name, "present");
 }
 
 #[test]

@@ -202,7 +202,15 @@ impl From<PullError> for Failure {
             PullError::Document { .. }
             | PullError::EmptyBlob { .. }
             | PullError::LayerCount { .. }
-            | PullError::WrongDiffId { .. } => (Kind::Corrupt, vec![MADE_WRONGLY_HINT.into()]),
+            | PullError::WrongDiffId { downloaded: true, .. } => {
+                (Kind::Corrupt, vec![MADE_WRONGLY_HINT.into()])
+            }
+            PullError::WrongDiffId { layer, downloaded: false, .. } => {
+                let hint = format!(
+                    "the blob in containerd may be damaged: `ctr content rm {layer}`, and pull again"
+                );
+                (Kind::Corrupt, vec![hint])
+            }
             PullError::TooLarge { .. } | PullError::TooMany { .. } => {
                 (Kind::Unsupported, vec![BOUNDS_HINT.into()])
             }
@@ -319,7 +327,8 @@ fn hint_of_lack(lack: &Lack) -> String {
     match lack {
         Lack::Blobs { .. } => "`dray image fetch` brings what is missing, `dray image check` lists it",
         Lack::Platform { .. } => "name another platform with `--platform`, or pull the image for this one",
-        _ => "pull it, or leave out `--mode never`; `dray image ls` lists what is there",
+        Lack::Unusable { .. } => "pull it again",
+        _ => "pull it; `dray image ls` lists what is there",
     }
     .to_owned()
 }

@@ -168,7 +168,10 @@ impl Survey<'_> {
             None => state.missing_blobs.push(missing(BlobRole::Config, &manifest.config)),
             Some(config) => {
                 if state.platform.is_none() {
-                    state.fits = read::is_wanted(self.matcher, self.platforms, &config.platform).await?;
+                    // What does not say what it is for may be for anything, where there is no other choice.
+                    let is_silent = path.indexes.is_empty() && config.platform.os.is_empty();
+                    state.fits =
+                        is_silent || read::is_wanted(self.matcher, self.platforms, &config.platform).await?;
                     if !state.fits && !path.indexes.is_empty() {
                         return Ok(Err(config.platform));
                     }

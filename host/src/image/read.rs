@@ -118,7 +118,8 @@ pub async fn read_image_config(
     let chosen = read_manifest(content, matcher, target, wanted).await?;
     let config = config(content, &chosen.manifest.config).await?;
     let platform = chosen.descriptor.platform.clone().unwrap_or_else(|| config.platform.clone());
-    let fits = is_wanted(matcher, &Platforms::One(wanted.clone()), &platform).await?;
+    let is_silent = chosen.indexes.is_empty() && platform.os.is_empty();
+    let fits = is_silent || is_wanted(matcher, &Platforms::One(wanted.clone()), &platform).await?;
     Ok(ImageDocuments { chosen, config, platform, fits })
 }
 

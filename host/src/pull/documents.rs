@@ -159,6 +159,7 @@ impl<'a> DocumentFetcher<'a> {
                 let ranked = rank(self.matcher, self.platforms.wanted(), &found).await;
                 if ranked.map_err(matcher_failed)?.is_empty() {
                     offered.extend(found);
+                    self.forget(&[&step.descriptor, &manifest.config]).await;
                     return Ok(None);
                 }
                 config.platform.clone()
@@ -280,6 +281,17 @@ impl<'a> DocumentFetcher<'a> {
                 abandon(ingest, descriptor).await;
                 Err(error)
             }
+        }
+    }
+
+    /// Gives up documents that nobody wants, with their locks.
+    async fn forget(&mut self, unwanted: &[&Descriptor]) {
+        let is_unwanted = |pending: &mut Pending| {
+            unwanted.iter().any(|descriptor| descriptor.digest == pending.descriptor.digest)
+        };
+        for Pending { descriptor, ingest, .. } in self.pending.extract_if(.., is_unwanted).collect::<Vec<_>>()
+        {
+            abandon(ingest, &descriptor).await;
         }
     }
 

@@ -37,12 +37,18 @@ pub enum Lack {
     #[error("its name does not say which registry it is from")]
     Source,
     /// The record stands for something else.
-    #[error("what is there is for {}, not for {wanted}", .found.as_ref().map_or_else(|| "no platform that is known".to_owned(), ToString::to_string))]
+    #[error("what is there is for {}, not for {wanted}", listed(.offered))]
     Platform {
         /// The wanted platforms.
         wanted: String,
         /// What the image is for, where it says so.
-        found: Option<Platform>,
+        offered: Vec<Platform>,
+    },
+    /// What the record stands for cannot be used.
+    #[error("what is there cannot be used: {reason}")]
+    Unusable {
+        /// Why.
+        reason: String,
     },
     /// Blobs are missing.
     #[error("it is not complete: {} missing, the first is {first}", count(*.blobs))]
@@ -52,6 +58,11 @@ pub enum Lack {
         /// What the first one is, and its digest.
         first: String,
     },
+}
+
+fn listed(platforms: &[Platform]) -> String {
+    let names: Vec<String> = platforms.iter().map(Platform::format_all).collect();
+    if names.is_empty() { "no platform that is known".to_owned() } else { names.join(", ") }
 }
 
 fn count(blobs: usize) -> String {
@@ -221,18 +232,25 @@ async fn lack_of(
     record: &ImageRecord,
 ) -> Result<Option<Lack>, PullError> {
     let (store, matcher) = (&world.store, world.matcher.as_ref());
-    let other_platform = |found| Lack::Platform { wanted: request.platforms.to_string(), found };
+    let other_platform = |offered| Lack::Platform { wanted: request.platforms.to_string(), offered };
     let found = image::completeness(store, matcher, snapshotter, &record.target, &request.platforms).await;
     let Completeness { missing_indexes, manifests } = match found {
         Ok(found) => found,
-        Err(ImageError::NoPlatform { .. }) => return Ok(Some(other_platform(None))),
-        Err(source) => return Err(PullError::Image { source }),
+        Err(ImageError::NoPlatform { offered, .. }) => return Ok(Some(other_platform(offered))),
+        // Neither says anything about the image, and a registry could not help.
+        Err(source @ (ImageError::Store { .. } | ImageError::Plugin { .. })) => {
+            return Err(PullError::Image { source });
+        }
+        Err(error) => {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            return Ok(Some(Lack::Unusable { reason: format!("{error}{cause}") }));
+        }
     };
     let fits = |manifest: &&ManifestState| manifest.fits;
     let fitting: Vec<&ManifestState> = manifests.iter().filter(fits).collect();
     if missing_indexes.is_empty() && fitting.is_empty() {
-        let found = manifests.into_iter().find_map(|manifest| manifest.platform);
-        return Ok(Some(other_platform(found)));
+        let offered = manifests.iter().filter_map(|manifest| manifest.platform.clone()).collect();
+        return Ok(Some(other_platform(offered)));
     }
     let missing = fitting.iter().flat_map(|manifest| &manifest.missing_blobs).filter(|blob| !blob.unpacked);
     let mut missing = missing.map(|blob| format!("{} {}", blob.role.as_str(), blob.descriptor.digest));

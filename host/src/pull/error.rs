@@ -156,6 +156,8 @@ pub enum PullError {
         expected: DiffId,
         /// What came out.
         found: DiffId,
+        /// Whether the blob came from the registry in this pull, rather than from the store.
+        downloaded: bool,
     },
     /// The store could not make sense of an encrypted layer.
     #[error("containerd could not decrypt layer {layer} of type `{media_type}`")]

@@ -205,7 +205,7 @@ impl Unpacker<'_> {
         let applied = downloads.or_stop(apply).await?;
         self.applying += since.elapsed();
         if applied.diff_id != layer.diff_id {
-            return Err(self.wrong_diff_id(layer, applied.diff_id));
+            return Err(self.wrong_diff_id(layer, applied.diff_id, fetched));
         }
         // Before the snapshot is there: a pull that dies in between would leave a layer that no later pull looks at.
         downloads.label_applied(&layer.descriptor, layer.diff_id.as_str()).await?;
@@ -292,7 +292,7 @@ impl Unpacker<'_> {
 
     /// containerd does not always notice that a decoder has failed, and then unpacks what came out of it, if only
     /// nothing.
-    fn wrong_diff_id(&self, layer: &LayerToPlan, found: DiffId) -> PullError {
+    fn wrong_diff_id(&self, layer: &LayerToPlan, found: DiffId, fetched: Fetched) -> PullError {
         if layer.descriptor.media_type.is_encrypted() {
             let expected = &layer.diff_id;
             let why = format!("it unpacks to {found}, the image config says {expected}");
@@ -303,6 +303,7 @@ impl Unpacker<'_> {
             layer: layer.descriptor.digest.clone(),
             expected: layer.diff_id.clone(),
             found,
+            downloaded: matches!(fetched, Fetched::Downloaded(_)),
         }
     }
 

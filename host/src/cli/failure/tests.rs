@@ -92,6 +92,7 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
                 layer: digest("l"),
                 expected: DiffId::from_uncompressed(digest("a")),
                 found: DiffId::from_uncompressed(digest("b")),
+                downloaded: false,
             },
             7,
         ),
