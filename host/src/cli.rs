@@ -41,12 +41,14 @@ use self::arguments::{Arguments, ColorChoice, Command, Format, Presentation};
 use self::color::Palette;
 use self::failure::{Failure, usage};
 use self::screen::Screen;
-use crate::config::Environment;
+use crate::config::{Environment, RegistryFlags};
 
 /// What every command has at hand.
 struct Context {
     environment: Environment,
     screen: Arc<Screen>,
+    /// What was typed about registries before the command.
+    registry: RegistryFlags,
 }
 
 /// Runs the program with its arguments, the first of which is its name, and says how it ended.
@@ -56,8 +58,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Arguments::parse_from(&arguments) {
         Ok(Arguments { globals, command }) => {
             let screen = Arc::new(stderr_screen(globals.color, &environment));
-            logging::start(globals.verbose, &screen);
-            let context = Context { environment, screen };
+            logging::start(globals.verbosity(), &screen);
+            let context = Context { environment, screen, registry: globals.registry() };
             let format = command.format();
             let ended = match command {
                 Command::Pull(arguments) => pull::run(arguments, &globals, &context),
@@ -67,7 +69,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Platform(command) => platform::run(&command, &context),
                 Command::Reference(arguments) => reference::run(&arguments),
                 Command::Registry(command) => registry::run(&command, &context),
-                Command::Version => version::run(globals.verbose > 0),
+                Command::Version => version::run(globals.verbosity() > 0),
                 Command::Completions(arguments) => completions::run(&arguments),
                 Command::Man(arguments) => man::run(&arguments),
             };

@@ -50,7 +50,7 @@ fn without_a_command_it_shows_the_help() {
 
 #[test]
 fn help_of_pull() {
-    assert_snapshot!(run(&["pull", "-h"]), @r#"
+    assert_snapshot!(run(&["pull", "-h"]), @r"
     exit code: 0
     --- stdout
     Pull an image and unpack it into a snapshotter
@@ -91,10 +91,10 @@ fn help_of_pull() {
           --timings
               Print where the time went, on standard error; the JSON report always has it
           --plain-http
-              Talk to every registry by HTTP without encryption
+              Talk by HTTP without encryption to registries for which no `hosts.toml` names a server
           --insecure-registry
               Take certificates of registries unseen, and talk by HTTP without encryption to those that
-              do not speak TLS; what a `hosts.toml` says about certificates comes first
+              do not speak TLS; what a `hosts.toml` says about certificates and addresses comes first
           --hosts-dir <DIR>
               Look for the `hosts.toml` or the certificates of a registry below DIR; may be given
               several times, and replaces the directories of the system [default:
@@ -124,7 +124,7 @@ fn help_of_pull() {
       dray pull --format json debian:12 | jq .totals
       dray pull --plugin snapshotter=./mine.wasm --snapshotter mine debian:12
     --- stderr
-    "#);
+    ");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::pull::PullArguments;
 use super::reference::ReferenceArguments;
 use super::registry::RegistryCommand;
 use super::resolve::ResolveArguments;
-use crate::config::DaemonFlags;
+use crate::config::{DaemonFlags, RegistryFlags};
 
 /// Pull container images into containerd
 ///
@@ -54,7 +54,23 @@ pub(super) struct Globals {
 
     /// Say more: once for information, twice for debugging, three times for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub(super) verbose: u8,
+    verbose: u8,
+
+    /// As nerdctl calls `-vv`
+    #[arg(long, global = true, hide = true)]
+    debug: bool,
+
+    /// As nerdctl calls `-vvv`
+    #[arg(long, global = true, hide = true)]
+    debug_full: bool,
+
+    /// Where nerdctl takes the option of the commands
+    #[arg(long, hide = true)]
+    insecure_registry: bool,
+
+    /// Where nerdctl takes the option of the commands
+    #[arg(long = "hosts-dir", hide = true, value_name = "DIR", value_delimiter = ',')]
+    hosts_dirs: Vec<OsString>,
 
     /// Use colours; `auto` means on a terminal, and not where NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
@@ -62,6 +78,24 @@ pub(super) struct Globals {
 }
 
 impl Globals {
+    /// How much is to be said, from 0 to 3.
+    pub(super) fn verbosity(&self) -> u8 {
+        match self {
+            Self { debug_full: true, .. } => 3,
+            Self { debug: true, .. } => self.verbose.max(2),
+            _ => self.verbose,
+        }
+    }
+
+    /// What was typed about registries before the command.
+    pub(super) fn registry(&self) -> RegistryFlags {
+        RegistryFlags {
+            plain_http: false,
+            insecure: self.insecure_registry,
+            hosts_dirs: self.hosts_dirs.clone(),
+        }
+    }
+
     /// What was typed about containerd.
     pub(super) fn daemon(&self) -> DaemonFlags {
         DaemonFlags {
@@ -185,12 +219,13 @@ mod tests {
             // As nerdctl calls it, after Docker.
             ["dray", "pull", "x", "--host", "/a", "-n", "n", "-vv"],
             ["dray", "-H", "/a", "-n", "n", "-vv", "pull", "x"],
+            ["dray", "-H", "/a", "-n", "n", "--debug", "pull", "x"],
         ] {
             let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
             let parsed = Arguments::parse_from(&arguments).unwrap();
             assert_eq!(parsed.globals.daemon().address.as_deref(), Some("/a"));
             assert_eq!(parsed.globals.daemon().namespace.as_deref(), Some("n"));
-            assert_eq!(parsed.globals.verbose, 2);
+            assert_eq!(parsed.globals.verbosity(), 2);
         }
     }
 

@@ -16,7 +16,6 @@ use self::plain::PlainProgress;
 use self::terminal::TerminalProgress;
 use super::escape;
 use super::screen::Screen;
-use crate::oci::Reference;
 use crate::ports::Progress;
 
 /// Time between two pictures: quick enough to look alive, slow enough to read.
@@ -43,10 +42,7 @@ impl View {
     /// Begins to show. Must be called inside the runtime.
     pub(super) fn start(manner: Manner, screen: &Arc<Screen>, name: &str) -> Self {
         let screen = Arc::clone(screen);
-        let shown = match Reference::parse(name) {
-            Ok(reference) => reference.to_string(),
-            Err(_) => escape::line(name),
-        };
+        let shown = escape::line(name);
         if manner != Manner::Picture {
             let plain = PlainProgress::new(screen, shown, manner == Manner::Quiet);
             return Self { progress: Arc::new(plain), picture: None };

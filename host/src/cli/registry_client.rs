@@ -1,6 +1,7 @@
+use super::Context;
 use super::failure::Failure;
 use super::registry_options::RegistryOptions;
-use crate::config::{CredentialPlaces, Environment, RegistryAccess};
+use crate::config::{CredentialPlaces, RegistryAccess};
 use crate::registry::{
     CredentialSettings, HostsSettings, PlainHttp, ProxySettings, RegistryClient, RegistrySettings,
 };
@@ -8,9 +9,9 @@ use crate::registry::{
 /// The client of registries that the options and the environment ask for. Touches neither network nor disk.
 pub(super) fn registry_client(
     options: &RegistryOptions,
-    environment: &Environment,
+    context: &Context,
 ) -> Result<RegistryClient, Failure> {
-    let access = options.access(environment)?;
+    let access = options.access(context)?;
     let HostsSettings { directories, plain_http, insecure } = hosts_settings(&access);
     Ok(RegistryClient::new(RegistrySettings {
         credentials: credential_settings(access.credentials),

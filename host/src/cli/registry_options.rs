@@ -1,16 +1,17 @@
 use std::ffi::OsString;
 
-use crate::config::{Environment, RegistryAccess, RegistryFlags, SettingsError};
+use super::Context;
+use crate::config::{RegistryAccess, RegistryFlags, SettingsError};
 
 /// Options of every command that speaks with registries.
 #[derive(Debug, clap::Args)]
 pub(super) struct RegistryOptions {
-    /// Talk to every registry by HTTP without encryption
+    /// Talk by HTTP without encryption to registries for which no `hosts.toml` names a server
     #[arg(long)]
     plain_http: bool,
 
     /// Take certificates of registries unseen, and talk by HTTP without encryption to those that do not speak
-    /// TLS; what a `hosts.toml` says about certificates comes first
+    /// TLS; what a `hosts.toml` says about certificates and addresses comes first
     #[arg(long)]
     insecure_registry: bool,
 
@@ -22,13 +23,20 @@ pub(super) struct RegistryOptions {
 }
 
 impl RegistryOptions {
-    /// What they mean together with the environment.
-    pub(super) fn access(&self, environment: &Environment) -> Result<RegistryAccess, SettingsError> {
+    /// Whether several directories are named.
+    pub(super) fn names_several_directories(&self) -> bool {
+        self.hosts_dirs.len() > 1
+    }
+
+    /// What they mean together with what stands before the command, and with the environment.
+    pub(super) fn access(&self, context: &Context) -> Result<RegistryAccess, SettingsError> {
+        let RegistryFlags { plain_http, insecure, hosts_dirs } = &context.registry;
         let flags = RegistryFlags {
-            plain_http: self.plain_http,
-            insecure: self.insecure_registry,
-            hosts_dirs: self.hosts_dirs.clone(),
+            plain_http: self.plain_http || *plain_http,
+            insecure: self.insecure_registry || *insecure,
+            hosts_dirs: hosts_dirs.iter().chain(&self.hosts_dirs).cloned().collect(),
         };
-        RegistryAccess::resolve(flags, environment, rustix::process::geteuid().is_root())
+        let is_root = rustix::process::geteuid().is_root();
+        RegistryAccess::resolve(flags, &context.environment, is_root)
     }
 }

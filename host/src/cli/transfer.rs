@@ -15,6 +15,7 @@ use super::{Context, components, escape, output, report};
 use crate::config::PullSettings;
 use crate::containerd::Containerd;
 use crate::limits;
+use crate::oci::Reference;
 use crate::plugin::{PluginHost, PluginSource};
 use crate::ports::{Planner, PlatformMatcher, PluginFailure, Store};
 use crate::pull::{PullMode, PullReport, PullRequest, Unpack, World, ensure_image, fetch_image};
@@ -62,7 +63,7 @@ pub(super) fn run(
     let planner = settings.unpack.then(|| components::planner(&settings.snapshotter_plugin));
     let sources =
         Sources { planner: planner.transpose()?, matcher: components::matcher(&settings.platform_plugin)? };
-    let registry = registry_client(&options.registry, &context.environment)?;
+    let registry = registry_client(&options.registry, context)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(transfer(task, settings, &sources, registry, options, context));
@@ -117,7 +118,12 @@ async fn transfer(
     let Connected { store, planner, matcher } =
         connected.ok_or_else(|| Failure::cancelled(interrupt.signal()))??;
 
-    let view = View::start(manner(options, context), &context.screen, &settings.name);
+    // What is not asked of the registry may be an id, which only looks like a name.
+    let shown = match (task, Reference::parse(&settings.name)) {
+        (Task::Ensure(PullMode::Always), Ok(reference)) => reference.to_string(),
+        _ => settings.name.clone(),
+    };
+    let view = View::start(manner(options, context), &context.screen, &shown);
     let world = World { store, registry: Arc::new(registry), matcher, progress: view.progress() };
     let snapshotter = settings.daemon.snapshotter.clone();
     let request = PullRequest {

@@ -126,7 +126,7 @@ impl Opening<'_> {
                     continue;
                 }
             };
-            match start(&call, &response, self.descriptor, self.offset) {
+            match start(&call, &response, self.offset) {
                 Ok(Some(start)) => {
                     senders.note(digest, Sender::Place(call.url.clone()), self.offset);
                     return Ok(self.stream(None, call, response, &start));
@@ -171,7 +171,7 @@ impl Opening<'_> {
         call: Call,
         response: Response,
     ) -> Result<BlobStream, FetchFailure> {
-        if let Some(start) = start(&call, &response, self.descriptor, self.offset)? {
+        if let Some(start) = start(&call, &response, self.offset)? {
             return Ok(self.stream(Some(Arc::clone(server)), call, response, &start));
         }
         let mut failure = server.failure(&call, response).await;
@@ -208,12 +208,7 @@ enum Start {
 }
 
 /// `None` if the answer is an error.
-fn start(
-    call: &Call,
-    response: &Response,
-    descriptor: &Descriptor,
-    offset: u64,
-) -> Result<Option<Start>, FetchFailure> {
+fn start(call: &Call, response: &Response, offset: u64) -> Result<Option<Start>, FetchFailure> {
     match response.status() {
         // A server need not know about ranges.
         StatusCode::OK => Ok(Some(Start::Here { skip: offset })),
@@ -221,7 +216,8 @@ fn start(
             Some(start) if start == offset => Ok(Some(Start::Here { skip: 0 })),
             _ => Err(failure::of_content(call, &format!("sent another range than the one from {offset}"))),
         },
-        StatusCode::RANGE_NOT_SATISFIABLE if offset == descriptor.size => Ok(Some(Start::AtTheEnd)),
+        // The blob ends here, whether or not that is where it should end.
+        StatusCode::RANGE_NOT_SATISFIABLE if offset > 0 => Ok(Some(Start::AtTheEnd)),
         _ => Ok(None),
     }
 }

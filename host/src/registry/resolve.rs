@@ -210,6 +210,6 @@ fn too_large(call: &Call, size: Option<u64>) -> FetchFailure {
         Some(size) => format!("has a manifest of {size} bytes, more than the {limit} that are accepted"),
         None => format!("has a manifest of more than the {limit} bytes that are accepted"),
     };
-    let hint = "containerd takes no manifest of this size either: the image was made wrongly";
+    let hint = "no registry need serve such a manifest: the image was made wrongly";
     FetchFailure { hint: Some(hint.to_owned()), ..failure::of_protocol(call, &problem) }
 }

@@ -257,7 +257,7 @@ mod tests {
             ("host/x", PlainHttp::Loopback, "https://other/token", None),
             ("host/x", PlainHttp::Loopback, "http://host/token", Some("does not use TLS")),
             ("host/x", PlainHttp::Loopback, "http://localhost/token", Some("does not use TLS")),
-            ("host/x", PlainHttp::Everywhere, "http://other/token", None),
+            ("host.example/x", PlainHttp::Everywhere, "http://other/token", None),
             ("localhost:5000/x", PlainHttp::Loopback, "http://127.0.0.1:5001/token", None),
             ("localhost:5000/x", PlainHttp::Loopback, "http://[::1]/token", None),
             ("localhost:5000/x", PlainHttp::Loopback, "http://other/token", Some("does not use TLS")),

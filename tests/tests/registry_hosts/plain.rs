@@ -11,6 +11,12 @@ async fn a_server_without_tls_where_certificates_do_not_matter() {
     assert!(failure.message.ends_with("does not speak TLS"), "{failure}");
     assert!(server.requests().is_empty());
 
+    // An address that is written with its scheme is meant so, whatever the user says of the rest.
+    let failure = resolve(&Directories::with(&toml).insecure().client()).await.unwrap_err();
+    assert!(failure.message.ends_with("does not speak TLS"), "{failure}");
+    assert!(server.requests().is_empty());
+
+    let toml = format!("server = 'http://{}'", server.address());
     let before = server.connections();
     let client = Directories::with(&toml).insecure().client();
     assert_eq!(resolve(&client).await.unwrap(), image.manifest);
@@ -48,7 +54,7 @@ async fn loopback_with_tls_and_without() {
 #[tokio::test]
 async fn a_server_that_says_nothing() {
     let server = ScriptedRegistry::start_with(Security::Silent);
-    let directories = Directories::with(&format!("server = 'https://{}'", server.address())).insecure();
+    let directories = Directories::with(&format!("server = 'http://{}'", server.address())).insecure();
     let quick = Timing { connect: Duration::from_millis(200), stall: Duration::from_millis(200), ..timing() };
     let client = directories.client_with(quick);
     let failure = resolve(&client).await.unwrap_err();
@@ -59,7 +65,7 @@ async fn a_server_that_says_nothing() {
 #[tokio::test]
 async fn a_port_where_nobody_listens_is_no_reason() {
     let (server, _) = server();
-    let toml = format!("server = 'https://{}'", server.address());
+    let toml = format!("server = 'http://{}'", server.address());
     server.kill();
     let failure = resolve(&Directories::with(&toml).insecure().client()).await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Unavailable);
@@ -73,7 +79,7 @@ async fn a_refused_proxy_is_no_reason() {
     let (server, image) = server();
     alive.route("registry.invalid:80", &server.address());
     dead.kill();
-    let mut directories = Directories::with("server = 'https://registry.invalid'").insecure();
+    let mut directories = Directories::with("server = 'http://registry.invalid'").insecure();
     directories.settings.proxy.http = Some(alive.url());
     directories.settings.proxy.https = Some(dead.url());
     let failure = resolve(&directories.client()).await.unwrap_err();

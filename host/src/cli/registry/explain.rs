@@ -5,11 +5,11 @@ use serde_json::{Number, Value};
 
 use super::check_name;
 use crate::cli::arguments::Format;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Kind};
 use crate::cli::registry_client::hosts_settings;
 use crate::cli::registry_options::RegistryOptions;
 use crate::cli::{Context, escape, output};
-use crate::registry::{Capability, ClientPair, HostEndpoint, HostHeaders, host_endpoints};
+use crate::registry::{Capability, ClientPair, HostEndpoint, HostHeaders, HostsSettings, host_endpoints};
 
 /// Show which servers are asked for a registry, in the order tried
 ///
@@ -22,7 +22,7 @@ use crate::registry::{Capability, ClientPair, HostEndpoint, HostHeaders, host_en
 pub(in crate::cli) struct ExplainArguments {
     /// The registry as in the name of an image, such as `docker.io` or `localhost:5000`
     #[arg(value_name = "HOST")]
-    host: String,
+    host: Option<String>,
 
     /// Print in this form; JSON is a list of objects
     #[arg(long, value_name = "FORM", default_value = "text")]
@@ -58,14 +58,25 @@ struct Explained<'a> {
 
 /// Prints the servers.
 pub(super) fn run(arguments: &ExplainArguments, context: &Context) -> Result<(), Failure> {
-    let settings = hosts_settings(&arguments.options.access(&context.environment)?);
-    check_name(&arguments.host)?;
-    let endpoints = host_endpoints(&arguments.host, &settings)?;
+    let mut settings = hosts_settings(&arguments.options.access(context)?);
+    let host = match &arguments.host {
+        Some(host) => host.clone(),
+        None => swallowed_host(&arguments.options, &mut settings)?,
+    };
+    check_name(&host)?;
+    let endpoints = host_endpoints(&host, &settings)?;
     let explained: Vec<Explained<'_>> = endpoints.iter().map(Explained::of).collect();
     match arguments.format {
         Format::Json => output::write_json(&explained),
         Format::Text => output::write(to_text(&explained).as_bytes()),
     }
+}
+
+/// Without `--`, the option that takes several values takes the registry as its last one.
+fn swallowed_host(options: &RegistryOptions, settings: &mut HostsSettings) -> Result<String, Failure> {
+    let last = if options.names_several_directories() { settings.directories.pop() } else { None };
+    let host = last.and_then(|last| last.into_os_string().into_string().ok());
+    host.ok_or_else(|| Failure::new(Kind::Usage, "no registry is named").hint("`--` stands before it"))
 }
 
 impl<'a> Explained<'a> {

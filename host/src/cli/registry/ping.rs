@@ -46,7 +46,7 @@ struct Answered {
 /// Prints what each server answers.
 pub(super) fn run(arguments: &PingArguments, context: &Context) -> Result<(), Failure> {
     check_name(&arguments.host)?;
-    let client = registry_client(&arguments.options, &context.environment)?;
+    let client = registry_client(&arguments.options, context)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let pings = runtime.block_on(client.ping(&arguments.host))?;
     // A name lookup that nobody waits for any more must not hold up the end.

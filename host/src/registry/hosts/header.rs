@@ -10,8 +10,9 @@ pub struct HostHeaders(Vec<(String, Vec<String>)>);
 /// Fields that are how a request is sent rather than what it says. containerd's HTTP library ignores them too.
 const NOT_OURS_TO_SET: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "expect"];
 
-/// Fields whose values prove who asks.
-const SECRET: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+/// What the names of fields have in them whose values prove who asks, in lower case.
+const SECRET: [&str; 9] =
+    ["auth", "cookie", "token", "secret", "password", "credential", "api-key", "apikey", "art-api"];
 
 impl HostHeaders {
     /// Adds a field, or says why it can be none.
@@ -33,7 +34,8 @@ impl HostHeaders {
 
     /// Whether the values of a field prove who asks, so that nobody else should see them.
     pub fn is_secret(name: &str) -> bool {
-        SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+        let name = name.to_ascii_lowercase();
+        SECRET.iter().any(|secret| name.contains(secret))
     }
 
     /// Whether a field has no effect.

@@ -8,13 +8,30 @@ use crate::registry::settings::PlainHttp;
 /// names in its place.
 pub(super) fn in_order(host: &str, loaded: Loaded, settings: &HostsSettings) -> Vec<HostEndpoint> {
     let Loaded { mirrors, server, file, .. } = loaded;
+    let is_named = server.address.is_some();
     let server = completed(host, server);
-    let endpoint = |entry: Entry| {
-        let mut endpoint = endpoint(entry, settings)?;
+    let mut endpoints: Vec<HostEndpoint> =
+        mirrors.into_iter().chain([server]).filter_map(|entry| endpoint(entry, settings)).collect();
+    if !is_named && let Some(registry) = endpoints.last_mut() {
+        without_address(registry, settings);
+    }
+    for endpoint in &mut endpoints {
         endpoint.file.clone_from(&file);
-        Some(endpoint)
-    };
-    mirrors.into_iter().chain([server]).filter_map(endpoint).collect()
+    }
+    endpoints
+}
+
+/// Applies what the user said of servers whose scheme no file fixes. Docker Hub has always spoken TLS.
+fn without_address(registry: &mut HostEndpoint, settings: &HostsSettings) {
+    if registry.host == HUB_API {
+        return;
+    }
+    if settings.plain_http == PlainHttp::Everywhere {
+        registry.scheme = Scheme::Http;
+        registry.http_fallback = false;
+    } else if registry.scheme == Scheme::Https && settings.insecure {
+        registry.http_fallback = true;
+    }
 }
 
 /// The last server with an address. Where the file names none it is the registry, and what the file says
@@ -42,21 +59,18 @@ fn completed(host: &str, mut server: Entry) -> Entry {
 }
 
 fn endpoint(entry: Entry, settings: &HostsSettings) -> Option<HostEndpoint> {
-    let configures_tls = entry.configures_tls();
+    // To take certificates unseen is to say something about TLS as well.
+    let configures_tls = entry.configures_tls() || settings.insecure;
     let Address { scheme, host, path } = entry.address?;
     let is_ambiguous = scheme == Scheme::Http && configures_tls && name::split(&host).1 != Some("80");
-    let scheme = match settings.plain_http {
-        PlainHttp::Everywhere => Scheme::Http,
-        PlainHttp::Loopback if is_ambiguous => Scheme::Https,
-        PlainHttp::Loopback => scheme,
-    };
+    let scheme = if is_ambiguous { Scheme::Https } else { scheme };
     Some(HostEndpoint {
         scheme,
         host,
         path,
         capabilities: entry.capabilities,
         skip_verify: entry.skip_verify.unwrap_or(settings.insecure),
-        http_fallback: scheme == Scheme::Https && (is_ambiguous || settings.insecure),
+        http_fallback: is_ambiguous,
         ca: entry.ca.unwrap_or_default(),
         client: entry.client,
         headers: entry.headers,

@@ -202,16 +202,8 @@ fn registries_without_a_directory() {
     let insecure = HostsSettings { insecure: true, ..HostsSettings::default() };
     let plain = HostsSettings { plain_http: PlainHttp::Everywhere, ..HostsSettings::default() };
     for (host, by_default, if_insecure) in [
-        (
-            "docker.io",
-            "https://registry-1.docker.io/v2",
-            "https://registry-1.docker.io/v2 unverified or-http",
-        ),
-        (
-            "index.docker.io",
-            "https://registry-1.docker.io/v2",
-            "https://registry-1.docker.io/v2 unverified or-http",
-        ),
+        ("docker.io", "https://registry-1.docker.io/v2", "https://registry-1.docker.io/v2 unverified"),
+        ("index.docker.io", "https://registry-1.docker.io/v2", "https://registry-1.docker.io/v2 unverified"),
         ("example.com", "https://example.com/v2", "https://example.com/v2 unverified or-http"),
         ("example.com:5000", "https://example.com:5000/v2", "https://example.com:5000/v2 unverified or-http"),
         ("localhost", "https://localhost/v2 unverified", "https://localhost/v2 unverified or-http"),
@@ -241,15 +233,23 @@ fn registries_without_a_directory() {
     ] {
         assert_eq!(endpoints(host, &HostsSettings::default()), [by_default], "{host}");
         assert_eq!(endpoints(host, &insecure), [if_insecure], "{host}");
-        assert!(endpoints(host, &plain)[0].starts_with("http://"), "{host}");
+        let scheme = if host.ends_with("docker.io") { "https://" } else { "http://" };
+        assert!(endpoints(host, &plain)[0].starts_with(scheme), "{host}");
     }
 }
 
 #[test]
 fn a_file_comes_before_insecure() {
-    let tree = tree(&[("r/a.example/hosts.toml", "server = 'https://a.example'\nskip_verify = false")]);
-    let settings = HostsSettings { insecure: true, ..settings(&tree, &["r"]) };
-    assert_eq!(endpoints("a.example", &settings), ["https://a.example/v2 or-http"]);
+    let tree = tree(&[
+        ("r/a.example/hosts.toml", "server = 'https://a.example'\nskip_verify = false"),
+        ("r/b.example/hosts.toml", "server = 'https://b.example'\n[host.'http://m']"),
+    ]);
+    let insecure = HostsSettings { insecure: true, ..settings(&tree, &["r"]) };
+    assert_eq!(endpoints("a.example", &insecure), ["https://a.example/v2"]);
+    let expected = ["https://m/v2 unverified or-http", "https://b.example/v2 unverified"];
+    assert_eq!(endpoints("b.example", &insecure), expected);
+    let plain = HostsSettings { plain_http: PlainHttp::Everywhere, ..settings(&tree, &["r"]) };
+    assert_eq!(endpoints("b.example", &plain), ["http://m/v2", "https://b.example/v2"]);
 }
 
 #[test]
