@@ -67,11 +67,11 @@ async fn a_place_that_sends_something_else_is_asked_once() {
 
     for _ in 0..2 {
         let stream = client.fetch_unverified(&local, &layer, 0).await.unwrap();
-        assert_eq!(drain(stream).await.0, wrong);
+        assert!(drain(stream).await.0 == wrong);
         assert!(client.distrust(&local, &layer).await, "somebody else may have it");
     }
     let stream = client.fetch_unverified(&local, &layer, 0).await.unwrap();
-    assert_eq!(drain(stream).await.0, image.bytes);
+    assert!(drain(stream).await.0 == image.bytes);
     assert_eq!(elsewhere.requests().len(), 2);
 
     assert!(!client.distrust(&local, &layer).await, "nobody is left");
