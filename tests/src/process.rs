@@ -99,7 +99,10 @@ pub fn wait_for(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
 /// The same command, under the kernel's promise to end it when the thread that spawned it ends.
 pub(crate) fn end_with_parent(command: &Command) -> Command {
     let mut bound = Command::new("setpriv");
-    bound.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
+    bound.args(["--pdeathsig", "KILL", "--"]);
+    // Whoever runs the tests in the background may have had these ignored, and programs inherit that.
+    bound.args(["env", "--default-signal=HUP,INT,QUIT"]);
+    bound.arg(command.get_program()).args(command.get_args());
     // Callers give the whole environment of what they start, so that a developer's own cannot matter.
     bound.env_clear();
     for (key, value) in command.get_envs() {
