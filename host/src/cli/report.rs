@@ -15,7 +15,7 @@ pub(super) fn summary(report: &PullReport) -> String {
     row("name", &report.name);
     row("digest", report.target.as_str());
     for image in report.images() {
-        row("platform", &image.platform.to_string());
+        row("platform", &image.platform.format_all());
     }
     row("snapshotter", report.snapshotter.as_deref().unwrap_or("none, the image was not unpacked"));
     // Every image works in a plain way; that goes without saying.

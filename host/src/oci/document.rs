@@ -44,7 +44,7 @@ pub enum DocumentError {
 #[serde(rename_all = "camelCase")]
 struct RawDescriptor {
     #[serde(default)]
-    media_type: String,
+    media_type: Option<String>,
     digest: Digest,
     size: i64,
     #[serde(default)]
@@ -60,9 +60,9 @@ struct RawDescriptor {
 #[derive(Deserialize)]
 struct RawPlatform {
     #[serde(default)]
-    os: String,
+    os: Option<String>,
     #[serde(default)]
-    architecture: String,
+    architecture: Option<String>,
     #[serde(default)]
     variant: Option<String>,
     #[serde(default, rename = "os.version")]
@@ -74,8 +74,8 @@ struct RawPlatform {
 impl From<RawPlatform> for Platform {
     fn from(raw: RawPlatform) -> Self {
         Self {
-            os: raw.os,
-            architecture: raw.architecture,
+            os: raw.os.unwrap_or_default(),
+            architecture: raw.architecture.unwrap_or_default(),
             variant: raw.variant.unwrap_or_default(),
             os_version: raw.os_version.unwrap_or_default(),
             os_features: raw.os_features.unwrap_or_default(),
@@ -89,7 +89,7 @@ impl RawDescriptor {
             return Err(DocumentError::NegativeSize { what, digest: self.digest });
         };
         Ok(Descriptor {
-            media_type: MediaType::new(&self.media_type),
+            media_type: MediaType::new(self.media_type.as_deref().unwrap_or_default()),
             digest: self.digest,
             size,
             annotations: self.annotations.unwrap_or_default(),

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::cli::color::Style;
 use crate::cli::screen::Screen;
 use crate::cli::{amounts, escape};
-use crate::oci::Digest;
+use crate::oci::{Digest, Platform};
 use crate::ports::{Event, LayerState, Progress};
 
 /// One line for every step that matters, without control characters. Bytes are not counted: in a log that
@@ -60,7 +60,7 @@ impl Progress for PlainProgress {
                 let layers = layers.into_iter();
                 *self.layers.lock().unwrap_or_else(PoisonError::into_inner) =
                     layers.map(|(digest, size)| Layer { digest, size, told_to_wait: false }).collect();
-                let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+                let platforms: Vec<String> = platforms.iter().map(Platform::format_all).collect();
                 Some(format!("{}: {count}, {bytes}", escape::line(&platforms.join(", "))))
             }
             Event::Layer { index, state } => self.layer(index, &state),

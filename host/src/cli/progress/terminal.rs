@@ -51,7 +51,7 @@ impl TerminalProgress {
     fn picture(&self, rows: usize, now: Instant) -> Vec<Line> {
         let mut state = self.state();
         let (style, status) = match (state.platforms.as_slice(), state.resolved) {
-            ([platform], _) => (Style::Plain, escape::line(&platform.to_string())),
+            ([platform], _) => (Style::Plain, escape::line(&platform.format_all())),
             ([_, _, ..], _) => (Style::Plain, amounts::count(state.platforms.len(), "platform")),
             ([], true) => (Style::Active, "reading the manifest".to_owned()),
             ([], false) => (Style::Active, "resolving".to_owned()),

@@ -21,6 +21,16 @@ fn kinds_are_not_confused() {
     assert!(matches!(Manifest::parse(b"<html>"), Err(DocumentError::Json { .. })));
 }
 
+/// What Go writes for what it does not know, and reads as nothing.
+#[test]
+fn a_config_that_says_nothing() {
+    for text in ["{}", r#"{"os":null,"architecture":null,"variant":null,"rootfs":null,"config":null}"#] {
+        let config = ImageConfig::parse(text.as_bytes()).unwrap();
+        assert_eq!(config.platform, Platform::new("", "", ""), "{text}");
+        assert!(config.diff_ids.is_empty() && config.labels.is_empty());
+    }
+}
+
 #[test]
 fn null_members_and_negative_sizes() {
     let with = |size: i64| {
