@@ -211,8 +211,9 @@ impl Service {
                 match from_server.read(&mut piece).await {
                     Ok(0) => return Ok(Ending::Close),
                     Ok(length) => {
-                        to_client.write_all(&piece[..length]).await?;
+                        // First, so that whoever has read them finds them counted.
                         lock(&self.0).bytes += length as u64;
+                        to_client.write_all(&piece[..length]).await?;
                     }
                     Err(_) => return Ok(Ending::Reset),
                 }

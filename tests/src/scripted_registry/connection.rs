@@ -208,7 +208,14 @@ where
         Some(rate) => usize::try_from(rate / 20).unwrap_or(usize::MAX).max(1),
         None => 64 * 1024,
     };
+    let mut left = body.len();
     for piece in body.chunks(piece) {
+        left -= piece.len();
+        // Whoever has read a whole body finds it counted; any other piece counts when it is gone.
+        let completes = left == 0 && end.is_none();
+        if completes {
+            sent(piece.len() as u64);
+        }
         if answer.chunked {
             stream.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await?;
         }
@@ -217,7 +224,9 @@ where
             stream.write_all(b"\r\n").await?;
         }
         stream.flush().await?;
-        sent(piece.len() as u64);
+        if !completes {
+            sent(piece.len() as u64);
+        }
         if answer.bytes_per_second.is_some() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
