@@ -52,6 +52,31 @@ impl fmt::Display for Generation {
     }
 }
 
+/// Makes a test on each generation of containerd out of each scenario, a function of the generation.
+#[macro_export]
+macro_rules! on_each_generation {
+    ($($scenario:ident),* $(,)?) => {$(
+        mod $scenario {
+            use $crate::daemon::Generation;
+
+            #[test]
+            fn on_1_6() {
+                super::$scenario(Generation::Debian16);
+            }
+
+            #[test]
+            fn on_1_7() {
+                super::$scenario(Generation::V17);
+            }
+
+            #[test]
+            fn on_2() {
+                super::$scenario(Generation::V2);
+            }
+        }
+    )*};
+}
+
 /// A snapshotter in a process of its own, served on a socket.
 #[derive(Clone, Debug)]
 pub struct ProxyPlugin {

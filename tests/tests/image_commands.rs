@@ -5,7 +5,7 @@ use dray_tests::command::Dray;
 use dray_tests::daemon::{Containerd, Generation};
 use dray_tests::docker_registry::DockerRegistry;
 use dray_tests::image::{Blob, Compression, Entry, Flavour, Image, Index, Layer};
-use dray_tests::require;
+use dray_tests::{on_each_generation, require};
 use serde_json::{Value, json};
 
 const NAMESPACE: &str = "reading";
@@ -324,29 +324,6 @@ fn an_artifact_stands_in_nobodys_way(generation: Generation) {
     let error = rows[0]["error"].as_str().expect("an artifact is no image");
     assert!(error.contains("application/vnd.cncf.helm.config.v1+json"), "{error}");
     world.dray.run(["image", "inspect", &name]).failure(10);
-}
-
-macro_rules! on_each_generation {
-    ($($scenario:ident),* $(,)?) => {$(
-        mod $scenario {
-            use dray_tests::daemon::Generation;
-
-            #[test]
-            fn on_1_6() {
-                super::$scenario(Generation::Debian16);
-            }
-
-            #[test]
-            fn on_1_7() {
-                super::$scenario(Generation::V17);
-            }
-
-            #[test]
-            fn on_2() {
-                super::$scenario(Generation::V2);
-            }
-        }
-    )*};
 }
 
 on_each_generation!(

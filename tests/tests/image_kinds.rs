@@ -12,10 +12,10 @@ use dray_tests::image::{
     Blob, Bundle, Compression, Content, Entry, Flavour, Hash, Image, ImageBuilder, Index, Layer,
     LayerBuilder, in_members,
 };
-use dray_tests::require;
 use dray_tests::scripted_registry::ScriptedRegistry;
 use dray_tests::state::State;
 use dray_tests::tree::Tree;
+use dray_tests::{on_each_generation, require};
 use serde_json::json;
 
 const SNAPSHOTTER: &str = "overlayfs";
@@ -225,30 +225,6 @@ impl Pair {
         run
     }
 }
-
-macro_rules! on_each_generation {
-    ($($scenario:ident),* $(,)?) => {$(
-        mod $scenario {
-            use dray_tests::daemon::Generation;
-
-            #[test]
-            fn on_1_6() {
-                super::$scenario(Generation::Debian16);
-            }
-
-            #[test]
-            fn on_1_7() {
-                super::$scenario(Generation::V17);
-            }
-
-            #[test]
-            fn on_2() {
-                super::$scenario(Generation::V2);
-            }
-        }
-    )*};
-}
-use on_each_generation;
 
 on_each_generation!(
     same_as_ctr,

@@ -14,6 +14,15 @@ use dray_tests::state::State;
 const NAMESPACE: &str = "default";
 const SIZE: usize = 24 << 20;
 
+/// A directory that names the first as a mirror of `registry.example`, and the second as the registry itself.
+fn hosts_dir(dray: &Dray, first: &ScriptedRegistry, second: &ScriptedRegistry) -> String {
+    let directory = dray.directory().join("certs.d/registry.example");
+    std::fs::create_dir_all(&directory).expect("a folder can be made");
+    let toml = format!("server = 'http://{}'\n[host.'http://{}']", second.address(), first.address());
+    std::fs::write(directory.join("hosts.toml"), toml).expect("a file can be written");
+    dray.directory().join("certs.d").display().to_string()
+}
+
 #[test]
 fn the_first_mirror_dies_in_the_middle_of_a_layer() {
     let daemon = require!(Containerd::start(Generation::Debian16));
@@ -30,11 +39,7 @@ fn the_first_mirror_dies_in_the_middle_of_a_layer() {
     first.on(Rule::get(blob.as_str()).throttle(4 << 20));
 
     let dray = Dray::with(&daemon, NAMESPACE);
-    let directory = dray.directory().join("certs.d/registry.example");
-    std::fs::create_dir_all(&directory).expect("a folder can be made");
-    let toml = format!("server = 'http://{}'\n[host.'http://{}']", second.address(), first.address());
-    std::fs::write(directory.join("hosts.toml"), toml).expect("a file can be written");
-    let certs_d = dray.directory().join("certs.d").display().to_string();
+    let certs_d = hosts_dir(&dray, &first, &second);
     let reference = "registry.example/team/app:1";
     let running = dray.spawn(["pull", "--format", "json", "--hosts-dir", &certs_d, reference]);
     let started = Instant::now();
@@ -76,11 +81,7 @@ fn what_one_mirror_has_damaged_comes_from_the_next() {
     first.on(Rule::get(&config).wrong_bytes());
 
     let dray = Dray::with(&daemon, NAMESPACE);
-    let directory = dray.directory().join("certs.d/registry.example");
-    std::fs::create_dir_all(&directory).expect("a folder can be made");
-    let toml = format!("server = 'http://{}'\n[host.'http://{}']", second.address(), first.address());
-    std::fs::write(directory.join("hosts.toml"), toml).expect("a file can be written");
-    let certs_d = dray.directory().join("certs.d").display().to_string();
+    let certs_d = hosts_dir(&dray, &first, &second);
     let pull = ["pull", "--hosts-dir", &certs_d, "registry.example/team/app:1"];
     let run = dray.run(pull).success();
     assert_eq!(run.stderr.matches("asking another server for the blob").count(), 2, "{run}");

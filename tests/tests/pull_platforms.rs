@@ -6,9 +6,9 @@ use dray_tests::command::{Dray, Run, digest_filter, filters};
 use dray_tests::daemon::{Containerd, Generation};
 use dray_tests::docker_registry::DockerRegistry;
 use dray_tests::image::{Compression, Entry, Flavour, Image, Index, Layer};
-use dray_tests::require;
 use dray_tests::scripted_registry::{Rule, ScriptedRegistry};
 use dray_tests::state::State;
+use dray_tests::{on_each_generation, require};
 use serde_json::{Value, json};
 
 const NAMESPACE: &str = "default";
@@ -100,20 +100,7 @@ fn everything_is_what_ctr_fetches(generation: Generation) {
     assert_eq!(content(&ours), content(&theirs), "{generation}");
 }
 
-#[test]
-fn everything_is_what_ctr_fetches_on_1_6() {
-    everything_is_what_ctr_fetches(Generation::Debian16);
-}
-
-#[test]
-fn everything_is_what_ctr_fetches_on_1_7() {
-    everything_is_what_ctr_fetches(Generation::V17);
-}
-
-#[test]
-fn everything_is_what_ctr_fetches_on_2() {
-    everything_is_what_ctr_fetches(Generation::V2);
-}
+on_each_generation!(everything_is_what_ctr_fetches);
 
 #[test]
 fn attestations_are_left_out_unless_they_are_wanted() {

@@ -5,9 +5,9 @@ use dray_tests::command::Dray;
 use dray_tests::daemon::{Containerd, Generation};
 use dray_tests::docker_registry::DockerRegistry;
 use dray_tests::image::{Compression, Content, Entry, Flavour, Image, Index, Layer};
-use dray_tests::require;
 use dray_tests::state::State;
 use dray_tests::tree::Tree;
+use dray_tests::{on_each_generation, require};
 
 const NAMESPACE: &str = "default";
 const SNAPSHOTTER: &str = "overlayfs";
@@ -113,29 +113,6 @@ fn single_manifest_of_oci_types(generation: Generation) {
     let image = image("linux/amd64", Flavour::Oci);
     registry.push(&image as &dyn Content, "kinds/oci:1");
     compare(generation, &registry, "kinds/oci:1", &image);
-}
-
-macro_rules! on_each_generation {
-    ($($scenario:ident),*) => {$(
-        mod $scenario {
-            use dray_tests::daemon::Generation;
-
-            #[test]
-            fn on_1_6() {
-                super::$scenario(Generation::Debian16);
-            }
-
-            #[test]
-            fn on_1_7() {
-                super::$scenario(Generation::V17);
-            }
-
-            #[test]
-            fn on_2() {
-                super::$scenario(Generation::V2);
-            }
-        }
-    )*};
 }
 
 on_each_generation!(
