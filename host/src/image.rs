@@ -13,7 +13,7 @@ mod size;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::choose::{Choices, choose, rank};
+pub(crate) use self::choose::{Choices, choose, rank, suits};
 pub use self::completeness::{BlobRole, Completeness, ManifestState, MissingBlob, completeness};
 pub use self::error::ImageError;
 pub use self::find::{Found, MatchedBy, find};

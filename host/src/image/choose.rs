@@ -48,3 +48,12 @@ pub(crate) async fn rank(
 ) -> Result<Vec<usize>, PluginFailure> {
     if offered.is_empty() { Ok(Vec::new()) } else { matcher.rank(wanted, offered).await }
 }
+
+/// Whether a platform that became known late is one of the wanted ones.
+pub(crate) async fn suits(
+    matcher: &dyn PlatformMatcher,
+    platforms: &Platforms,
+    found: &Platform,
+) -> Result<bool, PluginFailure> {
+    Ok(!rank(matcher, platforms.wanted(), std::slice::from_ref(found)).await?.is_empty())
+}

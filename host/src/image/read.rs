@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::choose::{Choices, choose, rank};
+use super::choose::{Choices, choose, suits};
 use super::{ImageError, Platforms};
 use crate::limits;
 use crate::oci::{ChainId, Descriptor, DocumentError, ImageConfig, Index, Manifest, MediaKind, Platform};
@@ -188,8 +188,7 @@ pub(super) async fn is_wanted(
     platforms: &Platforms,
     found: &Platform,
 ) -> Result<bool, ImageError> {
-    let ranked = rank(matcher, platforms.wanted(), std::slice::from_ref(found)).await;
-    Ok(!ranked.map_err(ImageError::plugin)?.is_empty())
+    suits(matcher, platforms, found).await.map_err(ImageError::plugin)
 }
 
 async fn index(content: &dyn ContentStore, descriptor: &Descriptor) -> Result<Index, ImageError> {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::fetch::{BlobFetcher, Fetched, abandon};
 use super::{PullError, labels};
-use crate::image::{Choices, Platforms, choose, rank};
+use crate::image::{Choices, Platforms, choose, suits};
 use crate::limits;
 use crate::oci::{Descriptor, DocumentError, ImageConfig, Index, Manifest, MediaKind, MediaType, Platform};
 use crate::ports::{Committed, Ingest, Labels, PlatformMatcher, PluginFailure, Resolved, StoreError};
@@ -155,10 +155,9 @@ impl<'a> DocumentFetcher<'a> {
             Some(platform) => platform.clone(),
             // An entry that does not say what it is for: the config must.
             None if step.index.is_some() => {
-                let found = [config.platform.clone()];
-                let ranked = rank(self.matcher, self.platforms.wanted(), &found).await;
-                if ranked.map_err(matcher_failed)?.is_empty() {
-                    offered.extend(found);
+                let suits = suits(self.matcher, self.platforms, &config.platform).await;
+                if !suits.map_err(matcher_failed)? {
+                    offered.push(config.platform);
                     self.forget(&[&step.descriptor, &manifest.config]).await;
                     return Ok(None);
                 }
