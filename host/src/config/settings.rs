@@ -1,3 +1,5 @@
+//! From what was typed and the environment to the settings of a command. A new option of a pull begins here.
+
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+//! Names of images: the grammar that Docker and OCI share, and the normal form that containerd stores.
+
 use std::fmt;
 
 use super::{Digest, DigestError};

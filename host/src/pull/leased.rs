@@ -1,3 +1,5 @@
+//! What a pull does under its lease, from the documents to the image record and the report.
+
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
