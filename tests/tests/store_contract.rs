@@ -15,7 +15,7 @@ use containerd_client::tonic::Request;
 use dray::containerd::Containerd;
 use dray::oci::MediaType;
 use dray::ports::{
-    Class, Committed, ContentStore, Daemon, Images, IngestRef, Leases, OpenedIngest, SnapshotterName,
+    Class, Committed, ContentStore, Daemon, Images, IngestRef, Labels, Leases, OpenedIngest, SnapshotterName,
 };
 
 use dray_tests::daemon::{self, Generation};
@@ -102,6 +102,7 @@ holds! {
     an_aborted_ingest_is_gone,
     a_suspended_ingest_goes_on,
     a_blob_that_appears_meanwhile_is_as_good,
+    first_labels_come_with_the_blob,
     an_empty_blob,
     a_read_has_a_limit,
     other_labels_stay,
@@ -137,7 +138,7 @@ async fn a_blob_of_another_namespace_is_only_committed() -> Result<()> {
         let error = match opened {
             Ok(mut ingest) => {
                 ingest.write(Bytes::from_static(b"!")).await?;
-                ingest.commit().await.expect_err("committed with a wrong size")
+                ingest.commit(&Labels::new()).await.expect_err("committed with a wrong size")
             }
             Err(error) => error.downcast()?,
         };
@@ -145,7 +146,9 @@ async fn a_blob_of_another_namespace_is_only_committed() -> Result<()> {
     }
     let ingest = store(&there, SnapshotterName::new("")).open(&lease, &blob).await?;
     assert_eq!(ingest.offset(), blob.size);
-    assert_eq!(ingest.commit().await?, Committed::New);
+    let labels = Labels::from([("mark".to_owned(), "of this namespace".to_owned())]);
+    assert_eq!(ingest.commit(&labels).await?, Committed::New);
+    assert_eq!(there.info(&blob.digest).await?.context("the blob is not there")?.labels, labels);
     assert_eq!(there.read(&blob.digest, blob.size).await?, bytes);
     Ok(())
 }
@@ -177,7 +180,7 @@ async fn a_dead_containerd_is_unreachable_and_not_locked() -> Result<()> {
         }
     };
     assert_eq!(error.class(), Class::Unreachable, "{error:?}");
-    assert_eq!(uncommitted.commit().await.expect_err("committed").class(), Class::Unreachable);
+    assert_eq!(uncommitted.commit(&Labels::new()).await.expect_err("committed").class(), Class::Unreachable);
     assert_eq!(ingest.abort().await.expect_err("aborted").class(), Class::Unreachable);
     match containerd.open_ingest(&lease, &IngestRef::of(&blob), &blob).await {
         Ok(OpenedIngest::Locked) => bail!("a dead containerd holds no lock"),
@@ -191,7 +194,7 @@ async fn a_dead_containerd_is_unreachable_and_not_locked() -> Result<()> {
     let mut ingest = store.open(&lease, &blob).await?;
     let offset = usize::try_from(ingest.offset())?;
     ingest.write(bytes.slice(offset..)).await?;
-    assert_eq!(ingest.commit().await?, Committed::New);
+    assert_eq!(ingest.commit(&Labels::new()).await?, Committed::New);
     Ok(())
 }
 

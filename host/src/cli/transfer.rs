@@ -164,10 +164,10 @@ async fn plugins(
     sources: &Sources,
 ) -> Result<(Arc<dyn PlatformMatcher>, Option<Arc<dyn Planner>>), PluginFailure> {
     let host = PluginHost::new(settings.compiled_store.as_deref())?;
-    let matcher = host.matcher(&sources.matcher, components::config(&settings.platform_plugin)).await?;
-    let planner = match &sources.planner {
-        Some(source) => Some(host.planner(source, components::config(&settings.snapshotter_plugin)).await?),
-        None => None,
+    let matcher = host.matcher(&sources.matcher, components::config(&settings.platform_plugin));
+    let planner = async {
+        let Some(source) = &sources.planner else { return Ok(None) };
+        host.planner(source, components::config(&settings.snapshotter_plugin)).await.map(Some)
     };
-    Ok((matcher, planner))
+    tokio::try_join!(matcher, planner)
 }

@@ -19,7 +19,7 @@ use super::failure::{Cause, answer};
 use super::{Containerd, convert};
 use crate::limits;
 use crate::oci::Descriptor;
-use crate::ports::{Class, Committed, Ingest, IngestRef, LeaseId, OpenedIngest, StoreError};
+use crate::ports::{Class, Committed, Ingest, IngestRef, Labels, LeaseId, OpenedIngest, StoreError};
 
 /// An ingest that this client writes.
 pub(super) struct Upload {
@@ -129,7 +129,7 @@ impl Upload {
         }
     }
 
-    async fn finish(&mut self) -> Result<(), Cause> {
+    async fn finish(&mut self, labels: &Labels) -> Result<(), Cause> {
         self.flush().await?;
         let digest = self.descriptor.digest.to_string();
         let size = convert::to_signed(self.descriptor.size);
@@ -139,6 +139,7 @@ impl Upload {
                 total: size,
                 expected: digest.clone(),
                 offset: convert::to_signed(self.position),
+                labels: convert::to_map(labels),
                 ..WriteContentRequest::default()
             })
             .await?;
@@ -204,7 +205,7 @@ impl Ingest for Upload {
         Ok(())
     }
 
-    async fn commit(mut self: Box<Self>) -> Result<Committed, StoreError> {
+    async fn commit(mut self: Box<Self>, labels: &Labels) -> Result<Committed, StoreError> {
         if self.exists {
             return Ok(Committed::Exists);
         }
@@ -216,7 +217,7 @@ impl Ingest for Upload {
             report_leftover(&name, self.discard().await);
             return Err(cause.during(during));
         }
-        match self.finish().await {
+        match self.finish(labels).await {
             Ok(()) => Ok(Committed::New),
             Err(cause) if cause.class() == Class::AlreadyExists => Ok(Committed::Exists),
             Err(cause) => {

@@ -113,14 +113,17 @@ pub trait Ingest: Send {
     /// call.
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError>;
 
-    /// Finishes the blob: the store checks size and digest of everything written.
+    /// Finishes the blob, with its first labels: the store checks size and digest of everything written. Nobody sees
+    /// the blob without its labels.
+    ///
+    /// A blob that turns out to [exist](Committed::Exists) keeps the labels that it has, and gets none of these.
     ///
     /// # Errors
     ///
     /// Fails with [`Class::FailedPrecondition`](super::Class::FailedPrecondition) if size or digest
     /// differ. The ingest is then thrown away: a later try would find the same bytes and fail in the same way.
     /// After another failure it may stay until the lease ends.
-    async fn commit(self: Box<Self>) -> Result<Committed, StoreError>;
+    async fn commit(self: Box<Self>, labels: &Labels) -> Result<Committed, StoreError>;
 
     /// Throws away what was written, and then gives up the lock.
     async fn abort(self: Box<Self>) -> Result<(), StoreError>;

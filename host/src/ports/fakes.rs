@@ -16,6 +16,8 @@ use crate::verify::digest_of;
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) blobs: BTreeMap<Digest, (Bytes, Labels)>,
+    /// What was committed, in order, with its first labels.
+    pub(crate) stored: Vec<(Digest, Labels)>,
     /// Bytes so far, and whether somebody writes.
     pub(crate) ingests: HashMap<String, (Vec<u8>, bool)>,
     pub(crate) committed: BTreeMap<String, (Option<String>, Labels)>,
@@ -120,14 +122,15 @@ impl Ingest for FakeIngest {
         Ok(())
     }
 
-    async fn commit(self: Box<Self>) -> Result<Committed, StoreError> {
+    async fn commit(self: Box<Self>, labels: &Labels) -> Result<Committed, StoreError> {
         let (bytes, _) = self.store.state().ingests.remove(&self.name).unwrap();
         let mut state = self.store.call("commit content")?;
         let digest = &self.descriptor.digest;
         if bytes.len() as u64 != self.descriptor.size || digest_of(digest.algorithm(), &bytes) != *digest {
             return Err(StoreError::new(Class::FailedPrecondition, "commit wrong bytes"));
         }
-        state.blobs.insert(digest.clone(), (bytes.into(), Labels::new()));
+        state.blobs.insert(digest.clone(), (bytes.into(), labels.clone()));
+        state.stored.push((digest.clone(), labels.clone()));
         drop(state);
         Ok(Committed::New)
     }

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::fetch::{BlobFetcher, Fetched, abandon};
+use super::fetch::{BlobFetcher, abandon};
 use super::{PullError, labels};
 use crate::image::{Choices, Platforms, choose, suits};
 use crate::limits;
 use crate::oci::{Descriptor, DocumentError, ImageConfig, Index, Manifest, MediaKind, MediaType, Platform};
-use crate::ports::{Committed, Ingest, Labels, PlatformMatcher, PluginFailure, Resolved, StoreError};
+use crate::ports::{Ingest, Labels, PlatformMatcher, PluginFailure, Resolved, StoreError};
 
 /// The documents of one image, all of them in the store.
 pub(super) struct Documents {
@@ -247,7 +247,7 @@ impl<'a> DocumentFetcher<'a> {
                 source,
             })?;
             let (understood, labels) = understand(&bytes)?;
-            self.blobs.label(what, descriptor, Fetched::Existed, labels).await?;
+            self.blobs.label_existing(what, descriptor, labels).await?;
             return Ok(understood);
         };
         let fill = async {
@@ -299,15 +299,7 @@ impl<'a> DocumentFetcher<'a> {
     async fn store_pending(&mut self) -> Result<(), PullError> {
         let mut pending = std::mem::take(&mut self.pending).into_iter();
         while let Some(Pending { what, descriptor, ingest, labels }) = pending.next() {
-            let stored = async {
-                let committed = ingest.commit().await;
-                let fetched = match committed.map_err(|source| storing(what, &descriptor, source))? {
-                    Committed::New => Fetched::Downloaded(descriptor.size),
-                    Committed::Exists => Fetched::Existed,
-                };
-                self.blobs.label(what, &descriptor, fetched, labels).await
-            };
-            if let Err(error) = stored.await {
+            if let Err(error) = self.blobs.commit(what, &descriptor, ingest, &labels).await {
                 self.pending.extend(pending);
                 return Err(error);
             }

@@ -60,9 +60,8 @@ impl Shared {
             };
             self.progress.event(Event::Layer { index, state });
         };
-        let fetched = self.blobs.fetch("layer", descriptor, watch).await?;
+        let fetched = self.blobs.fetch("layer", descriptor, Labels::new(), watch).await?;
         drop(permit);
-        self.blobs.label("layer", descriptor, fetched, Labels::new()).await?;
         let state = match fetched {
             _ if !self.is_last_step => LayerState::Downloaded,
             Fetched::Downloaded(_) => LayerState::Done,

@@ -51,7 +51,9 @@ pub(super) struct BlobFetcher {
 }
 
 impl BlobFetcher {
-    /// Brings a blob into the store, or waits for another client that is doing so.
+    /// Brings a blob with its labels into the store, or waits for another client that is doing so.
+    ///
+    /// The label that says where the blob comes from is always among them.
     ///
     /// After a failure the ingest is not locked. What the source had sent until it broke off or refused the
     /// rest, or until the pull was cancelled, stays in it for a later try; what is known to be wrong does not.
@@ -59,6 +61,7 @@ impl BlobFetcher {
         &self,
         what: &'static str,
         descriptor: &Descriptor,
+        labels: Labels,
         watch: impl Fn(FetchEvent) + Send + Sync,
     ) -> Result<Fetched, PullError> {
         // An ingest that somebody left may hold bad bytes, which shows only at the end. Then, and only then,
@@ -66,10 +69,11 @@ impl BlobFetcher {
         let mut second_chance = true;
         loop {
             let Some(ingest) = self.open(what, descriptor, &watch).await? else {
+                self.label_existing(what, descriptor, labels).await?;
                 return Ok(Fetched::Existed);
             };
             let left_by_others = ingest.offset();
-            match self.fill(what, descriptor, ingest, &watch).await {
+            match self.fill(what, descriptor, ingest, &labels, &watch).await {
                 Err(PullError::Store { source, .. })
                     if left_by_others > 0 && second_chance && source.class() == Class::FailedPrecondition =>
                 {
@@ -128,6 +132,7 @@ impl BlobFetcher {
         what: &'static str,
         descriptor: &Descriptor,
         mut ingest: Box<dyn Ingest>,
+        labels: &Labels,
         watch: &(impl Fn(FetchEvent) + Send + Sync),
     ) -> Result<Fetched, PullError> {
         let start = ingest.offset();
@@ -137,13 +142,10 @@ impl BlobFetcher {
             copied = self.copy(what, descriptor, ingest.as_mut(), watch) => copied,
         };
         match copied {
-            Ok(()) => {
-                match ingest.commit().await.map_err(|source| store_error(what, descriptor, source))? {
-                    Committed::New => Ok(Fetched::Downloaded(descriptor.size - start)),
-                    // Another client was faster by another way. The blob is its, with whatever labels.
-                    Committed::Exists => Ok(Fetched::Existed),
-                }
-            }
+            Ok(()) => Ok(match self.commit(what, descriptor, ingest, labels).await? {
+                Committed::New => Fetched::Downloaded(descriptor.size - start),
+                Committed::Exists => Fetched::Existed,
+            }),
             Err(error) if ingest.offset() > 0 && is_interruption(&error) => {
                 suspend(ingest, descriptor).await;
                 Err(error)
@@ -153,6 +155,23 @@ impl BlobFetcher {
                 Err(error)
             }
         }
+    }
+
+    /// Makes a blob of a full ingest, with its labels whoever was the first.
+    pub(super) async fn commit(
+        &self,
+        what: &'static str,
+        descriptor: &Descriptor,
+        ingest: Box<dyn Ingest>,
+        labels: &Labels,
+    ) -> Result<Committed, PullError> {
+        let mut all = labels.clone();
+        all.extend(self.source_label(&Labels::new()));
+        let committed = ingest.commit(&all).await.map_err(|source| store_error(what, descriptor, source))?;
+        if committed == Committed::Exists {
+            self.label_existing(what, descriptor, labels.clone()).await?;
+        }
+        Ok(committed)
     }
 
     /// Copies from the registry into the ingest. A source that breaks off is opened again where it stopped,
@@ -278,33 +297,27 @@ impl BlobFetcher {
         self.source.as_ref().ok_or_else(absent)
     }
 
-    /// Adds labels to a blob, with the one that says where it comes from.
-    ///
-    /// A blob that was in the store before may have labels, which are looked up and kept; one that this pull
-    /// brought has none.
-    pub(super) async fn label(
+    /// Adds labels to a blob that somebody else has brought, with the one that says where it comes from; those that
+    /// it has stay.
+    pub(super) async fn label_existing(
         &self,
         what: &'static str,
         descriptor: &Descriptor,
-        fetched: Fetched,
         mut labels: Labels,
     ) -> Result<(), PullError> {
         let fault = |source| store_error(what, descriptor, source);
-        let existing = match fetched {
-            Fetched::Downloaded(_) => Labels::new(),
-            Fetched::Existed => {
-                let info = self.content.info(&descriptor.digest).await.map_err(fault)?;
-                info.map(|info| info.labels).unwrap_or_default()
-            }
-        };
-        if let Some(Source { reference, .. }) = &self.source {
-            labels.extend(labels::source(reference, &existing));
-        }
+        let info = self.content.info(&descriptor.digest).await.map_err(fault)?;
+        let existing = info.map(|info| info.labels).unwrap_or_default();
+        labels.extend(self.source_label(&existing));
         labels.retain(|key, value| existing.get(key) != Some(value));
         if labels.is_empty() {
             return Ok(());
         }
         self.content.set_labels(&descriptor.digest, &labels).await.map_err(fault)
+    }
+
+    fn source_label(&self, existing: &Labels) -> Option<(String, String)> {
+        labels::source(&self.source.as_ref()?.reference, existing)
     }
 
     /// Adds one more label to a blob that has the others already.

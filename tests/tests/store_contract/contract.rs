@@ -43,7 +43,7 @@ impl Store<'_> {
         let blob = describe(media_type, bytes);
         let mut ingest = self.open(lease, &blob).await?;
         ingest.write(Bytes::copy_from_slice(bytes)).await?;
-        assert_eq!(ingest.commit().await?, Committed::New);
+        assert_eq!(ingest.commit(&Labels::new()).await?, Committed::New);
         Ok(blob)
     }
 
@@ -94,7 +94,7 @@ pub(crate) async fn a_blob_is_written_once(store: &Store<'_>) -> Result<()> {
         assert_eq!(ingest.offset(), (bytes.len() - rest.len()) as u64);
     }
     assert!(!store.has(&blob).await?, "an ingest is no blob yet");
-    assert_eq!(ingest.commit().await?, Committed::New);
+    assert_eq!(ingest.commit(&Labels::new()).await?, Committed::New);
 
     let info = store.content.info(&blob.digest).await?.context("the blob is not there")?;
     assert_eq!(info.size, blob.size);
@@ -117,7 +117,7 @@ pub(crate) async fn an_ingest_is_resumed(store: &Store<'_>) -> Result<()> {
     let offset = usize::try_from(ingest.offset())?;
     assert!(offset > 0 && offset <= 15 * MIB, "resumed at {offset}");
     ingest.write(Bytes::copy_from_slice(&bytes[offset..])).await?;
-    assert_eq!(ingest.commit().await?, Committed::New);
+    assert_eq!(ingest.commit(&Labels::new()).await?, Committed::New);
     assert_eq!(store.content.read(&blob.digest, u64::MAX).await?, bytes);
     Ok(())
 }
@@ -154,7 +154,7 @@ pub(crate) async fn many_writers_make_one_blob(store: &Store<'_>) -> Result<()> 
                 OpenedIngest::Locked => tokio::time::sleep(Duration::from_millis(5)).await,
                 OpenedIngest::Ready(mut ingest) => {
                     ingest.write(bytes.slice(usize::try_from(ingest.offset())?..)).await?;
-                    return anyhow::Ok(ingest.commit().await?);
+                    return anyhow::Ok(ingest.commit(&Labels::new()).await?);
                 }
             }
         }
@@ -175,7 +175,7 @@ pub(crate) async fn wrong_bytes_leave_nothing(store: &Store<'_>) -> Result<()> {
         let mut ingest = store.open(&lease, &blob).await?;
         assert_eq!(ingest.offset(), 0, "bytes of the try before");
         ingest.write(Bytes::copy_from_slice(wrong)).await?;
-        let error = ingest.commit().await.expect_err("wrong bytes were taken");
+        let error = ingest.commit(&Labels::new()).await.expect_err("wrong bytes were taken");
         assert_eq!(error.class(), Class::FailedPrecondition, "{error:?}");
         assert!(!store.has(&blob).await?);
     }
@@ -213,7 +213,7 @@ pub(crate) async fn a_suspended_ingest_goes_on(store: &Store<'_>) -> Result<()> 
     let mut ingest = store.open(&lease, &blob).await?;
     assert_eq!(ingest.offset(), stop as u64);
     ingest.write(bytes.slice(stop..)).await?;
-    assert_eq!(ingest.commit().await?, Committed::New);
+    assert_eq!(ingest.commit(&Labels::new()).await?, Committed::New);
     store.collect().await?;
     assert_eq!(store.content.read(&blob.digest, blob.size).await?, bytes);
     Ok(())
@@ -228,8 +228,30 @@ pub(crate) async fn a_blob_that_appears_meanwhile_is_as_good(store: &Store<'_>) 
     ingest.write(Bytes::copy_from_slice(&bytes[..2 * MIB])).await?;
     store.ingest(&lease, "application/octet-stream", &bytes).await?;
     ingest.write(Bytes::copy_from_slice(&bytes[2 * MIB..])).await?;
-    assert_eq!(ingest.commit().await?, Committed::Exists);
+    assert_eq!(ingest.commit(&Labels::new()).await?, Committed::Exists);
     assert_eq!(store.content.read(&blob.digest, blob.size).await?, bytes);
+    Ok(())
+}
+
+/// A blob has its first labels from the moment that it is there; one that somebody else made has theirs.
+pub(crate) async fn first_labels_come_with_the_blob(store: &Store<'_>) -> Result<()> {
+    let lease = store.leases.create(HOUR).await?;
+    let labels = |value: &str| Labels::from([("containerd.io/uncompressed".to_owned(), value.to_owned())]);
+    let bytes = noise(10, 2 * MIB);
+    let blob = describe(LAYER, &bytes);
+    let mut late = store.open(&lease, &blob).await?;
+    late.write(Bytes::copy_from_slice(&bytes)).await?;
+
+    let other_name = describe("application/octet-stream", &bytes);
+    let mut first = store.open(&lease, &other_name).await?;
+    first.write(Bytes::copy_from_slice(&bytes)).await?;
+    assert_eq!(first.commit(&labels("first")).await?, Committed::New);
+    let info = store.content.info(&blob.digest).await?.context("the blob is not there")?;
+    assert_eq!(info.labels, labels("first"));
+
+    assert_eq!(late.commit(&labels("late")).await?, Committed::Exists);
+    let info = store.content.info(&blob.digest).await?.context("the blob is gone")?;
+    assert_eq!(info.labels, labels("first"));
     Ok(())
 }
 
@@ -476,7 +498,7 @@ pub(crate) async fn another_algorithm_is_stored_or_refused(store: &Store<'_>) ->
     let blob = Descriptor::new(MediaType::new(LAYER), digest, bytes.len() as u64);
     let mut ingest = store.open(&lease, &blob).await?;
     ingest.write(Bytes::from(bytes.clone())).await?;
-    match ingest.commit().await {
+    match ingest.commit(&Labels::new()).await {
         Ok(_) => assert_eq!(store.content.read(&blob.digest, blob.size).await?, bytes),
         Err(error) => {
             assert_eq!(error.class(), Class::FailedPrecondition);

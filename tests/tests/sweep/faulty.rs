@@ -106,8 +106,8 @@ impl Ingest for FaultyIngest {
         self.script.call(Port::Ingest, WRITE, self.inner.write(bytes)).await
     }
 
-    async fn commit(self: Box<Self>) -> Result<Committed, StoreError> {
-        self.script.call(Port::Ingest, "commit ingest", self.inner.commit()).await
+    async fn commit(self: Box<Self>, labels: &Labels) -> Result<Committed, StoreError> {
+        self.script.call(Port::Ingest, "commit ingest", self.inner.commit(labels)).await
     }
 
     async fn abort(self: Box<Self>) -> Result<(), StoreError> {

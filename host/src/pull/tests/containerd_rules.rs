@@ -61,22 +61,25 @@ async fn the_lease_comes_first_and_the_record_last() {
 async fn documents_are_labelled_before_what_they_list_is_stored() {
     let fixture = Fixture::new();
     let report = fixture.pull().await.unwrap();
-    let state = fixture.store.state();
-    let effects = state.calls.iter().filter(|call| ["commit content", "set labels"].contains(call));
-    let effects: Vec<_> = effects.take(6).copied().collect();
-    assert_eq!(effects.chunks(2).collect::<Vec<_>>(), [["commit content", "set labels"]; 3]);
-    let listed = |digest: &Digest| -> Vec<&str> {
-        let labels = state.blobs[digest].1.iter();
-        labels.filter(|(key, _)| key.contains("/gc.ref.content")).map(|(_, value)| value.as_str()).collect()
+    let stored = &fixture.store.state().stored;
+    let listed = |labels: &Labels| -> Vec<String> {
+        labels
+            .iter()
+            .filter(|(key, _)| key.contains("/gc.ref.content"))
+            .map(|(_, value)| value.clone())
+            .collect()
     };
-    let absent = digest_of(Algorithm::Sha256, b"absent");
+    let first: Vec<_> = stored.iter().take(3).map(|(digest, labels)| (digest, listed(labels))).collect();
+    let texts = |digests: &[&Digest]| digests.iter().map(ToString::to_string).collect::<Vec<_>>();
+    // Also what is not fetched.
+    let of_index = texts(&[&digest_of(Algorithm::Sha256, b"absent"), &fixture.manifest]);
+    let of_manifest = texts(&std::iter::once(&fixture.config).chain(&fixture.layers).collect::<Vec<_>>());
     assert_eq!(
-        listed(&report.target),
-        [absent.as_str(), fixture.manifest.as_str()],
-        "also what is not fetched"
+        first,
+        [(&report.target, of_index), (&fixture.manifest, of_manifest), (&fixture.config, Vec::new())]
     );
-    let children = std::iter::once(&fixture.config).chain(&fixture.layers).map(Digest::as_str);
-    assert_eq!(listed(&fixture.manifest), children.collect::<Vec<_>>());
+    let source = "containerd.io/distribution.source.docker.io";
+    assert!(stored.iter().all(|(_, labels)| labels.contains_key(source)), "{stored:?}");
 }
 
 #[tokio::test]
