@@ -1,6 +1,6 @@
 use super::read::{self, Path, Paths, present};
 use super::{ImageError, Platforms};
-use crate::oci::{ChainId, Descriptor, DiffId, MediaKind, Platform};
+use crate::oci::{ChainId, Descriptor, DiffId, Platform};
 use crate::ports::{ContentStore, PlatformMatcher, Snapshots, SnapshotterName, Store};
 
 /// What the store has of an image, and what it lacks.
@@ -177,8 +177,8 @@ impl Survey<'_> {
                     }
                     state.platform = Some(config.platform);
                 }
-                let (layers, diff_ids) =
-                    (manifest.layers.iter().filter(|blob| is_layer(blob)).count(), config.diff_ids.len());
+                let layers = manifest.layers.iter().filter(|blob| blob.is_layer()).count();
+                let diff_ids = config.diff_ids.len();
                 if layers == diff_ids {
                     let mut chain = ChainId::stack(&config.diff_ids);
                     unpacked = self.unpacked(&chain).await?;
@@ -193,7 +193,7 @@ impl Survey<'_> {
 
         let mut layers = 0;
         for blob in &manifest.layers {
-            let role = if is_layer(blob) { BlobRole::Layer } else { BlobRole::Other };
+            let role = if blob.is_layer() { BlobRole::Layer } else { BlobRole::Other };
             layers += usize::from(role == BlobRole::Layer);
             if !self.has(blob).await? {
                 let unpacked = role == BlobRole::Layer && layers <= unpacked;
@@ -222,10 +222,6 @@ impl Survey<'_> {
         }
         Ok(0)
     }
-}
-
-fn is_layer(blob: &Descriptor) -> bool {
-    blob.media_type.kind() == MediaKind::Layer
 }
 
 fn missing(role: BlobRole, descriptor: &Descriptor) -> MissingBlob {

@@ -145,8 +145,7 @@ async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Resul
 }
 
 fn layers(documents: &ImageDocuments, state: &ManifestState) -> Vec<Layer> {
-    let is_layer = |blob: &&Descriptor| blob.media_type.kind() == MediaKind::Layer;
-    let blobs = documents.chosen.manifest.layers.iter().filter(is_layer);
+    let blobs = documents.chosen.manifest.layers.iter().filter(|blob| blob.is_layer());
     let names = documents.config.diff_ids.iter().zip(documents.chain());
     let is_missing = |blob: &Descriptor| {
         let mut missing = state.missing_blobs.iter();
