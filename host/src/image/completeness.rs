@@ -1,4 +1,5 @@
-use super::read::{self, Path, Paths, present};
+use super::read::{self, Paths, present};
+use super::walk::Path;
 use super::{ImageError, Platforms};
 use crate::oci::{ChainId, Descriptor, DiffId, Platform};
 use crate::ports::{ContentStore, PlatformMatcher, Snapshots, SnapshotterName, Store};
@@ -124,7 +125,7 @@ pub async fn completeness(
             Ok(Ok(state)) => manifests.push(state),
             Ok(Err(platform)) => offered.push(platform),
             // An index may list signatures and the like beside its images.
-            Err(ImageError::NotAnImage { .. }) if !path.indexes.is_empty() && !platforms.is_one() => {}
+            Err(error) if error.is_not_an_image() && !path.indexes.is_empty() && !platforms.is_one() => {}
             Err(error) => return Err(error),
         }
     }
@@ -147,20 +148,20 @@ impl Survey<'_> {
     /// that nobody wants, which is then the other answer.
     async fn manifest(&self, path: &Path) -> Result<Result<ManifestState, Platform>, ImageError> {
         let mut state = ManifestState {
-            platform: path.manifest.platform.clone(),
+            platform: path.end.platform.clone(),
             fits: true,
-            manifest: path.manifest.clone(),
+            manifest: path.end.clone(),
             size: None,
             diff_ids: Vec::new(),
             missing_blobs: Vec::new(),
             missing_snapshots: Vec::new(),
             unpacked: false,
         };
-        let Some(manifest) = present(read::manifest(self.content, &path.manifest).await)? else {
-            state.missing_blobs.push(missing(BlobRole::Manifest, &path.manifest));
+        let Some(manifest) = present(read::manifest(self.content, &path.end).await)? else {
+            state.missing_blobs.push(missing(BlobRole::Manifest, &path.end));
             return Ok(Ok(state));
         };
-        let blobs = [&path.manifest, &manifest.config].into_iter().chain(&manifest.layers);
+        let blobs = [&path.end, &manifest.config].into_iter().chain(&manifest.layers);
         state.size = Some(blobs.fold(0, |sum, blob| u64::saturating_add(sum, blob.size)));
 
         let mut unpacked = 0;

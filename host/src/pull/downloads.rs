@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::blob::Blob;
 use super::fetch::{BlobFetcher, FetchEvent, Fetched};
 use super::{PullError, labels};
 use crate::limits;
@@ -64,7 +65,7 @@ impl Shared {
             };
             self.progress.event(Event::Layer { index, state });
         };
-        let fetched = self.blobs.fetch("layer", descriptor, Labels::new(), watch).await?;
+        let fetched = self.blobs.fetch(Blob::layer(descriptor), Labels::new(), watch).await?;
         drop(permit);
         let state = match fetched {
             _ if !self.is_last_step => LayerState::Downloaded,

@@ -65,8 +65,8 @@ impl LeasedPull<'_> {
         let target = resolved.descriptor.clone();
 
         let since = Instant::now();
-        let (matcher, platforms) = (self.world.matcher.as_ref(), &self.request.platforms);
-        let found = DocumentFetcher::new(self.name, &blobs, matcher, platforms).fetch(resolved).await?;
+        let fetcher = DocumentFetcher::new(self.name, &blobs, self.world, &self.request.platforms);
+        let found = fetcher.fetch(resolved).await?;
         let documents_time = since.elapsed();
         self.warn_of_platforms(&found).await?;
         for layer in found.images().flat_map(|image| &image.manifest.layers) {

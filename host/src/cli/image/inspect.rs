@@ -10,7 +10,7 @@ use crate::cli::failure::{Failure, Kind};
 use crate::cli::{Context, amounts, escape, output};
 use crate::config::PlatformFlags;
 use crate::image::{BlobRole, ImageDocuments, ManifestState, read_document};
-use crate::oci::{ChainId, Descriptor, DiffId, MediaKind, Platform};
+use crate::oci::{ChainId, Descriptor, DiffId, DocumentKind, MediaKind, Platform};
 use crate::ports::{ImageRecord, Labels};
 
 /// Show what an image is made of
@@ -102,17 +102,17 @@ pub(super) async fn run(
 }
 
 async fn raw(shelf: &Shelf, record: &ImageRecord, document: Document) -> Result<(), Failure> {
-    let (what, descriptor) = match document {
+    let (kind, descriptor) = match document {
         Document::Index if record.target.media_type.kind() != MediaKind::Index => {
             let message = format!("image `{}` has no index", record.name);
             return Err(Failure::new(Kind::NotFound, message)
                 .hint("it is for one platform; `--raw manifest` prints what its name stands for"));
         }
-        Document::Index => ("image index", record.target.clone()),
-        Document::Manifest => ("image manifest", shelf.manifest(record).await?.descriptor),
-        Document::Config => ("image config", shelf.manifest(record).await?.manifest.config),
+        Document::Index => (DocumentKind::Index, record.target.clone()),
+        Document::Manifest => (DocumentKind::Manifest, shelf.manifest(record).await?.descriptor),
+        Document::Config => (DocumentKind::Config, shelf.manifest(record).await?.manifest.config),
     };
-    let bytes = read_document(shelf.store.content.as_ref(), what, &descriptor).await?;
+    let bytes = read_document(shelf.store.content.as_ref(), kind, &descriptor).await?;
     output::write(&bytes)
 }
 
@@ -123,7 +123,7 @@ async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Resul
     }
     let found = shelf.completeness(&record).await?;
     let config = &documents.chosen.manifest.config;
-    let bytes = read_document(shelf.store.content.as_ref(), "image config", config).await?;
+    let bytes = read_document(shelf.store.content.as_ref(), DocumentKind::Config, config).await?;
     let image = serde_json::from_slice(&bytes)
         .map_err(|error| Failure::internal("cannot read the image config again", &error))?;
     Ok(Inspected {
