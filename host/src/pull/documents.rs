@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use super::blob::Blob;
-use super::fetch::{BlobFetcher, abandon, had_wrong_bytes};
+use super::fetch::{BlobFetcher, FetchEvent, abandon, had_wrong_bytes};
 use super::{PullError, World, labels};
 use crate::image::{DocumentFault, Path, Platforms, Walk, choose, document, suits};
 use crate::limits;
 use crate::oci::{Descriptor, DocumentKind, ImageConfig, Index, Manifest, Platform};
-use crate::ports::{Ingest, Labels, PluginFailure, Resolved};
+use crate::ports::{DocumentState, Event, Ingest, Labels, PluginFailure, Resolved};
 
 /// The documents of one image, all of them in the store.
 pub(super) struct Documents {
@@ -195,7 +195,7 @@ impl<'a> DocumentFetcher<'a> {
             // Several images share it, and this client itself holds the lock.
             self.store_pending().await?;
         }
-        let Some(mut ingest) = self.open(blob).await? else {
+        let Some(mut ingest) = self.open(kind, blob).await? else {
             let bytes = match at_hand {
                 Some(bytes) => bytes,
                 None => {
@@ -242,10 +242,20 @@ impl<'a> DocumentFetcher<'a> {
     ///
     /// An ingest that has all bytes, as it is where another namespace has the blob, is committed at once, so that
     /// nothing goes over the network. Only as a blob can it be read.
-    async fn open(&self, blob: Blob<'_>) -> Result<Option<Box<dyn Ingest>>, PullError> {
+    async fn open(&self, kind: DocumentKind, blob: Blob<'_>) -> Result<Option<Box<dyn Ingest>>, PullError> {
+        let tell = |state| {
+            let digest = blob.descriptor.digest.clone();
+            self.world.progress.event(Event::Document { kind, digest, state });
+        };
+        let watch = |event| match event {
+            FetchEvent::WaitingForOther => tell(DocumentState::WaitingForOther),
+            FetchEvent::Offset(_) => {}
+        };
         let mut second_chance = true;
         loop {
-            let Some(ingest) = self.blobs.open(blob, &|_| {}).await? else { return Ok(None) };
+            let opened = self.blobs.open(blob, &watch).await?;
+            tell(DocumentState::Reading);
+            let Some(ingest) = opened else { return Ok(None) };
             if ingest.offset() < blob.descriptor.size {
                 return Ok(Some(ingest));
             }

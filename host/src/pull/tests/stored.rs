@@ -1,10 +1,12 @@
 //! What the store has already: what is believed of it, and what counts as downloaded.
 
+use std::sync::Mutex;
+
 use serde_json::json;
 
 use super::containerd_rules::altered;
 use super::*;
-use crate::ports::IngestRef;
+use crate::ports::{DocumentState, Event, IngestRef, Progress};
 
 impl Fixture {
     /// The blobs that the registry was asked for, with how often.
@@ -137,4 +139,41 @@ async fn what_was_downloaded_counts_also_where_another_client_was_faster() {
     let sizes: u64 = fixture.descriptors().iter().map(|descriptor| descriptor.size).sum();
     assert_eq!(report.totals.downloaded_bytes, sizes);
     assert!(report.image.layers.iter().all(|layer| layer.outcome == LayerOutcome::Fetched));
+}
+
+/// Notes what is told of documents, and lets another client give up an ingest when it has been waited for.
+struct Watcher {
+    store: FakeStore,
+    ingest: String,
+    told: Mutex<Vec<(&'static str, DocumentState)>>,
+}
+
+impl Progress for Watcher {
+    fn event(&self, event: Event) {
+        let Event::Document { kind, state, .. } = event else { return };
+        self.told.lock().unwrap().push((kind.as_str(), state));
+        if state == DocumentState::WaitingForOther {
+            self.store.state().ingests.insert(self.ingest.clone(), (Vec::new(), false));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_the_document_of_another_client_is_told() {
+    let fixture = Fixture::new();
+    let ingest = IngestRef::of(&fixture.descriptors()[1]).to_string();
+    fixture.store.state().ingests.insert(ingest.clone(), (Vec::new(), true));
+    let watcher = Arc::new(Watcher { store: fixture.store.clone(), ingest, told: Mutex::default() });
+    let world = World { progress: watcher.clone(), ..fixture.world() };
+    pull_image(&world, &request(plain, None), &CancellationToken::new()).await.unwrap();
+    let told = watcher.told.lock().unwrap();
+    assert_eq!(
+        *told,
+        [
+            ("image index", DocumentState::Reading),
+            ("image manifest", DocumentState::WaitingForOther),
+            ("image manifest", DocumentState::Reading),
+            ("image config", DocumentState::Reading),
+        ]
+    );
 }
