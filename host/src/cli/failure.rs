@@ -3,6 +3,7 @@
 
 mod document;
 mod image;
+mod kind;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -12,76 +13,13 @@ use std::error::Error;
 use std::io;
 
 pub(super) use self::image::FETCH_HINT;
+pub(super) use self::kind::Kind;
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
 use crate::oci::{Digest, MediaType, Platform};
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
 use crate::pull::{Lack, PullError};
-
-/// Class of an error, for people who act on it and for programs. Part of the interface: a name or a number
-/// never changes its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A fault of this program, or of the machine under it.
-    Internal,
-    /// The command line is wrong.
-    Usage,
-    /// A configuration file, variable or setting is wrong.
-    Configuration,
-    /// There is no such repository, tag or blob.
-    NotFound,
-    /// The registry refuses access.
-    Denied,
-    /// The registry cannot be reached; trying again later may help.
-    Unavailable,
-    /// What the registry serves is damaged, or no answer of a registry.
-    Corrupt,
-    /// A plugin failed.
-    Plugin,
-    /// containerd cannot be reached, or failed.
-    Containerd,
-    /// The image is sound, but not for this program, platform or snapshotter.
-    Unsupported,
-    /// A signal ended the command.
-    Cancelled(Signal),
-}
-
-impl Kind {
-    /// The exit status.
-    pub(super) fn exit_code(self) -> u8 {
-        match self {
-            Self::Internal => 1,
-            Self::Usage => 2,
-            Self::Configuration => 3,
-            Self::NotFound => 4,
-            Self::Denied => 5,
-            Self::Unavailable => 6,
-            Self::Corrupt => 7,
-            Self::Plugin => 8,
-            Self::Containerd => 9,
-            Self::Unsupported => 10,
-            Self::Cancelled(signal) => signal.exit_code(),
-        }
-    }
-
-    /// The name, for programs.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Internal => "internal",
-            Self::Usage => "usage",
-            Self::Configuration => "configuration",
-            Self::NotFound => "not-found",
-            Self::Denied => "denied",
-            Self::Unavailable => "unavailable",
-            Self::Corrupt => "corrupt",
-            Self::Plugin => "plugin",
-            Self::Containerd => "containerd",
-            Self::Unsupported => "unsupported",
-            Self::Cancelled(_) => "cancelled",
-        }
-    }
-}
 
 /// An error as the user sees it.
 #[derive(Debug, PartialEq, Eq)]

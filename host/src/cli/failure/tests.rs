@@ -218,21 +218,8 @@ fn text_from_outside_is_escaped() {
 #[test]
 fn every_exit_code_is_documented() {
     let page = include_str!("../../../../docs/cli.md");
-    for kind in [
-        Kind::Internal,
-        Kind::Usage,
-        Kind::Configuration,
-        Kind::NotFound,
-        Kind::Denied,
-        Kind::Unavailable,
-        Kind::Corrupt,
-        Kind::Plugin,
-        Kind::Containerd,
-        Kind::Unsupported,
-        Kind::Cancelled(Signal::Interrupt),
-        Kind::Cancelled(Signal::Terminate),
-    ] {
-        let row = format!("| {} | `{}` |", kind.exit_code(), kind.name());
-        assert!(page.contains(&row), "docs/cli.md lacks a row that begins with {row}");
+    for kind in Kind::ALL {
+        let row = format!("| {} | `{}` | {} |\n", kind.exit_code(), kind.name(), kind.meaning());
+        assert!(page.contains(&row), "docs/cli.md lacks the row\n{row}");
     }
 }
