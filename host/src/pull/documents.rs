@@ -70,7 +70,8 @@ impl<'a> DocumentFetcher<'a> {
     /// Goes from the target of the reference to the image configs.
     ///
     /// Documents are stored when the first image config below them has been understood, so that something
-    /// that is no image leaves no trace.
+    /// that is no image leaves no trace. What another namespace has is stored at once, and collected after the lease
+    /// if nothing comes to list it.
     pub(super) async fn fetch(mut self, resolved: Resolved) -> Result<Found, PullError> {
         match self.walk(resolved).await {
             Ok((best, others)) => Ok(Found { best, others, downloaded: self.downloaded }),
