@@ -11,6 +11,7 @@ use super::exchange::{Call, Role};
 use super::transport::{Response, TransportError, TransportKind};
 use crate::limits;
 use crate::ports::{FetchFailure, FetchFault};
+use crate::text::deceives;
 
 /// The failure that an unwelcome status stands for.
 pub(super) async fn of_status(call: &Call, response: Response) -> FetchFailure {
@@ -185,16 +186,12 @@ pub(super) fn display(url: &Url) -> String {
     shown[..Position::AfterPath].to_owned()
 }
 
-/// Text of a stranger, made fit for a terminal: one line of limited length, and no character that moves the
-/// cursor or turns the writing around.
+/// Text of a stranger, made fit for a terminal: one line of limited length, with a space for every character that
+/// could deceive.
 pub(super) fn printable(text: &str) -> String {
     const LONGEST: usize = 300;
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let mut shown: String =
-        text.trim().chars().take(LONGEST).map(|c| if steers(c) { ' ' } else { c }).collect();
+        text.trim().chars().take(LONGEST).map(|c| if deceives(c) { ' ' } else { c }).collect();
     if text.trim().chars().nth(LONGEST).is_some() {
         shown.push('…');
     }
@@ -294,6 +291,7 @@ mod tests {
             ("", None),
             ("[1]", None),
             (r#"{"message":"a\u001b[2Jb\n\u202ec"}"#, Some("a [2Jb  c")),
+            (r#"{"message":"a\u061cb\u200bc\ufeffd"}"#, Some("a b c d")),
         ] {
             assert_eq!(reason(body.as_bytes()).as_deref(), expected, "{body}");
         }
@@ -315,7 +313,7 @@ mod tests {
 
         #[test]
         fn nothing_steers_a_terminal(text in any::<String>()) {
-            prop_assert!(!printable(&text).contains(char::is_control));
+            prop_assert!(!printable(&text).contains(deceives));
         }
     }
 }
