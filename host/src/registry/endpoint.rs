@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use url::{Position, Url};
 
-use super::hosts::{HostEndpoint, Scheme, is_loopback};
+use super::hosts::{HostEndpoint, Scheme, hub, is_loopback};
 use crate::ports::{FetchFailure, FetchFault};
 
 /// Where the API of a registry is spoken.
@@ -36,8 +36,7 @@ impl Endpoint {
             Ok(address) => format!("[{address}]"),
             Err(_) => server.host.clone(),
         };
-        let is_itself =
-            namespace == server.host || (namespace == "docker.io" && server.host == super::hosts::HUB_API);
+        let is_itself = namespace == server.host || (namespace == hub::NAME && server.host == hub::API);
         let mut endpoint = Self {
             scheme: server.scheme,
             host,

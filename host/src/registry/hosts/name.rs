@@ -1,12 +1,13 @@
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::hub;
 use crate::ports::{FetchFailure, FetchFault};
 
 /// The name of a registry as references write it, once it is sure that it is one: it becomes part of paths
 /// and addresses.
 pub(super) fn checked(host: &str) -> Result<&str, FetchFailure> {
     if is_registry_name(host) {
-        return Ok(if host == "index.docker.io" { "docker.io" } else { host });
+        return Ok(if host == hub::OLD_NAME { hub::NAME } else { host });
     }
     Err(FetchFailure {
         fault: FetchFault::Configuration,
@@ -40,7 +41,7 @@ pub fn is_registry_name(host: &str) -> bool {
 }
 
 /// Host and port; the brackets of an IPv6 address stay.
-pub(super) fn split(host: &str) -> (&str, Option<&str>) {
+pub(in crate::registry) fn split(host: &str) -> (&str, Option<&str>) {
     if host.parse::<Ipv6Addr>().is_ok() {
         return (host, None);
     }
