@@ -38,7 +38,7 @@ pub struct HostsSettings {
     pub directories: Vec<PathBuf>,
     /// Where HTTP without TLS may be spoken.
     pub plain_http: PlainHttp,
-    /// Whether certificates are taken unseen and servers without TLS spoken with, where no file says otherwise.
+    /// Whether any certificate is accepted and servers without TLS are spoken with, where no file says otherwise.
     pub insecure: bool,
 }
 
@@ -63,7 +63,7 @@ pub struct HostEndpoint {
     pub path: String,
     /// What it may be asked for.
     pub capabilities: Capabilities,
-    /// Whether its certificate is taken unseen.
+    /// Whether any certificate of it is accepted.
     pub skip_verify: bool,
     /// Whether plain HTTP is tried where the server does not speak TLS.
     pub http_fallback: bool,

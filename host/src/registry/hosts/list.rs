@@ -59,7 +59,7 @@ fn completed(host: &str, mut server: Entry) -> Entry {
 }
 
 fn endpoint(entry: Entry, settings: &HostsSettings) -> Option<HostEndpoint> {
-    // To take certificates unseen is to say something about TLS as well.
+    // To accept any certificate is to say something about TLS as well.
     let configures_tls = entry.configures_tls() || settings.insecure;
     let Address { scheme, host, path } = entry.address?;
     let is_ambiguous = scheme == Scheme::Http && configures_tls && name::split(&host).1 != Some("80");
