@@ -3,6 +3,7 @@ use std::fmt;
 
 /// Class of a store's failure: those of containerd, which travel as gRPC status codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Class {
     /// The caller's mistake.
     InvalidArgument,

@@ -103,12 +103,11 @@ impl Endpoint {
     fn url(&self, path: &str) -> Result<Url, FetchFailure> {
         let Self { host, prefix, .. } = self;
         let parsed = Url::parse(&format!("{}://{host}{prefix}{path}", self.scheme()));
-        let mut url = parsed.map_err(|source| FetchFailure {
-            fault: FetchFault::Configuration,
-            message: format!("`{host}` is not an address that a registry can have"),
-            hint: Some("check the part of the image's name before the first `/`".to_owned()),
-            retry_after: None,
-            source: Some(source.into()),
+        let mut url = parsed.map_err(|source| {
+            let message = format!("`{host}` is not an address that a registry can have");
+            FetchFailure::new(FetchFault::Configuration, message)
+                .with_hint("check the part of the image's name before the first `/`")
+                .with_source(source)
         })?;
         if let Some(namespace) = &self.namespace {
             url.query_pairs_mut().append_pair("ns", namespace);

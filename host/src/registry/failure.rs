@@ -24,7 +24,7 @@ pub(super) async fn of_status(call: &Call, response: Response) -> FetchFailure {
         _ => None,
     };
     let message = message_of(call, response, 1).await;
-    FetchFailure { fault, message, hint, retry_after: None, source: None }
+    FetchFailure { hint, ..FetchFailure::new(fault, message) }
 }
 
 /// The failure of a server that could not answer in any of several tries, or that said when to come back.
@@ -45,12 +45,11 @@ pub(super) async fn of_busy_server(
     if is_limited && let Some(quota) = quota(response.headers()) {
         let _ = write!(hint, "; {quota}");
     }
-    FetchFailure {
-        fault: FetchFault::Unavailable,
-        message: message_of(call, response, tries).await,
-        hint: Some(hint),
-        retry_after,
-        source: None,
+    let message = message_of(call, response, tries).await;
+    let failure = FetchFailure::new(FetchFault::Unavailable, message).with_hint(hint);
+    match retry_after {
+        Some(after) => failure.with_retry_after(after),
+        None => failure,
     }
 }
 
@@ -137,7 +136,11 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
         | TransportKind::BadCertificates => FetchFault::Configuration,
         _ => FetchFault::Unavailable,
     };
-    FetchFailure { fault, message, hint, retry_after: None, source: error.into_cause() }
+    let failure = FetchFailure { hint, ..FetchFailure::new(fault, message) };
+    match error.into_cause() {
+        Some(cause) => failure.with_source(cause),
+        None => failure,
+    }
 }
 
 const BROKEN: &str = "try again; if it stays, the log of the registry or of a proxy on the way may say why";
@@ -147,16 +150,8 @@ const STRANGE: &str = "check that this is the address of a registry and that no 
 /// The failure of a redirect that is not followed.
 pub(super) fn of_redirect(call: &Call, from: &Url, problem: &str) -> FetchFailure {
     let message = format!("{} {problem}, in answer to {} `{}`", peer(call, from), call.method, display(from));
-    FetchFailure {
-        fault: FetchFault::Protocol,
-        message,
-        hint: Some(
-            "whoever runs the registry, or a proxy in front of it, has set up its redirects wrongly"
-                .to_owned(),
-        ),
-        retry_after: None,
-        source: None,
-    }
+    FetchFailure::new(FetchFault::Protocol, message)
+        .with_hint("whoever runs the registry, or a proxy in front of it, has set up its redirects wrongly")
 }
 
 /// The failure of content that is not what it should be: `problem` says how.
@@ -169,13 +164,7 @@ pub(super) fn of_content(call: &Call, problem: &str) -> FetchFailure {
 pub(super) fn of_protocol(call: &Call, problem: &str) -> FetchFailure {
     let message =
         format!("{} {problem}, in answer to {} `{}`", peer(call, &call.url), call.method, display(&call.url));
-    FetchFailure {
-        fault: FetchFault::Protocol,
-        message,
-        hint: Some(STRANGE.to_owned()),
-        retry_after: None,
-        source: None,
-    }
+    FetchFailure::new(FetchFault::Protocol, message).with_hint(STRANGE)
 }
 
 /// An address without what may be secret: user, password, query. Signed addresses are as good as a password.

@@ -10,23 +10,11 @@ fn digest(text: &str) -> Digest {
 }
 
 fn fetch(fault: FetchFault) -> FetchFailure {
-    FetchFailure {
-        fault,
-        message: "GET failed".to_owned(),
-        hint: Some("log in".to_owned()),
-        retry_after: None,
-        source: Some("connection reset".into()),
-    }
+    FetchFailure::new(fault, "GET failed").with_hint("log in").with_source("connection reset")
 }
 
 fn plugin(fault: PluginFault) -> PluginFailure {
-    PluginFailure {
-        fault,
-        plugin: "p".to_owned(),
-        message: "plugin `p` did not answer".to_owned(),
-        hint: Some("ask its authors".to_owned()),
-        source: None,
-    }
+    PluginFailure::new(fault, "p", "plugin `p` did not answer").with_hint("ask its authors")
 }
 
 fn store(class: Class) -> StoreError {

@@ -9,15 +9,9 @@ pub(super) fn checked(host: &str) -> Result<&str, FetchFailure> {
     if is_registry_name(host) {
         return Ok(if host == hub::OLD_NAME { hub::NAME } else { host });
     }
-    Err(FetchFailure {
-        fault: FetchFault::Configuration,
-        message: format!("`{}` cannot be the name of a registry", super::super::failure::printable(host)),
-        hint: Some(
-            "it looks like `docker.io` or `registry.example.com:5000`, without scheme and path".into(),
-        ),
-        retry_after: None,
-        source: None,
-    })
+    let message = format!("`{}` cannot be the name of a registry", super::super::failure::printable(host));
+    Err(FetchFailure::new(FetchFault::Configuration, message)
+        .with_hint("it looks like `docker.io` or `registry.example.com:5000`, without scheme and path"))
 }
 
 /// Whether a text can be the name of a registry: a host name or an IP address, perhaps with a port.
