@@ -13,8 +13,6 @@ pub enum Class {
     AlreadyExists,
     /// The state of the store does not allow it.
     FailedPrecondition,
-    /// The thing is in use, for example an ingest that another client writes. The store itself is fine.
-    Locked,
     /// Nobody answers at the store's address, or the connection broke.
     Unreachable,
     /// This store cannot do it.

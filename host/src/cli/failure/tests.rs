@@ -184,6 +184,26 @@ fn text_from_outside_is_escaped() {
     assert!(text.starts_with("error: \\u{1b}]0;title\\u{7}\\u{202e}\n"), "{text}");
 }
 
+#[test]
+fn a_reference_with_a_scheme_is_told_to_leave_it_out() {
+    let hint = |text| {
+        let source = Reference::parse(text).unwrap_err();
+        Failure::from(PullError::Reference { source }).hints.remove(0)
+    };
+    assert!(hint("https://registry.example.com/x").starts_with("leave out `https://`"));
+    assert!(hint("http://registry.example.com/x").contains("`--plain-http`"));
+    assert!(hint("a//b").starts_with("a reference looks like"));
+}
+
+#[test]
+fn a_plugin_that_cannot_be_read_gets_a_hint() {
+    let without =
+        |fault| Failure::from(PluginFailure::new(fault, "/none", "cannot read plugin `/none`")).hints;
+    assert!(without(PluginFault::Unreadable)[0].starts_with("check the name of the file"));
+    assert!(without(PluginFault::Trap).is_empty());
+    assert_eq!(Failure::from(plugin(PluginFault::Unreadable)).hints, ["ask its authors"]);
+}
+
 /// The page has one row per kind.
 #[test]
 fn every_exit_code_is_documented() {
