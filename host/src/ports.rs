@@ -31,7 +31,7 @@ pub use planner::{
     Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnMounts, Plan, Planner, Question, Suitability,
 };
 pub use platforms::{PlatformMatcher, PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
-pub use progress::{Event, LayerState, Progress};
+pub use progress::{DocumentState, Event, LayerState, Progress};
 pub use registry::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
 pub use snapshots::{
     Applied, Applier, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName, Usage,
