@@ -306,8 +306,12 @@ fn kind_of_plugin(failure: &PluginFailure) -> Kind {
     }
 }
 
+/// Behind the command that removes a blob. While containerd has the file, it takes it for what is pulled.
+const MENDS: &str =
+    "in every namespace that has it, and pull again when containerd has collected it, a few seconds later";
+
 fn hint_of_damage(blob: &Digest) -> String {
-    format!("the blob in containerd may be damaged: `ctr content rm {blob}`, and pull again")
+    format!("the blob in containerd may be damaged: `ctr content rm {blob}` {MENDS}")
 }
 
 fn verdict_of_store(failure: &StoreError) -> (Kind, Vec<String>) {
@@ -316,7 +320,9 @@ fn verdict_of_store(failure: &StoreError) -> (Kind, Vec<String>) {
         Class::Unreachable => "containerd went away in the middle; its log may say why",
         Class::Ended => "containerd took too long or ended the call; its log may say why",
         Class::Denied => "root can do this, or a containerd that runs as this user",
-        Class::Damaged => "remove the blob from containerd with `ctr content rm`, and pull again",
+        Class::Damaged => {
+            return (kind, vec![format!("a file of containerd is damaged: `ctr content rm` {MENDS}")]);
+        }
         _ => return (kind, Vec::new()),
     };
     (kind, vec![hint.to_owned()])

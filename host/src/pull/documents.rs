@@ -6,7 +6,6 @@ use super::blob::Blob;
 use super::fetch::{BlobFetcher, FetchEvent, abandon, had_wrong_bytes};
 use super::{PullError, World, labels};
 use crate::image::{DocumentFault, Path, Platforms, Walk, choose, document, suits};
-use crate::limits;
 use crate::oci::{Descriptor, DocumentKind, ImageConfig, Index, Manifest, Platform};
 use crate::ports::{DocumentState, Event, Ingest, Labels, PluginFailure, Resolved};
 
@@ -198,10 +197,7 @@ impl<'a> DocumentFetcher<'a> {
         let Some(mut ingest) = self.open(kind, blob).await? else {
             let bytes = match at_hand {
                 Some(bytes) => bytes,
-                None => {
-                    let stored = self.blobs.content.read(&descriptor.digest, limits::DOCUMENT_BYTES).await;
-                    stored.map_err(|source| blob.reading(source))?
-                }
+                None => self.blobs.stored(blob).await?,
             };
             let (understood, labels) = understand(&bytes)?;
             self.blobs.label_existing(blob, labels).await?;

@@ -246,7 +246,13 @@ impl BlobFetcher {
         }
     }
 
-    /// Reads a whole small blob from the registry into memory, verified.
+    /// Reads a whole document from the store into memory. Whoever understands it checks it.
+    pub(super) async fn stored(&self, blob: Blob<'_>) -> Result<Bytes, PullError> {
+        let stored = self.content.read(&blob.descriptor.digest, limits::DOCUMENT_BYTES).await;
+        stored.map_err(|source| blob.reading(source))
+    }
+
+    /// Reads a whole document from the registry into memory, verified.
     pub(super) async fn read(&self, blob: Blob<'_>) -> Result<Bytes, PullError> {
         let descriptor = blob.descriptor;
         let Source { registry, reference } = self.source(blob)?;
