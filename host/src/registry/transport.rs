@@ -133,7 +133,7 @@ impl Transport {
             }
         }
         let client = self.client(url).await?;
-        let silence = self.timing.connect + self.timing.stall;
+        let silence = self.timing.connect.saturating_add(self.timing.stall);
         let silence = match call.patience {
             Patience::Full => silence,
             Patience::Hurried => silence.min(limits::HURRIED_SILENCE),
