@@ -393,6 +393,14 @@ fn a_manual_page_that_is_not_there() {
     "#);
 }
 
+#[test]
+fn a_manual_page_has_what_help_has_not() {
+    let page = Dray::new().run(["man", "pull"]).success().stdout;
+    for section in ["OPTIONS", "\"EXIT STATUS\"", "ENVIRONMENT"] {
+        assert!(page.contains(&format!(".SH {section}\n")), "no {section} in\n{page}");
+    }
+}
+
 /// What a file lacks is worded where files are read; here it counts that it is the command line that is wrong.
 #[test]
 fn a_plugin_that_is_not_there() {

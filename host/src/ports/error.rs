@@ -21,6 +21,8 @@ pub enum Class {
     Denied,
     /// A size or an offset is outside of what exists.
     OutOfRange,
+    /// The store has lost a part of it.
+    Damaged,
     /// The store took too long, or ended the call.
     Ended,
     /// Anything else.

@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) collect_at: Option<(usize, String)>,
     /// Labels of each question, in order.
     pub(crate) questions: Vec<Labels>,
+    /// Another client commits every blob a moment before us.
+    pub(crate) rival: bool,
     /// Names of all calls.
     pub(crate) calls: Vec<&'static str>,
     pub(crate) fail_at: Option<usize>,
@@ -128,6 +130,10 @@ impl Ingest for FakeIngest {
         let digest = &self.descriptor.digest;
         if bytes.len() as u64 != self.descriptor.size || digest_of(digest.algorithm(), &bytes) != *digest {
             return Err(StoreError::new(Class::FailedPrecondition, "commit wrong bytes"));
+        }
+        if state.rival {
+            state.blobs.insert(digest.clone(), (bytes.into(), Labels::new()));
+            return Ok(Committed::Exists);
         }
         state.blobs.insert(digest.clone(), (bytes.into(), labels.clone()));
         state.stored.push((digest.clone(), labels.clone()));
