@@ -2,6 +2,7 @@
 //! message, causes and hints.
 
 mod image;
+mod kind;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -11,76 +12,13 @@ use std::error::Error;
 use std::io;
 
 pub(super) use self::image::FETCH_HINT;
+pub(super) use self::kind::Kind;
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
-use crate::oci::{DocumentError, MediaType, Platform};
+use crate::oci::{DocumentError, MediaType, Platform, ReferenceError};
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
 use crate::pull::{Lack, PullError};
-
-/// Class of an error, for people who act on it and for programs. Part of the interface: a name or a number
-/// never changes its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A fault of this program, or of the machine under it.
-    Internal,
-    /// The command line is wrong.
-    Usage,
-    /// A configuration file, variable or setting is wrong.
-    Configuration,
-    /// There is no such repository, tag or blob.
-    NotFound,
-    /// The registry refuses access.
-    Denied,
-    /// The registry cannot be reached; trying again later may help.
-    Unavailable,
-    /// What the registry serves is damaged, or no answer of a registry.
-    Corrupt,
-    /// A plugin failed.
-    Plugin,
-    /// containerd cannot be reached, or failed.
-    Containerd,
-    /// The image is sound, but not for this program, platform or snapshotter.
-    Unsupported,
-    /// A signal ended the command.
-    Cancelled(Signal),
-}
-
-impl Kind {
-    /// The exit status.
-    pub(super) fn exit_code(self) -> u8 {
-        match self {
-            Self::Internal => 1,
-            Self::Usage => 2,
-            Self::Configuration => 3,
-            Self::NotFound => 4,
-            Self::Denied => 5,
-            Self::Unavailable => 6,
-            Self::Corrupt => 7,
-            Self::Plugin => 8,
-            Self::Containerd => 9,
-            Self::Unsupported => 10,
-            Self::Cancelled(signal) => signal.exit_code(),
-        }
-    }
-
-    /// The name, for programs.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Internal => "internal",
-            Self::Usage => "usage",
-            Self::Configuration => "configuration",
-            Self::NotFound => "not-found",
-            Self::Denied => "denied",
-            Self::Unavailable => "unavailable",
-            Self::Corrupt => "corrupt",
-            Self::Plugin => "plugin",
-            Self::Containerd => "containerd",
-            Self::Unsupported => "unsupported",
-            Self::Cancelled(_) => "cancelled",
-        }
-    }
-}
 
 /// An error as the user sees it.
 #[derive(Debug, PartialEq, Eq)]
@@ -230,7 +168,7 @@ impl From<PullError> for Failure {
                 };
                 (Kind::Unsupported, vec![hint.into()])
             }
-            PullError::Reference { .. } => (Kind::Usage, vec![REFERENCE_HINT.into()]),
+            PullError::Reference { source } => (Kind::Usage, vec![hint_of_reference(source)]),
             PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
             PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
             PullError::Image { source } => image::verdict(source),
@@ -244,10 +182,10 @@ impl From<PullError> for Failure {
                 (Kind::Configuration, vec![hint])
             }
             PullError::Plugin { source, .. } => {
-                (kind_of_plugin(source), source.hint.clone().into_iter().collect())
+                (kind_of_plugin(source), hint_of_plugin(source).into_iter().collect())
             }
             PullError::Plan { .. } => {
-                (Kind::Plugin, vec!["this is a fault of the plugin, for its authors to mend".into()])
+                (Kind::Plugin, vec!["this is a fault of the plugin, for its authors to correct".into()])
             }
             PullError::Foreign { .. } => {
                 (Kind::Unsupported, vec!["choose another snapshotter with `--snapshotter`".into()])
@@ -255,7 +193,7 @@ impl From<PullError> for Failure {
             PullError::DeadSnapshotter { .. } => (
                 Kind::Containerd,
                 vec![
-                    "choose another with `--snapshotter`, or mend this one; `ctr plugins ls -d` says more"
+                    "choose another with `--snapshotter`, or repair this one; `ctr plugins ls -d` says more"
                         .into(),
                 ],
             ),
@@ -277,7 +215,7 @@ impl From<FetchFailure> for Failure {
 
 impl From<PluginFailure> for Failure {
     fn from(error: PluginFailure) -> Self {
-        Self::of(kind_of_plugin(&error), &error, error.hint.clone())
+        Self::of(kind_of_plugin(&error), &error, hint_of_plugin(&error))
     }
 }
 
@@ -288,14 +226,16 @@ impl From<SettingsError> for Failure {
             _ => Kind::Usage,
         };
         let hint = match &error {
-            SettingsError::Reference { .. } => Some(REFERENCE_HINT),
+            SettingsError::Reference { source } => Some(hint_of_reference(source)),
             SettingsError::UnpackSeveral { .. } => {
-                Some("name one platform with `--platform`, or leave out `--unpack`")
+                Some("name one platform with `--platform`, or leave out `--unpack`".to_owned())
             }
-            SettingsError::Platform { .. } => Some("a platform looks like `linux/amd64` or `linux/arm/v7`"),
+            SettingsError::Platform { .. } => {
+                Some("a platform looks like `linux/amd64` or `linux/arm/v7`".to_owned())
+            }
             _ => None,
         };
-        Self::of(kind, &error, hint.map(str::to_owned))
+        Self::of(kind, &error, hint)
     }
 }
 
@@ -305,15 +245,39 @@ impl From<io::Error> for Failure {
     }
 }
 
-const PUSH_AGAIN_HINT: &str = "push the image again with a tool of this decade";
+const PUSH_AGAIN_HINT: &str = "push the image again with a current tool";
 
 const MADE_WRONGLY_HINT: &str =
     "the image was made wrongly: whoever publishes it must build and push it again";
 
 const BOUNDS_HINT: &str = "neither containerd nor the kernel could use an image beyond these bounds";
 
-const REFERENCE_HINT: &str =
-    "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`";
+fn hint_of_reference(error: &ReferenceError) -> String {
+    let scheme = match error {
+        ReferenceError::Format { text } => {
+            ["https://", "http://"].into_iter().find(|&scheme| text.starts_with(scheme))
+        }
+        _ => None,
+    };
+    match scheme {
+        Some("http://") => {
+            "leave out `http://`; if the registry does not speak TLS, say so with `--plain-http`".to_owned()
+        }
+        Some(scheme) => format!("leave out `{scheme}`: a reference begins with the name of the registry"),
+        None => "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`"
+            .to_owned(),
+    }
+}
+
+/// A plugin that cannot be read is mostly a mistyped file.
+fn hint_of_plugin(failure: &PluginFailure) -> Option<String> {
+    let mistyped = || {
+        "check the name of the file: a plugin is a WebAssembly component, and those that come with dray need no file"
+            .to_owned()
+    };
+    let hint = failure.hint.clone();
+    if failure.fault == PluginFault::Unreadable { hint.or_else(|| Some(mistyped())) } else { hint }
+}
 
 fn hint_of_platforms(offered: &[Platform]) -> String {
     let offers = offered.iter().filter(|platform| !platform.is_unknown()).map(Platform::format_all);
@@ -361,7 +325,6 @@ fn hints_of_store(failure: &StoreError) -> Vec<String> {
     let hint = match failure.class() {
         Class::Unreachable => "containerd went away in the middle; its log may say why",
         Class::Ended => "containerd took too long or ended the call; its log may say why",
-        Class::Locked => "another client may be pulling the same image; try again when it has finished",
         Class::Denied => "root can do this, or a containerd that runs as this user",
         _ => return Vec::new(),
     };

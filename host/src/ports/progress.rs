@@ -2,6 +2,7 @@ use crate::oci::{Digest, Platform};
 
 /// What is happening to a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LayerState {
     /// Nothing yet.
     Waiting,
@@ -28,6 +29,7 @@ pub enum LayerState {
 
 /// What is happening in a pull.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// The reference stands for this digest.
     Resolved {

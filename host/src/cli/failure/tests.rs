@@ -10,23 +10,11 @@ fn digest(text: &str) -> Digest {
 }
 
 fn fetch(fault: FetchFault) -> FetchFailure {
-    FetchFailure {
-        fault,
-        message: "GET failed".to_owned(),
-        hint: Some("log in".to_owned()),
-        retry_after: None,
-        source: Some("connection reset".into()),
-    }
+    FetchFailure::new(fault, "GET failed").with_hint("log in").with_source("connection reset")
 }
 
 fn plugin(fault: PluginFault) -> PluginFailure {
-    PluginFailure {
-        fault,
-        plugin: "p".to_owned(),
-        message: "plugin `p` did not answer".to_owned(),
-        hint: Some("ask its authors".to_owned()),
-        source: None,
-    }
+    PluginFailure::new(fault, "p", "plugin `p` did not answer").with_hint("ask its authors")
 }
 
 fn store(class: Class) -> StoreError {
@@ -196,25 +184,32 @@ fn text_from_outside_is_escaped() {
     assert!(text.starts_with("error: \\u{1b}]0;title\\u{7}\\u{202e}\n"), "{text}");
 }
 
+#[test]
+fn a_reference_with_a_scheme_is_told_to_leave_it_out() {
+    let hint = |text| {
+        let source = Reference::parse(text).unwrap_err();
+        Failure::from(PullError::Reference { source }).hints.remove(0)
+    };
+    assert!(hint("https://registry.example.com/x").starts_with("leave out `https://`"));
+    assert!(hint("http://registry.example.com/x").contains("`--plain-http`"));
+    assert!(hint("a//b").starts_with("a reference looks like"));
+}
+
+#[test]
+fn a_plugin_that_cannot_be_read_gets_a_hint() {
+    let without =
+        |fault| Failure::from(PluginFailure::new(fault, "/none", "cannot read plugin `/none`")).hints;
+    assert!(without(PluginFault::Unreadable)[0].starts_with("check the name of the file"));
+    assert!(without(PluginFault::Trap).is_empty());
+    assert_eq!(Failure::from(plugin(PluginFault::Unreadable)).hints, ["ask its authors"]);
+}
+
 /// The page has one row per kind.
 #[test]
 fn every_exit_code_is_documented() {
     let page = include_str!("../../../../docs/cli.md");
-    for kind in [
-        Kind::Internal,
-        Kind::Usage,
-        Kind::Configuration,
-        Kind::NotFound,
-        Kind::Denied,
-        Kind::Unavailable,
-        Kind::Corrupt,
-        Kind::Plugin,
-        Kind::Containerd,
-        Kind::Unsupported,
-        Kind::Cancelled(Signal::Interrupt),
-        Kind::Cancelled(Signal::Terminate),
-    ] {
-        let row = format!("| {} | `{}` |", kind.exit_code(), kind.name());
-        assert!(page.contains(&row), "docs/cli.md lacks a row that begins with {row}");
+    for kind in Kind::ALL {
+        let row = format!("| {} | `{}` | {} |\n", kind.exit_code(), kind.name(), kind.meaning());
+        assert!(page.contains(&row), "docs/cli.md lacks the row\n{row}");
     }
 }
