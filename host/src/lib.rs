@@ -42,6 +42,7 @@ pub mod plugin;
 pub mod ports;
 pub mod pull;
 pub mod registry;
+mod text;
 pub mod verify;
 
 pub use self::image::{

@@ -93,8 +93,8 @@ fn help_of_pull() {
           --plain-http
               Talk by HTTP without encryption to registries for which no `hosts.toml` names a server
           --insecure-registry
-              Take certificates of registries unseen, and talk by HTTP without encryption to those that
-              do not speak TLS; what a `hosts.toml` says about certificates and addresses comes first
+              Accept any certificate of a registry, and talk by HTTP without encryption to those that do
+              not speak TLS; what a `hosts.toml` says about certificates and addresses comes first
           --hosts-dir <DIR>
               Look for the `hosts.toml` or the certificates of a registry below DIR; may be given
               several times, and replaces the directories of the system [default:

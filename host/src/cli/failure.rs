@@ -17,7 +17,7 @@ pub(super) use self::kind::Kind;
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
-use crate::oci::{Digest, MediaType, Platform};
+use crate::oci::{Digest, MediaType, Platform, ReferenceError};
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
 use crate::pull::{Lack, PullError};
 
@@ -152,7 +152,7 @@ impl From<PullError> for Failure {
             PullError::Decrypt { media_type, schemes, .. } => {
                 (Kind::Containerd, hints_of_decryption(media_type, schemes))
             }
-            PullError::Reference { .. } => (Kind::Usage, vec![REFERENCE_HINT.into()]),
+            PullError::Reference { source } => (Kind::Usage, vec![hint_of_reference(source)]),
             PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
             PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
             PullError::Image { source } => image::verdict(source),
@@ -166,10 +166,10 @@ impl From<PullError> for Failure {
                 (Kind::Configuration, vec![hint])
             }
             PullError::Plugin { source, .. } => {
-                (kind_of_plugin(source), source.hint.clone().into_iter().collect())
+                (kind_of_plugin(source), hint_of_plugin(source).into_iter().collect())
             }
             PullError::Plan { .. } => {
-                (Kind::Plugin, vec!["this is a fault of the plugin, for its authors to mend".into()])
+                (Kind::Plugin, vec!["this is a fault of the plugin, for its authors to correct".into()])
             }
             PullError::Foreign { .. } => {
                 (Kind::Unsupported, vec!["choose another snapshotter with `--snapshotter`".into()])
@@ -177,7 +177,7 @@ impl From<PullError> for Failure {
             PullError::DeadSnapshotter { .. } => (
                 Kind::Containerd,
                 vec![
-                    "choose another with `--snapshotter`, or mend this one; `ctr plugins ls -d` says more"
+                    "choose another with `--snapshotter`, or repair this one; `ctr plugins ls -d` says more"
                         .into(),
                 ],
             ),
@@ -199,7 +199,7 @@ impl From<FetchFailure> for Failure {
 
 impl From<PluginFailure> for Failure {
     fn from(error: PluginFailure) -> Self {
-        Self::of(kind_of_plugin(&error), &error, error.hint.clone())
+        Self::of(kind_of_plugin(&error), &error, hint_of_plugin(&error))
     }
 }
 
@@ -210,14 +210,16 @@ impl From<SettingsError> for Failure {
             _ => Kind::Usage,
         };
         let hint = match &error {
-            SettingsError::Reference { .. } => Some(REFERENCE_HINT),
+            SettingsError::Reference { source } => Some(hint_of_reference(source)),
             SettingsError::UnpackSeveral { .. } => {
-                Some("name one platform with `--platform`, or leave out `--unpack`")
+                Some("name one platform with `--platform`, or leave out `--unpack`".to_owned())
             }
-            SettingsError::Platform { .. } => Some("a platform looks like `linux/amd64` or `linux/arm/v7`"),
+            SettingsError::Platform { .. } => {
+                Some("a platform looks like `linux/amd64` or `linux/arm/v7`".to_owned())
+            }
             _ => None,
         };
-        Self::of(kind, &error, hint.map(str::to_owned))
+        Self::of(kind, &error, hint)
     }
 }
 
@@ -227,7 +229,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-const PUSH_AGAIN_HINT: &str = "push the image again with a tool of this decade";
+const PUSH_AGAIN_HINT: &str = "push the image again with a current tool";
 
 const MADE_WRONGLY_HINT: &str =
     "the image was made wrongly: whoever publishes it must build and push it again";
@@ -235,8 +237,32 @@ const MADE_WRONGLY_HINT: &str =
 const WRONG_SIZE_HINT: &str =
     "the size that is stated for it is wrong: whoever publishes the image must build and push it again";
 
-const REFERENCE_HINT: &str =
-    "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`";
+fn hint_of_reference(error: &ReferenceError) -> String {
+    let scheme = match error {
+        ReferenceError::Format { text } => {
+            ["https://", "http://"].into_iter().find(|&scheme| text.starts_with(scheme))
+        }
+        _ => None,
+    };
+    match scheme {
+        Some("http://") => {
+            "leave out `http://`; if the registry does not speak TLS, say so with `--plain-http`".to_owned()
+        }
+        Some(scheme) => format!("leave out `{scheme}`: a reference begins with the name of the registry"),
+        None => "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`"
+            .to_owned(),
+    }
+}
+
+/// A plugin that cannot be read is mostly a mistyped file.
+fn hint_of_plugin(failure: &PluginFailure) -> Option<String> {
+    let mistyped = || {
+        "check the name of the file: a plugin is a WebAssembly component, and those that come with dray need no file"
+            .to_owned()
+    };
+    let hint = failure.hint.clone();
+    if failure.fault == PluginFault::Unreadable { hint.or_else(|| Some(mistyped())) } else { hint }
+}
 
 fn hint_of_platforms(offered: &[Platform]) -> String {
     let offers = offered.iter().filter(|platform| !platform.is_unknown()).map(Platform::format_all);
@@ -293,7 +319,6 @@ fn verdict_of_store(failure: &StoreError) -> (Kind, Vec<String>) {
     let hint = match failure.class() {
         Class::Unreachable => "containerd went away in the middle; its log may say why",
         Class::Ended => "containerd took too long or ended the call; its log may say why",
-        Class::Locked => "another client may be pulling the same image; try again when it has finished",
         Class::Denied => "root can do this, or a containerd that runs as this user",
         Class::Damaged => {
             return (kind, vec![format!("a file of containerd is damaged: `ctr content rm` {MENDS}")]);

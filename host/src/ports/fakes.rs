@@ -396,13 +396,7 @@ impl Registry for FakeRegistry {
         descriptor: &Descriptor,
         offset: u64,
     ) -> Result<BlobStream, FetchFailure> {
-        let failure = |fault| FetchFailure {
-            fault,
-            message: "the fake registry failed".into(),
-            hint: None,
-            retry_after: None,
-            source: None,
-        };
+        let failure = |fault| FetchFailure::new(fault, "the fake registry failed");
         let blob = self.blobs.lock().unwrap().get(&descriptor.digest).cloned();
         let blob = blob.ok_or_else(|| failure(FetchFault::NotFound))?;
         let rest = blob.slice(usize::try_from(offset).unwrap()..);

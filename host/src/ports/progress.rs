@@ -11,6 +11,7 @@ pub enum DocumentState {
 
 /// What is happening to a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LayerState {
     /// Nothing yet.
     Waiting,
@@ -37,6 +38,7 @@ pub enum LayerState {
 
 /// What is happening in a pull.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// The reference stands for this digest.
     Resolved {

@@ -240,6 +240,7 @@ pub enum PullError {
 
 /// Which rule a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlanError {
     /// Not one entry per layer.
     #[error("it has {found} layers, the image has {expected}")]

@@ -277,7 +277,7 @@ impl Unpacker<'_> {
     /// What went wrong with an encrypted layer is nearly always a decoder or a key, and not the layer.
     fn apply_error(&self, layer: &LayerToPlan, source: StoreError) -> PullError {
         let Descriptor { media_type, digest, annotations, .. } = &layer.descriptor;
-        let of_the_call = [Class::Unreachable, Class::Ended, Class::Denied, Class::Locked];
+        let of_the_call = [Class::Unreachable, Class::Ended, Class::Denied];
         if !media_type.is_encrypted() || of_the_call.contains(&source.class()) {
             return self.store_error("unpacking", layer, source);
         }

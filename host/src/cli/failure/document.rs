@@ -57,12 +57,12 @@ mod tests {
             (
                 DocumentFault::NotAnImage { media_type: MediaType::new("application/octet-stream") },
                 10,
-                "of this decade",
+                "a current tool",
             ),
             (Mismatch::Short { digest: digest(), expected: 2, found: 1 }.into(), 7, "stated for it is wrong"),
             (Mismatch::Long { digest: digest(), expected: 2 }.into(), 7, "stated for it is wrong"),
             (Mismatch::Digest { expected: digest(), found: digest() }.into(), 7, "`ctr content rm sha256:"),
-            (DocumentError::Schema1 { kind }.into(), 10, "of this decade"),
+            (DocumentError::Schema1 { kind }.into(), 10, "a current tool"),
             (DocumentError::Json { kind, source: json }.into(), 7, "made wrongly"),
         ] {
             let (kind, hints) = verdict(&fault);

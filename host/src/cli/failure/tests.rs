@@ -10,23 +10,11 @@ fn digest(text: &str) -> Digest {
 }
 
 fn fetch(fault: FetchFault) -> FetchFailure {
-    FetchFailure {
-        fault,
-        message: "GET failed".to_owned(),
-        hint: Some("log in".to_owned()),
-        retry_after: None,
-        source: Some("connection reset".into()),
-    }
+    FetchFailure::new(fault, "GET failed").with_hint("log in").with_source("connection reset")
 }
 
 fn plugin(fault: PluginFault) -> PluginFailure {
-    PluginFailure {
-        fault,
-        plugin: "p".to_owned(),
-        message: "plugin `p` did not answer".to_owned(),
-        hint: Some("ask its authors".to_owned()),
-        source: None,
-    }
+    PluginFailure::new(fault, "p", "plugin `p` did not answer").with_hint("ask its authors")
 }
 
 fn store(class: Class) -> StoreError {
@@ -212,6 +200,26 @@ fn text_from_outside_is_escaped() {
     failure.message = "\u{1b}]0;title\u{7}\u{202e}".to_owned();
     let text = Failure::from(failure).to_text(Palette::NONE);
     assert!(text.starts_with("error: \\u{1b}]0;title\\u{7}\\u{202e}\n"), "{text}");
+}
+
+#[test]
+fn a_reference_with_a_scheme_is_told_to_leave_it_out() {
+    let hint = |text| {
+        let source = Reference::parse(text).unwrap_err();
+        Failure::from(PullError::Reference { source }).hints.remove(0)
+    };
+    assert!(hint("https://registry.example.com/x").starts_with("leave out `https://`"));
+    assert!(hint("http://registry.example.com/x").contains("`--plain-http`"));
+    assert!(hint("a//b").starts_with("a reference looks like"));
+}
+
+#[test]
+fn a_plugin_that_cannot_be_read_gets_a_hint() {
+    let without =
+        |fault| Failure::from(PluginFailure::new(fault, "/none", "cannot read plugin `/none`")).hints;
+    assert!(without(PluginFault::Unreadable)[0].starts_with("check the name of the file"));
+    assert!(without(PluginFault::Trap).is_empty());
+    assert_eq!(Failure::from(plugin(PluginFault::Unreadable)).hints, ["ask its authors"]);
 }
 
 /// The page has one row per kind.
