@@ -84,6 +84,15 @@ pub const GRPC_MESSAGE_BYTES: usize = 16 * MIB;
 /// Time for the connection to containerd to come about.
 pub const DAEMON_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time for an answer of containerd to a question that it need not work for: to look something up, to write a
+/// record. It takes milliseconds, and with a busy disk, or while garbage is collected, some seconds; the kubelet
+/// gives as much to every call that is no pull.
+pub const DAEMON_CALL_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Time after which containerd is asked whether it is still there, while it works on something that may take as
+/// long as it likes: to unpack a layer, to prepare, commit or remove a snapshot, to take in a blob.
+pub const DAEMON_PULSE: Duration = Duration::from_secs(10);
+
 /// Largest label in containerd, key and value together, in bytes.
 pub const LABEL_BYTES: usize = 4096;
 

@@ -360,6 +360,9 @@ fn kind_of_plugin(failure: &PluginFailure) -> Kind {
 fn hints_of_store(failure: &StoreError) -> Vec<String> {
     let hint = match failure.class() {
         Class::Unreachable => "containerd went away in the middle; its log may say why",
+        Class::Silent => {
+            "containerd is stopped or overloaded; `systemctl status containerd` or its log may say why"
+        }
         Class::Ended => "containerd took too long or ended the call; its log may say why",
         Class::Locked => "another client may be pulling the same image; try again when it has finished",
         Class::Denied => "root can do this, or a containerd that runs as this user",
