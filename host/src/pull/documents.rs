@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::fetch::{BlobFetcher, abandon};
+use super::fetch::BlobFetcher;
 use super::{PullError, labels};
 use crate::image::{Choices, Platforms, choose, suits};
 use crate::limits;
@@ -83,10 +83,11 @@ impl<'a> DocumentFetcher<'a> {
         match self.walk(resolved).await {
             Ok((best, others)) => Ok(Found { best, others, downloaded: self.downloaded }),
             Err(error) => {
+                let echo = self.blobs.stop.fail(error);
                 for Pending { descriptor, ingest, .. } in self.pending {
-                    abandon(ingest, &descriptor).await;
+                    self.blobs.abandon(ingest, &descriptor).await;
                 }
-                Err(error)
+                Err(echo)
             }
         }
     }
@@ -277,7 +278,11 @@ impl<'a> DocumentFetcher<'a> {
                 Ok(understood)
             }
             Err(error) => {
-                abandon(ingest, descriptor).await;
+                // What is no image does not end the pull where there are others.
+                if !matches!(error, PullError::NotAnImage { .. }) {
+                    self.blobs.stop.begin_clean_up();
+                }
+                self.blobs.abandon(ingest, descriptor).await;
                 Err(error)
             }
         }
@@ -290,7 +295,7 @@ impl<'a> DocumentFetcher<'a> {
         };
         for Pending { descriptor, ingest, .. } in self.pending.extract_if(.., is_unwanted).collect::<Vec<_>>()
         {
-            abandon(ingest, &descriptor).await;
+            self.blobs.abandon(ingest, &descriptor).await;
         }
     }
 
