@@ -1,4 +1,4 @@
-//! Every bound of the program, each with what it protects and why it has this size.
+//! The bounds on what others can make this program do, each with what it protects and why it has this size.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

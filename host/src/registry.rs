@@ -125,12 +125,9 @@ impl RegistryClient {
         }
         let (host, hosts) = (registry.to_owned(), self.hosts.clone());
         let found = tokio::task::spawn_blocking(move || host_endpoints(&host, &hosts)).await;
-        let found = found.map_err(|source| FetchFailure {
-            fault: FetchFault::Configuration,
-            message: format!("cannot find out the hosts for registry `{registry}`"),
-            hint: None,
-            retry_after: None,
-            source: Some(source.into()),
+        let found = found.map_err(|source| {
+            let message = format!("cannot find out the hosts for registry `{registry}`");
+            FetchFailure::new(FetchFault::Configuration, message).with_source(source)
         })??;
         let make = |endpoint| Server::new(registry, endpoint, &self.shared).map(Arc::new);
         let servers: Arc<[Arc<Server>]> = found.into_iter().map(make).collect::<Result<_, _>>()?;

@@ -20,6 +20,13 @@ pub(super) enum Cause {
     NoAnswer,
     /// containerd answered, and the answer cannot be right.
     Malformed(String),
+    /// containerd has not all bytes of a blob.
+    Damaged {
+        /// Bytes that it has.
+        found: u64,
+        /// Bytes that it had.
+        due: u64,
+    },
     /// The ingest cannot become the blob: it has another size.
     WrongSize {
         /// Bytes in the ingest.
@@ -41,6 +48,7 @@ impl Cause {
             Self::Broken(_) | Self::NoAnswer => Class::Unreachable,
             Self::Silent => Class::Silent,
             Self::Malformed(_) => Class::Unknown,
+            Self::Damaged { .. } => Class::Damaged,
             Self::WrongSize { .. } => Class::FailedPrecondition,
             Self::LeaseName(_) | Self::Payload(_) => Class::InvalidArgument,
         }
@@ -101,6 +109,7 @@ impl fmt::Display for Cause {
             }
             Self::NoAnswer => f.write_str("containerd ended the call without an answer"),
             Self::Malformed(what) => write!(f, "containerd's answer cannot be right: {what}"),
+            Self::Damaged { found, due } => write!(f, "containerd has only {found} of its {due} bytes"),
             Self::WrongSize { found, due } => {
                 write!(f, "the ingest has {found} bytes, the blob has {due}")
             }
@@ -120,6 +129,7 @@ impl Error for Cause {
             | Self::Silent
             | Self::NoAnswer
             | Self::Malformed(_)
+            | Self::Damaged { .. }
             | Self::WrongSize { .. } => None,
         }
     }

@@ -68,20 +68,14 @@ impl Attempts {
 
 /// The failure of somebody who is not asked any more, and why.
 pub(super) fn not_asked(message: String) -> FetchFailure {
-    FetchFailure { fault: FetchFault::Protocol, message, hint: None, retry_after: None, source: None }
+    FetchFailure::new(FetchFault::Protocol, message)
 }
 
 /// Of several failures the one that got furthest, of these the last, with the others as causes.
 pub(super) fn of_all(mut failures: Vec<FetchFailure>) -> FetchFailure {
     let furthest = (0..failures.len()).max_by_key(|&index| distance(failures[index].fault));
     let Some(furthest) = furthest else {
-        return FetchFailure {
-            fault: FetchFault::Configuration,
-            message: "nobody could be asked".to_owned(),
-            hint: None,
-            retry_after: None,
-            source: None,
-        };
+        return FetchFailure::new(FetchFault::Configuration, "nobody could be asked");
     };
     let mut chosen = failures.remove(furthest);
     if failures.is_empty() {
@@ -147,16 +141,9 @@ fn nobody(registry: &str, servers: &[Arc<Server>], needed: &[Capability]) -> Fet
         Some(file) => format!("give a host in `{}` these capabilities", file.display()),
         None => "`dray registry explain` says which hosts there are".to_owned(),
     };
-    FetchFailure {
-        fault: FetchFault::Configuration,
-        message: format!(
-            "none of the hosts for registry `{registry}` has the capabilities {}",
-            needed.join(" and ")
-        ),
-        hint: Some(hint),
-        retry_after: None,
-        source: None,
-    }
+    let needed = needed.join(" and ");
+    let message = format!("none of the hosts for registry `{registry}` has the capabilities {needed}");
+    FetchFailure::new(FetchFault::Configuration, message).with_hint(hint)
 }
 
 #[cfg(test)]
@@ -165,7 +152,7 @@ mod tests {
 
     fn failure(fault: FetchFault, message: &str, cause: Option<&str>) -> FetchFailure {
         let source = cause.map(|cause| cause.to_owned().into());
-        FetchFailure { fault, message: message.to_owned(), hint: None, retry_after: None, source }
+        FetchFailure { source, ..FetchFailure::new(fault, message) }
     }
 
     #[test]

@@ -219,12 +219,10 @@ impl CredentialStore {
 
     fn failure(&self, host: &str, helper: &str, error: HelperError) -> FetchFailure {
         let file = self.settings.docker_config.as_deref().unwrap_or("config.json".as_ref()).display();
-        FetchFailure {
-            fault: FetchFault::Configuration,
-            message: format!("cannot get the credentials for `{host}` from the credential helper `{helper}`"),
-            hint: Some(error.hint(helper, &file)),
-            retry_after: None,
-            source: Some(error.into()),
-        }
+        let message =
+            format!("cannot get the credentials for `{host}` from the credential helper `{helper}`");
+        FetchFailure::new(FetchFault::Configuration, message)
+            .with_hint(error.hint(helper, &file))
+            .with_source(error)
     }
 }

@@ -48,15 +48,9 @@ pub(super) struct TransportSettings {
 impl Transports {
     pub(super) fn new(proxy: &ProxySettings, user_agent: &str, timing: Timing) -> Result<Self, FetchFailure> {
         if user_agent.trim().is_empty() || http::HeaderValue::from_str(user_agent).is_err() {
-            return Err(FetchFailure {
-                fault: FetchFault::Configuration,
-                message:
-                    "the user agent is empty or cannot be one, and some registries refuse requests without"
-                        .to_owned(),
-                hint: None,
-                retry_after: None,
-                source: None,
-            });
+            let message =
+                "the user agent is empty or cannot be one, and some registries refuse requests without";
+            return Err(FetchFailure::new(FetchFault::Configuration, message));
         }
         // The HTTP client takes the cryptography of the process. If the program around us has chosen one
         // already, that is as good as ours.
@@ -220,13 +214,7 @@ fn builder(
 }
 
 fn unusable(message: &str, error: reqwest::Error) -> FetchFailure {
-    FetchFailure {
-        fault: FetchFault::Configuration,
-        message: message.to_owned(),
-        hint: None,
-        retry_after: None,
-        source: Some(Box::new(TransportError::from(error))),
-    }
+    FetchFailure::new(FetchFault::Configuration, message).with_source(TransportError::from(error))
 }
 
 /// Whether the server is asked to look elsewhere, with a method whose request can simply be sent there.

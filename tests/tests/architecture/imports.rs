@@ -7,9 +7,9 @@ use syn::visit::{self, Visit};
 use crate::Source;
 
 /// Each folder of the host, and which others it may name. In short:
-/// `main -> cli -> { config, pull, plugin, containerd, registry, layer } -> image -> ports -> { verify, limits, oci }`,
+/// `main -> cli -> { config, pull, plugin, containerd, registry, layer } -> image -> ports -> { verify, limits, oci, text }`,
 /// where only `cli`, `config` and `pull` know `image`.
-const INSIDE: [(&str, &[&str]); 15] = [
+const INSIDE: [(&str, &[&str]); 16] = [
     ("main", &["cli"]),
     // What the library offers, in one place.
     ("lib", &["image", "oci", "pull"]),
@@ -29,18 +29,20 @@ const INSIDE: [(&str, &[&str]); 15] = [
             "verify",
             "limits",
             "oci",
+            "text",
         ],
     ),
-    ("config", &["image", "ports", "verify", "limits", "oci"]),
-    ("pull", &["image", "ports", "verify", "limits", "oci"]),
-    ("image", &["ports", "verify", "limits", "oci"]),
-    ("plugin", &["ports", "verify", "limits", "oci"]),
-    ("containerd", &["ports", "verify", "limits", "oci"]),
-    ("registry", &["ports", "verify", "limits", "oci"]),
-    ("layer", &["ports", "verify", "limits", "oci"]),
-    ("ports", &["verify", "limits", "oci"]),
+    ("config", &["image", "ports", "verify", "limits", "oci", "text"]),
+    ("pull", &["image", "ports", "verify", "limits", "oci", "text"]),
+    ("image", &["ports", "verify", "limits", "oci", "text"]),
+    ("plugin", &["ports", "verify", "limits", "oci", "text"]),
+    ("containerd", &["ports", "verify", "limits", "oci", "text"]),
+    ("registry", &["ports", "verify", "limits", "oci", "text"]),
+    ("layer", &["ports", "verify", "limits", "oci", "text"]),
+    ("ports", &["verify", "limits", "oci", "text"]),
     ("verify", &["limits", "oci"]),
     ("limits", &[]),
+    ("text", &[]),
     ("oci", &[]),
 ];
 
