@@ -7,8 +7,6 @@ mod downloads;
 mod ensure;
 mod error;
 mod fetch;
-#[cfg(fuzzing)]
-pub mod fuzzing;
 mod labels;
 mod layers;
 mod leased;
@@ -25,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::ensure::{Lack, PullMode, ensure_image, existing_image, fetch_image};
 pub use self::error::{PlanError, PullError};
 use self::leased::{LeasedPull, Unpacking};
+pub use self::plan::validate_plan;
 pub use self::report::{
     ImageReport, LayerOutcome, LayerReport, Outcome, PluginReport, PluginTimings, PullReport,
     SuitabilityReport, Timings, Totals,

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use super::{Labels, PluginCallTimings, PluginFailure, PluginIdentity, SnapshotterName};
-use crate::oci::{ChainId, Descriptor, DiffId, Digest, Platform};
+use crate::oci::{ChainId, Descriptor, DiffId, Platform};
 
 /// One layer, as the host verified it.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ pub struct LayerPlan {
 }
 
 /// What a plugin answered. Nothing in it has been checked but the sizes of its texts; see
-/// `pull::plan` for the rules.
+/// [`validate_plan`](crate::pull::validate_plan) for the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The verdict.
@@ -127,19 +127,4 @@ pub trait Planner: Send + Sync {
 
     /// What the plugin cost so far.
     fn timings(&self) -> PluginCallTimings;
-}
-
-/// Digests that a plan may mention.
-impl ImageToPlan {
-    /// Whether a digest belongs to this image.
-    pub fn has_digest(&self, digest: &Digest) -> bool {
-        self.manifest.digest == *digest
-            || self.config.digest == *digest
-            || self.index.as_ref().is_some_and(|index| index.digest == *digest)
-            || self.layers.iter().any(|layer| {
-                layer.descriptor.digest == *digest
-                    || layer.diff_id.as_digest() == digest
-                    || layer.chain_id.as_str() == digest.as_str()
-            })
-    }
 }
