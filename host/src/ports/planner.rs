@@ -85,6 +85,18 @@ pub enum OnMounts {
     Fail,
 }
 
+/// What to do when the snapshotter fails where it is asked for the layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnError {
+    /// End the pull.
+    #[default]
+    Fail,
+    /// Fetch it without asking, go on as planned.
+    Fetch,
+    /// Fetch it without asking, and treat every layer above as `ask` and `mounts`.
+    FetchAndStopAsking,
+}
+
 /// What to do with one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerPlan {
@@ -96,6 +108,8 @@ pub struct LayerPlan {
     pub expectation: Expectation,
     /// What to do when the expectation fails.
     pub on_mounts: OnMounts,
+    /// What to do when the question fails.
+    pub on_error: OnError,
     /// Fetch the blob although the layer is provided.
     pub keep_blob: bool,
 }

@@ -8,7 +8,8 @@ use arbitrary::Arbitrary;
 use dray_fuzz::limits;
 use dray_fuzz::oci::{Algorithm, ChainId, Descriptor, DiffId, Digest, MediaType, Platform};
 use dray_fuzz::ports::{
-    Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnMounts, Plan, Question, SnapshotterName, Suitability,
+    Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnError, OnMounts, Plan, Question, SnapshotterName,
+    Suitability,
 };
 use dray_fuzz::pull::validate_plan;
 use dray_fuzz::verify::digest_of;
@@ -118,6 +119,7 @@ fn plan(input: &Input) -> Plan {
             question,
             expectation: if entry.expects { Expectation::Provided } else { Expectation::Mounts },
             on_mounts: OnMounts::Fetch,
+            on_error: OnError::Fail,
             keep_blob: false,
         }
     };

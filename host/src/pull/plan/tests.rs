@@ -1,6 +1,6 @@
 use super::*;
 use crate::oci::{ChainId, Descriptor, DiffId, MediaType, Platform};
-use crate::ports::{LayerPlan, LayerToPlan, OnMounts, SnapshotterName};
+use crate::ports::{LayerPlan, LayerToPlan, OnError, OnMounts, SnapshotterName};
 
 fn digest(c: char) -> Digest {
     Digest::parse(&format!("sha256:{}", c.to_string().repeat(64))).unwrap()
@@ -33,6 +33,7 @@ fn entry(c: char, question: Question) -> LayerPlan {
         question,
         expectation: Expectation::Mounts,
         on_mounts: OnMounts::Fetch,
+        on_error: OnError::Fail,
         keep_blob: false,
     }
 }
