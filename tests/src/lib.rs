@@ -9,6 +9,7 @@ pub mod docker_registry;
 pub mod guests;
 pub mod image;
 mod loopback;
+pub mod moment;
 pub mod process;
 pub mod proxy;
 pub mod relay;

@@ -3,6 +3,7 @@
 mod containerd_rules;
 mod faults;
 mod planned;
+mod stored;
 
 use std::sync::Arc;
 
