@@ -227,8 +227,11 @@ pub const PLAN_LABELS: usize = 256;
 /// Hints of one plan.
 pub const PLAN_HINTS: usize = 16;
 
-/// Pairs in the room for extensions of one plan.
-pub const PLAN_EXTENSIONS: usize = 64;
+/// Pairs in the room for extensions of one record.
+pub const EXTENSIONS: usize = 64;
+
+/// Largest of these pairs, key and value together, in bytes. The same as a label, since it may become one.
+pub const EXTENSION_BYTES: usize = 4 * KIB;
 
 /// Size of the store of compiled plugins above which the least recently used are removed, in bytes.
 pub const COMPILED_STORE_BYTES: u64 = (256 * MIB) as u64;

@@ -28,7 +28,7 @@ pub use error::{Class, StoreError};
 pub use images::{ImageRecord, Images};
 pub use leases::{LeaseId, Leases};
 pub use planner::{
-    Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnMounts, Plan, Planner, Question, Suitability,
+    Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnError, OnMounts, Plan, Planner, Question, Suitability,
 };
 pub use platforms::{PlatformMatcher, PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
 pub use progress::{DocumentState, Event, LayerState, Progress};

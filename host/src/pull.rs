@@ -8,8 +8,6 @@ mod downloads;
 mod ensure;
 mod error;
 mod fetch;
-#[cfg(fuzzing)]
-pub mod fuzzing;
 mod job;
 mod labels;
 mod layers;
@@ -29,6 +27,7 @@ pub use self::ensure::{Lack, PullMode, ensure_image, existing_image, fetch_image
 pub use self::error::{PlanError, PullError};
 use self::job::Job;
 use self::leased::Unpacking;
+pub use self::plan::validate_plan;
 pub use self::report::{
     ImageReport, LayerOutcome, LayerReport, Outcome, PluginReport, PluginTimings, PullReport,
     SuitabilityReport, Timings, Totals,

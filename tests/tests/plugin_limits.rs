@@ -109,7 +109,7 @@ const FOREVER: &str = "(loop $again (br $again)) unreachable";
 #[tokio::test]
 async fn a_good_plugin() {
     let bench = Bench::new();
-    let layer = |question| LayerPlan { layer: digest("layer").to_string(), question };
+    let layer = |question| LayerPlan { layer: digest("layer").to_string(), question, ..LayerPlan::default() };
     let labels = vec![("containerd.io/snapshot/x".to_owned(), "y".to_owned())];
     let plan = guests::Plan {
         suitability: 1,
@@ -117,7 +117,7 @@ async fn a_good_plugin() {
         reason: "it is \u{1b}[31mred".into(),
         layers: vec![layer(Question::Labels(labels.clone())), layer(Question::Plain), layer(Question::Fetch)],
         hints: vec!["a\nb".into()],
-        extensions: vec![("k".into(), "v".into())],
+        extensions: vec![("example.org/k".into(), "v".into())],
     };
     let planner = bench.planner(&Guest::snapshotter().plan(&plan)).await.unwrap();
     let identity = planner.identity();
@@ -314,7 +314,7 @@ async fn plans_that_break_a_rule() {
     let labelled = |count: usize, value: usize| {
         let label = ("containerd.io/snapshot/x".to_owned(), "v".repeat(value));
         let question = Question::Labels(vec![label; count]);
-        vec![LayerPlan { layer: digest("layer").to_string(), question }]
+        vec![LayerPlan { layer: digest("layer").to_string(), question, ..LayerPlan::default() }]
     };
     let pair = ("k".to_owned(), "v".to_owned());
     for (plan, reason) in [
@@ -328,7 +328,7 @@ async fn plans_that_break_a_rule() {
         (guests::Plan { layers: labelled(1, 4096), ..good() }, "a label of layer 0: 4120 bytes"),
         (
             guests::Plan {
-                layers: vec![LayerPlan { layer: "x".into(), question: Question::Fetch }; 513],
+                layers: vec![LayerPlan { layer: "x".into(), ..LayerPlan::default() }; 513],
                 ..good()
             },
             "`layers`: 513 entries, at most 512",

@@ -63,7 +63,7 @@ impl log::Host for Guest {
 
 impl feature::Host for Guest {
     async fn supported(&mut self, name: String) -> wasmtime::Result<bool> {
-        Ok(matches!(name.as_str(), "stop-asking" | "keep-blob"))
+        Ok(matches!(name.as_str(), "stop-asking" | "keep-blob" | "on-error"))
     }
 }
 

@@ -87,7 +87,7 @@ impl Loaded {
             })
             .await?;
         output::check_info(&info).map_err(|rule| invalid_output(&self.label, "get-info", rule))?;
-        if info.config_schema.is_empty() && config.trim() != "{}" {
+        if info.config_schema.is_empty() && !output::is_empty_object(config) {
             let message = format!("plugin `{}` takes no configuration", self.label);
             return Err(Failure::new(PluginFault::InvalidConfig, &self.label, message).into());
         }

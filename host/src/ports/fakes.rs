@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) phantoms: HashSet<String>,
     /// Chain ids whose content is in place as soon as a snapshot for it is active.
     pub(crate) staged: HashSet<String>,
+    /// Chain ids that the snapshotter fails on where it is asked for them.
+    pub(crate) refuses: HashSet<String>,
     /// A chain id that the collector takes when the question after so many comes.
     pub(crate) collect_at: Option<(usize, String)>,
     /// Labels of each question, in order.
@@ -233,6 +235,9 @@ impl Snapshots for FakeStore {
         if let Some(target) = labels.get("containerd.io/snapshot.ref") {
             if state.committed.contains_key(target) || state.phantoms.contains(target) {
                 return Ok(Prepared::Exists);
+            }
+            if state.refuses.contains(target) {
+                return Err(StoreError::new(Class::Unknown, "mount from afar").with_source("no route"));
             }
             if state.provides.contains(target) {
                 state.committed.insert(target.clone(), (parent, labels.clone()));

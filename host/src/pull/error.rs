@@ -242,6 +242,12 @@ pub enum PullError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
+    /// Layers are planned of an image that must not be pulled.
+    #[error("it has {found} layers and calls the image foreign")]
+    LayersOfForeign {
+        /// Entries of the plan.
+        found: usize,
+    },
     /// Not one entry per layer.
     #[error("it has {found} layers, the image has {expected}")]
     LayerCount {

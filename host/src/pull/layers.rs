@@ -1,6 +1,7 @@
 //! Carries out a plan: bottom-up, asks the snapshotter for each layer, and only where it answers with mounts
 //! fetches, applies, compares the diff id and commits. Downloads run ahead of the unpacking.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::limits;
 use crate::oci::{Descriptor, DiffId};
 use crate::ports::{
     Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan, LeaseId,
-    Mount, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
+    Mount, OnError, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
 };
 
 /// Unpacks the layers of one image under one lease.
@@ -104,13 +105,19 @@ impl Unpacker<'_> {
             _ => self.stat(layer).await?,
         };
         // A layer that is there is always asked for: only the question puts it under the lease.
-        let snapshot_labels = snapshot_labels(layer, &entry.question);
         let question_labels = match entry.question {
             Question::Fetch if !existed => Labels::new(),
-            _ => snapshot_labels.clone(),
+            _ => snapshot_labels(layer, &entry.question),
         };
         self.tell(index, LayerState::Asking);
-        let answer = self.ask(index, &question_labels, downloads).await?;
+        let answer = match self.ask(index, &question_labels, downloads).await {
+            Err(error) if self.fetches_instead(index, &entry, &error).await => {
+                self.fetch_instead(index, plans, &error);
+                self.ask(index, &Labels::new(), downloads).await?
+            }
+            answer => answer?,
+        };
+        let snapshot_labels = snapshot_labels(layer, &plans[index].question);
         let (key, mounts) = match answer {
             Answer::There => {
                 if entry.keep_blob {
@@ -185,11 +192,15 @@ impl Unpacker<'_> {
         // Newer daemons answer with a read-only mount where the content is in place already.
         if mounts.last().is_some_and(|mount| mount.options.iter().any(|option| option == "ro")) {
             self.commit(layer, key, labels).await?;
+            if plans[index].keep_blob {
+                downloads.start(index, &layer.descriptor);
+            }
             return Ok(report(layer, LayerOutcome::Provided, None));
         }
 
         let broken = plans[index].expectation == Expectation::Provided;
-        if broken {
+        // Where the question failed there is no answer that could be another than the expected one.
+        if broken && plans[index].question != Question::Fetch {
             self.broken_expectation(index, plans)?;
         }
         // Everything from here up that is to be fetched in any case is fetched ahead, as containerd does.
@@ -236,15 +247,37 @@ impl Unpacker<'_> {
         let mut message = format!("snapshotter `{snapshotter}` did not provide layer {digest}, fetching it");
         if plans[index].on_mounts == OnMounts::FetchAndStopAsking {
             message.push_str(" and those above it");
-            for above in &mut plans[index + 1..] {
-                above.expectation = Expectation::Mounts;
-                if above.question != Question::Fetch {
-                    above.question = Question::Ask;
-                }
-            }
+            stop_asking(&mut plans[index + 1..]);
         }
         self.progress.event(Event::Warning { message });
         Ok(())
+    }
+
+    /// Whether the plan wants a layer fetched because the snapshotter failed where it was asked. That the layer
+    /// below is gone is no failure of the snapshotter.
+    async fn fetches_instead(&self, index: usize, entry: &LayerPlan, error: &PullError) -> bool {
+        entry.on_error != OnError::Fail
+            && entry.question != Question::Fetch
+            && matches!(error, PullError::Store { .. })
+            && !self.has_lost_parent(index, error).await
+    }
+
+    /// Plans a layer anew whose question failed. What had been expected of it stays, for the report.
+    fn fetch_instead(&self, index: usize, plans: &mut [LayerPlan], error: &PullError) {
+        let (snapshotter, digest) = (&self.image.snapshotter, &self.image.layers[index].descriptor.digest);
+        let mut message = format!("snapshotter `{snapshotter}` failed on layer {digest}, fetching it");
+        plans[index].question = Question::Fetch;
+        if plans[index].on_error == OnError::FetchAndStopAsking {
+            message.push_str(" and those above it");
+            stop_asking(&mut plans[index + 1..]);
+        }
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message.push_str(": ");
+            message.push_str(&error.to_string());
+            cause = error.source();
+        }
+        self.progress.event(Event::Warning { message });
     }
 
     async fn commit(
@@ -316,6 +349,16 @@ impl Unpacker<'_> {
         let snapshotter = &self.image.snapshotter;
         let doing = format!("{doing} layer {} in snapshotter `{snapshotter}`", layer.descriptor.digest);
         PullError::Store { doing, source }
+    }
+}
+
+/// Plans layers as `ask` and `mounts`, but for those that are not asked for in any case.
+fn stop_asking(plans: &mut [LayerPlan]) {
+    for plan in plans {
+        plan.expectation = Expectation::Mounts;
+        if plan.question != Question::Fetch {
+            plan.question = Question::Ask;
+        }
     }
 }
 

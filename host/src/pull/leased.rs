@@ -12,7 +12,7 @@ use super::report::{plugin_report, suitability_report};
 use super::stop::Stop;
 use super::{
     ImageReport, LayerOutcome, LayerReport, Outcome, PullError, PullReport, Timings, Totals, labels,
-    milliseconds, plan, rounded, store_error,
+    milliseconds, rounded, store_error, validate_plan,
 };
 use crate::image::{Platforms, rank};
 use crate::oci::{ChainId, Descriptor, Digest, Reference};
@@ -265,7 +265,7 @@ async fn plan_for(unpacking: &Unpacking<'_>, image: &ImageToPlan) -> Result<Plan
     let plan = planner.plan(image).await;
     let plan = plan.map_err(|source| PullError::Plugin { kind: "snapshotter", source })?;
     let invalid = |source| PullError::Plan { plugin: planner.identity().to_string(), source };
-    plan::validate(&plan, image).map_err(invalid)?;
+    validate_plan(&plan, image).map_err(invalid)?;
     if plan.suitability == Suitability::Foreign {
         let snapshotter = image.snapshotter.to_string();
         return Err(PullError::Foreign { snapshotter, code: plan.code, reason: plan.reason });
