@@ -26,6 +26,7 @@ mod shape;
 mod source;
 mod text;
 mod wasi;
+mod weight;
 
 pub use engine::enabled_proposals;
 pub use host::PluginHost;

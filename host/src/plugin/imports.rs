@@ -5,6 +5,7 @@
 
 use super::failure::{Failure, incompatible, unreadable};
 use super::shape::{self, Interface, Shape};
+use super::weight::Unfit;
 use super::{PluginKind, PluginSource};
 use crate::ports::PluginFailure;
 
@@ -88,7 +89,7 @@ pub(super) fn kind(shape: &Shape) -> Option<(PluginKind, String)> {
 /// Says what is missing, on which side, and what can be done about it.
 pub(super) fn check(source: &PluginSource, wanted: PluginKind) -> Result<(), PluginFailure> {
     let plugin = source.label();
-    let shape = shape::read(source.bytes()).map_err(|error| invalid(plugin, error))?;
+    let shape = shape::read(source.bytes()).map_err(|error| unfit(plugin, error))?;
     check_exports(plugin, &shape, wanted)?;
     for import in &shape.imports {
         if standing(import) == Standing::Unknown {
@@ -98,13 +99,18 @@ pub(super) fn check(source: &PluginSource, wanted: PluginKind) -> Result<(), Plu
     Ok(())
 }
 
-/// The component is damaged, or uses what this host does not allow.
-pub(super) fn invalid(plugin: &str, error: wasmparser::BinaryReaderError) -> PluginFailure {
-    unreadable(plugin, format!("plugin `{plugin}` is not a valid component"))
-        .hint(Some(
-            "the file may be damaged, or made with proposals of WebAssembly that dray has switched off",
-        ))
-        .caused_by(error)
+/// The failure for a component whose shape cannot be read.
+pub(super) fn unfit(plugin: &str, error: Unfit) -> PluginFailure {
+    match error {
+        Unfit::Invalid(error) => unreadable(plugin, format!("plugin `{plugin}` is not a valid component"))
+            .hint(Some(
+                "the file may be damaged, or made with proposals of WebAssembly that dray has switched off",
+            ))
+            .caused_by(error),
+        error => incompatible(plugin, format!("plugin `{plugin}` would cost too much to compile"))
+            .hint(Some("make the plugin smaller, or split what it does into several functions"))
+            .caused_by(error),
+    }
 }
 
 fn check_exports(plugin: &str, shape: &Shape, wanted: PluginKind) -> Result<(), PluginFailure> {
