@@ -54,6 +54,9 @@ struct Context {
 /// Runs the program with its arguments, the first of which is its name, and says how it ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(ended) = components::compile_if_asked(&arguments) {
+        return ended;
+    }
     let environment = environment::read();
     match Arguments::parse_from(&arguments) {
         Ok(Arguments { globals, command }) => {

@@ -10,8 +10,9 @@ use wasmtime::component::{Component, Instance, InstancePre};
 
 use super::bindings::described::DescribedIndices;
 use super::compiled::CompiledStore;
+use super::compiler::Compiler;
 use super::engine::Runtime;
-use super::failure::{Cause, Failure, incompatible, invalid_output, other_types, unreadable};
+use super::failure::{Cause, Failure, incompatible, invalid_output, other_types};
 use super::sandbox::{self, Guest, typed};
 use super::{PluginKind, PluginSource, convert, imports, output};
 use crate::limits::PLUGIN_CONFIG_BYTES;
@@ -37,6 +38,7 @@ impl Loaded {
         source: PluginSource,
         kind: PluginKind,
         store: Option<&CompiledStore>,
+        compiler: &Compiler,
     ) -> Result<Self, PluginFailure> {
         let started = Instant::now();
         let label: Arc<str> = source.label().into();
@@ -51,10 +53,10 @@ impl Loaded {
         } else {
             imports::check(&source, kind)?;
             let compiling = Instant::now();
-            let component = compile(runtime, &source)?;
+            let (component, code) = compiler.compile(runtime, &source)?;
             timings.compile = compiling.elapsed();
             if let Some(store) = store {
-                store.keep(&runtime.engine, &source, kind, &component);
+                store.keep(&runtime.engine, &source, kind, &code);
             }
             component
         };
@@ -140,15 +142,6 @@ impl Loaded {
         let message = format!("the configuration of plugin `{}` {what}", self.label);
         Failure::new(PluginFault::InvalidConfig, &self.label, message).caused_by(cause)
     }
-}
-
-fn compile(runtime: &Runtime, source: &PluginSource) -> Result<Component, PluginFailure> {
-    let label = source.label();
-    tracing::debug!(plugin = label, "compiling");
-    Component::from_binary(&runtime.engine, source.bytes()).map_err(|error| {
-        unreadable(label, format!("plugin `{label}` does not compile"))
-            .caused_by(error.into_boxed_dyn_error())
-    })
 }
 
 fn link(
