@@ -35,6 +35,7 @@ pub use compiler::serve_compiler;
 pub use engine::enabled_proposals;
 pub use host::PluginHost;
 pub use inspect::{ImportedInterface, Inspection, Metadata, Producer, inspect};
+pub use loaded::PluginDescription;
 pub use source::PluginSource;
 
 /// What a plugin does.

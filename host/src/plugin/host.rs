@@ -3,10 +3,10 @@ use std::sync::{Arc, OnceLock};
 
 use super::compiled::CompiledStore;
 use super::compiler::Compiler;
-use super::loaded::Loaded;
+use super::loaded::{Loaded, PluginDescription};
 use super::matcher::Matcher;
 use super::planner::SnapshotterPlanner;
-use super::{PluginKind, PluginSource};
+use super::{PluginKind, PluginSource, imports};
 use crate::ports::{Planner, PlatformMatcher, PluginFailure, PluginFault};
 
 /// Makes plugins of components.
@@ -46,6 +46,17 @@ impl PluginHost {
     pub fn compile_apart(mut self, argument: &'static str) -> Self {
         self.compiler = Compiler::Apart(argument);
         self
+    }
+
+    /// Runs a plugin of whatever kind to learn what it says about itself.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the component does not fit this host, or does not describe itself as it must.
+    pub async fn describe(&self, source: &PluginSource) -> Result<PluginDescription, PluginFailure> {
+        let kind = imports::kind_of(source)?;
+        let loaded = self.load(source, kind).await?;
+        loaded.info(|_, _| Ok(())).await
     }
 
     /// Loads a platform plugin. `config` is one JSON text, `{}` if nothing is configured.

@@ -82,6 +82,22 @@ pub(super) fn kind(shape: &Shape) -> Option<(PluginKind, String)> {
     })
 }
 
+/// The kind of a plugin, by what it exports.
+///
+/// # Errors
+///
+/// Fails if it is a plugin of no kind.
+pub(super) fn kind_of(source: &PluginSource) -> Result<PluginKind, PluginFailure> {
+    let plugin = source.label();
+    let shape = shape::read(source.bytes()).map_err(|error| unfit(plugin, error))?;
+    kind(&shape).map(|(kind, _)| kind).ok_or_else(|| {
+        let duties = [PluginKind::Snapshotter, PluginKind::Platform].map(|kind| duty(kind).full());
+        incompatible(plugin, format!("component `{plugin}` is not a plugin of dray"))
+            .hint(Some(format!("a plugin exports `{}`", duties.join("` or `"))))
+            .into()
+    })
+}
+
 /// Whether a component can be a plugin of a kind here.
 ///
 /// # Errors
