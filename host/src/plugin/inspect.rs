@@ -113,7 +113,7 @@ fn metadata(shape: &Shape) -> Metadata {
         Some(clean(text, PLUGIN_TEXT_BYTES))
     };
     let producers = shape.producers.iter().map(|(role, name, version)| Producer {
-        role: role.clone(),
+        role: clean(role, PLUGIN_TEXT_BYTES),
         name: clean(name, PLUGIN_TEXT_BYTES),
         version: clean(version, PLUGIN_TEXT_BYTES),
     });
