@@ -232,6 +232,17 @@ pub const PLUGIN_LOG_BYTES: usize = 64 * KIB;
 /// Lines that a plugin may log in one call.
 pub const PLUGIN_LOG_LINES: usize = 256;
 
+/// Warnings and errors of a plugin in one call that are logged as such. They reach a terminal without being asked
+/// for; what comes after them is logged as information, and counted.
+pub const PLUGIN_LOUD_LINES: usize = 3;
+
+/// Longest line among those, in bytes: about three rows of a terminal.
+pub const PLUGIN_LOUD_LINE_BYTES: usize = 240;
+
+/// Random bytes that a plugin gets at once, in bytes. Seeds have 32; the host's own time is not under the
+/// plugin's clock.
+pub const PLUGIN_RANDOM_BYTES: u64 = (64 * KIB) as u64;
+
 /// Largest configuration of a plugin, and largest configuration schema, in bytes.
 pub const PLUGIN_CONFIG_BYTES: usize = 64 * KIB;
 
