@@ -203,9 +203,11 @@ impl Known {
     }
 }
 
-/// An export by its interface, of whatever version.
+/// An export by its interface: of the track that this host speaks, or else of whatever version. A component may
+/// have several tracks side by side.
 fn find<'a>(shape: &'a Shape, known: &Known) -> Option<&'a Interface> {
-    shape.exports.iter().find(|export| split(&export.name).0 == known.interface)
+    let named = || shape.exports.iter().filter(|export| split(&export.name).0 == known.interface);
+    named().find(|export| track(split(&export.name).1) == track(known.version)).or_else(|| named().next())
 }
 
 /// Interface and version of a full name; no version is the empty text.
@@ -247,6 +249,28 @@ mod tests {
             ("1", "1"),
         ] {
             assert_eq!(track(version), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_track_is_found_among_others() {
+        let export = |version: &str, function: &str| {
+            import(&format!("dray:snapshotter/planner@{version}"), &[function])
+        };
+        let known = duty(PluginKind::Snapshotter);
+        let shape = |versions: &[&str]| Shape {
+            exports: versions.iter().map(|version| export(version, "plan")).collect(),
+            ..Shape::default()
+        };
+        for (versions, found) in [
+            (&["0.2.0", "0.1.0"][..], Some("0.1.0")),
+            (&["0.1.3", "0.2.0"], Some("0.1.3")),
+            (&["0.3.0", "0.2.0"], Some("0.3.0")),
+            (&[], None),
+        ] {
+            let shape = shape(versions);
+            let version = find(&shape, &known).map(|export| split(&export.name).1);
+            assert_eq!(version, found, "{versions:?}");
         }
     }
 
