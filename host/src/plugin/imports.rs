@@ -3,6 +3,10 @@
 //! The linker would refuse as well, but it names the first function that it misses and not the version, the
 //! plugin or a way out.
 
+mod wasi;
+
+use std::hash::Hash;
+
 use super::failure::{Failure, incompatible, unreadable};
 use super::shape::{self, Interface, Shape};
 use super::weight::Unfit;
@@ -10,6 +14,7 @@ use super::{PluginKind, PluginSource};
 use crate::ports::PluginFailure;
 
 /// An interface of this host: its name, the version of its package, and its functions.
+#[derive(Hash)]
 struct Known {
     interface: &'static str,
     version: &'static str,
@@ -39,10 +44,6 @@ const fn duty(kind: PluginKind) -> Known {
     }
 }
 
-/// Packages of WASI 0.2 that are answered with nothing.
-const EMPTY: [&str; 6] =
-    ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
-
 /// How an import stands with this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -65,11 +66,15 @@ pub(super) fn standing(import: &Interface) -> Standing {
     if OFFERED.iter().any(is_offered) {
         return Standing::Granted;
     }
-    let package = interface.split('/').next().unwrap_or_default();
-    if EMPTY.contains(&package) && track(version) == track("0.2.0") {
+    if wasi::KNOWN.iter().any(is_offered) {
         return Standing::Toolchain;
     }
     Standing::Unknown
+}
+
+/// All that a component may rely on here, for a hash.
+pub(super) fn offered() -> impl Hash {
+    (OFFERED, wasi::KNOWN, DESCRIBE, [PluginKind::Snapshotter, PluginKind::Platform].map(duty))
 }
 
 /// The kind of a plugin by what it exports, and the full name of its world.
@@ -176,8 +181,11 @@ fn refusal(plugin: &str, import: &Interface) -> Failure {
         return incompatible(plugin, format!("plugin `{plugin}` imports `{name}`, which is asynchronous"))
             .hint(Some("this host runs synchronous plugins: build for `wasm32-wasip2` or without WASI"));
     }
-    let Some(known) = OFFERED.iter().find(|known| known.interface == interface) else {
+    let Some(known) = OFFERED.iter().chain(wasi::KNOWN).find(|known| known.interface == interface) else {
         let message = format!("plugin `{plugin}` imports `{name}`, which this host does not offer");
+        if interface.starts_with("wasi:") {
+            return incompatible(plugin, message).hint(Some(wasi::REMEDY));
+        }
         let offered: Vec<String> = OFFERED.iter().map(|known| format!("`{}`", known.full())).collect();
         return incompatible(plugin, message).hint(Some(format!(
             "this host offers {}; use a newer dray, or a version of the plugin that does not need more",
@@ -187,14 +195,20 @@ fn refusal(plugin: &str, import: &Interface) -> Failure {
     let full = known.full();
     if track(known.version) != track(version) {
         let message = format!("plugin `{plugin}` imports `{name}`, this host offers `{full}`");
-        return incompatible(plugin, message).hint(Some(OTHER_VERSION));
+        let is_wasi = interface.starts_with("wasi:");
+        return incompatible(plugin, message).hint(Some(if is_wasi { wasi::REMEDY } else { OTHER_VERSION }));
     }
     let missing = import.functions.iter().find(|name| !known.functions.contains(&name.as_str()));
     let missing = missing.map(String::as_str).unwrap_or_default();
     let message = format!(
         "plugin `{plugin}` imports function `{missing}` of `{name}`, which `{full}` of this host lacks"
     );
-    incompatible(plugin, message).hint(Some("use a newer dray, or an older version of the plugin"))
+    let is_wasi = interface.starts_with("wasi:");
+    incompatible(plugin, message).hint(Some(if is_wasi {
+        wasi::REMEDY
+    } else {
+        "use a newer dray, or an older version of the plugin"
+    }))
 }
 
 impl Known {
@@ -286,6 +300,9 @@ mod tests {
             ("wasi:cli/environment@0.2.9", &["get-environment"], Standing::Toolchain),
             ("wasi:cli/environment@0.3.0", &["get-environment"], Standing::Unknown),
             ("wasi:http/types@0.2.0", &[], Standing::Unknown),
+            ("wasi:cli/environment@0.2.0", &["get-environment", "set-environment"], Standing::Unknown),
+            ("wasi:cli/nonsense@0.2.0", &[], Standing::Unknown),
+            ("wasi:io/poll@0.2.3", &["poll", "[method]pollable.block"], Standing::Toolchain),
             ("wasi:cli", &[], Standing::Unknown),
             ("run", &[], Standing::Unknown),
         ] {
