@@ -53,6 +53,13 @@ impl CompiledStore {
         opened
             .inspect_err(|error| {
                 let place = place.display();
+                let is_others = error.kind() == io::ErrorKind::PermissionDenied;
+                if is_others && rustix::process::geteuid().is_root() {
+                    // As with `sudo`, where it keeps the home of who typed it: nothing is wrong, and whoever owns
+                    // the directory shall not have files of root in it.
+                    tracing::debug!(%place, %error, "compiled plugins are not kept");
+                    return;
+                }
                 tracing::warn!(%place, %error, "compiled plugins are not kept: the store cannot be used");
             })
             .ok()
