@@ -12,6 +12,7 @@ pub mod oci;
 pub mod ports;
 pub mod pull;
 pub mod registry;
+mod text;
 pub mod verify;
 
 /// What the command line does to text from outside.

@@ -22,8 +22,8 @@
 //! is a [`containerd::Containerd`], the registry a [`registry::RegistryClient`], and the plugins come from a
 //! [`plugin::PluginHost`]; but all of them are [`ports`], behind which anything else may stand.
 //!
-//! Futures can be dropped at any time. What is left then, each function says: nothing where it only reads, and a
-//! lease that ends by itself where it writes. To end a pull and have it cleaned up, cancel its token instead.
+//! Futures can be dropped at any time. One that only reads leaves nothing then; what one that writes leaves stands
+//! under *Cancellation*. To end a pull and have it cleaned up, cancel its token instead.
 //!
 //! # Reading order
 //!
@@ -42,6 +42,7 @@ pub mod plugin;
 pub mod ports;
 pub mod pull;
 pub mod registry;
+mod text;
 pub mod verify;
 
 pub use self::image::{

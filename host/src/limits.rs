@@ -1,4 +1,4 @@
-//! Every bound of the program, each with what it protects and why it has this size.
+//! The bounds on what others can make this program do, each with what it protects and why it has this size.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -120,6 +120,18 @@ pub const CERTIFICATE_BYTES: u64 = (4 * MIB) as u64;
 /// Time that a server which failed is only asked when no other is left. Long enough not to wait for a dead
 /// mirror with every layer, short enough to come back to one that was restarted during a pull.
 pub const HOST_REST: Duration = Duration::from_mins(1);
+
+/// Registries of which a client remembers the servers, with their tokens, connections and failures. No machine
+/// pulls from as many; a program that is told names by others does not grow with each of them. What is forgotten
+/// is found out again.
+pub const REMEMBERED_REGISTRIES: usize = 256;
+
+/// Repositories of one server of which the authorization is remembered: with tokens of a few KiB, a few MiB.
+pub const REMEMBERED_REPOSITORIES: usize = 1024;
+
+/// Blobs of which it is remembered who has sent them, and which of them one server has sent wrongly. Far more than
+/// can be on the way at one time.
+pub const REMEMBERED_BLOBS: usize = 4096;
 
 /// Time for the first byte of an answer from a server while another can be asked instead. A cache that has to
 /// ask the registry itself needs some of it.

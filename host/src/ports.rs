@@ -2,7 +2,8 @@
 //!
 //! Every effect of a pull goes through one of these traits. Adapters live elsewhere (`containerd`,
 //! `registry`, `plugin`); nothing here names a type of theirs. Traits are object safe, so that a test can
-//! put a fake behind each, and every effect on a store takes the lease that protects it.
+//! put a fake behind each. What adds something to a store takes the lease that protects it until the image record
+//! does.
 //!
 //! Unless a method says otherwise, dropping its future abandons the call: the effect may or may not have
 //! happened, and repeating the call is safe.
@@ -30,7 +31,7 @@ pub use planner::{
     Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnMounts, Plan, Planner, Question, Suitability,
 };
 pub use platforms::{PlatformMatcher, PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
-pub use progress::{Event, LayerState, Progress};
+pub use progress::{DocumentState, Event, LayerState, Progress};
 pub use registry::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
 pub use snapshots::{
     Applied, Applier, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName, Usage,

@@ -2,6 +2,7 @@
 //!
 //! Knows the outside world only through [`crate::ports`].
 
+mod blob;
 mod documents;
 mod downloads;
 mod ensure;

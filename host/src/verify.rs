@@ -43,40 +43,40 @@ pub enum Mismatch {
 
 /// A hash function chosen at run time.
 #[derive(Clone)]
-pub enum Hasher {
-    /// SHA-256.
+pub struct Hasher(State);
+
+#[derive(Clone)]
+enum State {
     Sha256(sha2::Sha256),
-    /// SHA-384.
     Sha384(sha2::Sha384),
-    /// SHA-512.
     Sha512(sha2::Sha512),
 }
 
 impl Hasher {
     /// Starts a hash.
     pub fn new(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::Sha256 => Self::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha384 => Self::Sha384(sha2::Sha384::new()),
-            Algorithm::Sha512 => Self::Sha512(sha2::Sha512::new()),
-        }
+        Self(match algorithm {
+            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
+            Algorithm::Sha384 => State::Sha384(sha2::Sha384::new()),
+            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
+        })
     }
 
     /// Takes in more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Sha256(hasher) => hasher.update(bytes),
-            Self::Sha384(hasher) => hasher.update(bytes),
-            Self::Sha512(hasher) => hasher.update(bytes),
+        match &mut self.0 {
+            State::Sha256(hasher) => hasher.update(bytes),
+            State::Sha384(hasher) => hasher.update(bytes),
+            State::Sha512(hasher) => hasher.update(bytes),
         }
     }
 
     /// Ends the hash.
     pub fn finish(self) -> Digest {
-        match self {
-            Self::Sha256(hasher) => Digest::from_hash(Algorithm::Sha256, &hasher.finalize()),
-            Self::Sha384(hasher) => Digest::from_hash(Algorithm::Sha384, &hasher.finalize()),
-            Self::Sha512(hasher) => Digest::from_hash(Algorithm::Sha512, &hasher.finalize()),
+        match self.0 {
+            State::Sha256(hasher) => Digest::from_hash(Algorithm::Sha256, &hasher.finalize()),
+            State::Sha384(hasher) => Digest::from_hash(Algorithm::Sha384, &hasher.finalize()),
+            State::Sha512(hasher) => Digest::from_hash(Algorithm::Sha512, &hasher.finalize()),
         }
     }
 }

@@ -78,6 +78,11 @@ impl Dray {
         Self::new().args(["-a", &socket, "-n", namespace]).replace(&socket, "[CONTAINERD]")
     }
 
+    /// Where its caches are.
+    pub fn cache(&self) -> PathBuf {
+        self.home.path().join("cache")
+    }
+
     /// Adds an argument for all runs.
     #[must_use]
     pub fn arg(self, argument: impl AsRef<OsStr>) -> Self {

@@ -26,6 +26,15 @@ impl Generation {
     /// All of them, oldest first.
     pub const ALL: [Self; 3] = [Self::Debian16, Self::V17, Self::V2];
 
+    /// Whether this machine has it.
+    ///
+    /// # Errors
+    ///
+    /// Says what is missing, and how to get it.
+    pub fn find(self) -> Result<(), Missing> {
+        self.program("containerd").map(drop)
+    }
+
     fn program(self, name: &str) -> Result<PathBuf, Missing> {
         match self {
             Self::Debian16 => tools::debian_version(name, "containerd", "1.6."),

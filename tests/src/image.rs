@@ -324,6 +324,45 @@ impl Index {
         alter(&mut index);
         Self { index: Blob::json(flavour.index(), &index), images }
     }
+
+    /// Reads the index that an OCI image layout calls `tag`, with all its images.
+    pub fn read_layout(directory: &Path, tag: &str) -> io::Result<Self> {
+        let list: Value = serde_json::from_slice(&fs::read(directory.join("index.json"))?)?;
+        let is_it = |entry: &&Value| entry["annotations"]["org.opencontainers.image.ref.name"] == tag;
+        let entry = list["manifests"].as_array().into_iter().flatten().find(is_it);
+        let index = read_blob(directory, entry.ok_or_else(|| io::Error::other("no such tag"))?)?;
+        let parsed: Value = serde_json::from_slice(&index.bytes)?;
+        let entries = parsed["manifests"].as_array().into_iter().flatten();
+        let images = entries.map(|entry| Image::read(directory, entry)).collect::<io::Result<_>>()?;
+        Ok(Self { index, images })
+    }
+}
+
+impl Image {
+    /// Reads the image of an entry of an index from an OCI image layout. Its diff ids are taken on trust.
+    fn read(directory: &Path, entry: &Value) -> io::Result<Self> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let platform = &entry["platform"];
+        let platform = ["os", "architecture", "variant"].map(|part| text(&platform[part])).join("/");
+        let manifest = read_blob(directory, entry)?;
+        let parsed: Value = serde_json::from_slice(&manifest.bytes)?;
+        let config = read_blob(directory, &parsed["config"])?;
+        let layers = parsed["layers"].as_array().into_iter().flatten();
+        let layers = layers.map(|layer| read_blob(directory, layer)).collect::<io::Result<_>>()?;
+        let parsed: Value = serde_json::from_slice(&config.bytes)?;
+        let diff_ids = parsed["rootfs"]["diff_ids"].as_array().into_iter().flatten().map(text).collect();
+        let platform = platform.trim_end_matches('/').to_owned();
+        Ok(Self { manifest, config, layers, diff_ids, platform })
+    }
+}
+
+/// Reads the blob of a descriptor from an OCI image layout.
+fn read_blob(directory: &Path, descriptor: &Value) -> io::Result<Blob> {
+    let (media_type, digest) = (descriptor["mediaType"].as_str(), descriptor["digest"].as_str());
+    let (media_type, digest) = media_type.zip(digest).ok_or_else(|| io::Error::other("no descriptor"))?;
+    let bytes = fs::read(directory.join("blobs").join(digest.replace(':', "/")))?;
+    let blob = Blob::new(media_type, bytes);
+    if blob.digest == digest { Ok(blob) } else { Err(io::Error::other(format!("not {digest}"))) }
 }
 
 impl Content for Index {
@@ -380,6 +419,7 @@ fn platform(text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::{Place, Scratch};
 
     fn sample() -> Image {
         let bottom = Layer::builder().entry(Entry::file("etc/motd", "hello\n")).build(Compression::Gzip);
@@ -390,6 +430,18 @@ mod tests {
     #[test]
     fn the_same_calls_give_the_same_bytes() {
         assert_eq!(sample().manifest, sample().manifest);
+    }
+
+    #[test]
+    fn a_layout_holds_what_was_written_to_it() {
+        let layout = Scratch::new(Place::Disk);
+        let index = Index::new(Flavour::Oci, vec![sample()]);
+        index.write_layout(layout.path(), "one").expect("a layout can be written");
+        let read = Index::read_layout(layout.path(), "one").expect("a layout can be read");
+        assert_eq!((read.blobs(), read.manifests()), (index.blobs(), index.manifests()));
+        assert_eq!(read.images[0].chain_ids(), index.images[0].chain_ids());
+        assert_eq!(read.images[0].platform, "linux/arm64/v8");
+        assert!(Index::read_layout(layout.path(), "two").is_err());
     }
 
     #[test]

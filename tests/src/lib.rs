@@ -10,6 +10,7 @@ pub mod guests;
 pub mod heard;
 pub mod image;
 mod loopback;
+pub mod moment;
 pub mod process;
 pub mod proxy;
 pub mod relay;

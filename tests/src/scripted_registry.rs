@@ -95,6 +95,10 @@ struct State {
     connections: usize,
     /// After how many bytes of bodies every connection is reset.
     resets_after: Option<u64>,
+    /// Blobs that are asked for and not sent yet, and the most there ever were.
+    open: usize,
+    most_open: usize,
+    released: bool,
 }
 
 impl ScriptedRegistry {
@@ -130,6 +134,11 @@ impl ScriptedRegistry {
     /// Resets every connection after it has carried so many bytes of bodies, whatever they belong to.
     pub fn reset_connections_after(&self, bytes: u64) {
         lock(&self.state).resets_after = Some(bytes);
+    }
+
+    /// Answers the requests that [`Rule::held`] keeps waiting, and does not hold any more.
+    pub fn release(&self) {
+        lock(&self.state).released = true;
     }
 
     /// Adds a blob, which every repository then has.
@@ -221,6 +230,11 @@ impl ScriptedRegistry {
     fn bytes_where(&self, counts: impl Fn(&Recorded) -> bool) -> u64 {
         let state = lock(&self.state);
         state.requests.iter().filter(|request| counts(request)).map(|request| request.bytes_sent).sum()
+    }
+
+    /// How many blobs were under way at the same time, at most.
+    pub fn most_blobs_at_once(&self) -> usize {
+        lock(&self.state).most_open
     }
 
     /// How many connections have been opened so far.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use containerd_client::services::v1::snapshots::ListSnapshotsRequest;
 use containerd_client::services::v1::{
@@ -96,17 +96,24 @@ impl State {
         })
     }
 
-    /// The same when `daemon` has noticed that a client is gone, and changes nothing any more.
+    /// The same when `daemon` has noticed that a client is gone, and changes nothing any more. Fails if it never
+    /// comes to rest.
+    ///
+    /// No call tells what a daemon still does for a client that is gone, and it may serve others meanwhile. So rest
+    /// is that several looks in a row see the same.
     pub fn settled(daemon: &Containerd, namespace: &str) -> Self {
-        let mut state = Self::of(daemon, namespace);
-        loop {
-            std::thread::sleep(Duration::from_millis(30));
+        const LOOKS: usize = 3;
+        const PATIENCE: Duration = Duration::from_mins(1);
+        let since = Instant::now();
+        let (mut state, mut equal) = (Self::of(daemon, namespace), 1);
+        while equal < LOOKS {
+            assert!(since.elapsed() < PATIENCE, "still changing after {PATIENCE:?}: {state}");
+            std::thread::sleep(Duration::from_millis(15));
             let next = Self::of(daemon, namespace);
-            if next == state {
-                return state;
-            }
+            equal = if next == state { equal + 1 } else { 1 };
             state = next;
         }
+        state
     }
 
     /// Whether nothing unfinished is left: no lease, no ingest, no active snapshot.
@@ -115,6 +122,16 @@ impl State {
         self.leases.is_empty()
             && self.ingests.is_empty()
             && snapshots.all(|snapshot| snapshot.kind == "committed")
+    }
+
+    /// The one write in progress. Fails if there is none, or another one.
+    #[track_caller]
+    pub fn only_ingest(&self) -> &Ingest {
+        let mut ingests = self.ingests.values();
+        match (ingests.next(), ingests.next()) {
+            (Some(ingest), None) => ingest,
+            _ => panic!("not one ingest: {self}"),
+        }
     }
 
     /// Whether the namespace holds nothing at all.

@@ -80,9 +80,14 @@ impl Terminal {
 
     /// Waits until the program has printed `text`.
     pub fn wait_for(&self, text: &str) {
+        self.wait_for_behind(0, text);
+    }
+
+    /// Waits until the program has printed `text` behind so many bytes of all that it has printed.
+    pub fn wait_for_behind(&self, bytes: usize, text: &str) {
         const PATIENCE: Duration = Duration::from_mins(1);
         let start = Instant::now();
-        while !self.printed().contains(text) {
+        while !self.printed().get(bytes..).is_some_and(|printed| printed.contains(text)) {
             assert!(start.elapsed() < PATIENCE, "no `{text}` after {PATIENCE:?}:\n{}", self.printed());
             std::thread::sleep(Duration::from_millis(10));
         }

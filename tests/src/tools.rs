@@ -129,6 +129,17 @@ pub fn daemons_dir() -> PathBuf {
     target_dir().join("daemons")
 }
 
+/// The image of the demo: an OCI image layout of a Debian root file system, whose tag is `demo`.
+pub fn demo_image() -> Result<PathBuf, Missing> {
+    let directory = target_dir().join("demo");
+    // Written last.
+    if directory.join("made-by").is_file() {
+        return Ok(directory.join("layout"));
+    }
+    let what = format!("the image in `{}`", directory.display());
+    Err(Missing { what, hint: "`make test` and `make demo` make it, which needs a Debian mirror".into() })
+}
+
 /// The program under test, unless `DRAY_BIN` names another: built with the same profile as this test.
 pub fn dray() -> PathBuf {
     if let Some(path) = std::env::var_os("DRAY_BIN") {

@@ -92,8 +92,8 @@ fn help_of_pull() {
           --plain-http
               Talk by HTTP without encryption to registries for which no `hosts.toml` names a server
           --insecure-registry
-              Take certificates of registries unseen, and talk by HTTP without encryption to those that
-              do not speak TLS; what a `hosts.toml` says about certificates and addresses comes first
+              Accept any certificate of a registry, and talk by HTTP without encryption to those that do
+              not speak TLS; what a `hosts.toml` says about certificates and addresses comes first
           --hosts-dir <DIR>
               Look for the `hosts.toml` or the certificates of a registry below DIR; may be given
               several times, and replaces the directories of the system [default:
@@ -395,6 +395,14 @@ fn a_manual_page_that_is_not_there() {
     --- stderr
     error: there is no command `plugin missing`
     "#);
+}
+
+#[test]
+fn a_manual_page_has_what_help_has_not() {
+    let page = Dray::new().run(["man", "pull"]).success().stdout;
+    for section in ["OPTIONS", "\"EXIT STATUS\"", "ENVIRONMENT"] {
+        assert!(page.contains(&format!(".SH {section}\n")), "no {section} in\n{page}");
+    }
 }
 
 /// What a file lacks is worded where files are read; here it counts that it is the command line that is wrong.

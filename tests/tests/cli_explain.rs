@@ -80,8 +80,8 @@ fn servers_of_a_registry() {
     --- stdout
     1. https://localhost:5000/v2
        may          pull, resolve, push, referrers
-       encryption   without a look at the certificate
-                    without, if the server does not speak TLS
+       encryption   TLS, any certificate accepted
+                    none, if the server does not speak TLS
        from         no file
     --- stderr
     ");

@@ -250,6 +250,18 @@ fn an_id_of_two_images_is_refused(generation: Generation) {
     dray.run(["image", "inspect", &one]).success();
 }
 
+/// Names and an index are the same for every platform and snapshotter.
+fn what_needs_no_plugin_loads_none(generation: Generation) {
+    let Some(world) = World::new(generation) else { return };
+    let several = world.name("team/several:1");
+    let dray = Dray::with(&world.daemon, NAMESPACE).args(["--snapshotter", "missing"]);
+    dray.run(["image", "ls", "-q"]).success();
+    dray.run(["image", "inspect", "--raw", "index", &several]).success();
+    assert!(!dray.cache().join("dray").exists(), "a plugin was compiled");
+    dray.run(["image", "inspect", "--raw", "manifest", &several]).failure(3);
+    assert!(dray.cache().join("dray").exists(), "this is not where compiled plugins are kept");
+}
+
 fn documents_are_printed_byte_for_byte(generation: Generation) {
     let Some(world) = World::new(generation) else { return };
     let (one, several) = (world.name("team/one:1"), world.name("team/several:1"));
@@ -332,6 +344,7 @@ on_each_generation!(
     images_are_found,
     an_id_of_two_images_is_refused,
     documents_are_printed_byte_for_byte,
+    what_needs_no_plugin_loads_none,
     images_are_measured,
     an_artifact_stands_in_nobodys_way,
 );

@@ -5,9 +5,19 @@ use dray_tests::daemon::{Containerd, Generation};
 use dray_tests::docker_registry::DockerRegistry;
 use dray_tests::image::{Compression, Entry, Image, Layer};
 use dray_tests::require;
+use dray_tests::scripted_registry::{Rule, ScriptedRegistry};
 use dray_tests::terminal::Screen;
 
 const ESCAPE: char = '\u{1b}';
+
+fn image(layers: usize) -> Image {
+    let image = (0..layers).fold(Image::builder("linux/amd64"), |image, number| {
+        let content = number.to_string().repeat(100_000);
+        let layer = Layer::builder().entry(Entry::file(&format!("file-{number}"), content));
+        image.layer(layer.build(Compression::None))
+    });
+    image.build()
+}
 
 /// A daemon of its own, and a registry with an image of a number of layers.
 struct Scene {
@@ -20,12 +30,7 @@ impl Scene {
     fn with_layers(layers: usize) -> Option<Self> {
         let registry = require!(DockerRegistry::start(), None);
         let daemon = require!(Containerd::start(Generation::Debian16), None);
-        let image = (0..layers).fold(Image::builder("linux/amd64"), |image, number| {
-            let content = number.to_string().repeat(100_000);
-            let layer = Layer::builder().entry(Entry::file(&format!("file-{number}"), content));
-            image.layer(layer.build(Compression::None))
-        });
-        registry.push(&image.build(), "seen:1");
+        registry.push(&image(layers), "seen:1");
         let reference = registry.reference("seen:1");
         Some(Self { registry, daemon, reference })
     }
@@ -90,22 +95,63 @@ fn a_terminal_gets_a_line_per_layer() {
     assert!(printed.ends_with(" s\r\n"), "{printed:?}");
 }
 
+/// Where a picture of all layers does not fit, those at work are shown and the others counted; and what fits is decided
+/// anew with each picture.
 #[test]
-fn a_low_terminal_shows_what_fits() {
-    let Some(scene) = Scene::with_layers(20) else { return };
-    let screen = Screen { rows: 6, columns: 40 };
-    let terminal = scene.dray("low").spawn_on_terminal(scene.arguments(&[]), screen);
-    terminal.wait_for("linux/amd64");
-    terminal.resize(Screen { rows: 5, columns: 30 });
+fn the_picture_follows_the_size_of_the_terminal() {
+    const LAYERS: usize = 20;
+    let (low, high) = (Screen { rows: 6, columns: 40 }, Screen { rows: 24, columns: 100 });
+    let daemon = require!(Containerd::start(Generation::Debian16));
+    let (registry, image) = (ScriptedRegistry::start(), image(LAYERS));
+    registry.add(&image, "seen", "1");
+    for layer in &image.layers {
+        registry.on(Rule::get(&layer.digest).held());
+    }
+    let reference = registry.image("seen:1");
+    let dray = Dray::with(&daemon, "size").args(["--snapshotter", "native"]).env("NO_COLOR", "1");
+    let terminal = dray.spawn_on_terminal(["pull", &reference], low);
+    terminal.wait_for("layers waiting");
+    let last = &image.layers[LAYERS - 1].digest["sha256:".len()..][..12];
+    assert!(!terminal.printed().contains(last), "{:?}", terminal.printed());
+
+    let before = terminal.printed().len();
+    terminal.resize(high);
+    terminal.wait_for_behind(before, last);
+    let before = terminal.printed().len();
+    terminal.resize(low);
+    terminal.wait_for_behind(before, "layers waiting");
+    registry.release();
     let (status, printed) = terminal.wait();
     assert!(status.success(), "{printed}");
-    assert!(printed.contains("20 layers done"), "{printed:?}");
-    for jump in printed.split("\u{1b}[").filter_map(|rest| rest.split_once('A').map(|(rows, _)| rows)) {
-        // Five rows of picture before the resize; each may have been broken in two by it.
-        if let Ok(rows) = jump.parse::<usize>() {
-            assert!(rows <= 10, "jumps {rows} rows up: {printed:?}");
+
+    let pictures = pictures(&printed[before..]);
+    // The first one that was drawn low goes back over all rows into which the high one was broken.
+    let first = pictures.iter().position(|(_, text)| text.contains("layers waiting"));
+    let first = first.expect("it has been waited for");
+    assert!(pictures[first].0 > LAYERS, "{printed:?}");
+    // What follows the last one is no picture.
+    let later = &pictures[first + 1..];
+    assert!(later.iter().all(|(up, _)| *up < usize::from(low.rows)), "{pictures:?}");
+    for (_, text) in &pictures[first..pictures.len() - 1] {
+        assert!(text.lines().count() < usize::from(low.rows), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() < usize::from(low.columns)), "{text}");
+    }
+    assert!(pictures.last().is_some_and(|(_, text)| text.contains("20 layers done")), "{pictures:?}");
+}
+
+/// What is drawn in place of something else: how many rows it begins further up, and its text.
+fn pictures(printed: &str) -> Vec<(usize, String)> {
+    let mut pictures: Vec<(usize, String)> = Vec::new();
+    for piece in printed.split("\u{1b}[").skip(1) {
+        let up = piece.split_once("A\r").and_then(|(rows, text)| Some((rows.parse().ok()?, text)));
+        if let Some((rows, text)) = up {
+            pictures.push((rows, text.to_owned()));
+        } else if let Some((_, text)) = pictures.last_mut() {
+            let command = piece.find(|c: char| c.is_ascii_alphabetic()).map_or(0, |at| at + 1);
+            text.push_str(&piece[command..]);
         }
     }
+    pictures
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What goes wrong in a pull, against a real containerd: a registry that lies, an image that lies, ctrl-c,
-//! and a daemon that dies. Each ends in a clear error, and leaves no image record, no lease, no active
-//! snapshot and no ingest behind.
+//! and a daemon that dies. Each ends in a clear error, and leaves no image record, no lease and no active
+//! snapshot behind, and no ingest either, but for one: the beginning of a blob whose download broke off stays, without a
+//! lock, for the next pull to go on with.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,9 +9,10 @@ use std::time::{Duration, Instant};
 use dray_tests::command::{Dray, Run, digest_filter, filters};
 use dray_tests::daemon::{Containerd, Generation};
 use dray_tests::image::{Compression, Content, Entry, Flavour, Image, Layer};
-use dray_tests::require;
+use dray_tests::moment::wait_until;
 use dray_tests::scripted_registry::{Auth, BearerAuth, Rule, ScriptedRegistry};
 use dray_tests::state::State;
+use dray_tests::{on_each_generation, require};
 
 const NAMESPACE: &str = "default";
 
@@ -34,7 +36,11 @@ struct Scene {
 
 impl Scene {
     fn with(image: &dyn Content) -> Option<Self> {
-        let daemon = require!(Containerd::start(Generation::Debian16), None);
+        Self::on(Generation::Debian16, image)
+    }
+
+    fn on(generation: Generation, image: &dyn Content) -> Option<Self> {
+        let daemon = require!(Containerd::start(generation), None);
         let registry = ScriptedRegistry::start();
         registry.add(image, "faults", "1");
         let reference = registry.image("faults:1");
@@ -44,6 +50,14 @@ impl Scene {
 
     fn pull(&self) -> Run {
         self.dray.run(["pull", &self.reference])
+    }
+
+    /// A registry that serves an image properly, and its reference there.
+    fn elsewhere(image: &Image) -> (ScriptedRegistry, String) {
+        let registry = ScriptedRegistry::start();
+        registry.add(image, "faults", "1");
+        let reference = registry.image("faults:1");
+        (registry, reference)
     }
 
     #[track_caller]
@@ -63,23 +77,32 @@ impl Scene {
     }
 }
 
-macro_rules! assert_failure {
-    ($run:expr) => {
-        let mut filters = filters();
-        filters.push(digest_filter());
-        filters.push((r"(?m)^(resolved|layer|warning).*\n", ""));
-        insta::with_settings!({ filters => filters }, {
-            insta::assert_snapshot!($run.to_string());
-        });
-    };
+/// Compares a run with the snapshot of that name, which is the same on each generation.
+#[track_caller]
+fn assert_failure(name: &str, run: &Run) {
+    let mut filters = filters();
+    filters.push(digest_filter());
+    filters.push((r"(?m)^(resolved|layer|warning).*\n", ""));
+    insta::with_settings!({ filters => filters, omit_expression => true }, {
+        insta::assert_snapshot!(name, run.to_string());
+    });
 }
 
-#[test]
-fn wrong_bytes_of_a_layer() {
+on_each_generation!(
+    wrong_bytes_of_a_layer,
+    a_blob_that_breaks_off,
+    a_layer_with_another_diff_id,
+    more_layers_than_diff_ids,
+    fewer_layers_than_diff_ids,
+    ctrl_c_in_mid_pull,
+    the_daemon_dies_in_mid_pull,
+);
+
+fn wrong_bytes_of_a_layer(generation: Generation) {
     let image = image();
-    let Some(scene) = Scene::with(&image) else { return };
+    let Some(scene) = Scene::on(generation, &image) else { return };
     scene.registry.on(Rule::get(&format!("/blobs/{}", image.layers[1].digest)).wrong_bytes());
-    assert_failure!(scene.fails(CORRUPT));
+    assert_failure("wrong_bytes_of_a_layer", &scene.fails(CORRUPT));
 }
 
 #[test]
@@ -87,7 +110,7 @@ fn wrong_bytes_of_the_manifest() {
     let image = image();
     let Some(scene) = Scene::with(&image) else { return };
     scene.registry.on(Rule::get(&format!("/manifests/{}", image.manifest.digest)).wrong_bytes());
-    assert_failure!(scene.fails(CORRUPT));
+    assert_failure("wrong_bytes_of_the_manifest", &scene.fails(CORRUPT));
 }
 
 #[test]
@@ -98,7 +121,7 @@ fn a_body_that_is_always_short() {
     let run = scene.pull();
     assert!(!run.status.success(), "{run}");
     scene.assert_nothing_left(&run);
-    assert_failure!(run);
+    assert_failure("a_body_that_is_always_short", &run);
 }
 
 #[test]
@@ -106,9 +129,38 @@ fn a_connection_that_is_always_reset() {
     let image = image();
     let Some(scene) = Scene::with(&image) else { return };
     scene.registry.on(Rule::get(&format!("/blobs/{}", image.layers[1].digest)).reset_after(0));
-    let run = scene.pull();
-    assert!(!run.status.success(), "{run}");
-    scene.assert_nothing_left(&run);
+    assert_failure("a_connection_that_is_always_reset", &scene.fails(UNAVAILABLE));
+}
+
+/// In the middle of a blob, and then for good. What had come stays, and the rest is all that the next pull asks for.
+fn a_blob_that_breaks_off(generation: Generation) {
+    const SENT: usize = 100_000;
+    let image = image();
+    let blob = format!("/blobs/{}", image.layers[1].digest);
+    for (name, first, then) in [
+        ("reset", Rule::get(&blob).nth(1).reset_after(SENT), Rule::get(&blob).reset_after(0)),
+        ("short", Rule::get(&blob).nth(1).short_body(SENT), Rule::get(&blob).short_body(0)),
+    ] {
+        let Some(scene) = Scene::on(generation, &image) else { return };
+        // The rule that comes last decides.
+        scene.registry.on(then);
+        scene.registry.on(first);
+        let run = scene.pull().failure(UNAVAILABLE);
+        let state = State::of(&scene.daemon, NAMESPACE);
+        assert_eq!(state.only_ingest().offset, i64::try_from(SENT).expect("it is small"), "{run}\n{state}");
+        let kept = State { ingests: BTreeMap::default(), ..state };
+        assert!(kept.images.is_empty() && kept.is_at_rest(), "{run}\n{kept}");
+        assert_failure(&format!("a_blob_that_breaks_off_{name}"), &run);
+
+        // A lock on the ingest would let this wait.
+        let (registry, reference) = Scene::elsewhere(&image);
+        scene.dray.run(["pull", &reference]).success();
+        let requests = registry.requests_to("GET", &blob);
+        let ranges: Vec<_> = requests.iter().map(|request| request.header("range")).collect();
+        assert_eq!(ranges, [Some(format!("bytes={SENT}-").as_str())]);
+        assert_eq!(requests[0].bytes_sent, (image.layers[1].bytes.len() - SENT) as u64);
+        assert!(State::of(&scene.daemon, NAMESPACE).is_at_rest());
+    }
 }
 
 #[test]
@@ -129,7 +181,7 @@ fn a_connection_that_is_reset_now_and_then() {
 fn a_registry_that_always_wants_another_token() {
     let Some(scene) = Scene::with(&image()) else { return };
     scene.registry.require(Auth::Bearer(BearerAuth::anonymous().uses(0)));
-    assert_failure!(scene.fails(DENIED));
+    assert_failure("a_registry_that_always_wants_another_token", &scene.fails(DENIED));
     assert!(scene.registry.requests().len() < 20, "{}", scene.registry.requests().len());
 }
 
@@ -138,7 +190,7 @@ fn no_such_tag() {
     let Some(scene) = Scene::with(&image()) else { return };
     let run = scene.dray.run(["pull", &scene.registry.image("faults:2")]).failure(NOT_FOUND);
     scene.assert_nothing_left(&run);
-    assert_failure!(run);
+    assert_failure("no_such_tag", &run);
 }
 
 #[test]
@@ -151,7 +203,7 @@ fn a_manifest_that_is_too_large() {
     let run = scene.pull();
     assert!(!run.status.success(), "{run}");
     scene.assert_nothing_left(&run);
-    assert_failure!(run);
+    assert_failure("a_manifest_that_is_too_large", &run);
 }
 
 #[test]
@@ -159,29 +211,40 @@ fn a_manifest_that_is_not_json() {
     let image = image();
     let Some(scene) = Scene::with(&image) else { return };
     scene.registry.add_manifest("faults", "1", &image.manifest.media_type, "<html>moved</html>");
-    assert_failure!(scene.fails(CORRUPT));
+    assert_failure("a_manifest_that_is_not_json", &scene.fails(CORRUPT));
 }
 
-#[test]
-fn a_layer_with_another_diff_id() {
+fn a_layer_with_another_diff_id(generation: Generation) {
     let image = Image::builder("linux/amd64")
         .layer(layer(1, 3000))
         .layer(layer(2, 3000))
         .alter_config(|config| config["rootfs"]["diff_ids"].as_array_mut().expect("a list").swap(0, 1))
         .build();
-    let Some(scene) = Scene::with(&image) else { return };
-    assert_failure!(scene.fails(CORRUPT));
+    let Some(scene) = Scene::on(generation, &image) else { return };
+    assert_failure("a_layer_with_another_diff_id", &scene.fails(CORRUPT));
 }
 
-#[test]
-fn more_layers_than_diff_ids() {
+fn more_layers_than_diff_ids(generation: Generation) {
     let image = Image::builder("linux/amd64")
         .layer(layer(1, 3000))
         .layer(layer(2, 3000))
         .alter_config(|config| drop(config["rootfs"]["diff_ids"].as_array_mut().expect("a list").pop()))
         .build();
-    let Some(scene) = Scene::with(&image) else { return };
-    assert_failure!(scene.fails(CORRUPT));
+    let Some(scene) = Scene::on(generation, &image) else { return };
+    assert_failure("more_layers_than_diff_ids", &scene.fails(CORRUPT));
+}
+
+fn fewer_layers_than_diff_ids(generation: Generation) {
+    let more = layer(3, 3000).diff_id();
+    let image = Image::builder("linux/amd64")
+        .layer(layer(1, 3000))
+        .layer(layer(2, 3000))
+        .alter_config(move |config| {
+            config["rootfs"]["diff_ids"].as_array_mut().expect("a list").push(more.into());
+        })
+        .build();
+    let Some(scene) = Scene::on(generation, &image) else { return };
+    assert_failure("fewer_layers_than_diff_ids", &scene.fails(CORRUPT));
 }
 
 #[test]
@@ -195,7 +258,7 @@ fn something_that_is_no_image() {
     let Some(scene) = Scene::with(&chart) else { return };
     let run = scene.fails(UNSUPPORTED);
     assert!(State::of(&scene.daemon, NAMESPACE).content.is_empty(), "{run}");
-    assert_failure!(run);
+    assert_failure("something_that_is_no_image", &run);
 }
 
 #[test]
@@ -205,7 +268,7 @@ fn no_image_for_the_platform() {
     let Some(scene) = Scene::with(&index) else { return };
     let run = scene.dray.run(["pull", "--platform", "linux/amd64", &scene.reference]).failure(UNSUPPORTED);
     scene.assert_nothing_left(&run);
-    assert_failure!(run);
+    assert_failure("no_image_for_the_platform", &run);
 }
 
 #[test]
@@ -218,15 +281,14 @@ fn an_unknown_snapshotter() {
     assert!(scene.registry.requests_to("GET", "/blobs/").is_empty());
 }
 
-#[test]
-fn ctrl_c_in_mid_pull() {
+fn ctrl_c_in_mid_pull(generation: Generation) {
     for signal in ["INT", "TERM"] {
         let image = image();
-        let Some(scene) = Scene::with(&image) else { return };
+        let Some(scene) = Scene::on(generation, &image) else { return };
         // Some layers are done and unpacked, one hangs.
         scene.registry.on(Rule::get(&format!("/blobs/{}", image.layers[1].digest)).stall_after(100_000));
         let running = scene.dray.spawn(["pull", &scene.reference]);
-        wait_until(|| {
+        wait_until("one layer is unpacked, and another one hangs", || {
             let state = State::of(&scene.daemon, NAMESPACE);
             state.snapshots.values().flatten().any(|(_, snapshot)| snapshot.kind == "active")
                 && state.snapshots.values().flatten().any(|(_, snapshot)| snapshot.kind == "committed")
@@ -248,29 +310,39 @@ fn ctrl_c_in_mid_pull() {
         let kept = State { ingests: BTreeMap::default(), ..state };
         assert!(kept.images.is_empty() && kept.is_at_rest(), "{run}\n{kept}");
         // No lock is left either: a second pull that is served properly succeeds at once.
-        let retry = ScriptedRegistry::start();
-        retry.add(&image, "faults", "1");
-        scene.dray.run(["pull", &retry.image("faults:1")]).success();
+        let (_registry, reference) = Scene::elsewhere(&image);
+        scene.dray.run(["pull", &reference]).success();
     }
 }
 
-#[test]
-fn the_daemon_dies_in_mid_pull() {
-    let image = image();
-    let Some(mut scene) = Scene::with(&image) else { return };
-    let slow = Rule::get(&format!("/blobs/{}", image.layers[1].digest)).throttle(20_000);
-    scene.registry.on(slow);
+fn the_daemon_dies_in_mid_pull(generation: Generation) {
+    // Whole messages to containerd.
+    const WRITTEN: u32 = 2 << 20;
+    let image =
+        Image::builder("linux/amd64").layer(layer(1, 3000)).layer(layer(2, 3 << 20)).layer(layer(3, 3000));
+    let image = image.build();
+    let Some(mut scene) = Scene::on(generation, &image) else { return };
+    let blob = format!("/blobs/{}", image.layers[1].digest);
+    scene.registry.on(Rule::get(&blob).held_after(WRITTEN as usize));
     let running = scene.dray.spawn(["pull", &scene.reference]);
-    wait_until(|| !State::of(&scene.daemon, NAMESPACE).ingests.is_empty());
+    wait_until("a layer is written in part", || {
+        let ingests = State::of(&scene.daemon, NAMESPACE).ingests;
+        ingests.values().any(|ingest| ingest.offset == i64::from(WRITTEN))
+    });
     scene.daemon.kill9();
+    scene.registry.release();
     let since = Instant::now();
     let run = running.wait().failure(CONTAINERD);
     assert!(since.elapsed() < Duration::from_mins(1), "{run}");
 
-    // What is left has an expiry, blocks nobody, and the next pull succeeds.
+    // What is left has an expiry, blocks nobody, and the next pull goes on from there.
     scene.daemon.restart();
     assert!(State::of(&scene.daemon, NAMESPACE).images.is_empty());
+    let asked = scene.registry.requests_to("GET", &blob).len();
     scene.pull().success();
+    let requests = scene.registry.requests_to("GET", &blob).split_off(asked);
+    let ranges: Vec<_> = requests.iter().map(|request| request.header("range")).collect();
+    assert_eq!(ranges, [Some(format!("bytes={WRITTEN}-").as_str())]);
     let state = State::of(&scene.daemon, NAMESPACE);
     assert!(state.images.contains_key(&scene.reference), "{state}");
     for lease in state.leases.values() {
@@ -278,17 +350,10 @@ fn the_daemon_dies_in_mid_pull() {
     }
 }
 
-fn wait_until(mut ready: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !ready() {
-        assert!(since.elapsed() < Duration::from_secs(30), "the moment does not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 // The exit codes that docs/cli.md promises.
 const NOT_FOUND: i32 = 4;
 const DENIED: i32 = 5;
+const UNAVAILABLE: i32 = 6;
 const CORRUPT: i32 = 7;
 const CONTAINERD: i32 = 9;
 const UNSUPPORTED: i32 = 10;

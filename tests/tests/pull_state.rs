@@ -1,16 +1,25 @@
 //! What a pull leaves behind, on each generation of containerd, against what the same daemon's own `ctr`
 //! leaves: records, labels, snapshot chains, and the unpacked trees to the byte.
 
+use std::path::{Path, PathBuf};
+
 use dray_tests::command::Dray;
 use dray_tests::daemon::{Containerd, Generation};
 use dray_tests::docker_registry::DockerRegistry;
 use dray_tests::image::{Compression, Content, Entry, Flavour, Image, Index, Layer};
+use dray_tests::moment::wait_until;
+use dray_tests::relay::{Relay, Stop};
+use dray_tests::scripted_registry::{Rule, ScriptedRegistry};
 use dray_tests::state::State;
-use dray_tests::tree::Tree;
-use dray_tests::{on_each_generation, require};
+use dray_tests::terminal::Screen;
+use dray_tests::tree::{self, Tree};
+use dray_tests::{on_each_generation, require, tools};
 
 const NAMESPACE: &str = "default";
 const SNAPSHOTTER: &str = "overlayfs";
+
+/// The attribute of a file with the capability `cap_net_raw`, as the kernel lays it out.
+const MAY_PING: [u8; 20] = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// Every kind of entry, in three layers that build on each other.
 fn image(platform: &str, flavour: Flavour) -> Image {
@@ -26,7 +35,9 @@ fn image(platform: &str, flavour: Flavour) -> Image {
         .entry(Entry::symlink("lib", "usr/lib"))
         .entry(Entry::fifo("run/pipe"))
         .entry(Entry::character_device("dev/zero", 1, 5))
-        .entry(Entry::file("bin/ping", "ping").xattr("user.note", "kept"));
+        .entry(
+            Entry::file("bin/ping", "ping").xattr("user.note", "kept").xattr("security.capability", MAY_PING),
+        );
     let middle = Layer::builder()
         .entry(Entry::whiteout("etc/gone"))
         .entry(Entry::directory("var/old"))
@@ -45,59 +56,78 @@ fn image(platform: &str, flavour: Flavour) -> Image {
         .build()
 }
 
-/// One pull by `dray` and one by `ctr`, each into a daemon of its own.
-struct Pulled {
-    dray: (Containerd, State),
-    ctr: (Containerd, State),
-    top: String,
+/// What both programs pull, and what is not compared of it.
+struct Subject<'a> {
+    registry: &'a DockerRegistry,
+    name: &'a str,
+    image: &'a Image,
+    /// By layer, the paths whose time is that of the unpacking: directories that the archive does not list, and
+    /// whiteouts.
+    implied: [&'a [&'a str]; 3],
 }
 
-fn pull(generation: Generation, registry: &DockerRegistry, name: &str, image: &Image) -> Option<Pulled> {
-    let reference = registry.reference(name);
-    let ours = require!(Containerd::start(generation), None);
-    let theirs = require!(Containerd::start(generation), None);
-    Dray::with(&ours, NAMESPACE).run(["pull", &reference]).success();
-    let mut arguments = vec!["images", "pull", "--plain-http"];
-    if generation == Generation::V2 {
-        // Without it `ctr` 2 also stores the manifests and configs of the platforms that nobody wants.
-        arguments.push("--skip-metadata");
-    }
-    arguments.push(&reference);
-    theirs.ctr_ok(NAMESPACE, &arguments);
-    let top = image.chain_ids().last().cloned().unwrap_or_default();
-    let (dray, ctr) = (State::of(&ours, NAMESPACE), State::of(&theirs, NAMESPACE));
-    Some(Pulled { dray: (ours, dray), ctr: (theirs, ctr), top })
+/// Daemons in which `dray` and `ctr` have pulled the same.
+struct Pair {
+    ours: Containerd,
+    theirs: Containerd,
 }
 
-fn compare(generation: Generation, registry: &DockerRegistry, name: &str, image: &Image) {
-    let Some(pulled) = pull(generation, registry, name, image) else { return };
-    let (daemon, state) = &pulled.dray;
-    assert!(state.is_at_rest(), "{generation}: {state}");
-
-    let chain = state.chain(SNAPSHOTTER, &pulled.top);
-    assert_eq!(chain, image.chain_ids(), "{generation}: the chain of snapshots");
-    for key in &chain {
-        let snapshot = &state.snapshots[SNAPSHOTTER][key];
-        assert_eq!(snapshot.labels.get("containerd.io/snapshot.ref"), Some(key), "{generation}");
-        assert_eq!(snapshot.labels.len(), 1, "{generation}: {:?}", snapshot.labels);
+impl Subject<'_> {
+    fn top(&self) -> String {
+        self.image.chain_ids().pop().expect("an image has layers")
     }
 
-    let ours = state.clone().without_what_ctr_does_otherwise();
-    let theirs = pulled.ctr.1.clone().without_what_ctr_does_otherwise();
-    ours.assert_same_as_ctr(&theirs, &format!("{generation}, {name}"));
+    /// Pulls it with `dray`, and with `ctr`, each into some namespaces of a daemon of its own, one after the other.
+    fn pull(&self, generation: Generation, namespaces: &[&str]) -> Option<Pair> {
+        let reference = self.registry.reference(self.name);
+        let ours = require!(Containerd::start(generation), None);
+        let theirs = require!(Containerd::start(generation), None);
+        let mut arguments = vec!["images", "pull", "--plain-http"];
+        if generation == Generation::V2 {
+            // Without it `ctr` 2 also stores the manifests and configs of the platforms that nobody wants.
+            arguments.push("--skip-metadata");
+        }
+        arguments.push(&reference);
+        for namespace in namespaces {
+            Dray::with(&ours, namespace).run(["pull", &reference]).success();
+            theirs.ctr_ok(namespace, &arguments);
+        }
+        Some(Pair { ours, theirs })
+    }
 
-    // Directories that the archive of a layer does not list get the time of the unpacking, and so does a whiteout.
+    /// Fails unless both have left the same in a namespace. Returns the layers.
+    fn compare(&self, pair: &Pair, namespace: &str) -> Vec<Tree> {
+        let what = format!("{}, {}", pair.ours.generation(), self.name);
+        let (ours, theirs) = (State::of(&pair.ours, namespace), State::of(&pair.theirs, namespace));
+        assert!(ours.is_at_rest(), "{what}: {ours}");
+        let chain = ours.chain(SNAPSHOTTER, &self.top());
+        assert_eq!(chain, self.image.chain_ids(), "{what}: the chain of snapshots");
+        for key in &chain {
+            let snapshot = &ours.snapshots[SNAPSHOTTER][key];
+            assert_eq!(snapshot.labels.get("containerd.io/snapshot.ref"), Some(key), "{what}");
+            assert_eq!(snapshot.labels.len(), 1, "{what}: {:?}", snapshot.labels);
+        }
+        ours.without_what_ctr_does_otherwise()
+            .assert_same_as_ctr(&theirs.without_what_ctr_does_otherwise(), &what);
+
+        let trees = |daemon| {
+            let trees = Tree::of_chain(daemon, namespace, SNAPSHOTTER, &self.top()).into_iter();
+            trees.zip(self.implied).map(|(tree, implied)| tree.without("mtime", implied)).collect::<Vec<_>>()
+        };
+        let (ours, theirs) = (trees(&pair.ours), trees(&pair.theirs));
+        assert_eq!(ours.len(), self.image.layers.len(), "{what}");
+        for (index, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+            ours.assert_same(theirs, &format!("{what}, layer {index}"));
+        }
+        ours
+    }
+}
+
+/// A subject of one of the images made here.
+fn made<'a>(registry: &'a DockerRegistry, name: &'a str, image: &'a Image) -> Subject<'a> {
     let implied: [&[&str]; 3] =
         [&[".", "bin", "dev", "run"], &[".", "etc", "etc/gone", "var"], &[".", "etc", "unicode"]];
-    let trees = |daemon| {
-        let trees = Tree::of_chain(daemon, NAMESPACE, SNAPSHOTTER, &pulled.top).into_iter();
-        trees.zip(implied).map(|(tree, implied)| tree.without("mtime", implied)).collect::<Vec<_>>()
-    };
-    let (ours, theirs) = (trees(daemon), trees(&pulled.ctr.0));
-    assert_eq!(ours.len(), image.layers.len(), "{generation}");
-    for (index, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
-        ours.assert_same(theirs, &format!("{generation}, {name}, layer {index}"));
-    }
+    Subject { registry, name, image, implied }
 }
 
 fn index_of_docker_types(generation: Generation) {
@@ -105,22 +135,65 @@ fn index_of_docker_types(generation: Generation) {
     let image = image("linux/amd64", Flavour::Docker);
     let other = self::image("linux/s390x", Flavour::Docker);
     registry.push(&Index::new(Flavour::Docker, vec![other, image.clone()]), "kinds/docker:1");
-    compare(generation, &registry, "kinds/docker:1", &image);
+    let subject = made(&registry, "kinds/docker:1", &image);
+    let Some(pair) = subject.pull(generation, &[NAMESPACE]) else { return };
+    subject.compare(&pair, NAMESPACE);
 }
 
 fn single_manifest_of_oci_types(generation: Generation) {
     let registry = require!(DockerRegistry::start());
     let image = image("linux/amd64", Flavour::Oci);
     registry.push(&image as &dyn Content, "kinds/oci:1");
-    compare(generation, &registry, "kinds/oci:1", &image);
+    let subject = made(&registry, "kinds/oci:1", &image);
+    let Some(pair) = subject.pull(generation, &[NAMESPACE]) else { return };
+    subject.compare(&pair, NAMESPACE);
+}
+
+/// The image of the demo: thousands of files as Debian's packages bring them.
+fn a_debian_root_file_system(generation: Generation) {
+    let registry = require!(DockerRegistry::start());
+    let layout = require!(tools::demo_image());
+    let index = Index::read_layout(&layout, "demo").expect("the layout of the demo can be read");
+    registry.push(&index, "debian:demo");
+    let implied: [&[&str]; 3] = [&["."], &["."], &[".", "etc/removed", "usr/share/common-licenses/Artistic"]];
+    let subject = Subject { registry: &registry, name: "debian:demo", image: &index.images[0], implied };
+    let Some(pair) = subject.pull(generation, &[NAMESPACE]) else { return };
+    let layers = subject.compare(&pair, NAMESPACE);
+
+    // What has been compared is what it is said to be.
+    let files = layers[0].entries();
+    let count = |is_one: &dyn Fn(&tree::Entry) -> bool| files.values().filter(|e| is_one(e)).count();
+    let is_link = |(path, entry): &(&PathBuf, &tree::Entry)| {
+        entry.get("same file as").is_some_and(|first| Path::new(first) != path.as_path())
+    };
+    assert!(files.len() > 3000, "{} files", files.len());
+    assert!(count(&|file| file["mode"].starts_with('4')) > 0, "files that run as their owner");
+    assert!(count(&|file| file["kind"] == "symlink") > 100, "symbolic links");
+    assert!(files.iter().filter(is_link).count() > 0, "hard links");
+    assert!(count(&|file| file["owner"] != "0:0") > 0, "files of other owners than root");
+}
+
+/// The blobs are in the daemon already, and yet not in the namespace.
+fn a_second_namespace(generation: Generation) {
+    let registry = require!(DockerRegistry::start());
+    let image = image("linux/amd64", Flavour::Docker);
+    registry.push(&Index::new(Flavour::Docker, vec![image.clone()]), "spaces:1");
+    let subject = made(&registry, "spaces:1", &image);
+    let Some(pair) = subject.pull(generation, &["first", "second"]) else { return };
+    for namespace in ["first", "second"] {
+        subject.compare(&pair, namespace);
+    }
 }
 
 on_each_generation!(
     index_of_docker_types,
     single_manifest_of_oci_types,
+    a_debian_root_file_system,
+    a_second_namespace,
     second_pull_fetches_nothing,
     foreign_labels_stay,
-    two_pulls_at_once
+    two_pulls_at_once,
+    two_pulls_read_documents_at_once
 );
 
 fn second_pull_fetches_nothing(generation: Generation) {
@@ -155,24 +228,76 @@ fn foreign_labels_stay(generation: Generation) {
     assert_eq!(state.images[&reference].labels["io.cri-containerd.image"], "managed");
 }
 
-fn two_pulls_at_once(generation: Generation) {
-    let registry = require!(DockerRegistry::start());
-    let daemon = require!(Containerd::start(generation));
-    let image = image("linux/amd64", Flavour::Oci);
-    registry.push(&image, "together:1");
-    let reference = registry.reference("together:1");
-    let dray = Dray::with(&daemon, NAMESPACE);
-    let (one, two) = (dray.spawn(["pull", &reference]), dray.spawn(["pull", &reference]));
-    one.wait().success();
-    two.wait().success();
-    let state = State::of(&daemon, NAMESPACE);
-    assert!(state.is_at_rest(), "{state}");
-    for layer in &image.layers {
-        let fetched = registry
-            .requests()
-            .iter()
-            .filter(|request| request.starts_with("GET") && request.contains(&layer.digest))
-            .count();
-        assert_eq!(fetched, 1, "{}: {:?}", layer.digest, registry.requests());
+/// A registry that holds some blobs back until two pulls are under way.
+struct Meeting {
+    daemon: Containerd,
+    registry: ScriptedRegistry,
+    image: Image,
+    reference: String,
+}
+
+impl Meeting {
+    fn holding(generation: Generation, is_held: impl Fn(&Image) -> Vec<String>) -> Option<Self> {
+        let daemon = require!(Containerd::start(generation), None);
+        let (registry, image) = (ScriptedRegistry::start(), image("linux/amd64", Flavour::Oci));
+        registry.add(&Index::new(Flavour::Oci, vec![image.clone()]), "together", "1");
+        for digest in is_held(&image) {
+            registry.on(Rule::get(&digest).held());
+        }
+        let reference = registry.image("together:1");
+        Some(Self { daemon, registry, image, reference })
     }
+
+    fn requests_for(&self, digest: &str) -> usize {
+        self.registry.requests_to("GET", digest).len()
+    }
+
+    /// Everything is there, and each blob came once.
+    fn assert_each_blob_once(&self) {
+        let state = State::of(&self.daemon, NAMESPACE);
+        assert!(state.is_at_rest() && state.images.contains_key(&self.reference), "{state}");
+        for digest in state.content.keys() {
+            assert_eq!(self.requests_for(digest), 1, "{digest}: {:#?}", self.registry.requests());
+        }
+        assert_eq!(state.content.len(), 3 + self.image.layers.len(), "{state}");
+    }
+}
+
+/// The second pull waits for the layers of the first.
+fn two_pulls_at_once(generation: Generation) {
+    let layers = |image: &Image| image.layers.iter().map(|layer| layer.digest.clone()).collect();
+    let Some(meeting) = Meeting::holding(generation, layers) else { return };
+    let dray = Dray::with(&meeting.daemon, NAMESPACE);
+    let first = dray.spawn(["pull", &meeting.reference]);
+    wait_until("the first pull asks for each layer", || {
+        meeting.image.layers.iter().all(|layer| meeting.requests_for(&layer.digest) > 0)
+    });
+    let second = dray.spawn_on_terminal(["pull", &meeting.reference], Screen::default());
+    second.wait_for("for another client");
+    meeting.registry.release();
+    first.wait().success();
+    let (status, printed) = second.wait();
+    assert!(status.success(), "{printed}");
+    meeting.assert_each_blob_once();
+}
+
+/// The second pull waits for the manifest of the first, which is stored once the config has been understood.
+fn two_pulls_read_documents_at_once(generation: Generation) {
+    let config = |image: &Image| vec![image.config.digest.clone()];
+    let Some(meeting) = Meeting::holding(generation, config) else { return };
+    let first = Dray::with(&meeting.daemon, NAMESPACE).spawn(["pull", &meeting.reference]);
+    wait_until("the first pull asks for the config", || {
+        meeting.requests_for(&meeting.image.config.digest) > 0
+    });
+    let relay = Relay::start(meeting.daemon.socket(), Stop::Never);
+    let socket = relay.socket().display().to_string();
+    let second = Dray::new().args(["-a", &socket, "-n", NAMESPACE]).spawn(["pull", &meeting.reference]);
+    wait_until("the second pull has its lease", || State::of(&meeting.daemon, NAMESPACE).leases.len() == 2);
+    // From here on it only asks, again and again, for the ingest that the first one holds.
+    let before = relay.calls();
+    wait_until("the second pull waits for a document", || relay.calls() >= before + 8);
+    meeting.registry.release();
+    first.wait().success();
+    second.wait().success();
+    meeting.assert_each_blob_once();
 }

@@ -5,12 +5,13 @@
 
 use std::fmt::Write as _;
 
+use crate::text::deceives;
+
 /// Longest text from outside that is shown, in characters. An error body or a plugin's message may be far
 /// longer than anybody reads, and would push the error itself off the screen.
 const SHOWN_CHARACTERS: usize = 2000;
 
-/// One line of text in which every control and bidirectional formatting character is visible as `\u{…}`,
-/// and which ends with `…` where it was too long.
+/// One line of text in which every character that could deceive is visible as `\u{…}`, and which ends with `…` where it was too long.
 pub(super) fn line(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for (count, character) in text.chars().enumerate() {
@@ -22,26 +23,13 @@ pub(super) fn line(text: &str) -> String {
             '\n' => shown.push_str("\\n"),
             '\r' => shown.push_str("\\r"),
             '\t' => shown.push_str("\\t"),
-            other if is_dangerous(other) => {
+            other if deceives(other) => {
                 let _ = write!(shown, "\\u{{{:x}}}", u32::from(other));
             }
             other => shown.push(other),
         }
     }
     shown
-}
-
-fn is_dangerous(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            // Marks, embeddings, overrides and isolates of the bidirectional algorithm.
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-            // Line and paragraph separators.
-            | '\u{2028}' | '\u{2029}'
-            // Characters without width, which hide in names, and tags, which nothing shows.
-            | '\u{200b}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 #[cfg(test)]
@@ -57,6 +45,7 @@ mod tests {
             ("a\u{202e}b\u{2066}c", "a\\u{202e}b\\u{2066}c"),
             ("c1 \u{9b}31m", "c1 \\u{9b}31m"),
             ("bell\u{7}", "bell\\u{7}"),
+            ("a\u{200b}b\u{e0061}", "a\\u{200b}b\\u{e0061}"),
         ] {
             assert_eq!(line(text), shown);
         }

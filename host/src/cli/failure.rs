@@ -1,7 +1,9 @@
 //! The one place where errors of the library become something that a user sees: a kind with an exit code, a
 //! message, causes and hints.
 
+mod document;
 mod image;
+mod kind;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -11,76 +13,13 @@ use std::error::Error;
 use std::io;
 
 pub(super) use self::image::FETCH_HINT;
+pub(super) use self::kind::Kind;
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
-use crate::oci::{DocumentError, MediaType, Platform};
+use crate::oci::{Digest, MediaType, Platform, ReferenceError};
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
 use crate::pull::{Lack, PullError};
-
-/// Class of an error, for people who act on it and for programs. Part of the interface: a name or a number
-/// never changes its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A fault of this program, or of the machine under it.
-    Internal,
-    /// The command line is wrong.
-    Usage,
-    /// A configuration file, variable or setting is wrong.
-    Configuration,
-    /// There is no such repository, tag or blob.
-    NotFound,
-    /// The registry refuses access.
-    Denied,
-    /// The registry cannot be reached; trying again later may help.
-    Unavailable,
-    /// What the registry serves is damaged, or no answer of a registry.
-    Corrupt,
-    /// A plugin failed.
-    Plugin,
-    /// containerd cannot be reached, or failed.
-    Containerd,
-    /// The image is sound, but not for this program, platform or snapshotter.
-    Unsupported,
-    /// A signal ended the command.
-    Cancelled(Signal),
-}
-
-impl Kind {
-    /// The exit status.
-    pub(super) fn exit_code(self) -> u8 {
-        match self {
-            Self::Internal => 1,
-            Self::Usage => 2,
-            Self::Configuration => 3,
-            Self::NotFound => 4,
-            Self::Denied => 5,
-            Self::Unavailable => 6,
-            Self::Corrupt => 7,
-            Self::Plugin => 8,
-            Self::Containerd => 9,
-            Self::Unsupported => 10,
-            Self::Cancelled(signal) => signal.exit_code(),
-        }
-    }
-
-    /// The name, for programs.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Internal => "internal",
-            Self::Usage => "usage",
-            Self::Configuration => "configuration",
-            Self::NotFound => "not-found",
-            Self::Denied => "denied",
-            Self::Unavailable => "unavailable",
-            Self::Corrupt => "corrupt",
-            Self::Plugin => "plugin",
-            Self::Containerd => "containerd",
-            Self::Unsupported => "unsupported",
-            Self::Cancelled(_) => "cancelled",
-        }
-    }
-}
 
 /// An error as the user sees it.
 #[derive(Debug, PartialEq, Eq)]
@@ -196,23 +135,16 @@ impl From<PullError> for Failure {
                         .into(),
                 ],
             ),
-            PullError::Document { source: DocumentError::Schema1 { .. }, .. } => {
-                (Kind::Unsupported, vec![PUSH_AGAIN_HINT.into()])
-            }
-            PullError::Document { .. }
-            | PullError::EmptyBlob { .. }
+            PullError::Document { source, .. } => document::verdict(source),
+            PullError::NotAnImage { media_type, .. } => document::not_an_image(media_type),
+            PullError::WrongSize { .. } => (Kind::Corrupt, vec![WRONG_SIZE_HINT.into()]),
+            PullError::EmptyBlob { .. }
             | PullError::LayerCount { .. }
             | PullError::WrongDiffId { downloaded: true, .. } => {
                 (Kind::Corrupt, vec![MADE_WRONGLY_HINT.into()])
             }
             PullError::WrongDiffId { layer, downloaded: false, .. } => {
-                let hint = format!(
-                    "the blob in containerd may be damaged: `ctr content rm {layer}`, and pull again"
-                );
-                (Kind::Corrupt, vec![hint])
-            }
-            PullError::TooLarge { .. } | PullError::TooMany { .. } => {
-                (Kind::Unsupported, vec![BOUNDS_HINT.into()])
+                (Kind::Corrupt, vec![hint_of_damage(layer)])
             }
             PullError::Algorithm { .. } => {
                 (Kind::Unsupported, vec!["containerd 2.3 and newer can store them".into()])
@@ -220,17 +152,7 @@ impl From<PullError> for Failure {
             PullError::Decrypt { media_type, schemes, .. } => {
                 (Kind::Containerd, hints_of_decryption(media_type, schemes))
             }
-            PullError::NotAnImage { media_type, .. } => {
-                let hint = match media_type.as_str() {
-                    // What tools of ten years ago gave as the type of a config.
-                    "application/octet-stream" => PUSH_AGAIN_HINT,
-                    _ => {
-                        "use the tool that such artifacts are made for, for example `helm pull` or `oras pull`"
-                    }
-                };
-                (Kind::Unsupported, vec![hint.into()])
-            }
-            PullError::Reference { .. } => (Kind::Usage, vec![REFERENCE_HINT.into()]),
+            PullError::Reference { source } => (Kind::Usage, vec![hint_of_reference(source)]),
             PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
             PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
             PullError::Image { source } => image::verdict(source),
@@ -244,10 +166,10 @@ impl From<PullError> for Failure {
                 (Kind::Configuration, vec![hint])
             }
             PullError::Plugin { source, .. } => {
-                (kind_of_plugin(source), source.hint.clone().into_iter().collect())
+                (kind_of_plugin(source), hint_of_plugin(source).into_iter().collect())
             }
             PullError::Plan { .. } => {
-                (Kind::Plugin, vec!["this is a fault of the plugin, for its authors to mend".into()])
+                (Kind::Plugin, vec!["this is a fault of the plugin, for its authors to correct".into()])
             }
             PullError::Foreign { .. } => {
                 (Kind::Unsupported, vec!["choose another snapshotter with `--snapshotter`".into()])
@@ -255,14 +177,14 @@ impl From<PullError> for Failure {
             PullError::DeadSnapshotter { .. } => (
                 Kind::Containerd,
                 vec![
-                    "choose another with `--snapshotter`, or mend this one; `ctr plugins ls -d` says more"
+                    "choose another with `--snapshotter`, or repair this one; `ctr plugins ls -d` says more"
                         .into(),
                 ],
             ),
             PullError::NotProvided { .. } | PullError::Phantom { .. } => {
                 (Kind::Containerd, vec!["the log of the snapshotter may say why".into()])
             }
-            PullError::Store { source, .. } => (Kind::Containerd, hints_of_store(source)),
+            PullError::Store { source, .. } => verdict_of_store(source),
             PullError::Cancelled => (Kind::Cancelled(Signal::Interrupt), Vec::new()),
         };
         Self::of(kind, &error, hints)
@@ -277,7 +199,7 @@ impl From<FetchFailure> for Failure {
 
 impl From<PluginFailure> for Failure {
     fn from(error: PluginFailure) -> Self {
-        Self::of(kind_of_plugin(&error), &error, error.hint.clone())
+        Self::of(kind_of_plugin(&error), &error, hint_of_plugin(&error))
     }
 }
 
@@ -288,14 +210,16 @@ impl From<SettingsError> for Failure {
             _ => Kind::Usage,
         };
         let hint = match &error {
-            SettingsError::Reference { .. } => Some(REFERENCE_HINT),
+            SettingsError::Reference { source } => Some(hint_of_reference(source)),
             SettingsError::UnpackSeveral { .. } => {
-                Some("name one platform with `--platform`, or leave out `--unpack`")
+                Some("name one platform with `--platform`, or leave out `--unpack`".to_owned())
             }
-            SettingsError::Platform { .. } => Some("a platform looks like `linux/amd64` or `linux/arm/v7`"),
+            SettingsError::Platform { .. } => {
+                Some("a platform looks like `linux/amd64` or `linux/arm/v7`".to_owned())
+            }
             _ => None,
         };
-        Self::of(kind, &error, hint.map(str::to_owned))
+        Self::of(kind, &error, hint)
     }
 }
 
@@ -305,15 +229,40 @@ impl From<io::Error> for Failure {
     }
 }
 
-const PUSH_AGAIN_HINT: &str = "push the image again with a tool of this decade";
+const PUSH_AGAIN_HINT: &str = "push the image again with a current tool";
 
 const MADE_WRONGLY_HINT: &str =
     "the image was made wrongly: whoever publishes it must build and push it again";
 
-const BOUNDS_HINT: &str = "neither containerd nor the kernel could use an image beyond these bounds";
+const WRONG_SIZE_HINT: &str =
+    "the size that is stated for it is wrong: whoever publishes the image must build and push it again";
 
-const REFERENCE_HINT: &str =
-    "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`";
+fn hint_of_reference(error: &ReferenceError) -> String {
+    let scheme = match error {
+        ReferenceError::Format { text } => {
+            ["https://", "http://"].into_iter().find(|&scheme| text.starts_with(scheme))
+        }
+        _ => None,
+    };
+    match scheme {
+        Some("http://") => {
+            "leave out `http://`; if the registry does not speak TLS, say so with `--plain-http`".to_owned()
+        }
+        Some(scheme) => format!("leave out `{scheme}`: a reference begins with the name of the registry"),
+        None => "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`"
+            .to_owned(),
+    }
+}
+
+/// A plugin that cannot be read is mostly a mistyped file.
+fn hint_of_plugin(failure: &PluginFailure) -> Option<String> {
+    let mistyped = || {
+        "check the name of the file: a plugin is a WebAssembly component, and those that come with dray need no file"
+            .to_owned()
+    };
+    let hint = failure.hint.clone();
+    if failure.fault == PluginFault::Unreadable { hint.or_else(|| Some(mistyped())) } else { hint }
+}
 
 fn hint_of_platforms(offered: &[Platform]) -> String {
     let offers = offered.iter().filter(|platform| !platform.is_unknown()).map(Platform::format_all);
@@ -357,15 +306,26 @@ fn kind_of_plugin(failure: &PluginFailure) -> Kind {
     }
 }
 
-fn hints_of_store(failure: &StoreError) -> Vec<String> {
+/// Behind the command that removes a blob. While containerd has the file, it takes it for what is pulled.
+const MENDS: &str =
+    "in every namespace that has it, and pull again when containerd has collected it, a few seconds later";
+
+fn hint_of_damage(blob: &Digest) -> String {
+    format!("the blob in containerd may be damaged: `ctr content rm {blob}` {MENDS}")
+}
+
+fn verdict_of_store(failure: &StoreError) -> (Kind, Vec<String>) {
+    let kind = if failure.class() == Class::Damaged { Kind::Corrupt } else { Kind::Containerd };
     let hint = match failure.class() {
         Class::Unreachable => "containerd went away in the middle; its log may say why",
         Class::Ended => "containerd took too long or ended the call; its log may say why",
-        Class::Locked => "another client may be pulling the same image; try again when it has finished",
         Class::Denied => "root can do this, or a containerd that runs as this user",
-        _ => return Vec::new(),
+        Class::Damaged => {
+            return (kind, vec![format!("a file of containerd is damaged: `ctr content rm` {MENDS}")]);
+        }
+        _ => return (kind, Vec::new()),
     };
-    vec![hint.to_owned()]
+    (kind, vec![hint.to_owned()])
 }
 
 /// What decryption needs, on the machine of containerd and not here. Which of it was missing, containerd's own words

@@ -1,6 +1,10 @@
+use std::io;
+
 use clap::CommandFactory;
+use clap_mangen::roff::{Roff, bold, roman};
 
 use super::arguments::Arguments;
+use super::environment::{VARIABLES, Variable};
 use super::failure::{Failure, Kind};
 use super::output;
 
@@ -32,6 +36,27 @@ pub(super) fn run(arguments: &ManArguments) -> Result<(), Failure> {
         .title(title.to_uppercase())
         .source(concat!("dray ", env!("CARGO_PKG_VERSION")))
         .render(&mut page);
+    let rendered = rendered.and_then(|()| status_and_environment(&mut page));
     rendered.map_err(|error| Failure::internal("cannot render the manual page", &error))?;
     output::write(&page)
+}
+
+/// The sections that are the same for every command.
+fn status_and_environment(page: &mut Vec<u8>) -> io::Result<()> {
+    let mut roff = Roff::new();
+    roff.control("SH", ["EXIT STATUS"]);
+    entry(&mut roff, "0", "it worked");
+    for kind in Kind::ALL {
+        entry(&mut roff, &kind.exit_code().to_string(), &format!("({}) {}", kind.name(), kind.meaning()));
+    }
+    roff.control("SH", ["ENVIRONMENT"]);
+    for Variable { names, meaning, default } in VARIABLES {
+        entry(&mut roff, &names.join(", "), &format!("{meaning}. Without it: {default}"));
+    }
+    roff.to_writer(page)
+}
+
+/// One row of a list. The marks that the texts have for the pages in Markdown go.
+fn entry(roff: &mut Roff, term: &str, text: &str) {
+    roff.control("TP", []).text([bold(term)]).text([roman(text.replace('`', ""))]);
 }

@@ -10,7 +10,7 @@ pub(super) struct RegistryOptions {
     #[arg(long)]
     plain_http: bool,
 
-    /// Take certificates of registries unseen, and talk by HTTP without encryption to those that do not speak
+    /// Accept any certificate of a registry, and talk by HTTP without encryption to those that do not speak
     /// TLS; what a `hosts.toml` says about certificates and addresses comes first
     #[arg(long)]
     insecure_registry: bool,

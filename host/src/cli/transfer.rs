@@ -112,7 +112,8 @@ async fn transfer(
     context: &Context,
 ) -> Result<PullReport, Failure> {
     let interrupt = Interrupt::watch(Arc::clone(&context.screen))?;
-    let connecting = connect(settings, sources);
+    // On the heap: what connecting and compiling need at once is much for a stack.
+    let connecting = Box::pin(connect(settings, sources));
     // Nothing has been changed yet, so the future can simply be dropped.
     let connected = interrupt.token().run_until_cancelled(connecting).await;
     let Connected { store, planner, matcher } =

@@ -20,7 +20,7 @@ pub struct RegistryFlags {
 pub struct RegistryAccess {
     /// HTTP without encryption, everywhere.
     pub plain_http: bool,
-    /// Without a look at certificates.
+    /// Any certificate is accepted, and no encryption is a second choice.
     pub insecure: bool,
     /// Directories with a directory for each registry, in order, whether or not they exist.
     pub hosts_dirs: Vec<PathBuf>,

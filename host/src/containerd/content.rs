@@ -95,7 +95,7 @@ impl Containerd {
             blob.extend_from_slice(&chunk.data);
         }
         if blob.len() as u64 != size {
-            return Err(Cause::Malformed(format!("it has {} of {size} bytes", blob.len())));
+            return Err(Cause::Damaged { found: blob.len() as u64, due: size });
         }
         Ok(blob.freeze())
     }

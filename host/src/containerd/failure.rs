@@ -17,6 +17,13 @@ pub(super) enum Cause {
     NoAnswer,
     /// containerd answered, and the answer cannot be right.
     Malformed(String),
+    /// containerd has not all bytes of a blob.
+    Damaged {
+        /// Bytes that it has.
+        found: u64,
+        /// Bytes that it had.
+        due: u64,
+    },
     /// The ingest cannot become the blob: it has another size.
     WrongSize {
         /// Bytes in the ingest.
@@ -37,6 +44,7 @@ impl Cause {
             Self::Refused(status) => class_of_code(status.code()),
             Self::Broken(_) | Self::NoAnswer => Class::Unreachable,
             Self::Malformed(_) => Class::Unknown,
+            Self::Damaged { .. } => Class::Damaged,
             Self::WrongSize { .. } => Class::FailedPrecondition,
             Self::LeaseName(_) | Self::Payload(_) => Class::InvalidArgument,
         }
@@ -99,6 +107,7 @@ impl fmt::Display for Cause {
             Self::Broken(_) => f.write_str("the connection to containerd broke"),
             Self::NoAnswer => f.write_str("containerd ended the call without an answer"),
             Self::Malformed(what) => write!(f, "containerd's answer cannot be right: {what}"),
+            Self::Damaged { found, due } => write!(f, "containerd has only {found} of its {due} bytes"),
             Self::WrongSize { found, due } => {
                 write!(f, "the ingest has {found} bytes, the blob has {due}")
             }
@@ -114,7 +123,11 @@ impl Error for Cause {
             Self::Broken(status) => status.source(),
             Self::LeaseName(error) => Some(error),
             Self::Payload(error) => Some(error),
-            Self::Refused(_) | Self::NoAnswer | Self::Malformed(_) | Self::WrongSize { .. } => None,
+            Self::Refused(_)
+            | Self::NoAnswer
+            | Self::Malformed(_)
+            | Self::Damaged { .. }
+            | Self::WrongSize { .. } => None,
         }
     }
 }

@@ -10,12 +10,7 @@ use super::{Digest, DigestError};
 /// images to `library/`, and a name without tag and digest means `latest`. With both tag and digest the
 /// digest decides and the tag is dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Reference {
-    domain: String,
-    path: String,
-    tag: Option<String>,
-    digest: Option<Digest>,
-}
+pub struct Reference(Named);
 
 /// Why a text is not a reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -169,8 +164,7 @@ impl Named {
             (None, Some(tag)) => Some(tag.clone()),
             (None, None) => Some("latest".to_owned()),
         };
-        let Self { domain, path, digest, .. } = self.clone();
-        Reference { domain, path, tag, digest }
+        Reference(Self { tag, ..self.clone() })
     }
 }
 
@@ -186,30 +180,31 @@ impl Reference {
 
     /// The registry's name with its port, such as `docker.io` or `localhost:5000`.
     pub fn domain(&self) -> &str {
-        &self.domain
+        self.0.domain()
     }
 
     /// The repository in the registry, such as `library/debian`.
     pub fn path(&self) -> &str {
-        &self.path
+        self.0.path()
     }
 
     /// The tag; absent if there is a digest.
     pub fn tag(&self) -> Option<&str> {
-        self.tag.as_deref()
+        self.0.tag()
     }
 
     /// The digest.
     pub fn digest(&self) -> Option<&Digest> {
-        self.digest.as_ref()
+        self.0.digest()
     }
 
     /// The registry's name without port and without the brackets of an IPv6 address.
     pub fn host(&self) -> &str {
-        if let Some(bracketed) = self.domain.strip_prefix('[') {
+        let domain = self.domain();
+        if let Some(bracketed) = domain.strip_prefix('[') {
             return bracketed.split(']').next().unwrap_or_default();
         }
-        self.domain.split(':').next().unwrap_or_default()
+        domain.split(':').next().unwrap_or_default()
     }
 }
 
@@ -228,11 +223,12 @@ pub fn parse_repo_tag(name: &str) -> Result<(String, String), ReferenceError> {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.domain, self.path)?;
-        if let Some(tag) = &self.tag {
+        let Named { domain, path, tag, digest } = &self.0;
+        write!(f, "{domain}/{path}")?;
+        if let Some(tag) = tag {
             write!(f, ":{tag}")?;
         }
-        if let Some(digest) = &self.digest {
+        if let Some(digest) = digest {
             write!(f, "@{digest}")?;
         }
         Ok(())

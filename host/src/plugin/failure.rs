@@ -11,7 +11,7 @@ pub(super) struct Failure(PluginFailure);
 impl Failure {
     /// A failure of one plugin. The message has the plugin's name in it.
     pub(super) fn new(fault: PluginFault, plugin: &str, message: String) -> Self {
-        Self(PluginFailure { fault, plugin: plugin.to_owned(), message, hint: None, source: None })
+        Self(PluginFailure::new(fault, plugin, message))
     }
 
     /// The same with advice.

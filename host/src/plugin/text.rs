@@ -1,28 +1,21 @@
 //! Texts of plugins on their way to people.
 
-/// A text as it may go to a terminal or a log: at most `limit` bytes, without control characters and without
-/// those that change the direction of writing. Each is replaced, so that a reader sees that something was
-/// there.
+use crate::text::deceives;
+
+/// A text as it may go to a terminal or a log: at most `limit` bytes, without the characters that could deceive
+/// there. Each is replaced, so that a reader sees that something was there.
 pub(super) fn clean(text: &str, limit: usize) -> String {
     let cut = &text[..text.floor_char_boundary(limit)];
     let mut clean = String::with_capacity(cut.len());
     for letter in cut.chars() {
         // The replacement has three bytes, a control character may have one.
-        let letter = if is_harmless(letter) { letter } else { char::REPLACEMENT_CHARACTER };
+        let letter = if deceives(letter) { char::REPLACEMENT_CHARACTER } else { letter };
         if clean.len() + letter.len_utf8() > limit {
             break;
         }
         clean.push(letter);
     }
     clean
-}
-
-fn is_harmless(letter: char) -> bool {
-    let directs = matches!(
-        letter,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    );
-    !letter.is_control() && !directs
 }
 
 #[cfg(test)]
@@ -33,6 +26,7 @@ mod tests {
     fn nothing_reaches_the_terminal_that_moves_it() {
         assert_eq!(clean("plain — ünï", 100), "plain — ünï");
         assert_eq!(clean("a\x1b[31mb\nc\u{9b}d\u{202e}e", 100), "a\u{fffd}[31mb\u{fffd}c\u{fffd}d\u{fffd}e");
+        assert_eq!(clean("a\u{200b}b\u{feff}c\u{e0061}", 100), "a\u{fffd}b\u{fffd}c\u{fffd}");
     }
 
     #[test]

@@ -83,11 +83,14 @@ pub trait ContentStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Fails with [`Class::NotFound`](super::Class::NotFound) if it is not there, and with
-    /// [`Class::OutOfRange`](super::Class::OutOfRange) if it has more than `limit` bytes.
+    /// Fails with [`Class::NotFound`](super::Class::NotFound) if it is not there, with
+    /// [`Class::OutOfRange`](super::Class::OutOfRange) if it has more than `limit` bytes, and with
+    /// [`Class::Damaged`](super::Class::Damaged) if the store has not all of the bytes that it ought to have.
     async fn read(&self, digest: &Digest, limit: u64) -> Result<Bytes, StoreError>;
 
-    /// Opens the ingest of a blob, or finds the blob already there.
+    /// Opens the ingest of a blob, or finds the blob already there. The offset of an ingest that is
+    /// [ready](OpenedIngest::Ready) is at most the size that the descriptor states: what is longer cannot become this
+    /// blob, and the store throws it away.
     async fn open_ingest(
         &self,
         lease: &LeaseId,
@@ -95,7 +98,7 @@ pub trait ContentStore: Send + Sync {
         descriptor: &Descriptor,
     ) -> Result<OpenedIngest, StoreError>;
 
-    /// Sets labels of a blob; its other labels stay.
+    /// Sets labels of a blob; its other labels stay. Takes no lease: a label protects others, not the blob itself.
     ///
     /// # Errors
     ///

@@ -29,6 +29,11 @@ pub trait Daemon: Send + Sync {
     async fn version(&self) -> Result<DaemonVersion, StoreError>;
 
     /// All snapshotters that the store knows, with those that did not start.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Class::Unimplemented`](super::Class::Unimplemented) if the store cannot tell. Any name is then
+    /// taken to be one, and the first question to the snapshotter shows whether it is.
     async fn snapshotters(&self) -> Result<Vec<SnapshotterInfo>, StoreError>;
 
     /// The snapshotter that the namespace names as its default, if it does.

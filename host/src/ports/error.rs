@@ -3,6 +3,7 @@ use std::fmt;
 
 /// Class of a store's failure: those of containerd, which travel as gRPC status codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Class {
     /// The caller's mistake.
     InvalidArgument,
@@ -12,8 +13,6 @@ pub enum Class {
     AlreadyExists,
     /// The state of the store does not allow it.
     FailedPrecondition,
-    /// The thing is in use, for example an ingest that another client writes. The store itself is fine.
-    Locked,
     /// Nobody answers at the store's address, or the connection broke.
     Unreachable,
     /// This store cannot do it.
@@ -22,6 +21,8 @@ pub enum Class {
     Denied,
     /// A size or an offset is outside of what exists.
     OutOfRange,
+    /// The store has lost a part of it.
+    Damaged,
     /// The store took too long, or ended the call.
     Ended,
     /// Anything else.

@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) collect_at: Option<(usize, String)>,
     /// Labels of each question, in order.
     pub(crate) questions: Vec<Labels>,
+    /// Another client commits every blob a moment before us.
+    pub(crate) rival: bool,
     /// Names of all calls.
     pub(crate) calls: Vec<&'static str>,
     pub(crate) fail_at: Option<usize>,
@@ -128,6 +130,10 @@ impl Ingest for FakeIngest {
         let digest = &self.descriptor.digest;
         if bytes.len() as u64 != self.descriptor.size || digest_of(digest.algorithm(), &bytes) != *digest {
             return Err(StoreError::new(Class::FailedPrecondition, "commit wrong bytes"));
+        }
+        if state.rival {
+            state.blobs.insert(digest.clone(), (bytes.into(), Labels::new()));
+            return Ok(Committed::Exists);
         }
         state.blobs.insert(digest.clone(), (bytes.into(), labels.clone()));
         state.stored.push((digest.clone(), labels.clone()));
@@ -390,13 +396,7 @@ impl Registry for FakeRegistry {
         descriptor: &Descriptor,
         offset: u64,
     ) -> Result<BlobStream, FetchFailure> {
-        let failure = |fault| FetchFailure {
-            fault,
-            message: "the fake registry failed".into(),
-            hint: None,
-            retry_after: None,
-            source: None,
-        };
+        let failure = |fault| FetchFailure::new(fault, "the fake registry failed");
         let blob = self.blobs.lock().unwrap().get(&descriptor.digest).cloned();
         let blob = blob.ok_or_else(|| failure(FetchFault::NotFound))?;
         let rest = blob.slice(usize::try_from(offset).unwrap()..);

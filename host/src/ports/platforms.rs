@@ -38,6 +38,7 @@ pub struct PluginCallTimings {
 
 /// The kinds of failure of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PluginFault {
     /// It took more computation or more time than it may.
     Timeout,
@@ -59,6 +60,7 @@ pub enum PluginFault {
 
 /// Failure of a plugin.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct PluginFailure {
     /// What kind.
     pub fault: PluginFault,
@@ -70,6 +72,27 @@ pub struct PluginFailure {
     pub hint: Option<String>,
     /// The cause.
     pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl PluginFailure {
+    /// A failure of a kind, of the plugin with this name or file, with one sentence that names it.
+    pub fn new(fault: PluginFault, plugin: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { fault, plugin: plugin.into(), message: message.into(), hint: None, source: None }
+    }
+
+    /// The same with what the user can do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
 }
 
 impl fmt::Display for PluginFailure {

@@ -1,7 +1,17 @@
-use crate::oci::{Digest, Platform};
+use crate::oci::{Digest, DocumentKind, Platform};
+
+/// What is happening to a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentState {
+    /// It is on the way, or in the store.
+    Reading,
+    /// Another client downloads the same document.
+    WaitingForOther,
+}
 
 /// What is happening to a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LayerState {
     /// Nothing yet.
     Waiting,
@@ -28,11 +38,21 @@ pub enum LayerState {
 
 /// What is happening in a pull.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// The reference stands for this digest.
     Resolved {
         /// Digest of the index or manifest.
         digest: Digest,
+    },
+    /// The state of an index, manifest or image config changed. They come before [`Event::Planned`].
+    Document {
+        /// Which document.
+        kind: DocumentKind,
+        /// Its digest.
+        digest: Digest,
+        /// What it is now.
+        state: DocumentState,
     },
     /// The platforms and with them the layers are known.
     Planned {

@@ -11,6 +11,7 @@ use crate::oci::{Descriptor, Reference};
 
 /// The kinds of failure that a pull treats differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FetchFault {
     /// The registry has no such repository, tag or blob.
     NotFound,
@@ -26,6 +27,7 @@ pub enum FetchFault {
 
 /// Failure of a registry.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct FetchFailure {
     /// What kind.
     pub fault: FetchFault,
@@ -37,6 +39,34 @@ pub struct FetchFailure {
     pub retry_after: Option<Duration>,
     /// The cause.
     pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl FetchFailure {
+    /// A failure of a kind, with what was being done and facts, never a secret.
+    pub fn new(fault: FetchFault, message: impl Into<String>) -> Self {
+        Self { fault, message: message.into(), hint: None, retry_after: None, source: None }
+    }
+
+    /// The same with what the user can do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with when the registry said to come back.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// The same with the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
 }
 
 impl fmt::Display for FetchFailure {

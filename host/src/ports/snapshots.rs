@@ -108,6 +108,11 @@ pub trait Snapshots: Send + Sync {
 
     /// Makes an active snapshot on `parent`. Labels that name a target ask the snapshotter whether it has
     /// that layer already.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Class::NotFound`](super::Class::NotFound) if the parent is not there; a pull then starts again
+    /// from the bottom.
     async fn prepare(
         &self,
         lease: &LeaseId,
@@ -119,6 +124,10 @@ pub trait Snapshots: Send + Sync {
 
     /// Makes an active snapshot immutable under a layer's name. The labels must be those of
     /// [`Snapshots::prepare`]; the store does not carry them over.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Class::NotFound`](super::Class::NotFound) if the active snapshot or its parent is not there.
     async fn commit(
         &self,
         lease: &LeaseId,
@@ -128,7 +137,7 @@ pub trait Snapshots: Send + Sync {
         labels: &Labels,
     ) -> Result<Committed, StoreError>;
 
-    /// Removes an active snapshot. One that is gone is no error.
+    /// Removes an active snapshot. One that is gone is no error. Takes no lease: it ends what the lease protected.
     async fn remove(&self, snapshotter: &SnapshotterName, key: &SnapshotKey) -> Result<(), StoreError>;
 }
 

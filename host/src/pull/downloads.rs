@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::blob::Blob;
 use super::fetch::{BlobFetcher, FetchEvent, Fetched};
 use super::{PullError, labels};
 use crate::limits;
@@ -17,8 +18,12 @@ use crate::ports::{Event, Labels, LayerState, Progress};
 pub(super) struct Downloads {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
-    started: HashMap<Digest, watch::Receiver<Option<Fetched>>>,
+    started: HashMap<Digest, Download>,
 }
+
+/// A download that has been started.
+#[derive(Clone)]
+pub(super) struct Download(watch::Receiver<Option<Fetched>>);
 
 struct Shared {
     blobs: BlobFetcher,
@@ -60,7 +65,7 @@ impl Shared {
             };
             self.progress.event(Event::Layer { index, state });
         };
-        let fetched = self.blobs.fetch("layer", descriptor, Labels::new(), watch).await?;
+        let fetched = self.blobs.fetch(Blob::layer(descriptor), Labels::new(), watch).await?;
         drop(permit);
         let state = match fetched {
             _ if !self.is_last_step => LayerState::Downloaded,
@@ -87,23 +92,27 @@ impl Downloads {
     }
 
     /// Starts the download of a layer's blob, unless it has been started. `index` is for those who watch.
-    pub(super) fn start(&mut self, index: usize, descriptor: &Descriptor) {
-        self.start_behind(index, descriptor, None);
+    pub(super) fn start(&mut self, index: usize, descriptor: &Descriptor) -> Download {
+        self.start_after(index, descriptor, None)
     }
 
     /// The same for a blob that is needed later than another one, which gets a head start: it has the line
     /// and the processors to itself for a moment, since unpacking waits for it.
-    pub(super) fn start_behind(&mut self, index: usize, descriptor: &Descriptor, first: Option<&Digest>) {
-        if self.started.contains_key(&descriptor.digest) {
-            return;
+    pub(super) fn start_behind(&mut self, index: usize, descriptor: &Descriptor, first: &Download) {
+        self.start_after(index, descriptor, Some(first.clone()));
+    }
+
+    fn start_after(&mut self, index: usize, descriptor: &Descriptor, first: Option<Download>) -> Download {
+        if let Some(download) = self.started.get(&descriptor.digest) {
+            return download.clone();
         }
-        let first = first.and_then(|first| self.started.get(first).cloned());
         let (sender, receiver) = watch::channel(None);
-        self.started.insert(descriptor.digest.clone(), receiver);
+        let download = Download(receiver);
+        self.started.insert(descriptor.digest.clone(), download.clone());
         let shared = Arc::clone(&self.shared);
         let descriptor = descriptor.clone();
         self.tasks.spawn(async move {
-            if let Some(mut first) = first {
+            if let Some(Download(mut first)) = first {
                 tokio::select! {
                     () = shared.blobs.stop.cancelled() => {}
                     // It ends with an error if that download failed, and then everything stops.
@@ -116,13 +125,12 @@ impl Downloads {
                 Err(error) => shared.fail(error),
             }
         });
+        download
     }
 
-    /// Waits for a blob whose download has been started.
-    pub(super) async fn wait(&self, digest: &Digest) -> Result<Fetched, PullError> {
-        let Some(mut receiver) = self.started.get(digest).cloned() else {
-            return Ok(Fetched::Existed);
-        };
+    /// Waits until a blob is in the store.
+    pub(super) async fn wait(&self, download: Download) -> Result<Fetched, PullError> {
+        let Download(mut receiver) = download;
         tokio::select! {
             biased;
             () = self.shared.blobs.stop.cancelled() => Err(self.shared.take_failure()),
@@ -135,7 +143,8 @@ impl Downloads {
 
     /// What became of a blob; `None` if its download was not started or has not ended.
     pub(super) fn outcome(&self, digest: &Digest) -> Option<Fetched> {
-        *self.started.get(digest)?.borrow()
+        let Download(outcome) = self.started.get(digest)?;
+        *outcome.borrow()
     }
 
     /// Runs an effect that ends when a download fails or the pull is cancelled.

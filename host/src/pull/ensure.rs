@@ -1,6 +1,6 @@
 //! Images that are in the store already: found, checked to be complete, and unpacked if they are not.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ pub enum PullMode {
 }
 
 /// What the store lacks of an image.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lack {
     /// There is no record.
@@ -45,10 +45,11 @@ pub enum Lack {
         offered: Vec<Platform>,
     },
     /// What the record stands for cannot be used.
-    #[error("what is there cannot be used: {reason}")]
+    #[error("what is there cannot be used")]
     Unusable {
         /// Why.
-        reason: String,
+        #[source]
+        source: ImageError,
     },
     /// Blobs are missing.
     #[error("it is not complete: {} missing, the first is {first}", count(*.blobs))]
@@ -93,8 +94,8 @@ pub async fn ensure_image(
         Err(reason @ (PullError::NotAvailable { .. } | PullError::Absent { .. }))
             if mode == PullMode::Missing =>
         {
-            let cause = reason.source().map(ToString::to_string);
-            tracing::info!(image = request.name, %reason, cause, "asking the registry");
+            let error: &(dyn Error + 'static) = &reason;
+            tracing::info!(image = request.name, error, "asking the registry");
             pull_image(world, request, cancel).await
         }
         other => other,
@@ -218,7 +219,7 @@ async fn usable_record(
         match lack_of(world, request, snapshotter, &record).await? {
             None => return Ok(record),
             // What the best match lacks is what the user wants to know.
-            Some(more) if lack == Lack::Record => lack = more,
+            Some(more) if matches!(lack, Lack::Record) => lack = more,
             Some(_) => {}
         }
     }
@@ -241,10 +242,7 @@ async fn lack_of(
         Err(source @ (ImageError::Store { .. } | ImageError::Plugin { .. })) => {
             return Err(PullError::Image { source });
         }
-        Err(error) => {
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            return Ok(Some(Lack::Unusable { reason: format!("{error}{cause}") }));
-        }
+        Err(source) => return Ok(Some(Lack::Unusable { source })),
     };
     let fits = |manifest: &&ManifestState| manifest.fits;
     let fitting: Vec<&ManifestState> = manifests.iter().filter(fits).collect();

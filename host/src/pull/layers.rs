@@ -186,16 +186,16 @@ impl Unpacker<'_> {
             self.broken_expectation(index, plans)?;
         }
         // Everything from here up that is to be fetched in any case is fetched ahead, as containerd does.
-        downloads.start(index, &layer.descriptor);
+        let download = downloads.start(index, &layer.descriptor);
         for (above, plan) in plans.iter().enumerate().skip(index + 1) {
             if plan.expectation == Expectation::Mounts {
                 let descriptor = &self.image.layers[above].descriptor;
-                downloads.start_behind(above, descriptor, Some(&layer.descriptor.digest));
+                downloads.start_behind(above, descriptor, &download);
             }
         }
 
         let since = Instant::now();
-        let fetched = downloads.wait(&layer.descriptor.digest).await?;
+        let fetched = downloads.wait(download).await?;
         self.waiting += since.elapsed();
 
         self.tell(index, LayerState::Extracting);
@@ -277,7 +277,7 @@ impl Unpacker<'_> {
     /// What went wrong with an encrypted layer is nearly always a decoder or a key, and not the layer.
     fn apply_error(&self, layer: &LayerToPlan, source: StoreError) -> PullError {
         let Descriptor { media_type, digest, annotations, .. } = &layer.descriptor;
-        let of_the_call = [Class::Unreachable, Class::Ended, Class::Denied, Class::Locked];
+        let of_the_call = [Class::Unreachable, Class::Ended, Class::Denied];
         if !media_type.is_encrypted() || of_the_call.contains(&source.class()) {
             return self.store_error("unpacking", layer, source);
         }

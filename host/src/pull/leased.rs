@@ -15,7 +15,7 @@ use super::{
     World, labels, milliseconds, plan, store_error,
 };
 use crate::image::{Platforms, rank};
-use crate::oci::{ChainId, Descriptor, Digest, MediaKind, Reference};
+use crate::oci::{ChainId, Descriptor, Digest, Reference};
 use crate::ports::{
     Event, ImageToPlan, LayerToPlan, LeaseId, Plan, Planner, Resolved, SnapshotterName, Suitability,
 };
@@ -65,8 +65,8 @@ impl LeasedPull<'_> {
         let target = resolved.descriptor.clone();
 
         let since = Instant::now();
-        let (matcher, platforms) = (self.world.matcher.as_ref(), &self.request.platforms);
-        let found = DocumentFetcher::new(self.name, &blobs, matcher, platforms).fetch(resolved).await?;
+        let fetcher = DocumentFetcher::new(self.name, &blobs, self.world, &self.request.platforms);
+        let found = fetcher.fetch(resolved).await?;
         let documents_time = since.elapsed();
         self.warn_of_platforms(&found).await?;
         for layer in found.images().flat_map(|image| &image.manifest.layers) {
@@ -158,7 +158,7 @@ impl LeasedPull<'_> {
         let (waiting, applying) = (unpacker.waiting, unpacker.applying);
         // What a manifest lists beside its layers is fetched and not unpacked.
         for (index, descriptor) in documents.manifest.layers.iter().enumerate() {
-            if descriptor.media_type.kind() != MediaKind::Layer {
+            if !descriptor.is_layer() {
                 downloads.start(image.layers.len() + index, descriptor);
             }
         }
@@ -172,8 +172,8 @@ impl LeasedPull<'_> {
     }
 
     fn image(&self, unpacking: &Unpacking<'_>, documents: &Documents) -> Result<ImageToPlan, PullError> {
-        let is_layer = |descriptor: &&Descriptor| descriptor.media_type.kind() == MediaKind::Layer;
-        let layers: Vec<&Descriptor> = documents.manifest.layers.iter().filter(is_layer).collect();
+        let layers: Vec<&Descriptor> =
+            documents.manifest.layers.iter().filter(|blob| blob.is_layer()).collect();
         let diff_ids = &documents.config.diff_ids;
         if layers.len() != diff_ids.len() {
             return Err(PullError::LayerCount { layers: layers.len(), diff_ids: diff_ids.len() });
@@ -285,8 +285,7 @@ fn image_report(documents: &Documents, layers: Vec<LayerReport>) -> ImageReport 
 /// are.
 fn fetched_layers(image: &Documents, downloads: &Downloads) -> Vec<LayerReport> {
     let (listed, diff_ids) = (&image.manifest.layers, &image.config.diff_ids);
-    let is_layer = |layer: &Descriptor| layer.media_type.kind() == MediaKind::Layer;
-    let is_clear = listed.len() == diff_ids.len() && listed.iter().all(is_layer);
+    let is_clear = listed.len() == diff_ids.len() && listed.iter().all(Descriptor::is_layer);
     let chain_ids = if is_clear { ChainId::stack(diff_ids) } else { Vec::new() };
     let report = |(index, layer): (usize, &Descriptor)| LayerReport {
         digest: layer.digest.clone(),
@@ -330,7 +329,7 @@ fn totals(found: &Found, carried: &mut Carried, downloads: &Downloads) -> Totals
     for image in std::iter::once(&mut carried.best).chain(&mut carried.others) {
         for layer in &mut image.layers {
             totals.layers += 1;
-            totals.layer_bytes += layer.size;
+            totals.layer_bytes = totals.layer_bytes.saturating_add(layer.size);
             if let Some(bytes) = downloaded(&layer.digest)
                 && told.insert(layer.digest.clone())
             {

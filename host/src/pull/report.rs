@@ -7,6 +7,7 @@ use crate::ports::{Plan, PluginCallTimings, PluginIdentity, Suitability};
 /// What a pull did. The JSON form is the schema `dray.pull/v1`, documented in `docs/report.md`: members are
 /// added in later versions, never renamed or removed. Sizes are bytes, times are milliseconds.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct PullReport {
     /// `dray.pull/v1`.
     pub schema: &'static str,
@@ -47,6 +48,7 @@ impl PullReport {
 /// What had to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Outcome {
     /// The registry was asked, and the name stands for its answer now.
     Pulled,
@@ -99,6 +101,7 @@ pub struct PluginReport {
 
 /// What a plugin cost, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[non_exhaustive]
 pub struct PluginTimings {
     /// Compiling; 0 if compiled code was at hand.
     pub compile: f64,
@@ -148,6 +151,7 @@ pub(super) fn suitability_report(plan: &Plan) -> SuitabilityReport {
 /// How a layer came to be in the snapshotter, or its blob in the content store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum LayerOutcome {
     /// Its blob was downloaded and applied.
     Fetched,
@@ -165,6 +169,7 @@ pub enum LayerOutcome {
 
 /// What happened to a layer.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct LayerReport {
     /// Digest of the blob.
     pub digest: Digest,
@@ -188,6 +193,7 @@ pub struct LayerReport {
 
 /// Sums over the pull.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Totals {
     /// Number of layers.
     pub layers: usize,
@@ -202,6 +208,7 @@ pub struct Totals {
 /// Where the time went, in milliseconds. Downloads and unpacking overlap, so the parts of `layers` do not add
 /// up.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Timings {
     /// Asking the registry what the reference stands for.
     pub resolve: f64,

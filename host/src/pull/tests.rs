@@ -2,6 +2,7 @@
 
 mod containerd_rules;
 mod faults;
+mod stored;
 
 use std::sync::Arc;
 

@@ -261,7 +261,7 @@ impl Origin {
             Self::File(path) => format!("correct `{}`, or log in again", path.display()),
         };
         let fault = FetchFault::Configuration;
-        FetchFailure { fault, message, hint: Some(hint), retry_after: None, source }
+        FetchFailure { source, ..FetchFailure::new(fault, message).with_hint(hint) }
     }
 }
 

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use url::{Position, Url};
 
-use super::hosts::{HostEndpoint, Scheme, is_loopback};
+use super::hosts::{HostEndpoint, Scheme, hub, is_loopback};
 use crate::ports::{FetchFailure, FetchFault};
 
 /// Where the API of a registry is spoken.
@@ -36,8 +36,7 @@ impl Endpoint {
             Ok(address) => format!("[{address}]"),
             Err(_) => server.host.clone(),
         };
-        let is_itself =
-            namespace == server.host || (namespace == "docker.io" && server.host == super::hosts::HUB_API);
+        let is_itself = namespace == server.host || (namespace == hub::NAME && server.host == hub::API);
         let mut endpoint = Self {
             scheme: server.scheme,
             host,
@@ -104,12 +103,11 @@ impl Endpoint {
     fn url(&self, path: &str) -> Result<Url, FetchFailure> {
         let Self { host, prefix, .. } = self;
         let parsed = Url::parse(&format!("{}://{host}{prefix}{path}", self.scheme()));
-        let mut url = parsed.map_err(|source| FetchFailure {
-            fault: FetchFault::Configuration,
-            message: format!("`{host}` is not an address that a registry can have"),
-            hint: Some("check the part of the image's name before the first `/`".to_owned()),
-            retry_after: None,
-            source: Some(source.into()),
+        let mut url = parsed.map_err(|source| {
+            let message = format!("`{host}` is not an address that a registry can have");
+            FetchFailure::new(FetchFault::Configuration, message)
+                .with_hint("check the part of the image's name before the first `/`")
+                .with_source(source)
         })?;
         if let Some(namespace) = &self.namespace {
             url.query_pairs_mut().append_pair("ns", namespace);

@@ -11,6 +11,7 @@ use super::exchange::{Call, Role};
 use super::transport::{Response, TransportError, TransportKind};
 use crate::limits;
 use crate::ports::{FetchFailure, FetchFault};
+use crate::text::deceives;
 
 /// The failure that an unwelcome status stands for.
 pub(super) async fn of_status(call: &Call, response: Response) -> FetchFailure {
@@ -23,7 +24,7 @@ pub(super) async fn of_status(call: &Call, response: Response) -> FetchFailure {
         _ => None,
     };
     let message = message_of(call, response, 1).await;
-    FetchFailure { fault, message, hint, retry_after: None, source: None }
+    FetchFailure { hint, ..FetchFailure::new(fault, message) }
 }
 
 /// The failure of a server that could not answer in any of several tries, or that said when to come back.
@@ -44,12 +45,11 @@ pub(super) async fn of_busy_server(
     if is_limited && let Some(quota) = quota(response.headers()) {
         let _ = write!(hint, "; {quota}");
     }
-    FetchFailure {
-        fault: FetchFault::Unavailable,
-        message: message_of(call, response, tries).await,
-        hint: Some(hint),
-        retry_after,
-        source: None,
+    let message = message_of(call, response, tries).await;
+    let failure = FetchFailure::new(FetchFault::Unavailable, message).with_hint(hint);
+    match retry_after {
+        Some(after) => failure.with_retry_after(after),
+        None => failure,
     }
 }
 
@@ -136,7 +136,11 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
         | TransportKind::BadCertificates => FetchFault::Configuration,
         _ => FetchFault::Unavailable,
     };
-    FetchFailure { fault, message, hint, retry_after: None, source: error.into_cause() }
+    let failure = FetchFailure { hint, ..FetchFailure::new(fault, message) };
+    match error.into_cause() {
+        Some(cause) => failure.with_source(cause),
+        None => failure,
+    }
 }
 
 const BROKEN: &str = "try again; if it stays, the log of the registry or of a proxy on the way may say why";
@@ -146,16 +150,8 @@ const STRANGE: &str = "check that this is the address of a registry and that no 
 /// The failure of a redirect that is not followed.
 pub(super) fn of_redirect(call: &Call, from: &Url, problem: &str) -> FetchFailure {
     let message = format!("{} {problem}, in answer to {} `{}`", peer(call, from), call.method, display(from));
-    FetchFailure {
-        fault: FetchFault::Protocol,
-        message,
-        hint: Some(
-            "whoever runs the registry, or a proxy in front of it, has set up its redirects wrongly"
-                .to_owned(),
-        ),
-        retry_after: None,
-        source: None,
-    }
+    FetchFailure::new(FetchFault::Protocol, message)
+        .with_hint("whoever runs the registry, or a proxy in front of it, has set up its redirects wrongly")
 }
 
 /// The failure of content that is not what it should be: `problem` says how.
@@ -168,13 +164,7 @@ pub(super) fn of_content(call: &Call, problem: &str) -> FetchFailure {
 pub(super) fn of_protocol(call: &Call, problem: &str) -> FetchFailure {
     let message =
         format!("{} {problem}, in answer to {} `{}`", peer(call, &call.url), call.method, display(&call.url));
-    FetchFailure {
-        fault: FetchFault::Protocol,
-        message,
-        hint: Some(STRANGE.to_owned()),
-        retry_after: None,
-        source: None,
-    }
+    FetchFailure::new(FetchFault::Protocol, message).with_hint(STRANGE)
 }
 
 /// An address without what may be secret: user, password, query. Signed addresses are as good as a password.
@@ -185,16 +175,12 @@ pub(super) fn display(url: &Url) -> String {
     shown[..Position::AfterPath].to_owned()
 }
 
-/// Text of a stranger, made fit for a terminal: one line of limited length, and no character that moves the
-/// cursor or turns the writing around.
+/// Text of a stranger, made fit for a terminal: one line of limited length, with a space for every character that
+/// could deceive.
 pub(super) fn printable(text: &str) -> String {
     const LONGEST: usize = 300;
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let mut shown: String =
-        text.trim().chars().take(LONGEST).map(|c| if steers(c) { ' ' } else { c }).collect();
+        text.trim().chars().take(LONGEST).map(|c| if deceives(c) { ' ' } else { c }).collect();
     if text.trim().chars().nth(LONGEST).is_some() {
         shown.push('…');
     }
@@ -294,6 +280,7 @@ mod tests {
             ("", None),
             ("[1]", None),
             (r#"{"message":"a\u001b[2Jb\n\u202ec"}"#, Some("a [2Jb  c")),
+            (r#"{"message":"a\u061cb\u200bc\ufeffd"}"#, Some("a b c d")),
         ] {
             assert_eq!(reason(body.as_bytes()).as_deref(), expected, "{body}");
         }
@@ -315,7 +302,7 @@ mod tests {
 
         #[test]
         fn nothing_steers_a_terminal(text in any::<String>()) {
-            prop_assert!(!printable(&text).contains(char::is_control));
+            prop_assert!(!printable(&text).contains(deceives));
         }
     }
 }

@@ -10,6 +10,7 @@ mod directory;
 mod duration;
 mod file;
 mod header;
+pub(super) mod hub;
 mod list;
 mod name;
 #[cfg(test)]
@@ -22,13 +23,12 @@ use std::time::Duration;
 use super::settings::{PlainHttp, RegistrySettings};
 use crate::ports::FetchFailure;
 
-pub(super) use self::address::HUB_API;
 pub use self::address::Scheme;
 pub use self::capabilities::{Capabilities, Capability};
 pub use self::file::{HostsFile, HostsFileError, parse_hosts_file};
 pub use self::header::HostHeaders;
 pub use self::name::is_registry_name;
-pub(super) use self::name::{is_loopback, without_port};
+pub(super) use self::name::{is_loopback, split, without_port};
 
 /// How the servers of a registry are found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct HostsSettings {
     pub directories: Vec<PathBuf>,
     /// Where HTTP without TLS may be spoken.
     pub plain_http: PlainHttp,
-    /// Whether certificates are taken unseen and servers without TLS spoken with, where no file says otherwise.
+    /// Whether any certificate is accepted and servers without TLS are spoken with, where no file says otherwise.
     pub insecure: bool,
 }
 
@@ -63,7 +63,7 @@ pub struct HostEndpoint {
     pub path: String,
     /// What it may be asked for.
     pub capabilities: Capabilities,
-    /// Whether its certificate is taken unseen.
+    /// Whether any certificate of it is accepted.
     pub skip_verify: bool,
     /// Whether plain HTTP is tried where the server does not speak TLS.
     pub http_fallback: bool,

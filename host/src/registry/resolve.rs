@@ -11,7 +11,7 @@ use super::transport::Response;
 use super::{RegistryClient, failure};
 use crate::limits;
 use crate::oci::{Algorithm, Descriptor, Digest, MediaKind, MediaType, Reference};
-use crate::ports::{FetchFailure, Resolved};
+use crate::ports::{FetchFailure, FetchFault, Resolved};
 use crate::verify;
 
 /// The order is that of containerd. The last entry keeps registries from refusing what we would rather name
@@ -106,7 +106,15 @@ impl Resolution<'_> {
             tries += 1;
             let response = self.send(&mut call).await?;
             if response.status() != StatusCode::OK {
-                return Err(self.server.failure(&call, response).await);
+                let mut failure = self.server.failure(&call, response).await;
+                if failure.fault == FetchFault::NotFound && self.reference.digest().is_some() {
+                    failure.hint = Some(
+                        "check the name and the digest: the registry does not have, or no longer has, \
+                              what is asked for"
+                            .to_owned(),
+                    );
+                }
+                return Err(failure);
             }
             let (headers, url) = (response.headers().clone(), response.url().clone());
             match response.into_body().read(limits::DOCUMENT_BYTES).await {

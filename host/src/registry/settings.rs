@@ -14,7 +14,7 @@ pub struct RegistrySettings {
     pub plain_http: PlainHttp,
     /// Directories with a `hosts.toml` or certificates for each registry; see [`super::HostsSettings`].
     pub hosts_dirs: Vec<PathBuf>,
-    /// Whether certificates are taken unseen and servers without TLS spoken with, where no file says otherwise.
+    /// Whether any certificate is accepted and servers without TLS are spoken with, where no file says otherwise.
     pub insecure: bool,
     /// Proxies.
     pub proxy: ProxySettings,

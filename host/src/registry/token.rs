@@ -32,12 +32,10 @@ impl Token {
 
     /// A token that the user brings along, and whose life nobody states.
     fn of_user(token: &Secret) -> Result<Self, FetchFailure> {
-        let authorization = secret::bearer(token).ok_or_else(|| FetchFailure {
-            fault: FetchFault::Configuration,
-            message: "the configured registry token has characters that none may have".to_owned(),
-            hint: Some("correct the `registrytoken` in docker's configuration".to_owned()),
-            retry_after: None,
-            source: None,
+        let authorization = secret::bearer(token).ok_or_else(|| {
+            let message = "the configured registry token has characters that none may have";
+            FetchFailure::new(FetchFault::Configuration, message)
+                .with_hint("correct the `registrytoken` in docker's configuration")
         })?;
         Ok(Self { authorization, refresh_at: Instant::now() + LONGEST_LIFE })
     }
@@ -93,29 +91,18 @@ pub(super) async fn request(
 const HINT: &str = "whoever runs the registry has set up the address of its token server wrongly";
 
 fn realm(registry: &Endpoint, challenge: &BearerChallenge) -> Result<Url, FetchFailure> {
-    let refuse = |problem: &str| FetchFailure {
-        fault: FetchFault::Protocol,
-        message: format!(
+    let fault = |message| FetchFailure::new(FetchFault::Protocol, message).with_hint(HINT);
+    let refuse = |problem: &str| {
+        fault(format!(
             "registry `{}` names the token server `{}`, {problem}",
             registry.host(),
             failure::printable(challenge.realm.split(['?', '#']).next().unwrap_or_default())
-        ),
-        hint: Some(HINT.to_owned()),
-        retry_after: None,
-        source: None,
+        ))
     };
     let url = Url::parse(&challenge.realm).map_err(|_| refuse("which is not an address"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(FetchFailure {
-            fault: FetchFault::Protocol,
-            message: format!(
-                "registry `{}` names a token server with a user in its address",
-                registry.host()
-            ),
-            hint: Some(HINT.to_owned()),
-            retry_after: None,
-            source: None,
-        });
+        let registry = registry.host();
+        return Err(fault(format!("registry `{registry}` names a token server with a user in its address")));
     }
     match url.scheme() {
         "https" => Ok(url),

@@ -2,7 +2,6 @@ mod error;
 mod proxies;
 mod response;
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use url::Url;
 use self::proxies::Proxies;
 use super::exchange::{Call, Patience};
 use super::public_only::{self, PublicOnly};
+use super::remembered::Remembered;
 use super::settings::{ProxySettings, Timing};
 use super::tls::{self, TlsError, TlsSettings};
 use crate::limits;
@@ -30,7 +30,7 @@ pub(super) struct Transports {
     proxies: Proxies,
     user_agent: String,
     timing: Timing,
-    made: Mutex<HashMap<TransportSettings, Arc<Transport>>>,
+    made: Mutex<Remembered<TransportSettings, Arc<Transport>>>,
 }
 
 /// How a server wants to be connected with.
@@ -48,32 +48,26 @@ pub(super) struct TransportSettings {
 impl Transports {
     pub(super) fn new(proxy: &ProxySettings, user_agent: &str, timing: Timing) -> Result<Self, FetchFailure> {
         if user_agent.trim().is_empty() || http::HeaderValue::from_str(user_agent).is_err() {
-            return Err(FetchFailure {
-                fault: FetchFault::Configuration,
-                message:
-                    "the user agent is empty or cannot be one, and some registries refuse requests without"
-                        .to_owned(),
-                hint: None,
-                retry_after: None,
-                source: None,
-            });
+            let message =
+                "the user agent is empty or cannot be one, and some registries refuse requests without";
+            return Err(FetchFailure::new(FetchFault::Configuration, message));
         }
         // The HTTP client takes the cryptography of the process. If the program around us has chosen one
         // already, that is as good as ours.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let proxies = Proxies::new(proxy)?;
-        Ok(Self { proxies, user_agent: user_agent.to_owned(), timing, made: Mutex::default() })
+        let made = Mutex::new(Remembered::new(limits::REMEMBERED_REGISTRIES));
+        Ok(Self { proxies, user_agent: user_agent.to_owned(), timing, made })
     }
 
     /// The transport for a server. Reads no file yet.
-    pub(super) fn get(&self, settings: TransportSettings) -> Result<Arc<Transport>, FetchFailure> {
+    pub(super) fn get(&self, settings: &TransportSettings) -> Result<Arc<Transport>, FetchFailure> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(transport) = made.get(&settings) {
+        if let Some(transport) = made.get(settings) {
             return Ok(Arc::clone(transport));
         }
         let transport = Arc::new(Transport::new(self, settings.clone())?);
-        made.insert(settings, Arc::clone(&transport));
-        Ok(transport)
+        Ok(Arc::clone(made.get_or_insert_with(settings, || transport)))
     }
 }
 
@@ -139,7 +133,7 @@ impl Transport {
             }
         }
         let client = self.client(url).await?;
-        let silence = self.timing.connect + self.timing.stall;
+        let silence = self.timing.connect.saturating_add(self.timing.stall);
         let silence = match call.patience {
             Patience::Full => silence,
             Patience::Hurried => silence.min(limits::HURRIED_SILENCE),
@@ -220,13 +214,7 @@ fn builder(
 }
 
 fn unusable(message: &str, error: reqwest::Error) -> FetchFailure {
-    FetchFailure {
-        fault: FetchFault::Configuration,
-        message: message.to_owned(),
-        hint: None,
-        retry_after: None,
-        source: Some(Box::new(TransportError::from(error))),
-    }
+    FetchFailure::new(FetchFault::Configuration, message).with_source(TransportError::from(error))
 }
 
 /// Whether the server is asked to look elsewhere, with a method whose request can simply be sent there.

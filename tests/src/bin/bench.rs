@@ -37,7 +37,9 @@ struct Run {
 fn main() {
     let Some(options) = options() else {
         println!("usage: bench [--rounds N] [--disk] [--containerd 1.6|1.7|2]... [--mib N]...");
-        println!("Defaults: 5 rounds, data in memory, containerd 1.6, images of 2 and 300 MiB.");
+        println!(
+            "Defaults: 5 rounds, data in memory, every containerd that is here, images of 2 and 300 MiB."
+        );
         return;
     };
     for &mib in &options.sizes {
@@ -47,6 +49,10 @@ fn main() {
         registry.push(&image, "bench:1");
         let reference = registry.reference("bench:1");
         for &generation in &options.generations {
+            if let Err(missing) = generation.find() {
+                println!("{generation}: skipped, {missing}");
+                continue;
+            }
             println!(
                 "{generation}, {} layers, {} MB compressed, {} rounds",
                 image.layers.len(),
@@ -103,7 +109,13 @@ fn dray(options: &Options, generation: Generation, reference: &str, cache: &Path
     let daemon = daemon(options, generation);
     let mut command = Command::new(tools::dray());
     command.env_clear().env("XDG_CACHE_HOME", cache).env("HOME", cache);
-    command.arg("--address").arg(daemon.socket()).args(["pull", "--format", "json", reference]);
+    command.arg("--address").arg(daemon.socket()).args([
+        "pull",
+        "--plain-http",
+        "--format",
+        "json",
+        reference,
+    ]);
     measure(&mut command)
 }
 
@@ -213,7 +225,7 @@ fn options() -> Option<Options> {
         }
     }
     if options.generations.is_empty() {
-        options.generations.push(Generation::Debian16);
+        options.generations.extend(Generation::ALL);
     }
     if options.sizes.is_empty() {
         options.sizes.extend([2, 300]);

@@ -15,6 +15,8 @@ pub(super) struct Answer {
     whole: Option<Bytes>,
     pub(super) chunked: bool,
     pub(super) bytes_per_second: Option<u64>,
+    /// After how many bytes of the body it pauses, and how long.
+    pub(super) hold: Option<(usize, Hold)>,
     pub(super) delay: Duration,
     /// After how many bytes of the body something happens.
     pub(super) end: Option<(usize, End)>,
@@ -29,6 +31,15 @@ pub(super) enum End {
     Kill,
 }
 
+/// How long a body is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// Until the test says so.
+    Released,
+    /// Until so many blobs have been under way at the same time.
+    BlobsAtOnce(usize),
+}
+
 impl Answer {
     pub(super) fn new(status: u16) -> Self {
         let mut answer = Self {
@@ -38,6 +49,7 @@ impl Answer {
             whole: None,
             chunked: false,
             bytes_per_second: None,
+            hold: None,
             delay: Duration::ZERO,
             end: None,
         };

@@ -1,13 +1,13 @@
 use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::answer::{self, Answer, End};
+use super::answer::{self, Answer, End, Hold};
 use super::tls::Security;
 use super::{Recorded, State, lock};
 use crate::loopback::{Ending, Serve};
@@ -98,14 +98,57 @@ where
             state.requests.push(Recorded { status: answer.status, ..request.clone() });
             (state.requests.len() - 1, answer)
         };
+        let mut under_way = UnderWay::of(state, &request);
         tokio::time::sleep(answer.delay).await;
+        let mut left = answer.body.len() as u64;
         let mut sent = |bytes| {
             carried += bytes;
+            left -= bytes;
             lock(state).requests[index].bytes_sent += bytes;
+            if left == 0 {
+                drop(under_way.take());
+            }
         };
-        if let Some(ending) = write_answer(stream, &request, &answer, &mut sent).await? {
+        if let Some(ending) = write_answer(stream, state, &request, &answer, &mut sent).await? {
             return Ok(ending);
         }
+    }
+}
+
+/// A blob that is asked for and not sent yet.
+struct UnderWay<'a>(&'a Mutex<State>);
+
+impl<'a> UnderWay<'a> {
+    fn of(state: &'a Mutex<State>, request: &Recorded) -> Option<Self> {
+        if request.method != "GET" || !request.path.contains("/blobs/") {
+            return None;
+        }
+        let mut locked = lock(state);
+        locked.open += 1;
+        locked.most_open = locked.most_open.max(locked.open);
+        Some(Self(state))
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        lock(self.0).open -= 1;
+    }
+}
+
+async fn held(state: &Mutex<State>, hold: Hold) {
+    // Who waits for more than ever come is to be told so by a test, and not to wait for ever.
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let since = Instant::now();
+    loop {
+        let over = match hold {
+            Hold::Released => lock(state).released,
+            Hold::BlobsAtOnce(blobs) => lock(state).most_open >= blobs || since.elapsed() >= PATIENCE,
+        };
+        if over {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -167,6 +210,7 @@ where
 /// Sends an answer. Returns how the connection ends, unless it can be used again.
 async fn write_answer<S>(
     stream: &mut S,
+    state: &Mutex<State>,
     request: &Recorded,
     answer: &Answer,
     sent: &mut impl FnMut(u64),
@@ -208,8 +252,14 @@ where
         Some(rate) => usize::try_from(rate / 20).unwrap_or(usize::MAX).max(1),
         None => 64 * 1024,
     };
+    let (before, behind) = body.split_at(answer.hold.map_or(0, |(after, _)| after.min(body.len())));
     let mut left = body.len();
-    for piece in body.chunks(piece) {
+    for piece in before.chunks(piece).chain(behind.chunks(piece)) {
+        if let Some((after, hold)) = answer.hold
+            && body.len() - left == after
+        {
+            held(state, hold).await;
+        }
         left -= piece.len();
         // Whoever has read a whole body finds it counted; any other piece counts when it is gone.
         let completes = left == 0 && end.is_none();

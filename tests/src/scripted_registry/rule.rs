@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Recorded;
-use super::answer::{Answer, End};
+use super::answer::{Answer, End, Hold};
 
 /// Which requests get a wrong answer, and what is wrong with it.
 ///
@@ -34,6 +34,7 @@ enum Effect {
     IgnoreRange,
     Chunked,
     Throttle(u64),
+    Hold(usize, Hold),
     Delay(Duration),
     End(usize, End),
 }
@@ -132,6 +133,26 @@ impl Rule {
         self.with(Effect::Throttle(bytes_per_second))
     }
 
+    /// Sends nothing of the body before [`ScriptedRegistry::release`](super::ScriptedRegistry::release).
+    #[must_use]
+    pub fn held(self) -> Self {
+        self.held_after(0)
+    }
+
+    /// Sends so many bytes of the body, and the others after
+    /// [`ScriptedRegistry::release`](super::ScriptedRegistry::release).
+    #[must_use]
+    pub fn held_after(self, bytes: usize) -> Self {
+        self.with(Effect::Hold(bytes, Hold::Released))
+    }
+
+    /// Sends nothing of the body before so many blobs have been under way at the same time, unless that takes too
+    /// long.
+    #[must_use]
+    pub fn held_until_at_once(self, blobs: usize) -> Self {
+        self.with(Effect::Hold(0, Hold::BlobsAtOnce(blobs)))
+    }
+
     /// Waits before answering.
     #[must_use]
     pub fn delay(self, time: Duration) -> Self {
@@ -206,6 +227,7 @@ impl Effect {
             Self::IgnoreRange => answer.undo_range(),
             Self::Chunked => answer.chunked = true,
             Self::Throttle(rate) => answer.bytes_per_second = Some(*rate),
+            Self::Hold(after, hold) => answer.hold = Some((*after, *hold)),
             Self::Delay(time) => answer.delay = *time,
             Self::End(after, end) => answer.end = Some((*after, *end)),
         }

@@ -7,9 +7,9 @@ use syn::visit::{self, Visit};
 use crate::Source;
 
 /// Each folder of the host, and which others it may name. In short:
-/// `main -> cli -> { config, pull, plugin, containerd, registry, layer } -> image -> ports -> { verify, limits, oci }`,
+/// `main -> cli -> { config, pull, plugin, containerd, registry, layer } -> image -> ports -> { verify, limits, oci, text }`,
 /// where only `cli`, `config` and `pull` know `image`.
-const INSIDE: [(&str, &[&str]); 15] = [
+const INSIDE: [(&str, &[&str]); 16] = [
     ("main", &["cli"]),
     // What the library offers, in one place.
     ("lib", &["image", "oci", "pull"]),
@@ -29,18 +29,20 @@ const INSIDE: [(&str, &[&str]); 15] = [
             "verify",
             "limits",
             "oci",
+            "text",
         ],
     ),
-    ("config", &["image", "ports", "verify", "limits", "oci"]),
-    ("pull", &["image", "ports", "verify", "limits", "oci"]),
-    ("image", &["ports", "verify", "limits", "oci"]),
-    ("plugin", &["ports", "verify", "limits", "oci"]),
-    ("containerd", &["ports", "verify", "limits", "oci"]),
-    ("registry", &["ports", "verify", "limits", "oci"]),
-    ("layer", &["ports", "verify", "limits", "oci"]),
-    ("ports", &["verify", "limits", "oci"]),
+    ("config", &["image", "ports", "verify", "limits", "oci", "text"]),
+    ("pull", &["image", "ports", "verify", "limits", "oci", "text"]),
+    ("image", &["ports", "verify", "limits", "oci", "text"]),
+    ("plugin", &["ports", "verify", "limits", "oci", "text"]),
+    ("containerd", &["ports", "verify", "limits", "oci", "text"]),
+    ("registry", &["ports", "verify", "limits", "oci", "text"]),
+    ("layer", &["ports", "verify", "limits", "oci", "text"]),
+    ("ports", &["verify", "limits", "oci", "text"]),
     ("verify", &["limits", "oci"]),
     ("limits", &[]),
+    ("text", &[]),
     ("oci", &[]),
 ];
 
@@ -121,7 +123,10 @@ impl Arrows {
         let known = INSIDE.iter().any(|(name, _)| *name == to);
         let (_, allowed) =
             INSIDE.iter().find(|(name, _)| *name == self.folder).expect("checked at the start");
-        if known && to != self.folder && !allowed.contains(&to) {
+        if !known {
+            // The root offers users what folders have. Inside, that would be a way around this rule.
+            self.faults.push(format!("`{}` may take `{to}` from its folder only", self.folder));
+        } else if to != self.folder && !allowed.contains(&to) {
             self.faults.push(format!("`{}` may not know `{to}`", self.folder));
         }
     }
@@ -233,6 +238,16 @@ fn arrows_that_go_the_wrong_way_are_found() {
         ("pull.rs", "use std::{env, fmt};", "`pull` may not use `std::env`"),
         ("oci.rs", "use tokio::fs::File;", "`oci` may not use `std::fs`"),
         ("extra.rs", "", "`extra` has no place in the import rule"),
+        ("registry.rs", "use crate::World;", "`registry` may take `World` from its folder only"),
+        ("containerd.rs", "use super::PullError;", "`containerd` may take `PullError` from its folder only"),
+        ("plugin/engine.rs", "use crate::*;", "`plugin` may take `*` from its folder only"),
+        ("cli/pull.rs", "fn f() { crate::pull_image() }", "`cli` may take `pull_image` from its folder only"),
+        (
+            "config.rs",
+            "fn f() { println!(\"{:?}\", crate::PullMode::Missing) }",
+            "`config` may take `PullMode` from its folder only",
+        ),
+        ("main.rs", "use dray::World;", "`main` may take `World` from its folder only"),
     ];
     for (path, text, fault) in cases {
         assert_eq!(check(&Source::sample(&format!("host/src/{path}"), text)), [fault], "{path}: {text}");

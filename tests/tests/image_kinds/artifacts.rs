@@ -69,7 +69,7 @@ fn an_image_whose_config_has_no_type() {
         .alter_manifest(|manifest| manifest["config"]["mediaType"] = json!("application/octet-stream"))
         .build();
     let Some(run) = refused(&image, "application/octet-stream") else { return };
-    assert!(run.stderr.contains("hint: push the image again with a tool of this decade"), "{run}");
+    assert!(run.stderr.contains("hint: push the image again with a current tool"), "{run}");
 }
 
 #[test]

@@ -178,6 +178,12 @@ async fn what_is_not_there() {
         )
     );
     assert_eq!(failure.hint.as_deref(), Some("check the name and the tag of the image"));
+    let by_digest = format!("team/app@sha256:{}", "0".repeat(64));
+    let reference = Reference::parse(&scene.registry.image(&by_digest)).unwrap();
+    let failure = scene.client.resolve(&reference).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::NotFound);
+    let hint = failure.hint.unwrap();
+    assert!(hint.contains("digest") && !hint.contains("tag"), "{hint}");
 }
 
 #[tokio::test]

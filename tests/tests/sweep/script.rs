@@ -190,8 +190,7 @@ impl Failure for FetchFailure {
 }
 
 fn fetch_failure(fault: FetchFault) -> FetchFailure {
-    let message = "the registry fails".to_owned();
-    FetchFailure { fault, message, hint: None, retry_after: None, source: Some(ON_PURPOSE.into()) }
+    FetchFailure::new(fault, "the registry fails").with_source(ON_PURPOSE)
 }
 
 impl Failure for PluginFailure {
@@ -205,6 +204,5 @@ impl Failure for PluginFailure {
 }
 
 fn plugin_failure(fault: PluginFault) -> PluginFailure {
-    let (plugin, message) = ("script".to_owned(), "plugin `script` fails".to_owned());
-    PluginFailure { fault, plugin, message, hint: None, source: Some(ON_PURPOSE.into()) }
+    PluginFailure::new(fault, "script", "plugin `script` fails").with_source(ON_PURPOSE)
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::cli::color::Palette;
-use crate::image::ImageError;
-use crate::oci::{Algorithm, DiffId, Digest, MediaType, Platform, Reference};
+use crate::image::{DocumentFault, ImageError};
+use crate::oci::{Algorithm, DiffId, Digest, DocumentError, DocumentKind, MediaType, Platform, Reference};
 use crate::pull::{Lack, PlanError};
 use crate::verify::{Mismatch, digest_of};
 
@@ -10,23 +10,11 @@ fn digest(text: &str) -> Digest {
 }
 
 fn fetch(fault: FetchFault) -> FetchFailure {
-    FetchFailure {
-        fault,
-        message: "GET failed".to_owned(),
-        hint: Some("log in".to_owned()),
-        retry_after: None,
-        source: Some("connection reset".into()),
-    }
+    FetchFailure::new(fault, "GET failed").with_hint("log in").with_source("connection reset")
 }
 
 fn plugin(fault: PluginFault) -> PluginFailure {
-    PluginFailure {
-        fault,
-        plugin: "p".to_owned(),
-        message: "plugin `p` did not answer".to_owned(),
-        hint: Some("ask its authors".to_owned()),
-        source: None,
-    }
+    PluginFailure::new(fault, "p", "plugin `p` did not answer").with_hint("ask its authors")
 }
 
 fn store(class: Class) -> StoreError {
@@ -41,7 +29,8 @@ fn resolve(fault: FetchFault) -> PullError {
 fn every_pull_error() -> Vec<(PullError, u8)> {
     let what = "layer";
     let name = || "overlayfs".to_owned();
-    let document = |source| PullError::Document { digest: digest("d"), source };
+    let kind = DocumentKind::Manifest;
+    let document = |source| PullError::Document { kind, digest: digest("d"), source };
     vec![
         (PullError::Reference { source: Reference::parse("X").unwrap_err() }, 2),
         (PullError::UnpackSeveral, 2),
@@ -62,10 +51,9 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
             },
             7,
         ),
-        (document(DocumentError::OtherKind { what: "manifest", found: "x".to_owned() }), 7),
-        (document(DocumentError::Schema1 { what: "manifest" }), 10),
-        (PullError::TooLarge { what, digest: digest("d"), size: 2, limit: 1 }, 10),
-        (PullError::TooMany { what: "layers", digest: digest("d"), found: 2, limit: 1 }, 10),
+        (document(DocumentError::OtherKind { kind, found: "x".to_owned() }.into()), 7),
+        (document(DocumentError::Schema1 { kind }.into()), 10),
+        (PullError::WrongSize { what, digest: digest("d"), stated: 2, size: 1 }, 7),
         (PullError::EmptyBlob { what, digest: digest("d") }, 7),
         (PullError::Algorithm { what, digest: digest("d") }, 10),
         (
@@ -118,6 +106,7 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
         (PullError::NotProvided { snapshotter: name(), layer: digest("l") }, 9),
         (PullError::Phantom { snapshotter: name(), layer: digest("l") }, 9),
         (PullError::Store { doing: "taking a lease".to_owned(), source: store(Class::Unreachable) }, 9),
+        (PullError::Store { doing: "reading".to_owned(), source: store(Class::Damaged) }, 7),
         (PullError::Cancelled, 130),
     ]
 }
@@ -140,6 +129,23 @@ fn message_causes_and_hints() {
     assert_eq!(
         failure.to_json(),
         r#"{"error":{"kind":"denied","message":"cannot resolve `r`","causes":["GET failed","connection reset"],"hints":["log in"]}}"#
+    );
+}
+
+#[test]
+fn every_cause_is_told_once() {
+    let source = DocumentFault::from(Mismatch::Long { digest: digest("d"), expected: 1 });
+    let source = ImageError::Document { kind: DocumentKind::Config, digest: digest("d"), source };
+    let source = Lack::Unusable { source };
+    let failure = Failure::from(PullError::NotAvailable { name: "x".to_owned(), source });
+    let digest = digest("d");
+    assert_eq!(
+        failure.to_text(Palette::NONE),
+        format!(
+            "error: image `x` is not available in containerd\n  1: what is there cannot be used\n  \
+             2: image config {digest} cannot be used\n  3: blob {digest} has more than the 1 bytes that its \
+             descriptor says\nhint: pull it again\n"
+        )
     );
 }
 
@@ -196,25 +202,32 @@ fn text_from_outside_is_escaped() {
     assert!(text.starts_with("error: \\u{1b}]0;title\\u{7}\\u{202e}\n"), "{text}");
 }
 
+#[test]
+fn a_reference_with_a_scheme_is_told_to_leave_it_out() {
+    let hint = |text| {
+        let source = Reference::parse(text).unwrap_err();
+        Failure::from(PullError::Reference { source }).hints.remove(0)
+    };
+    assert!(hint("https://registry.example.com/x").starts_with("leave out `https://`"));
+    assert!(hint("http://registry.example.com/x").contains("`--plain-http`"));
+    assert!(hint("a//b").starts_with("a reference looks like"));
+}
+
+#[test]
+fn a_plugin_that_cannot_be_read_gets_a_hint() {
+    let without =
+        |fault| Failure::from(PluginFailure::new(fault, "/none", "cannot read plugin `/none`")).hints;
+    assert!(without(PluginFault::Unreadable)[0].starts_with("check the name of the file"));
+    assert!(without(PluginFault::Trap).is_empty());
+    assert_eq!(Failure::from(plugin(PluginFault::Unreadable)).hints, ["ask its authors"]);
+}
+
 /// The page has one row per kind.
 #[test]
 fn every_exit_code_is_documented() {
     let page = include_str!("../../../../docs/cli.md");
-    for kind in [
-        Kind::Internal,
-        Kind::Usage,
-        Kind::Configuration,
-        Kind::NotFound,
-        Kind::Denied,
-        Kind::Unavailable,
-        Kind::Corrupt,
-        Kind::Plugin,
-        Kind::Containerd,
-        Kind::Unsupported,
-        Kind::Cancelled(Signal::Interrupt),
-        Kind::Cancelled(Signal::Terminate),
-    ] {
-        let row = format!("| {} | `{}` |", kind.exit_code(), kind.name());
-        assert!(page.contains(&row), "docs/cli.md lacks a row that begins with {row}");
+    for kind in Kind::ALL {
+        let row = format!("| {} | `{}` | {} |\n", kind.exit_code(), kind.name(), kind.meaning());
+        assert!(page.contains(&row), "docs/cli.md lacks the row\n{row}");
     }
 }

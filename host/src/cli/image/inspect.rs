@@ -3,15 +3,15 @@ use std::fmt::Write as _;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::shelf::Shelf;
+use super::shelf::{self, Shelf};
 use super::written::{self, WrittenDescriptor};
 use crate::cli::arguments::{Format, Globals};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::{Context, amounts, escape, output};
 use crate::config::PlatformFlags;
-use crate::image::{BlobRole, ImageDocuments, ManifestState, read_document};
-use crate::oci::{ChainId, Descriptor, DiffId, MediaKind, Platform};
-use crate::ports::{ImageRecord, Labels};
+use crate::image::{BlobRole, ChosenManifest, ImageDocuments, ManifestState, read_document};
+use crate::oci::{ChainId, Descriptor, DiffId, DocumentKind, MediaKind, Platform};
+use crate::ports::{ImageRecord, Labels, Store};
 
 /// Show what an image is made of
 #[derive(Debug, clap::Args)]
@@ -87,12 +87,20 @@ pub(super) async fn run(
     globals: &Globals,
     context: &Context,
 ) -> Result<(), Failure> {
+    if arguments.raw == Some(Document::Index) {
+        return raw_index(&shelf::connect(globals, context).await?, &arguments.name).await;
+    }
     let platforms =
         PlatformFlags { platforms: arguments.platform.into_iter().collect(), ..PlatformFlags::default() };
     let shelf = Shelf::open(platforms, globals, context).await?;
     let record = shelf.record(&arguments.name).await?;
     if let Some(document) = arguments.raw {
-        return raw(&shelf, &record, document).await;
+        let ChosenManifest { descriptor, manifest, .. } = shelf.manifest(&record).await?;
+        let (kind, descriptor) = match document {
+            Document::Config => (DocumentKind::Config, manifest.config),
+            _ => (DocumentKind::Manifest, descriptor),
+        };
+        return raw(&shelf.store, kind, &descriptor).await;
     }
     let inspected = inspect(&shelf, record, context).await?;
     match arguments.format {
@@ -101,19 +109,19 @@ pub(super) async fn run(
     }
 }
 
-async fn raw(shelf: &Shelf, record: &ImageRecord, document: Document) -> Result<(), Failure> {
-    let (what, descriptor) = match document {
-        Document::Index if record.target.media_type.kind() != MediaKind::Index => {
-            let message = format!("image `{}` has no index", record.name);
-            return Err(Failure::new(Kind::NotFound, message)
-                .hint("it is for one platform; `--raw manifest` prints what its name stands for"));
-        }
-        Document::Index => ("image index", record.target.clone()),
-        Document::Manifest => ("image manifest", shelf.manifest(record).await?.descriptor),
-        Document::Config => ("image config", shelf.manifest(record).await?.manifest.config),
-    };
-    let bytes = read_document(shelf.store.content.as_ref(), what, &descriptor).await?;
-    output::write(&bytes)
+/// An index is the same for every platform.
+async fn raw_index(store: &Store, name: &str) -> Result<(), Failure> {
+    let record = shelf::record(store, name).await?;
+    if record.target.media_type.kind() != MediaKind::Index {
+        let message = format!("image `{}` has no index", record.name);
+        return Err(Failure::new(Kind::NotFound, message)
+            .hint("it is for one platform; `--raw manifest` prints what its name stands for"));
+    }
+    raw(store, DocumentKind::Index, &record.target).await
+}
+
+async fn raw(store: &Store, kind: DocumentKind, descriptor: &Descriptor) -> Result<(), Failure> {
+    output::write(&read_document(store.content.as_ref(), kind, descriptor).await?)
 }
 
 async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Result<Inspected, Failure> {
@@ -123,7 +131,7 @@ async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Resul
     }
     let found = shelf.completeness(&record).await?;
     let config = &documents.chosen.manifest.config;
-    let bytes = read_document(shelf.store.content.as_ref(), "image config", config).await?;
+    let bytes = read_document(shelf.store.content.as_ref(), DocumentKind::Config, config).await?;
     let image = serde_json::from_slice(&bytes)
         .map_err(|error| Failure::internal("cannot read the image config again", &error))?;
     Ok(Inspected {
@@ -145,8 +153,7 @@ async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Resul
 }
 
 fn layers(documents: &ImageDocuments, state: &ManifestState) -> Vec<Layer> {
-    let is_layer = |blob: &&Descriptor| blob.media_type.kind() == MediaKind::Layer;
-    let blobs = documents.chosen.manifest.layers.iter().filter(is_layer);
+    let blobs = documents.chosen.manifest.layers.iter().filter(|blob| blob.is_layer());
     let names = documents.config.diff_ids.iter().zip(documents.chain());
     let is_missing = |blob: &Descriptor| {
         let mut missing = state.missing_blobs.iter();

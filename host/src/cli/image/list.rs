@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::shelf::Shelf;
+use super::shelf::{self, Shelf};
 use super::written::{self, WrittenBlob};
 use crate::cli::arguments::{Format, Globals};
 use crate::cli::failure::{Failure, message_of};
@@ -10,7 +10,7 @@ use crate::cli::{Context, amounts, escape, output};
 use crate::config::PlatformFlags;
 use crate::image::{Completeness, ImageError, ManifestState, unpacked_image_size};
 use crate::oci::{Digest, Platform};
-use crate::ports::ImageRecord;
+use crate::ports::{ImageRecord, Store};
 
 /// List images, and what of them is missing
 ///
@@ -60,15 +60,14 @@ pub(super) async fn run(
     globals: &Globals,
     context: &Context,
 ) -> Result<(), Failure> {
-    let platforms = PlatformFlags { all: true, ..PlatformFlags::default() };
-    let shelf = Shelf::open(platforms, globals, context).await?;
-    let records = shelf.store.images.list().await;
-    let records =
-        records.map_err(|source| ImageError::Store { doing: "listing its images".to_owned(), source })?;
     if arguments.quiet {
+        let records = records(&shelf::connect(globals, context).await?).await?;
         let names = records.iter().map(|record| format!("{}\n", escape::line(&record.name)));
         return output::write(names.collect::<String>().as_bytes());
     }
+    let platforms = PlatformFlags { all: true, ..PlatformFlags::default() };
+    let shelf = Shelf::open(platforms, globals, context).await?;
+    let records = records(&shelf.store).await?;
     let mut rows = Vec::new();
     for record in &records {
         match shelf.completeness(record).await {
@@ -84,6 +83,11 @@ pub(super) async fn run(
         Format::Json => output::write_json(&rows),
         Format::Text => output::write(table(&rows).as_bytes()),
     }
+}
+
+async fn records(store: &Store) -> Result<Vec<ImageRecord>, ImageError> {
+    let records = store.images.list().await;
+    records.map_err(|source| ImageError::Store { doing: "listing its images".to_owned(), source })
 }
 
 async fn of_image(shelf: &Shelf, record: &ImageRecord, found: &Completeness) -> Result<Vec<Row>, Failure> {

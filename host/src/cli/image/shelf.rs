@@ -18,6 +18,26 @@ pub(super) struct Shelf {
     matcher: Arc<dyn PlatformMatcher>,
 }
 
+/// Connects to containerd, for what needs neither a plugin nor a snapshotter.
+pub(super) async fn connect(globals: &Globals, context: &Context) -> Result<Store, Failure> {
+    let daemon = DaemonSettings::resolve(globals.daemon(), &context.environment)?;
+    Ok(containerd(&daemon).await?.into())
+}
+
+async fn containerd(daemon: &DaemonSettings) -> Result<Containerd, Failure> {
+    let connected = Containerd::connect(&daemon.address, &daemon.namespace).await;
+    connected.map_err(|error| Failure::connecting(&error))
+}
+
+/// The record that a name means best.
+pub(super) async fn record(store: &Store, name: &str) -> Result<ImageRecord, ImageError> {
+    let found = image::find(store.images.as_ref(), name).await?;
+    match found.into_iter().next() {
+        Some(Found { record, .. }) => Ok(record),
+        None => Err(ImageError::NoRecord { name: name.to_owned() }),
+    }
+}
+
 impl Shelf {
     /// Connects to containerd and loads the platform plugin.
     pub(super) async fn open(
@@ -31,15 +51,11 @@ impl Shelf {
         let source = components::matcher(&choice)?;
         let plugins = components::host(config::compiled_store(&context.environment).as_deref())?;
 
-        let connecting = async {
-            let connected = Containerd::connect(&daemon.address, &daemon.namespace).await;
-            connected.map_err(|error| Failure::connecting(&error))
-        };
         let loading = async {
             let loaded = plugins.matcher(&source, components::config(&choice)).await;
             loaded.map_err(Failure::from)
         };
-        let (containerd, matcher) = tokio::try_join!(connecting, loading)?;
+        let (containerd, matcher) = tokio::try_join!(containerd(&daemon), loading)?;
         let snapshotter = usable_snapshotter(&containerd, daemon.snapshotter.as_ref()).await?;
         let store = containerd.into();
         Ok(Self { store, snapshotter, platforms, matcher })
@@ -47,11 +63,7 @@ impl Shelf {
 
     /// The record that a name means best.
     pub(super) async fn record(&self, name: &str) -> Result<ImageRecord, ImageError> {
-        let found = image::find(self.store.images.as_ref(), name).await?;
-        match found.into_iter().next() {
-            Some(Found { record, .. }) => Ok(record),
-            None => Err(ImageError::NoRecord { name: name.to_owned() }),
-        }
+        record(&self.store, name).await
     }
 
     /// The documents of an image for the wanted platform; of several, for the first.

@@ -123,14 +123,14 @@ fn to_text(endpoints: &[Explained<'_>]) -> String {
             let _ = writeln!(text, "   {key:<12} {}", escape::line(value));
         };
         row("may", &endpoint.capabilities.join(", "));
-        let certificate = match (*scheme, endpoint.skip_verify) {
-            ("http", _) => "without",
-            (_, true) => "without a look at the certificate",
-            (_, false) => "with a look at the certificate",
+        let encryption = match (*scheme, endpoint.skip_verify) {
+            ("http", _) => "none",
+            (_, true) => "TLS, any certificate accepted",
+            (_, false) => "TLS, certificate checked",
         };
-        row("encryption", certificate);
+        row("encryption", encryption);
         if endpoint.http_fallback {
-            row("", "without, if the server does not speak TLS");
+            row("", "none, if the server does not speak TLS");
         }
         for file in &endpoint.ca {
             row("trusts", file);

@@ -8,7 +8,7 @@ use crate::cli::failure::{Failure, message_of};
 use crate::cli::registry_client::registry_client;
 use crate::cli::registry_options::RegistryOptions;
 use crate::cli::{Context, escape, output};
-use crate::ports::FetchFailure;
+use crate::ports::{FetchFailure, FetchFault};
 use crate::registry::Ping;
 
 /// Ask the servers of a registry whether they speak its language
@@ -112,11 +112,12 @@ fn to_text(answers: &[Answered]) -> String {
 fn failure(host: &str, pings: Vec<Ping>) -> FetchFailure {
     let unreachable = pings.into_iter().rev().find_map(|ping| ping.answer.err());
     let hint = unreachable.as_ref().and_then(|failure| failure.hint.clone());
-    FetchFailure {
-        fault: crate::ports::FetchFault::Unavailable,
-        message: format!("no server answers as registry `{host}`"),
-        hint: hint.or_else(|| Some("check that the address is that of a registry".to_owned())),
-        retry_after: None,
-        source: unreachable.map(Into::into),
+    let hint = hint.unwrap_or_else(|| "check that the address is that of a registry".to_owned());
+    let failure =
+        FetchFailure::new(FetchFault::Unavailable, format!("no server answers as registry `{host}`"))
+            .with_hint(hint);
+    match unreachable {
+        Some(cause) => failure.with_source(cause),
+        None => failure,
     }
 }

@@ -116,7 +116,7 @@ struct FailingRegistry {
 
 fn failure(fault: FetchFault) -> FetchFailure {
     let message = "it fails on purpose".to_owned();
-    FetchFailure { fault, message, hint: None, retry_after: None, source: None }
+    FetchFailure::new(fault, message)
 }
 
 #[async_trait]
@@ -212,8 +212,7 @@ impl FailingPlugins {
         if !self.nth.is_now() {
             return Ok(());
         }
-        let (plugin, message) = ("fake".to_owned(), "it fails on purpose".to_owned());
-        Err(PluginFailure { fault: PluginFault::Trap, plugin, message, hint: None, source: None })
+        Err(PluginFailure::new(PluginFault::Trap, "fake", "it fails on purpose"))
     }
 }
 

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::limits;
 use crate::registry::failure::printable;
@@ -48,7 +49,8 @@ impl Helpers {
         Self { folders, patience }
     }
 
-    /// The credentials that a helper has for a server, if it knows it. Dropping the future ends the helper.
+    /// The credentials that a helper has for a server, if it knows it. Dropping the future ends the
+    /// helper, and what it has started.
     pub(super) async fn get(&self, name: &str, server: &str) -> Result<Option<Credentials>, HelperError> {
         let program = self.program(name)?;
         tracing::debug!(helper = name, server, "asking a credential helper");
@@ -80,9 +82,13 @@ async fn ask(program: &Path, server: &str) -> Result<Option<Credentials>, Helper
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // Many a helper is a script. What it has started must end with it, and is in its group.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(HelperError::Start)?;
+    // Dropped before the child, whose number is its own until then.
+    let group = Group::of(&child);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let question = async {
         if let Some(mut stdin) = stdin {
@@ -94,6 +100,7 @@ async fn ask(program: &Path, server: &str) -> Result<Option<Credentials>, Helper
     let ((), answer, complaint) =
         tokio::try_join!(question, read(stdout, Excess::Refused), read(stderr, Excess::Dropped))?;
     let status = child.wait().await.map_err(HelperError::Start)?;
+    group.leave();
     if status.success() {
         return parse(&answer);
     }
@@ -104,6 +111,31 @@ async fn ask(program: &Path, server: &str) -> Result<Option<Credentials>, Helper
     }
     let text = texts.iter().find(|text| !text.is_empty()).map(|text| printable(text));
     Err(HelperError::Failed { status, text: text.unwrap_or_default() })
+}
+
+/// The processes of a helper, which end when this is dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// The group that a process leads.
+    fn of(leader: &Child) -> Self {
+        Self(leader.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)))
+    }
+
+    /// The helper has ended by itself. What it left running, such as an agent that keeps a keychain open, is meant
+    /// to stay.
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // Fails only if nothing of the group runs any more.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
 }
 
 /// What to do with more bytes than are kept.

@@ -1,44 +1,32 @@
+use crate::registry::hosts::{hub, split};
+
 /// The name under which `docker login` keeps the credentials of Docker Hub.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
-
-/// The host that Docker Hub's API has.
-const HUB_HOST: &str = "registry-1.docker.io";
-
-/// Whether a host is one of the names of Docker Hub.
-fn is_hub(name: &str) -> bool {
-    matches!(name, "docker.io" | "index.docker.io" | HUB_HOST)
-}
 
 /// The spellings under which credentials of a host may be kept, best first: the order of nerdctl, whose
 /// `login` always writes the port. For Docker Hub those follow that people write by hand.
 pub(super) fn of(host: &str) -> Vec<String> {
-    let (name, port) = match host.rsplit_once(':') {
-        // The last colon of an address in brackets is not before a port.
-        Some((name, port)) if !port.ends_with(']') => (name, port),
-        _ => (host, "443"),
-    };
-    let hub = port == "443" && is_hub(name);
-    let name = if hub { HUB_HOST } else { name };
+    let (name, port) = split(host);
+    let port = port.unwrap_or("443");
+    let is_hub = port == "443" && hub::is_hub(name);
+    let name = if is_hub { hub::API } else { name };
     let mut keys = vec![format!("{name}:{port}")];
-    if hub {
+    if is_hub {
         keys.push(HUB_KEY.to_owned());
     }
     keys.extend([format!("https://{name}:{port}"), format!("http://{name}:{port}")]);
     if port == "443" {
         keys.extend([name.to_owned(), format!("https://{name}"), format!("http://{name}")]);
     }
-    if hub {
-        keys.extend(["index.docker.io", "docker.io"].map(str::to_owned));
+    if is_hub {
+        keys.extend([hub::OLD_NAME, hub::NAME].map(str::to_owned));
     }
     keys
 }
 
 /// The name by which a helper knows a key: `docker login` gives it one name for Docker Hub, whatever was typed.
 pub(super) fn for_helper(key: &str) -> &str {
-    match key {
-        "docker.io" | "index.docker.io" => HUB_KEY,
-        other => other,
-    }
+    if hub::is_without_api(key) { HUB_KEY } else { key }
 }
 
 #[cfg(test)]

@@ -169,16 +169,43 @@ async fn a_helper_ends_with_the_question() {
     }
 }
 
+/// Nor a process that the helper has started.
+#[tokio::test]
+async fn what_a_helper_started_ends_with_the_question() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = directory.path().join("number").display().to_string();
+    let number = || std::fs::read_to_string(format!("{server}:443")).unwrap_or_default();
+    let configured = Configured::new(r#"{"credsStore":"delegating"}"#);
+    let store = CredentialStore::new(configured.settings());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let started = async {
+        while !number().ends_with('\n') {
+            assert!(Instant::now() < deadline, "the helper starts nothing");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        answer = store.find(&server) => panic!("{answer:?}"),
+        () = started => {}
+    }
+    while runs(number().trim()) {
+        assert!(Instant::now() < deadline, "{} still runs", number());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Processes that this thread's runtime started and that still sleep for the full time of the script.
 fn children() -> Vec<String> {
     let task = std::fs::read_link("/proc/thread-self").unwrap();
     let list =
         std::fs::read_to_string(PathBuf::from("/proc").join(task).join("children")).unwrap_or_default();
-    let alive = |id: &&str| {
-        let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        !status.is_empty() && !status.contains(") Z ")
-    };
-    list.split_ascii_whitespace().filter(alive).map(str::to_owned).collect()
+    list.split_ascii_whitespace().filter(|id| runs(id)).map(str::to_owned).collect()
+}
+
+/// Whether a process has not ended; one that has may stay in the table until somebody asks how.
+fn runs(id: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    !status.is_empty() && !status.contains(") Z ")
 }
 
 #[tokio::test]

@@ -35,9 +35,6 @@ pub(super) struct Address {
     pub(super) path: String,
 }
 
-/// The name of Docker Hub's API, which is not that of the images in it.
-pub(in crate::registry) const HUB_API: &str = "registry-1.docker.io";
-
 impl Address {
     /// Reads an address. Without a scheme it is HTTPS; without `override_path` the path ends in `/v2`.
     pub(super) fn parse(text: &str, override_path: bool) -> Result<Self, String> {
@@ -57,11 +54,6 @@ impl Address {
             return Err(format!("`{text}` is not an address"));
         }
         Ok(Self { scheme, host: host.to_owned(), path: api_root(path, override_path) })
-    }
-
-    /// Whether the host is a name of Docker Hub that its API does not have.
-    pub(super) fn is_hub(&self) -> bool {
-        matches!(self.host.as_str(), "docker.io" | "index.docker.io")
     }
 }
 

@@ -71,13 +71,12 @@ pub(super) fn load(directory: &Path) -> Result<Loaded, FetchFailure> {
             let warnings = warnings.iter().map(|warning| format!("{}, {warning}", path.display())).collect();
             Ok(Loaded { mirrors, server, warnings, file: Some(path) })
         }
-        Err(error) => Err(FetchFailure {
-            fault: FetchFault::Configuration,
-            message: format!("`{}` cannot be understood", path.display()),
-            hint: Some("mend the file; `dray registry explain` then says how it is understood".to_owned()),
-            retry_after: None,
-            source: Some(error.into()),
-        }),
+        Err(error) => {
+            let message = format!("`{}` cannot be understood", path.display());
+            Err(FetchFailure::new(FetchFault::Configuration, message)
+                .with_hint("correct the file; `dray registry explain` then says how it is understood")
+                .with_source(error))
+        }
     }
 }
 
@@ -121,13 +120,10 @@ fn certificates(directory: &Path) -> io::Result<Loaded> {
 }
 
 fn unreadable(path: &Path, error: io::Error) -> FetchFailure {
-    FetchFailure {
-        fault: FetchFault::Configuration,
-        message: format!("cannot read `{}`", path.display()),
-        hint: Some("mend it, or name other directories with `--hosts-dir`".to_owned()),
-        retry_after: None,
-        source: Some(error.into()),
-    }
+    let message = format!("cannot read `{}`", path.display());
+    FetchFailure::new(FetchFault::Configuration, message)
+        .with_hint("make it readable, or name other directories with `--hosts-dir`")
+        .with_source(error)
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeString, DeTable};
 
-use super::address::{Address, HUB_API};
+use super::address::Address;
 use super::values::{Document, Value, shown};
-use super::{Capabilities, Capability, ClientPair, HostHeaders, duration};
+use super::{Capabilities, Capability, ClientPair, HostHeaders, duration, hub};
 use crate::limits;
 
 /// A `hosts.toml` as it is understood.
@@ -159,11 +159,11 @@ impl<'a> Reader<'a> {
     fn address(&mut self, text: &str, at: usize, override_path: bool) -> Result<Address, HostsFileError> {
         let parsed = Address::parse(text, override_path);
         let mut address = parsed.map_err(|problem| self.document.error(at, problem))?;
-        if address.is_hub() {
-            let text =
-                format!("`{}` is not where Docker Hub has its API; `{HUB_API}` is asked", address.host);
+        if hub::is_without_api(&address.host) {
+            let (host, api) = (&address.host, hub::API);
+            let text = format!("`{host}` is not where Docker Hub has its API; `{api}` is asked");
             self.warn(at, &text);
-            HUB_API.clone_into(&mut address.host);
+            hub::API.clone_into(&mut address.host);
         }
         Ok(address)
     }

@@ -1,7 +1,7 @@
-use super::address::{Address, HUB_API};
+use super::address::Address;
 use super::directory::Loaded;
 use super::file::Entry;
-use super::{Capabilities, HostEndpoint, HostsSettings, Scheme, name};
+use super::{Capabilities, HostEndpoint, HostsSettings, Scheme, hub, name};
 use crate::registry::settings::PlainHttp;
 
 /// The servers of a registry in the order tried: those in front, then the registry itself or what the file
@@ -23,7 +23,7 @@ pub(super) fn in_order(host: &str, loaded: Loaded, settings: &HostsSettings) -> 
 
 /// Applies what the user said of servers whose scheme no file fixes. Docker Hub has always spoken TLS.
 fn without_address(registry: &mut HostEndpoint, settings: &HostsSettings) {
-    if registry.host == HUB_API {
+    if registry.host == hub::API {
         return;
     }
     if settings.plain_http == PlainHttp::Everywhere {
@@ -51,7 +51,7 @@ fn completed(host: &str, mut server: Entry) -> Entry {
             server.skip_verify.get_or_insert(true);
         }
     }
-    let host = if host == "docker.io" { HUB_API } else { host };
+    let host = if host == hub::NAME { hub::API } else { host };
     server.address = Some(Address { scheme, host: host.to_owned(), path: "/v2".to_owned() });
     server.capabilities = Capabilities::default();
     server.override_path = false;
@@ -59,7 +59,7 @@ fn completed(host: &str, mut server: Entry) -> Entry {
 }
 
 fn endpoint(entry: Entry, settings: &HostsSettings) -> Option<HostEndpoint> {
-    // To take certificates unseen is to say something about TLS as well.
+    // To accept any certificate is to say something about TLS as well.
     let configures_tls = entry.configures_tls() || settings.insecure;
     let Address { scheme, host, path } = entry.address?;
     let is_ambiguous = scheme == Scheme::Http && configures_tls && name::split(&host).1 != Some("80");

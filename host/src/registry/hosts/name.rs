@@ -1,22 +1,17 @@
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::hub;
 use crate::ports::{FetchFailure, FetchFault};
 
 /// The name of a registry as references write it, once it is sure that it is one: it becomes part of paths
 /// and addresses.
 pub(super) fn checked(host: &str) -> Result<&str, FetchFailure> {
     if is_registry_name(host) {
-        return Ok(if host == "index.docker.io" { "docker.io" } else { host });
+        return Ok(if host == hub::OLD_NAME { hub::NAME } else { host });
     }
-    Err(FetchFailure {
-        fault: FetchFault::Configuration,
-        message: format!("`{}` cannot be the name of a registry", super::super::failure::printable(host)),
-        hint: Some(
-            "it looks like `docker.io` or `registry.example.com:5000`, without scheme and path".into(),
-        ),
-        retry_after: None,
-        source: None,
-    })
+    let message = format!("`{}` cannot be the name of a registry", super::super::failure::printable(host));
+    Err(FetchFailure::new(FetchFault::Configuration, message)
+        .with_hint("it looks like `docker.io` or `registry.example.com:5000`, without scheme and path"))
 }
 
 /// Whether a text can be the name of a registry: a host name or an IP address, perhaps with a port.
@@ -40,7 +35,7 @@ pub fn is_registry_name(host: &str) -> bool {
 }
 
 /// Host and port; the brackets of an IPv6 address stay.
-pub(super) fn split(host: &str) -> (&str, Option<&str>) {
+pub(in crate::registry) fn split(host: &str) -> (&str, Option<&str>) {
     if host.parse::<Ipv6Addr>().is_ok() {
         return (host, None);
     }

@@ -1,0 +1,20 @@
+//! Docker Hub, whose API has another name than the images in it.
+
+/// The name in references.
+pub(in crate::registry) const NAME: &str = "docker.io";
+
+/// The name of the API.
+pub(in crate::registry) const API: &str = "registry-1.docker.io";
+
+/// A name from the first years, under which the API cannot be reached and credentials are still kept.
+pub(in crate::registry) const OLD_NAME: &str = "index.docker.io";
+
+/// Whether a host is a name of Docker Hub under which its API cannot be reached.
+pub(in crate::registry) fn is_without_api(host: &str) -> bool {
+    matches!(host, NAME | OLD_NAME)
+}
+
+/// Whether a host is any of its names.
+pub(in crate::registry) fn is_hub(host: &str) -> bool {
+    host == API || is_without_api(host)
+}
