@@ -163,9 +163,54 @@ pub const CREDENTIAL_HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer of a credential helper, in bytes. Secrets are tokens of a few KiB at most.
 pub const CREDENTIAL_HELPER_BYTES: u64 = (64 * KIB) as u64;
 
-/// Largest component that is accepted, in bytes. Compiling takes about a second per MiB; components in Rust
-/// have 50 to 600 KiB, those that carry a JavaScript engine about 12 MiB.
+/// Largest component that is accepted, in bytes. Components in Rust have 50 to 600 KiB, those with a JavaScript
+/// engine inside about 12 MiB. Ordinary code takes a second per MiB to compile; what may take longer has limits of
+/// its own, below.
 pub const COMPONENT_BYTES: u64 = (16 * MIB) as u64;
+
+/// Deepest nesting of components and modules. Toolchains make two levels, and each composition adds one.
+pub const COMPONENT_DEPTH: u64 = 16;
+
+/// Most modules in one component. Each has its table and its memory laid out while it is compiled. A component
+/// with Python inside has 14.
+pub const COMPONENT_MODULES: u64 = 64;
+
+/// Most memories that the modules of one component define. The first contents of each may become an image of
+/// 16 MiB.
+pub const COMPONENT_MEMORIES: u64 = 16;
+
+/// Most entries that the tables of one component start with, all together: they are laid out while it is
+/// compiled. More than its tables may have when it runs; those with an engine inside have about 8,000.
+pub const COMPONENT_TABLE_ELEMENTS: u64 = 500_000;
+
+/// Most functions of one component. Each has a fixed cost, and one in binary form may have four bytes. Components
+/// with a whole JavaScript or Python engine have 13,000.
+pub const COMPONENT_FUNCTIONS: u64 = 100_000;
+
+/// Most locals of one function, the validator's own limit.
+pub const FUNCTION_LOCALS: u64 = 50_000;
+
+/// Most values that the blocks of one function hold, summed over its blocks. The compiler takes up to 800 bytes
+/// and some microseconds for each. The largest function of a JavaScript engine has 740,000.
+pub const FUNCTION_WORK: u64 = 1_500_000;
+
+/// The same for all functions of a component. Those with a JavaScript engine have 15 million.
+pub const COMPONENT_WORK: u64 = 32_000_000;
+
+/// Most parts of a component after each instance in it is replaced by what it is an instance of. The runtime does
+/// so while it compiles. Components with Python inside have 6,000.
+pub const COMPONENT_ITEMS: u64 = 50_000;
+
+/// Memory that compiling one component may take, in bytes, where it is done in a process of its own. One with a
+/// JavaScript engine takes 380 MiB with two threads, dray's own take 20.
+pub const COMPILE_MEMORY_BYTES: u64 = (1024 * MIB) as u64;
+
+/// Time that compiling one component may take, where it is done in a process of its own. One with a JavaScript
+/// engine takes 10 s on two cores, and 40 s where five others want them.
+pub const COMPILE_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Threads that compile in such a process. Each may hold a function of the largest kind at the same time.
+pub const COMPILE_THREADS: usize = 4;
 
 /// Largest linear memory of a plugin, in bytes. A plan for 512 layers needs about 2 MiB.
 pub const PLUGIN_MEMORY_BYTES: usize = 64 * MIB;
@@ -211,6 +256,17 @@ pub const PLUGIN_LOG_BYTES: usize = 64 * KIB;
 
 /// Lines that a plugin may log in one call.
 pub const PLUGIN_LOG_LINES: usize = 256;
+
+/// Warnings and errors of a plugin in one call that are logged as such. They reach a terminal without being asked
+/// for; what comes after them is logged as information, and counted.
+pub const PLUGIN_LOUD_LINES: usize = 3;
+
+/// Longest line among those, in bytes: about three rows of a terminal.
+pub const PLUGIN_LOUD_LINE_BYTES: usize = 240;
+
+/// Random bytes that a plugin gets at once, in bytes. Seeds have 32; the host's own time is not under the
+/// plugin's clock.
+pub const PLUGIN_RANDOM_BYTES: u64 = (64 * KIB) as u64;
 
 /// Largest configuration of a plugin, and largest configuration schema, in bytes.
 pub const PLUGIN_CONFIG_BYTES: usize = 64 * KIB;

@@ -17,7 +17,7 @@ use crate::config::PullSettings;
 use crate::containerd::Containerd;
 use crate::limits;
 use crate::oci::Reference;
-use crate::plugin::{PluginHost, PluginSource};
+use crate::plugin::PluginSource;
 use crate::ports::{Planner, PlatformMatcher, PluginFailure, Store};
 use crate::pull::{PullMode, PullReport, PullRequest, Unpack, World, ensure_image, fetch_image};
 use crate::registry::RegistryClient;
@@ -170,7 +170,7 @@ async fn plugins(
     settings: &PullSettings,
     sources: &Sources,
 ) -> Result<(Arc<dyn PlatformMatcher>, Option<Arc<dyn Planner>>), PluginFailure> {
-    let host = PluginHost::new(settings.compiled_store.as_deref())?;
+    let host = components::host(settings.compiled_store.as_deref())?;
     let matcher = host.matcher(&sources.matcher, components::config(&settings.platform_plugin));
     let planner = async {
         let Some(source) = &sources.planner else { return Ok(None) };
