@@ -54,6 +54,9 @@ struct Context {
 /// Runs the program with its arguments, the first of which is its name, and says how it ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(ended) = components::compile_if_asked(&arguments) {
+        return ended;
+    }
     let environment = environment::read();
     match Arguments::parse_from(&arguments) {
         Ok(Arguments { globals, command }) => {
@@ -65,7 +68,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Pull(arguments) => pull::run(arguments, &globals, &context),
                 Command::Resolve(arguments) => resolve::run(&arguments, &context),
                 Command::Image(command) => image::run(command, &globals, &context),
-                Command::Plugin(command) => plugin::run(&command),
+                Command::Plugin(command) => plugin::run(&command, &context),
                 Command::Platform(command) => platform::run(&command, &context),
                 Command::Reference(arguments) => reference::run(&arguments),
                 Command::Registry(command) => registry::run(&command, &context),

@@ -5,6 +5,7 @@
 
 mod choose;
 mod completeness;
+pub(crate) mod document;
 mod error;
 mod find;
 mod platforms;
@@ -12,9 +13,11 @@ mod read;
 mod size;
 #[cfg(test)]
 mod tests;
+mod walk;
 
-pub(crate) use self::choose::{Choices, choose, rank, suits};
+pub(crate) use self::choose::{choose, rank, suits};
 pub use self::completeness::{BlobRole, Completeness, ManifestState, MissingBlob, completeness};
+pub use self::document::DocumentFault;
 pub use self::error::ImageError;
 pub use self::find::{Found, MatchedBy, find};
 pub use self::platforms::Platforms;
@@ -22,3 +25,4 @@ pub use self::read::{
     ChosenManifest, ImageDocuments, read_document, read_image_config, read_index, read_manifest,
 };
 pub use self::size::unpacked_image_size;
+pub(crate) use self::walk::{Path, Walk};

@@ -84,6 +84,15 @@ pub const GRPC_MESSAGE_BYTES: usize = 16 * MIB;
 /// Time for the connection to containerd to come about.
 pub const DAEMON_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time for an answer of containerd to a question that it need not work for: to look something up, to write a
+/// record. It takes milliseconds, and with a busy disk, or while garbage is collected, some seconds; the kubelet
+/// gives as much to every call that is no pull.
+pub const DAEMON_CALL_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Time after which containerd is asked whether it is still there, while it works on something that may take as
+/// long as it likes: to unpack a layer, to prepare, commit or remove a snapshot, to take in a blob.
+pub const DAEMON_PULSE: Duration = Duration::from_secs(10);
+
 /// Largest label in containerd, key and value together, in bytes.
 pub const LABEL_BYTES: usize = 4096;
 
@@ -97,9 +106,13 @@ pub const PREPARE_TRIES: u32 = 3;
 /// is rare; more says that something else is wrong.
 pub const UNPACK_RESTARTS: u32 = 2;
 
-/// Time that cleaning up may take after a failure or a cancellation. The daemon may be the reason for the
-/// failure, so this cannot wait for ever; what is left then expires with the lease.
+/// Time that cleaning up may take as a whole, from a failure or a cancellation to the end of the pull. The daemon
+/// may be the reason for the failure, so this cannot wait for ever; what is left then expires with the lease.
 pub const CLEANUP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Part of it after which all steps are given up but the last, the release of the lease. That one matters most, since
+/// it removes what the others could not; with many files on a slow disk it takes a second or two.
+pub const CLEANUP_STEPS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest docker configuration file, in bytes.
 pub const DOCKER_CONFIG_BYTES: u64 = MIB as u64;
@@ -121,6 +134,18 @@ pub const CERTIFICATE_BYTES: u64 = (4 * MIB) as u64;
 /// mirror with every layer, short enough to come back to one that was restarted during a pull.
 pub const HOST_REST: Duration = Duration::from_mins(1);
 
+/// Registries of which a client remembers the servers, with their tokens, connections and failures. No machine
+/// pulls from as many; a program that is told names by others does not grow with each of them. What is forgotten
+/// is found out again.
+pub const REMEMBERED_REGISTRIES: usize = 256;
+
+/// Repositories of one server of which the authorization is remembered: with tokens of a few KiB, a few MiB.
+pub const REMEMBERED_REPOSITORIES: usize = 1024;
+
+/// Blobs of which it is remembered who has sent them, and which of them one server has sent wrongly. Far more than
+/// can be on the way at one time.
+pub const REMEMBERED_BLOBS: usize = 4096;
+
 /// Time for the first byte of an answer from a server while another can be asked instead. A cache that has to
 /// ask the registry itself needs some of it.
 pub const HURRIED_SILENCE: Duration = Duration::from_secs(30);
@@ -138,9 +163,54 @@ pub const CREDENTIAL_HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer of a credential helper, in bytes. Secrets are tokens of a few KiB at most.
 pub const CREDENTIAL_HELPER_BYTES: u64 = (64 * KIB) as u64;
 
-/// Largest component that is accepted, in bytes. Compiling takes about a second per MiB; components in Rust
-/// have 50 to 600 KiB, those that carry a JavaScript engine about 12 MiB.
+/// Largest component that is accepted, in bytes. Components in Rust have 50 to 600 KiB, those with a JavaScript
+/// engine inside about 12 MiB. Ordinary code takes a second per MiB to compile; what may take longer has limits of
+/// its own, below.
 pub const COMPONENT_BYTES: u64 = (16 * MIB) as u64;
+
+/// Deepest nesting of components and modules. Toolchains make two levels, and each composition adds one.
+pub const COMPONENT_DEPTH: u64 = 16;
+
+/// Most modules in one component. Each has its table and its memory laid out while it is compiled. A component
+/// with Python inside has 14.
+pub const COMPONENT_MODULES: u64 = 64;
+
+/// Most memories that the modules of one component define. The first contents of each may become an image of
+/// 16 MiB.
+pub const COMPONENT_MEMORIES: u64 = 16;
+
+/// Most entries that the tables of one component start with, all together: they are laid out while it is
+/// compiled. More than its tables may have when it runs; those with an engine inside have about 8,000.
+pub const COMPONENT_TABLE_ELEMENTS: u64 = 500_000;
+
+/// Most functions of one component. Each has a fixed cost, and one in binary form may have four bytes. Components
+/// with a whole JavaScript or Python engine have 13,000.
+pub const COMPONENT_FUNCTIONS: u64 = 100_000;
+
+/// Most locals of one function, the validator's own limit.
+pub const FUNCTION_LOCALS: u64 = 50_000;
+
+/// Most values that the blocks of one function hold, summed over its blocks. The compiler takes up to 800 bytes
+/// and some microseconds for each. The largest function of a JavaScript engine has 740,000.
+pub const FUNCTION_WORK: u64 = 1_500_000;
+
+/// The same for all functions of a component. Those with a JavaScript engine have 15 million.
+pub const COMPONENT_WORK: u64 = 32_000_000;
+
+/// Most parts of a component after each instance in it is replaced by what it is an instance of. The runtime does
+/// so while it compiles. Components with Python inside have 6,000.
+pub const COMPONENT_ITEMS: u64 = 50_000;
+
+/// Memory that compiling one component may take, in bytes, where it is done in a process of its own. One with a
+/// JavaScript engine takes 380 MiB with two threads, dray's own take 20.
+pub const COMPILE_MEMORY_BYTES: u64 = (1024 * MIB) as u64;
+
+/// Time that compiling one component may take, where it is done in a process of its own. One with a JavaScript
+/// engine takes 10 s on two cores, and 40 s where five others want them.
+pub const COMPILE_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Threads that compile in such a process. Each may hold a function of the largest kind at the same time.
+pub const COMPILE_THREADS: usize = 4;
 
 /// Largest linear memory of a plugin, in bytes. A plan for 512 layers needs about 2 MiB.
 pub const PLUGIN_MEMORY_BYTES: usize = 64 * MIB;
@@ -187,6 +257,17 @@ pub const PLUGIN_LOG_BYTES: usize = 64 * KIB;
 /// Lines that a plugin may log in one call.
 pub const PLUGIN_LOG_LINES: usize = 256;
 
+/// Warnings and errors of a plugin in one call that are logged as such. They reach a terminal without being asked
+/// for; what comes after them is logged as information, and counted.
+pub const PLUGIN_LOUD_LINES: usize = 3;
+
+/// Longest line among those, in bytes: about three rows of a terminal.
+pub const PLUGIN_LOUD_LINE_BYTES: usize = 240;
+
+/// Random bytes that a plugin gets at once, in bytes. Seeds have 32; the host's own time is not under the
+/// plugin's clock.
+pub const PLUGIN_RANDOM_BYTES: u64 = (64 * KIB) as u64;
+
 /// Largest configuration of a plugin, and largest configuration schema, in bytes.
 pub const PLUGIN_CONFIG_BYTES: usize = 64 * KIB;
 
@@ -202,8 +283,11 @@ pub const PLAN_LABELS: usize = 256;
 /// Hints of one plan.
 pub const PLAN_HINTS: usize = 16;
 
-/// Pairs in the room for extensions of one plan.
-pub const PLAN_EXTENSIONS: usize = 64;
+/// Pairs in the room for extensions of one record.
+pub const EXTENSIONS: usize = 64;
+
+/// Largest of these pairs, key and value together, in bytes. The same as a label, since it may become one.
+pub const EXTENSION_BYTES: usize = 4 * KIB;
 
 /// Size of the store of compiled plugins above which the least recently used are removed, in bytes.
 pub const COMPILED_STORE_BYTES: u64 = (256 * MIB) as u64;

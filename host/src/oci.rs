@@ -12,7 +12,7 @@ mod reference;
 
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, ChainId, DiffId, Digest, DigestError};
-pub use document::{DocumentError, ImageConfig, Index, IndexEntry, Manifest};
+pub use document::{DocumentError, DocumentKind, ImageConfig, Index, IndexEntry, Manifest};
 pub use media_type::{MediaKind, MediaType};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Named, Reference, ReferenceError, parse_repo_tag};

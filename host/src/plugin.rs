@@ -1,7 +1,9 @@
 //! Runs plugins: engine, compiled-code store, limits, bindings, one adapter per plugin kind.
 //!
 //! The way of a component: [`PluginSource`] reads its bytes, `shape` looks at what it imports and exports,
-//! `imports` refuses what this host cannot serve, `compiled` finds or makes its machine code, `sandbox` runs
+//! `weight` and
+//! `imports` refuse what costs too much and what this host cannot serve, `compiled` and `compiler` find or make its
+//! machine code, `sandbox` runs
 //! one call of it within limits, and `matcher` and `planner` turn calls into the ports of a pull.
 //!
 //! A component is never trusted: not while it is parsed, not while it runs, not in what it returns. Nothing
@@ -9,6 +11,7 @@
 
 mod bindings;
 mod compiled;
+mod compiler;
 mod convert;
 mod embedded;
 mod engine;
@@ -26,10 +29,13 @@ mod shape;
 mod source;
 mod text;
 mod wasi;
+mod weight;
 
+pub use compiler::serve_compiler;
 pub use engine::enabled_proposals;
 pub use host::PluginHost;
 pub use inspect::{ImportedInterface, Inspection, Metadata, Producer, inspect};
+pub use loaded::PluginDescription;
 pub use source::PluginSource;
 
 /// What a plugin does.

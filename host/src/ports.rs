@@ -28,10 +28,10 @@ pub use error::{Class, StoreError};
 pub use images::{ImageRecord, Images};
 pub use leases::{LeaseId, Leases};
 pub use planner::{
-    Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnMounts, Plan, Planner, Question, Suitability,
+    Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnError, OnMounts, Plan, Planner, Question, Suitability,
 };
 pub use platforms::{PlatformMatcher, PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
-pub use progress::{Event, LayerState, Progress};
+pub use progress::{DocumentState, Event, LayerState, Progress};
 pub use registry::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
 pub use snapshots::{
     Applied, Applier, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName, Usage,

@@ -23,6 +23,7 @@ pub mod fuzzing;
 mod hosts;
 mod ping;
 mod public_only;
+mod remembered;
 mod resolve;
 mod retry;
 mod secret;
@@ -34,18 +35,19 @@ mod token;
 mod transport;
 mod warning;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 
 use self::attempts::Attempts;
 use self::credentials::CredentialStore;
+use self::remembered::Remembered;
 use self::senders::Senders;
 use self::server::{Server, Shared};
 use self::transport::Transports;
+use crate::limits;
 use crate::oci::{Descriptor, Reference};
 use crate::ports::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
 
@@ -59,16 +61,24 @@ pub use self::hosts::{
 pub use self::ping::{Ping, Pong};
 pub use self::settings::{PlainHttp, ProxySettings, RegistrySettings, Timing};
 
-/// Speaks with registries over HTTP. Keeps connections, tokens and what it knows of servers for as long as it
-/// lives.
+/// Speaks with registries over HTTP.
+///
+/// Meant to live as long as the program around it, and to be shared by all of its pulls: it keeps connections,
+/// tokens, and which servers are slow, dead or liars, all of it within the bounds of [`crate::limits`]. Credentials
+/// are looked for again when they are denied, so that a later `docker login` and a password that has expired are
+/// noticed. What a `hosts.toml` says, certificates, and that a server does not speak TLS are found out once for each
+/// registry: for changes of these to count, make another client.
 pub struct RegistryClient {
     hosts: HostsSettings,
     shared: Shared,
-    /// By registry. Found when they are first needed, with the lock held: nobody finds them twice.
-    servers: Mutex<HashMap<String, Arc<[Arc<Server>]>>>,
+    /// By registry. Found when they are first needed, by one at a time for each registry.
+    servers: Mutex<Remembered<String, Arc<OnceCell<Servers>>>>,
     /// Who sent something of a blob, in case that it turns out to be wrong.
     senders: Senders,
 }
+
+/// The servers that stand for a registry, in the order asked.
+type Servers = Arc<[Arc<Server>]>;
 
 impl RegistryClient {
     /// Makes a client with the waiting times of [`crate::limits`]. Touches neither network nor disk.
@@ -94,7 +104,7 @@ impl RegistryClient {
                 credentials: Arc::new(CredentialStore::new(settings.credentials)),
                 warnings: Arc::default(),
             },
-            servers: Mutex::default(),
+            servers: Mutex::new(Remembered::new(limits::REMEMBERED_REGISTRIES)),
             senders: Senders::default(),
         })
     }
@@ -118,11 +128,15 @@ impl RegistryClient {
         Attempts::new(registry, &self.servers(registry).await?, needed)
     }
 
-    async fn servers(&self, registry: &str) -> Result<Arc<[Arc<Server>]>, FetchFailure> {
-        let mut known = self.servers.lock().await;
-        if let Some(servers) = known.get(registry) {
-            return Ok(Arc::clone(servers));
-        }
+    async fn servers(&self, registry: &str) -> Result<Servers, FetchFailure> {
+        let known = {
+            let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(servers.get_or_insert_with(&registry.to_owned(), Arc::default))
+        };
+        known.get_or_try_init(|| self.find_servers(registry)).await.cloned()
+    }
+
+    async fn find_servers(&self, registry: &str) -> Result<Servers, FetchFailure> {
         let (host, hosts) = (registry.to_owned(), self.hosts.clone());
         let found = tokio::task::spawn_blocking(move || host_endpoints(&host, &hosts)).await;
         let found = found.map_err(|source| {
@@ -130,9 +144,7 @@ impl RegistryClient {
             FetchFailure::new(FetchFault::Configuration, message).with_source(source)
         })??;
         let make = |endpoint| Server::new(registry, endpoint, &self.shared).map(Arc::new);
-        let servers: Arc<[Arc<Server>]> = found.into_iter().map(make).collect::<Result<_, _>>()?;
-        known.insert(registry.to_owned(), Arc::clone(&servers));
-        Ok(servers)
+        found.into_iter().map(make).collect()
     }
 }
 

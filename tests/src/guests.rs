@@ -4,6 +4,7 @@
 //! one of its exports. [`dummy`] makes a component of any world, for tests that never run it.
 
 mod answers;
+mod echo;
 mod memory;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId};
 
 pub use answers::{Info, LayerPlan, Plan, Question};
+pub use echo::Shown;
 
 use self::memory::{HEAP, Memory, PAGES};
 
@@ -26,6 +28,9 @@ pub enum Export {
     /// `plan` or `rank`.
     Work,
 }
+
+/// The case of errors that another try may mend.
+const TRANSIENT: u8 = 4;
 
 /// A plugin in the making.
 #[derive(Clone)]
@@ -70,6 +75,14 @@ impl Guest {
         self
     }
 
+    /// Runs these instructions in an export before what it does anyway.
+    #[must_use]
+    pub fn before(mut self, export: Export, instructions: &str) -> Self {
+        let body = self.bodies.get_mut(&export).expect("every export has a body");
+        body.insert_str(0, instructions);
+        self
+    }
+
     /// Adds fields to the module: functions, tables, a start function, imports come first of all.
     #[must_use]
     pub fn item(mut self, text: &str) -> Self {
@@ -110,8 +123,15 @@ impl Guest {
     /// Answers with an error: the number of its case, its code and its message.
     #[must_use]
     pub fn fail(mut self, export: Export, case: u8, code: &str, message: &str) -> Self {
-        let at = answers::error(&mut self.memory, case, code, message);
+        let at = answers::error(&mut self.memory, case, code, message, None);
         self.answer(export, at)
+    }
+
+    /// Answers to `plan` or `rank` that another try makes sense after so many milliseconds.
+    #[must_use]
+    pub fn fail_for_now(mut self, retry_after: u64) -> Self {
+        let at = answers::error(&mut self.memory, TRANSIENT, "busy", "it is busy", Some(retry_after));
+        self.answer(Export::Work, at)
     }
 
     /// Ranks like this, whatever is offered.

@@ -7,6 +7,7 @@ pub mod command;
 pub mod daemon;
 pub mod docker_registry;
 pub mod guests;
+pub mod heard;
 pub mod image;
 mod loopback;
 pub mod moment;

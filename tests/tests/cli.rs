@@ -80,8 +80,7 @@ fn help_of_pull() {
               Use the component in FILE as the plugin of this kind, `snapshotter` or `platform`, in
               place of the embedded one
           --plugin-config <KIND=JSON>
-              Configure the plugin of this kind; `dray plugin inspect` and the documentation of the
-              plugin say how
+              Configure the plugin of this kind; `dray plugin inspect --describe` shows the schema
           --max-concurrent-downloads <NUMBER>
               Download this many layers at the same time [default: 3]
       -q, --quiet
@@ -156,7 +155,7 @@ fn help_of_the_plugin_commands() {
     assert_snapshot!(run(&["plugin", "inspect", "--help"]), @r#"
     exit code: 0
     --- stdout
-    Show what a plugin is and what it wants from the host, without running it
+    Show what a plugin is and what it wants from the host, without running it unless asked to
 
     The imports of a component are all that it can reach. They are shown in groups: what every plugin
     gets, what an operator must grant, what the toolchain brought in and the host answers with nothing,
@@ -169,6 +168,10 @@ fn help_of_the_plugin_commands() {
               Name of an embedded plugin, or else a file
 
     Options:
+          --describe
+              Also run it, in the sandbox and within the limits of any call, to learn what it says about
+              itself: its version, what it is for, and the JSON Schema of its configuration
+
           --format <FORM>
               Print in this form
 
@@ -205,6 +208,7 @@ fn help_of_the_plugin_commands() {
     Examples:
       dray plugin inspect overlayfs
       dray plugin inspect ./mine.wasm
+      dray plugin inspect --describe overlayfs
     --- stderr
     "#);
 }

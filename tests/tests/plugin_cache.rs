@@ -224,6 +224,16 @@ async fn stores_that_cannot_be_used() {
     let host = PluginHost::new(Some(Path::new("/proc/none/store"))).unwrap();
     assert!(host.matcher(&store.source, "{}").await.is_ok());
 
+    // Somebody else's, as with `sudo` that keeps the home of who typed it: nothing to warn of, and nothing of root
+    // goes into it.
+    if rustix::process::geteuid().is_root() {
+        let store = Store::filled().await;
+        chown(store.place(), Some(12345), None).unwrap();
+        let before = store.files("").len();
+        assert!(store.compiles().await && store.compiles().await);
+        assert_eq!(store.files("").len(), before);
+    }
+
     // A directory in place of an entry can only be passed by.
     let store = Store::filled().await;
     let entry = store.entry();

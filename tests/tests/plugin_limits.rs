@@ -14,7 +14,10 @@ use dray::ports::{
     Suitability,
 };
 use dray::verify::digest_of;
+
 use dray_tests::guests::{self, Export, Guest, Info, LayerPlan, Question};
+use dray_tests::heard::{Heard, LevelFilter};
+use dray_tests::tools;
 
 /// Far more than a limit takes on a busy machine, far less than no limit would take.
 const SOON: Duration = Duration::from_secs(20);
@@ -109,7 +112,7 @@ const FOREVER: &str = "(loop $again (br $again)) unreachable";
 #[tokio::test]
 async fn a_good_plugin() {
     let bench = Bench::new();
-    let layer = |question| LayerPlan { layer: digest("layer").to_string(), question };
+    let layer = |question| LayerPlan { layer: digest("layer").to_string(), question, ..LayerPlan::default() };
     let labels = vec![("containerd.io/snapshot/x".to_owned(), "y".to_owned())];
     let plan = guests::Plan {
         suitability: 1,
@@ -117,7 +120,7 @@ async fn a_good_plugin() {
         reason: "it is \u{1b}[31mred".into(),
         layers: vec![layer(Question::Labels(labels.clone())), layer(Question::Plain), layer(Question::Fetch)],
         hints: vec!["a\nb".into()],
-        extensions: vec![("k".into(), "v".into())],
+        extensions: vec![("example.org/k".into(), "v".into())],
     };
     let planner = bench.planner(&Guest::snapshotter().plan(&plan)).await.unwrap();
     let identity = planner.identity();
@@ -268,6 +271,7 @@ const LOG: &str = r#"(import "dray:host/log@0.1.0" "write" (func $log (param i32
 async fn a_flood_in_the_log_has_no_effect() {
     let bench = Bench::new();
     let flood = "(local $n i32)
+        (memory.fill (i32.const 1100000) (i32.const 97) (i32.const 100000))
         (loop $again
           (call $log (i32.const 4) (i32.const 1100000) (i32.const 100000))
           (local.set $n (i32.add (local.get $n) (i32.const 1)))
@@ -275,8 +279,17 @@ async fn a_flood_in_the_log_has_no_effect() {
         (i32.const 0)";
     // The answer at address zero is no plan; that the call came so far is what counts.
     let guest = Guest::snapshotter().item(LOG).on(Export::Work, flood);
-    let failure = bench.plan(&guest).await.unwrap_err();
-    assert!(matches!(failure.fault, PluginFault::InvalidOutput), "{}", chain(&failure));
+    for (level, lines, bytes) in [(LevelFilter::TRACE, 17, 70_000), (LevelFilter::WARN, 4, 2_000)] {
+        let heard = Heard::listen(level);
+        let failure = bench.plan(&guest).await.unwrap_err();
+        assert!(matches!(failure.fault, PluginFault::InvalidOutput), "{}", chain(&failure));
+        let heard = heard.lines("dray::plugin:");
+        // 16 lines of 4 KiB are all that fits; three of them are errors, the others are information.
+        assert_eq!(heard.len(), lines, "{heard:#?}");
+        assert!(heard.concat().len() < bytes, "{} bytes", heard.concat().len());
+        let last = heard.last().unwrap();
+        assert!(last.ends_with("logged more than is shown here dropped=584 quieter=13"), "{last}");
+    }
     let guest = Guest::snapshotter()
         .item(LOG)
         .on(Export::Work, "(call $log (i32.const 4) (i32.const 1100000) (i32.const 2000000)) unreachable");
@@ -286,6 +299,45 @@ async fn a_flood_in_the_log_has_no_effect() {
         .item(LOG)
         .on(Export::Work, "(call $log (i32.const 9) (i32.const 0) (i32.const 1)) unreachable");
     bench.fails(&guest, PluginFault::InvalidOutput, "breaks its contract").await;
+}
+
+#[tokio::test]
+async fn many_short_lines_are_bounded_as_well() {
+    let bench = Bench::new();
+    let flood = "(local $n i32)
+        (loop $again
+          (call $log (i32.const 2) (i32.const 1100000) (i32.const 1))
+          (local.set $n (i32.add (local.get $n) (i32.const 1)))
+          (br_if $again (i32.lt_u (local.get $n) (i32.const 1000))))
+        (i32.const 0)";
+    let heard = Heard::listen(LevelFilter::TRACE);
+    bench.plan(&Guest::snapshotter().item(LOG).on(Export::Work, flood)).await.unwrap_err();
+    let heard = heard.lines("dray::plugin:");
+    assert_eq!(heard.len(), 257);
+    assert!(heard[256].ends_with("dropped=744 quieter=0"), "{}", heard[256]);
+}
+
+#[tokio::test]
+async fn a_line_of_a_plugin_cannot_pass_for_another() {
+    let bench = Bench::new();
+    let line = format!(
+        "all layers verified plugin=\\\"platform\\\"{}2026-11-26T00:00:00Z ERROR dray::registry: revoked\\0a\\1b[2J",
+        " ".repeat(120)
+    );
+    let guest = Guest::snapshotter()
+        .item(LOG)
+        .item(&format!("(data (i32.const 1200000) \"{line}\")"))
+        .on(Export::Work, "(call $log (i32.const 3) (i32.const 1200000) (i32.const 210)) (i32.const 0)");
+    let heard = Heard::listen(LevelFilter::WARN);
+    bench.plan(&guest).await.unwrap_err();
+    let heard = heard.lines("dray::plugin:");
+    assert_eq!(heard.len(), 1, "{heard:#?}");
+    let (mark, said) = heard[0].split_once(" says: ").unwrap();
+    assert!(mark.starts_with("WARN dray::plugin: plugin `") && mark.ends_with("guest.wasm`"), "{mark}");
+    let expected =
+        r#""all layers verified plugin=\"platform\" 2026-11-26T00:00:00Z ERROR dray::registry: revoked"#;
+    assert!(said.starts_with(expected), "{said}");
+    assert!(said.ends_with('"') && !said.contains('\x1b'), "{said}");
 }
 
 #[tokio::test]
@@ -314,7 +366,7 @@ async fn plans_that_break_a_rule() {
     let labelled = |count: usize, value: usize| {
         let label = ("containerd.io/snapshot/x".to_owned(), "v".repeat(value));
         let question = Question::Labels(vec![label; count]);
-        vec![LayerPlan { layer: digest("layer").to_string(), question }]
+        vec![LayerPlan { layer: digest("layer").to_string(), question, ..LayerPlan::default() }]
     };
     let pair = ("k".to_owned(), "v".to_owned());
     for (plan, reason) in [
@@ -328,7 +380,7 @@ async fn plans_that_break_a_rule() {
         (guests::Plan { layers: labelled(1, 4096), ..good() }, "a label of layer 0: 4120 bytes"),
         (
             guests::Plan {
-                layers: vec![LayerPlan { layer: "x".into(), question: Question::Fetch }; 513],
+                layers: vec![LayerPlan { layer: "x".into(), ..LayerPlan::default() }; 513],
                 ..good()
             },
             "`layers`: 513 entries, at most 512",
@@ -426,6 +478,106 @@ async fn wasi_is_there_and_empty() {
         bench.rank(&guest.on(Export::Work, "(call $exit (i32.const 0)) unreachable")).await.unwrap_err();
     assert_eq!(failure.fault, PluginFault::Trap, "{}", chain(&failure));
     assert!(failure.message.contains("ended itself"), "{}", failure.message);
+}
+
+const POLL: [&str; 2] = [
+    "package wasi:io@0.2.3; interface poll { resource pollable { block: func(); } }",
+    "package wasi:clocks@0.2.3; interface monotonic-clock {
+       use wasi:io/poll@0.2.3.{pollable}; subscribe-duration: func(when: u64) -> pollable; }",
+];
+
+fn waiting(instructions: &str) -> Guest {
+    let world = "import wasi:io/poll@0.2.3; import wasi:clocks/monotonic-clock@0.2.3;";
+    let items = r#"
+        (import "wasi:clocks/monotonic-clock@0.2.3" "subscribe-duration"
+          (func $subscribe (param i64) (result i32)))
+        (import "wasi:io/poll@0.2.3" "[method]pollable.block" (func $block (param i32)))"#;
+    Guest::snapshotter().import(world, &POLL).item(items).on(Export::Work, instructions)
+}
+
+/// No guest code runs, so no tick ends it: the clock on the wall does.
+#[tokio::test]
+async fn a_host_function_that_does_not_return() {
+    let bench = Bench::new();
+    let planner = bench
+        .planner(&waiting("(call $block (call $subscribe (i64.const 3600000000000))) (i32.const 0)"))
+        .await
+        .unwrap();
+    let started = Instant::now();
+    let failure = planner.plan(&image()).await.unwrap_err();
+    assert_eq!(failure.fault, PluginFault::Timeout, "{}", chain(&failure));
+    assert!(chain(&failure).contains("a call may take 5s"), "{}", chain(&failure));
+    let took = started.elapsed();
+    assert!(took >= Duration::from_secs(5) && took < SOON, "it took {took:?}");
+}
+
+#[tokio::test]
+async fn handles() {
+    let bench = Bench::new();
+    let hoard = "(loop $again (drop (call $subscribe (i64.const 0))) (br $again)) unreachable";
+    bench.fails(&waiting(hoard), PluginFault::OutOfMemory, "more handles than a plugin may have").await;
+}
+
+#[tokio::test]
+async fn instances() {
+    let bench = Bench::new();
+    let component = Guest::snapshotter().component();
+    let modules = sections(&component, 1);
+    let mut many = vec![33];
+    many.extend([0, modules, 0].repeat(33));
+    let empty = b"\0asm\x01\0\0\0";
+    let sections = [&[1, 8][..], empty, &[2, u8::try_from(many.len()).unwrap()], &many].concat();
+    let path = bench.scratch.path().join("guest.wasm");
+    std::fs::write(&path, [component, sections].concat()).unwrap();
+    let failure = bench.host.planner(&PluginSource::read(&path).unwrap(), "{}").await.err().unwrap();
+    assert_eq!(failure.fault, PluginFault::OutOfMemory, "{}", chain(&failure));
+    assert!(chain(&failure).contains("instance count too high"), "{}", chain(&failure));
+}
+
+/// How many sections of a kind a component has at its outermost level.
+fn sections(component: &[u8], kind: u8) -> u8 {
+    let mut rest = &component[8..];
+    let mut count = 0;
+    while let [id, after @ ..] = rest {
+        let digits = after.iter().take_while(|byte| **byte >= 0x80).count() + 1;
+        let digit = |(at, byte): (usize, &u8)| usize::from(byte & 0x7f) << (7 * at);
+        let size: usize = after[..digits].iter().enumerate().map(digit).sum();
+        count += u8::from(*id == kind);
+        rest = &after[digits + size..];
+    }
+    count
+}
+
+/// That there is not enough address space is not the plugin's fault.
+#[test]
+fn a_machine_without_room() {
+    let home = tempfile::tempdir().unwrap();
+    let run = std::process::Command::new("sh")
+        .args(["-c", "ulimit -v 3500000; exec \"$0\" plugin inspect --describe overlayfs"])
+        .arg(tools::dray())
+        .env_clear()
+        .env("HOME", home.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(8), "{said}");
+    assert!(said.contains("plugin `overlayfs` cannot be run on this machine"), "{said}");
+    assert!(said.contains("ulimit -v"), "{said}");
+}
+
+#[tokio::test]
+async fn random_bytes() {
+    let bench = Bench::new();
+    let random =
+        "package wasi:random@0.2.3; interface random { get-random-bytes: func(len: u64) -> list<u8>; }";
+    let guest = |length: u32| {
+        Guest::snapshotter()
+            .import("import wasi:random/random@0.2.3;", &[random])
+            .item(r#"(import "wasi:random/random@0.2.3" "get-random-bytes" (func $random (param i64 i32)))"#)
+            .on(Export::Work, &format!("(call $random (i64.const {length}) (i32.const 64)) unreachable"))
+    };
+    bench.fails(&guest(65_536), PluginFault::Trap, "unreachable").await;
+    bench.fails(&guest(65_537), PluginFault::InvalidOutput, "breaks its contract").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

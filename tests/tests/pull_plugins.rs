@@ -7,6 +7,7 @@ use dray_tests::image::{Compression, Content, Entry, Flavour, Image, Index, Laye
 use dray_tests::require;
 use dray_tests::scripted_registry::ScriptedRegistry;
 use dray_tests::state::State;
+use serde_json::json;
 
 const NAMESPACE: &str = "default";
 /// The exit code of a plugin that failed, and of an image that is not for this snapshotter or platform.
@@ -66,6 +67,7 @@ fn plan_for(image: &Image, label: Option<(&str, &str)>) -> Plan {
             Some((key, value)) => Question::Labels(vec![(key.to_owned(), value.to_owned())]),
             None => Question::Plain,
         },
+        ..LayerPlan::default()
     };
     Plan { suitability: PLAIN, layers: image.layers.iter().map(entry).collect(), ..Plan::default() }
 }
@@ -125,6 +127,23 @@ fn another_platform_plugin_chooses_another_image() {
     assert_eq!(report["platform"]["architecture"], "s390x");
     let report = scene.dray.run(["pull", "--format", "json", &scene.reference]).success().json();
     assert_eq!(report["platform"]["architecture"], "amd64");
+}
+
+/// containerd takes the operating system that it runs on for one that is not stated.
+#[test]
+fn an_entry_that_states_no_operating_system_is_for_that_of_the_host() {
+    let images = vec![image("linux/s390x"), image("linux/amd64")];
+    let index = Index::altered(Flavour::Oci, images, |index| {
+        index["manifests"][1]["platform"] = json!({ "architecture": "amd64" });
+    });
+    let Some(scene) = Scene::with(&index) else { return };
+    let pull = |platform: &str| {
+        scene.dray.run(["pull", "--format", "json", "--platform", platform, &scene.reference])
+    };
+    let report = pull("linux/amd64").success().json();
+    assert_eq!(report["platform"]["architecture"], "amd64");
+    let run = pull("windows/amd64").failure(UNSUPPORTED);
+    assert!(run.stderr.contains("windows/amd64"), "{run}");
 }
 
 #[test]

@@ -136,6 +136,8 @@ fn everything(failure: &FetchFailure) -> String {
 mod authentication;
 #[path = "registry_port/blobs.rs"]
 mod blobs;
+#[path = "registry_port/changes.rs"]
+mod changes;
 #[path = "registry_port/manifests.rs"]
 mod manifests;
 #[path = "registry_port/proxies.rs"]

@@ -3,7 +3,7 @@
 use std::fs;
 
 use dray_tests::guests::{PACKAGES, interface, wit};
-use wit_parser::{Docs, Resolve, Stability, TypeDefKind, WorldItem};
+use wit_parser::{Docs, Resolve, Stability, TypeDefKind, World, WorldItem};
 
 /// Looks at the doc comment and the gate of each item.
 struct Reader {
@@ -77,13 +77,35 @@ fn faults(resolve: &Resolve) -> Vec<String> {
     for (_, world) in &resolve.worlds {
         reader.documented(&world.name, &world.docs);
         reader.gated(&world.name, &world.stability);
-        for item in world.imports.values().chain(world.exports.values()) {
-            if let WorldItem::Function(function) = item {
-                reader.documented(&function.name, &function.docs);
+        for (direction, items) in [("imports", &world.imports), ("exports", &world.exports)] {
+            for (key, item) in items {
+                let (docs, stability) = match item {
+                    WorldItem::Interface { docs, stability, .. } => (docs, stability),
+                    WorldItem::Function(function) => (&function.docs, &function.stability),
+                    WorldItem::Type { id, .. } => (&resolve.types[*id].docs, &resolve.types[*id].stability),
+                };
+                if docs.is_empty() && is_implied(resolve, world, item) {
+                    continue;
+                }
+                let line = format!("what `{}` {direction}: `{}`", world.name, resolve.name_world_key(key));
+                reader.documented(&line, docs);
+                reader.gated(&line, stability);
             }
         }
     }
     reader.faults
+}
+
+/// Whether a world has an interface because another one of it needs it: then it may have no line of its own.
+fn is_implied(resolve: &Resolve, world: &World, item: &WorldItem) -> bool {
+    let WorldItem::Interface { id, .. } = item else { return false };
+    let others = world.imports.values().chain(world.exports.values());
+    others
+        .filter_map(|item| match item {
+            WorldItem::Interface { id: other, .. } if other != id => Some(*other),
+            _ => None,
+        })
+        .any(|other| resolve.interface_direct_deps(other).any(|needed| needed == *id))
 }
 
 #[test]
@@ -96,7 +118,9 @@ fn what_lacks_one_is_found() {
     let mut resolve = Resolve::default();
     let text = "package a:b@1.0.0;
         interface i { record r { f: u32 } enum e { c } variant v { d } g: func(); }
-        world w {}";
+        interface j { use i.{r}; h: func() -> r; }
+        world w { import n; import f: func(); export j; export g: func(); use i.{e}; }
+        interface n {}";
     resolve.push_str("sample.wit", text).expect("the sample is sound");
     let faults = faults(&resolve);
     for item in ["a:b@1.0.0", "i", "i.r", "i.r.f", "i.e", "i.e.c", "i.v", "i.v.d", "i.g", "w"] {
@@ -105,6 +129,14 @@ fn what_lacks_one_is_found() {
     for item in ["i", "i.r", "i.e", "i.v", "i.g", "w"] {
         assert!(faults.contains(&format!("{item} has no @since")), "{item}: {faults:?}");
     }
+    for line in ["imports: `a:b/n@1.0.0`", "imports: `f`", "exports: `a:b/j@1.0.0`", "exports: `g`"] {
+        for lack in ["doc comment", "@since"] {
+            let fault = format!("what `w` {line} has no {lack}");
+            assert!(faults.contains(&fault), "{fault}: {faults:?}");
+        }
+    }
+    // Nobody wrote that the world imports what `j` needs.
+    assert!(!faults.iter().any(|fault| fault.contains("`a:b/i@1.0.0`")), "{faults:?}");
 }
 
 #[test]

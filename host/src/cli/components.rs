@@ -1,8 +1,27 @@
 //! The components that serve as plugins: those of the user's choice, else the embedded ones.
 
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
 use super::failure::{Failure, Kind};
 use crate::config::PluginChoice;
-use crate::plugin::PluginSource;
+use crate::plugin::{PluginHost, PluginSource, serve_compiler};
+use crate::ports::PluginFailure;
+
+/// The argument with which the program starts itself to compile a component. It is no command of its own, and
+/// nothing about it is promised.
+const COMPILE: &str = "--compile-component";
+
+/// What the program does where it was started to compile.
+pub(super) fn compile_if_asked(arguments: &[OsString]) -> Option<ExitCode> {
+    (arguments.len() == 2 && arguments[1] == COMPILE).then(|| ExitCode::from(serve_compiler()))
+}
+
+/// What runs plugins, and keeps what it compiled in this place.
+pub(super) fn host(compiled_store: Option<&Path>) -> Result<PluginHost, PluginFailure> {
+    Ok(PluginHost::new(compiled_store)?.compile_apart(COMPILE))
+}
 
 /// Name of the embedded component that plans for every snapshotter without demands of its own.
 const EMBEDDED_PLANNER: &str = "overlayfs";

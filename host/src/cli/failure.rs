@@ -1,6 +1,7 @@
 //! The one place where errors of the library become something that a user sees: a kind with an exit code, a
 //! message, causes and hints.
 
+mod document;
 mod image;
 mod kind;
 mod render;
@@ -16,7 +17,7 @@ pub(super) use self::kind::Kind;
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
-use crate::oci::{DocumentError, MediaType, Platform, ReferenceError};
+use crate::oci::{Digest, MediaType, Platform, ReferenceError};
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
 use crate::pull::{Lack, PullError};
 
@@ -134,39 +135,22 @@ impl From<PullError> for Failure {
                         .into(),
                 ],
             ),
-            PullError::Document { source: DocumentError::Schema1 { .. }, .. } => {
-                (Kind::Unsupported, vec![PUSH_AGAIN_HINT.into()])
-            }
-            PullError::Document { .. }
-            | PullError::EmptyBlob { .. }
+            PullError::Document { source, .. } => document::verdict(source),
+            PullError::NotAnImage { media_type, .. } => document::not_an_image(media_type),
+            PullError::WrongSize { .. } => (Kind::Corrupt, vec![WRONG_SIZE_HINT.into()]),
+            PullError::EmptyBlob { .. }
             | PullError::LayerCount { .. }
             | PullError::WrongDiffId { downloaded: true, .. } => {
                 (Kind::Corrupt, vec![MADE_WRONGLY_HINT.into()])
             }
             PullError::WrongDiffId { layer, downloaded: false, .. } => {
-                let hint = format!(
-                    "the blob in containerd may be damaged: `ctr content rm {layer}`, and pull again"
-                );
-                (Kind::Corrupt, vec![hint])
-            }
-            PullError::TooLarge { .. } | PullError::TooMany { .. } => {
-                (Kind::Unsupported, vec![BOUNDS_HINT.into()])
+                (Kind::Corrupt, vec![hint_of_damage(layer)])
             }
             PullError::Algorithm { .. } => {
                 (Kind::Unsupported, vec!["containerd 2.3 and newer can store them".into()])
             }
             PullError::Decrypt { media_type, schemes, .. } => {
                 (Kind::Containerd, hints_of_decryption(media_type, schemes))
-            }
-            PullError::NotAnImage { media_type, .. } => {
-                let hint = match media_type.as_str() {
-                    // What tools of ten years ago gave as the type of a config.
-                    "application/octet-stream" => PUSH_AGAIN_HINT,
-                    _ => {
-                        "use the tool that such artifacts are made for, for example `helm pull` or `oras pull`"
-                    }
-                };
-                (Kind::Unsupported, vec![hint.into()])
             }
             PullError::Reference { source } => (Kind::Usage, vec![hint_of_reference(source)]),
             PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
@@ -200,7 +184,7 @@ impl From<PullError> for Failure {
             PullError::NotProvided { .. } | PullError::Phantom { .. } => {
                 (Kind::Containerd, vec!["the log of the snapshotter may say why".into()])
             }
-            PullError::Store { source, .. } => (Kind::Containerd, hints_of_store(source)),
+            PullError::Store { source, .. } => verdict_of_store(source),
             PullError::Cancelled => (Kind::Cancelled(Signal::Interrupt), Vec::new()),
         };
         Self::of(kind, &error, hints)
@@ -250,7 +234,8 @@ const PUSH_AGAIN_HINT: &str = "push the image again with a current tool";
 const MADE_WRONGLY_HINT: &str =
     "the image was made wrongly: whoever publishes it must build and push it again";
 
-const BOUNDS_HINT: &str = "neither containerd nor the kernel could use an image beyond these bounds";
+const WRONG_SIZE_HINT: &str =
+    "the size that is stated for it is wrong: whoever publishes the image must build and push it again";
 
 fn hint_of_reference(error: &ReferenceError) -> String {
     let scheme = match error {
@@ -321,14 +306,29 @@ fn kind_of_plugin(failure: &PluginFailure) -> Kind {
     }
 }
 
-fn hints_of_store(failure: &StoreError) -> Vec<String> {
+/// Behind the command that removes a blob. While containerd has the file, it takes it for what is pulled.
+const MENDS: &str =
+    "in every namespace that has it, and pull again when containerd has collected it, a few seconds later";
+
+fn hint_of_damage(blob: &Digest) -> String {
+    format!("the blob in containerd may be damaged: `ctr content rm {blob}` {MENDS}")
+}
+
+fn verdict_of_store(failure: &StoreError) -> (Kind, Vec<String>) {
+    let kind = if failure.class() == Class::Damaged { Kind::Corrupt } else { Kind::Containerd };
     let hint = match failure.class() {
         Class::Unreachable => "containerd went away in the middle; its log may say why",
+        Class::Silent => {
+            "containerd is stopped or overloaded; `systemctl status containerd` or its log may say why"
+        }
         Class::Ended => "containerd took too long or ended the call; its log may say why",
         Class::Denied => "root can do this, or a containerd that runs as this user",
-        _ => return Vec::new(),
+        Class::Damaged => {
+            return (kind, vec![format!("a file of containerd is damaged: `ctr content rm` {MENDS}")]);
+        }
+        _ => return (kind, Vec::new()),
     };
-    vec![hint.to_owned()]
+    (kind, vec![hint.to_owned()])
 }
 
 /// What decryption needs, on the machine of containerd and not here. Which of it was missing, containerd's own words

@@ -5,6 +5,7 @@ use clap::Subcommand;
 
 use self::inspect::InspectArguments;
 use self::list::ListArguments;
+use super::Context;
 use super::arguments::Format;
 use super::failure::Failure;
 
@@ -26,9 +27,9 @@ impl PluginCommand {
 }
 
 /// Runs the command.
-pub(super) fn run(command: &PluginCommand) -> Result<(), Failure> {
+pub(super) fn run(command: &PluginCommand, context: &Context) -> Result<(), Failure> {
     match command {
         PluginCommand::Ls(arguments) => list::run(arguments),
-        PluginCommand::Inspect(arguments) => inspect::run(arguments),
+        PluginCommand::Inspect(arguments) => inspect::run(arguments, context),
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct PullArguments {
     #[arg(long = "plugin", value_name = "KIND=FILE")]
     plugins: Vec<String>,
 
-    /// Configure the plugin of this kind; `dray plugin inspect` and the documentation of the plugin say how
+    /// Configure the plugin of this kind; `dray plugin inspect --describe` shows the schema
     #[arg(long = "plugin-config", value_name = "KIND=JSON")]
     plugin_configs: Vec<String>,
 

@@ -1,6 +1,7 @@
-use super::read::{self, Path, Paths, present};
+use super::read::{self, Paths, present};
+use super::walk::Path;
 use super::{ImageError, Platforms};
-use crate::oci::{ChainId, Descriptor, DiffId, MediaKind, Platform};
+use crate::oci::{ChainId, Descriptor, DiffId, Platform};
 use crate::ports::{ContentStore, PlatformMatcher, Snapshots, SnapshotterName, Store};
 
 /// What the store has of an image, and what it lacks.
@@ -124,7 +125,7 @@ pub async fn completeness(
             Ok(Ok(state)) => manifests.push(state),
             Ok(Err(platform)) => offered.push(platform),
             // An index may list signatures and the like beside its images.
-            Err(ImageError::NotAnImage { .. }) if !path.indexes.is_empty() && !platforms.is_one() => {}
+            Err(error) if error.is_not_an_image() && !path.indexes.is_empty() && !platforms.is_one() => {}
             Err(error) => return Err(error),
         }
     }
@@ -147,20 +148,20 @@ impl Survey<'_> {
     /// that nobody wants, which is then the other answer.
     async fn manifest(&self, path: &Path) -> Result<Result<ManifestState, Platform>, ImageError> {
         let mut state = ManifestState {
-            platform: path.manifest.platform.clone(),
+            platform: path.end.platform.clone(),
             fits: true,
-            manifest: path.manifest.clone(),
+            manifest: path.end.clone(),
             size: None,
             diff_ids: Vec::new(),
             missing_blobs: Vec::new(),
             missing_snapshots: Vec::new(),
             unpacked: false,
         };
-        let Some(manifest) = present(read::manifest(self.content, &path.manifest).await)? else {
-            state.missing_blobs.push(missing(BlobRole::Manifest, &path.manifest));
+        let Some(manifest) = present(read::manifest(self.content, &path.end).await)? else {
+            state.missing_blobs.push(missing(BlobRole::Manifest, &path.end));
             return Ok(Ok(state));
         };
-        let blobs = [&path.manifest, &manifest.config].into_iter().chain(&manifest.layers);
+        let blobs = [&path.end, &manifest.config].into_iter().chain(&manifest.layers);
         state.size = Some(blobs.fold(0, |sum, blob| u64::saturating_add(sum, blob.size)));
 
         let mut unpacked = 0;
@@ -177,8 +178,8 @@ impl Survey<'_> {
                     }
                     state.platform = Some(config.platform);
                 }
-                let (layers, diff_ids) =
-                    (manifest.layers.iter().filter(|blob| is_layer(blob)).count(), config.diff_ids.len());
+                let layers = manifest.layers.iter().filter(|blob| blob.is_layer()).count();
+                let diff_ids = config.diff_ids.len();
                 if layers == diff_ids {
                     let mut chain = ChainId::stack(&config.diff_ids);
                     unpacked = self.unpacked(&chain).await?;
@@ -193,7 +194,7 @@ impl Survey<'_> {
 
         let mut layers = 0;
         for blob in &manifest.layers {
-            let role = if is_layer(blob) { BlobRole::Layer } else { BlobRole::Other };
+            let role = if blob.is_layer() { BlobRole::Layer } else { BlobRole::Other };
             layers += usize::from(role == BlobRole::Layer);
             if !self.has(blob).await? {
                 let unpacked = role == BlobRole::Layer && layers <= unpacked;
@@ -222,10 +223,6 @@ impl Survey<'_> {
         }
         Ok(0)
     }
-}
-
-fn is_layer(blob: &Descriptor) -> bool {
-    blob.media_type.kind() == MediaKind::Layer
 }
 
 fn missing(role: BlobRole, descriptor: &Descriptor) -> MissingBlob {

@@ -1,6 +1,6 @@
-use crate::oci::{Digest, DocumentError, MediaType, Platform};
+use super::DocumentFault;
+use crate::oci::{Descriptor, Digest, DocumentKind, Platform};
 use crate::ports::{PluginFailure, StoreError};
-use crate::verify::Mismatch;
 
 /// Why the store cannot tell what was asked of an image.
 #[derive(Debug, thiserror::Error)]
@@ -20,55 +20,24 @@ pub enum ImageError {
         /// Digest and a name of each.
         images: Vec<(Digest, String)>,
     },
-    /// A blob that the image needs is not in the store.
-    #[error("{what} {digest} is not in the content store")]
+    /// A document of the image is not in the store.
+    #[error("{kind} {digest} is not in the content store")]
     MissingBlob {
-        /// Which kind of blob.
-        what: &'static str,
+        /// Which document.
+        kind: DocumentKind,
         /// The blob.
         digest: Digest,
-    },
-    /// The store has other bytes than the descriptor says.
-    #[error("the content store has a wrong {what}")]
-    Mismatch {
-        /// Which kind of blob.
-        what: &'static str,
-        /// How they differ.
-        #[source]
-        source: Mismatch,
-    },
-    /// A document is larger than what is read.
-    #[error("{what} {digest} has {size} bytes, at most {limit} are accepted")]
-    TooLarge {
-        /// Which kind of blob.
-        what: &'static str,
-        /// The blob.
-        digest: Digest,
-        /// Its size.
-        size: u64,
-        /// The bound.
-        limit: u64,
-    },
-    /// Too many of something.
-    #[error("{digest} has {found} {what}, at most {limit} are accepted")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// The blob that lists them.
-        digest: Digest,
-        /// How many.
-        found: usize,
-        /// The bound.
-        limit: usize,
     },
     /// Index, manifest or config cannot be used.
-    #[error("{digest} cannot be used")]
+    #[error("{kind} {digest} cannot be used")]
     Document {
+        /// Which document.
+        kind: DocumentKind,
         /// The blob.
         digest: Digest,
         /// Why.
         #[source]
-        source: DocumentError,
+        source: DocumentFault,
     },
     /// Manifest and config disagree.
     #[error("the manifest has {layers} layers and the image config {diff_ids} diff ids")]
@@ -77,14 +46,6 @@ pub enum ImageError {
         layers: usize,
         /// Diff ids in the config.
         diff_ids: usize,
-    },
-    /// What the record stands for is no image.
-    #[error("{digest} is not a container image: it is of type `{media_type}`")]
-    NotAnImage {
-        /// The blob.
-        digest: Digest,
-        /// What it is.
-        media_type: MediaType,
     },
     /// The image has nothing for the wanted platform.
     #[error("the image has nothing for {wanted}")]
@@ -113,6 +74,19 @@ pub enum ImageError {
 }
 
 impl ImageError {
+    /// Whether this says that a manifest is part of something else than an image.
+    pub(super) fn is_not_an_image(&self) -> bool {
+        matches!(self, Self::Document { source: DocumentFault::NotAnImage { .. }, .. })
+    }
+
+    pub(super) fn unusable(
+        kind: DocumentKind,
+        descriptor: &Descriptor,
+    ) -> impl FnOnce(DocumentFault) -> Self + use<> {
+        let digest = descriptor.digest.clone();
+        move |source| Self::Document { kind, digest, source }
+    }
+
     pub(super) fn plugin(source: PluginFailure) -> Self {
         Self::Plugin { source }
     }

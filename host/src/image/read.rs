@@ -1,20 +1,13 @@
 use bytes::Bytes;
 
-use super::choose::{Choices, choose, suits};
+use super::choose::{choose, suits};
+use super::document::{self, DocumentFault};
+use super::walk::{Path, Walk};
 use super::{ImageError, Platforms};
 use crate::limits;
-use crate::oci::{ChainId, Descriptor, DocumentError, ImageConfig, Index, Manifest, MediaKind, Platform};
+use crate::oci::{ChainId, Descriptor, DocumentKind, ImageConfig, Index, Manifest, MediaKind, Platform};
 use crate::ports::{Class, ContentStore, PlatformMatcher};
 use crate::verify;
-
-/// The way from the target of a record to one manifest.
-#[derive(Clone, Debug)]
-pub(super) struct Path {
-    /// The indexes on the way, the outermost first; none if the target is a manifest.
-    pub(super) indexes: Vec<Descriptor>,
-    /// With what the entry of the index says about its platform.
-    pub(super) manifest: Descriptor,
-}
 
 /// The ways from the target of a record to the manifests that are meant.
 pub(super) struct Paths {
@@ -88,9 +81,9 @@ pub async fn read_manifest(
     let platforms = Platforms::One(wanted.clone());
     let Paths { found, missing, offered } = paths(content, matcher, &platforms, target).await?;
     if let Some(Descriptor { digest, .. }) = missing.into_iter().next() {
-        return Err(ImageError::MissingBlob { what: "image index", digest });
+        return Err(ImageError::MissingBlob { kind: DocumentKind::Index, digest });
     }
-    let Some(Path { indexes, manifest: descriptor }) = found.into_iter().next() else {
+    let Some(Path { indexes, end: descriptor }) = found.into_iter().next() else {
         return Err(ImageError::NoPlatform { wanted: platforms.to_string(), offered });
     };
     let manifest = manifest(content, &descriptor).await?;
@@ -130,21 +123,11 @@ pub async fn read_image_config(
 /// Fails if they are not in the store, damaged there, or too many.
 pub async fn read_document(
     content: &dyn ContentStore,
-    what: &'static str,
+    kind: DocumentKind,
     descriptor: &Descriptor,
 ) -> Result<Bytes, ImageError> {
-    let (digest, size, limit) = (descriptor.digest.clone(), descriptor.size, limits::DOCUMENT_BYTES);
-    if size > limit {
-        return Err(ImageError::TooLarge { what, digest, size, limit });
-    }
-    let bytes = match content.read(&digest, limit).await {
-        Ok(bytes) => bytes,
-        Err(error) if error.class() == Class::NotFound => {
-            return Err(ImageError::MissingBlob { what, digest });
-        }
-        Err(source) => return Err(ImageError::store(format!("reading {what} {digest}"))(source)),
-    };
-    verify::check(descriptor, &bytes).map_err(|source| ImageError::Mismatch { what, source })?;
+    let check = |descriptor: &Descriptor, bytes: &[u8]| Ok(verify::check(descriptor, bytes)?);
+    let (bytes, ()) = understood(content, kind, descriptor, check).await?;
     Ok(bytes)
 }
 
@@ -155,31 +138,22 @@ pub(super) async fn paths(
     platforms: &Platforms,
     target: &Descriptor,
 ) -> Result<Paths, ImageError> {
-    let mut paths = Paths { found: Vec::new(), missing: Vec::new(), offered: Vec::new() };
-    let mut open = vec![Path { indexes: Vec::new(), manifest: target.clone() }];
-    let mut taken = 0;
-    while let Some(path) = open.pop() {
-        let Path { mut indexes, manifest: descriptor } = path;
-        if descriptor.media_type.kind() != MediaKind::Index {
-            paths.found.push(Path { indexes, manifest: descriptor });
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    let mut walk = Walk::from(target.clone());
+    while let Some(path) = walk.step() {
+        if !path.leads_to_index() {
+            found.push(path);
             continue;
         }
-        bounded("nested indexes", &descriptor, indexes.len() + 1, limits::INDEX_DEPTH)?;
-        let Some(index) = present(index(content, &descriptor).await)? else {
-            paths.missing.push(descriptor);
+        let Some(index) = present(index(content, &path.end).await)? else {
+            missing.push(path.end);
             continue;
         };
-        let choices = choose(matcher, platforms, &index).await;
-        let Choices { entries, offered } = choices.map_err(ImageError::plugin)?;
-        paths.offered.extend(offered);
-        taken += entries.len();
-        bounded("entries", &descriptor, taken, limits::INDEX_ENTRIES)?;
-        indexes.push(descriptor);
-        // The last in is the first out.
-        let below = entries.into_iter().rev().map(|manifest| Path { indexes: indexes.clone(), manifest });
-        open.extend(below);
+        let choices = choose(matcher, platforms, &index).await.map_err(ImageError::plugin)?;
+        let unusable = ImageError::unusable(DocumentKind::Index, &path.end);
+        walk.descend(path, choices).map_err(unusable)?;
     }
-    Ok(paths)
+    Ok(Paths { found, missing, offered: walk.offered })
 }
 
 /// Whether a platform that became known late is a wanted one.
@@ -192,35 +166,40 @@ pub(super) async fn is_wanted(
 }
 
 async fn index(content: &dyn ContentStore, descriptor: &Descriptor) -> Result<Index, ImageError> {
-    let bytes = read_document(content, "image index", descriptor).await?;
-    let index = Index::parse(&bytes).map_err(unusable(descriptor))?;
-    bounded("entries", descriptor, index.manifests.len(), limits::INDEX_ENTRIES)?;
-    Ok(index)
+    Ok(understood(content, DocumentKind::Index, descriptor, document::index).await?.1)
 }
 
 pub(super) async fn manifest(
     content: &dyn ContentStore,
     descriptor: &Descriptor,
 ) -> Result<Manifest, ImageError> {
-    let not_an_image = |media_type| ImageError::NotAnImage { digest: descriptor.digest.clone(), media_type };
-    if descriptor.media_type.kind() != MediaKind::Manifest {
-        return Err(not_an_image(descriptor.media_type.clone()));
-    }
-    let bytes = read_document(content, "image manifest", descriptor).await?;
-    let manifest = Manifest::parse(&bytes).map_err(unusable(descriptor))?;
-    if !manifest.config.media_type.is_image_config() {
-        return Err(not_an_image(manifest.artifact_type.unwrap_or(manifest.config.media_type)));
-    }
-    bounded("layers", descriptor, manifest.layers.len(), limits::LAYERS)?;
-    Ok(manifest)
+    Ok(understood(content, DocumentKind::Manifest, descriptor, document::manifest).await?.1)
 }
 
 pub(super) async fn config(
     content: &dyn ContentStore,
     descriptor: &Descriptor,
 ) -> Result<ImageConfig, ImageError> {
-    let bytes = read_document(content, "image config", descriptor).await?;
-    ImageConfig::parse(&bytes).map_err(unusable(descriptor))
+    Ok(understood(content, DocumentKind::Config, descriptor, document::config).await?.1)
+}
+
+async fn understood<T>(
+    content: &dyn ContentStore,
+    kind: DocumentKind,
+    descriptor: &Descriptor,
+    understand: impl FnOnce(&Descriptor, &[u8]) -> Result<T, DocumentFault>,
+) -> Result<(Bytes, T), ImageError> {
+    let digest = &descriptor.digest;
+    document::acceptable(kind, descriptor).map_err(ImageError::unusable(kind, descriptor))?;
+    let bytes = match content.read(digest, limits::DOCUMENT_BYTES).await {
+        Ok(bytes) => bytes,
+        Err(error) if error.class() == Class::NotFound => {
+            return Err(ImageError::MissingBlob { kind, digest: digest.clone() });
+        }
+        Err(source) => return Err(ImageError::store(format!("reading {kind} {digest}"))(source)),
+    };
+    let document = understand(descriptor, &bytes).map_err(ImageError::unusable(kind, descriptor))?;
+    Ok((bytes, document))
 }
 
 /// A document, or `None` if it is not in the store.
@@ -230,16 +209,4 @@ pub(super) fn present<T>(read: Result<T, ImageError>) -> Result<Option<T>, Image
         Err(ImageError::MissingBlob { .. }) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn unusable(descriptor: &Descriptor) -> impl FnOnce(DocumentError) -> ImageError {
-    let digest = descriptor.digest.clone();
-    |source| ImageError::Document { digest, source }
-}
-
-fn bounded(what: &'static str, document: &Descriptor, found: usize, limit: usize) -> Result<(), ImageError> {
-    if found > limit {
-        return Err(ImageError::TooMany { what, digest: document.digest.clone(), found, limit });
-    }
-    Ok(())
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::oci::{Algorithm, ChainId, Descriptor, DiffId, Digest, MediaType, Platform};
+use crate::oci::{Algorithm, ChainId, Descriptor, DiffId, Digest, DocumentKind, MediaType, Platform};
 use crate::ports::fakes::{FakePlugins, FakeStore, diff_id_of};
 use crate::ports::{
     Labels, Plan, PlatformMatcher, PluginCallTimings, PluginFailure, PluginIdentity, SnapshotterName, Store,

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{Digest, MediaType, Platform};
+use super::{Digest, MediaKind, MediaType, Platform};
 
 /// Media type, digest and size of a blob (OCI image specification, "Content Descriptors").
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,5 +33,10 @@ impl Descriptor {
             artifact_type: None,
             platform: None,
         }
+    }
+
+    /// Whether the blob is a layer, and not something else that a manifest lists beside its layers.
+    pub fn is_layer(&self) -> bool {
+        self.media_type.kind() == MediaKind::Layer
     }
 }

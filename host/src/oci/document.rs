@@ -1,40 +1,69 @@
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 
 use super::{Descriptor, DiffId, Digest, MediaKind, MediaType, Platform};
 
+/// Which document of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DocumentKind {
+    /// An image index or manifest list.
+    Index,
+    /// An image manifest.
+    Manifest,
+    /// An image config.
+    Config,
+}
+
+impl DocumentKind {
+    /// The words for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Index => "image index",
+            Self::Manifest => "image manifest",
+            Self::Config => "image config",
+        }
+    }
+}
+
+impl fmt::Display for DocumentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// Why the bytes of an index, manifest or image config cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
     /// Not JSON, or JSON of another shape.
-    #[error("the {what} is not valid JSON of its kind")]
+    #[error("the {kind} is not valid JSON of its kind")]
     Json {
         /// What was being read.
-        what: &'static str,
+        kind: DocumentKind,
         /// Where and why.
         #[source]
         source: serde_json::Error,
     },
     /// Its own media type, or its members, say that it is something else.
-    #[error("the {what} is something else inside: it has {found}")]
+    #[error("the {kind} is something else inside: it has {found}")]
     OtherKind {
         /// What was being read.
-        what: &'static str,
+        kind: DocumentKind,
         /// What was found.
         found: String,
     },
     /// A schema 1 manifest.
-    #[error("the {what} is a Docker schema 1 manifest, which is not supported")]
+    #[error("the {kind} is a Docker schema 1 manifest, which is not supported")]
     Schema1 {
         /// What was being read.
-        what: &'static str,
+        kind: DocumentKind,
     },
     /// A descriptor in it states a negative size.
-    #[error("the {what} has a descriptor ({digest}) with a negative size")]
+    #[error("the {kind} has a descriptor ({digest}) with a negative size")]
     NegativeSize {
         /// What was being read.
-        what: &'static str,
+        kind: DocumentKind,
         /// Whose size.
         digest: Digest,
     },
@@ -84,9 +113,9 @@ impl From<RawPlatform> for Platform {
 }
 
 impl RawDescriptor {
-    fn into_descriptor(self, what: &'static str) -> Result<Descriptor, DocumentError> {
+    fn into_descriptor(self, kind: DocumentKind) -> Result<Descriptor, DocumentError> {
         let Ok(size) = u64::try_from(self.size) else {
-            return Err(DocumentError::NegativeSize { what, digest: self.digest });
+            return Err(DocumentError::NegativeSize { kind, digest: self.digest });
         };
         Ok(Descriptor {
             media_type: MediaType::new(self.media_type.as_deref().unwrap_or_default()),
@@ -116,25 +145,25 @@ struct Probe {
     fs_layers: Option<Vec<serde::de::IgnoredAny>>,
 }
 
-fn probe(bytes: &[u8], what: &'static str, expected: MediaKind) -> Result<(), DocumentError> {
+fn probe(bytes: &[u8], kind: DocumentKind) -> Result<(), DocumentError> {
     let probe: Probe =
-        serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { what, source })?;
+        serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { kind, source })?;
     if probe.fs_layers.is_some_and(|layers| !layers.is_empty()) {
-        return Err(DocumentError::Schema1 { what });
+        return Err(DocumentError::Schema1 { kind });
     }
     let stated = probe.media_type.map(|text| MediaType::new(&text));
-    let (foreign_kind, foreign_member) = if expected == MediaKind::Manifest {
+    let (foreign_kind, foreign_member) = if kind == DocumentKind::Manifest {
         (MediaKind::Index, probe.manifests.map(|_| "`manifests`"))
     } else {
         (MediaKind::Manifest, probe.config.map(|_| "`config`").or(probe.layers.map(|_| "`layers`")))
     };
     if let Some(member) = foreign_member {
-        return Err(DocumentError::OtherKind { what, found: member.to_owned() });
+        return Err(DocumentError::OtherKind { kind, found: member.to_owned() });
     }
     if let Some(stated) = stated
         && stated.kind() == foreign_kind
     {
-        return Err(DocumentError::OtherKind { what, found: format!("media type `{stated}`") });
+        return Err(DocumentError::OtherKind { kind, found: format!("media type `{stated}`") });
     }
     Ok(())
 }
@@ -165,13 +194,13 @@ impl Index {
             #[serde(default)]
             annotations: Option<BTreeMap<String, String>>,
         }
-        let what = "image index";
-        probe(bytes, what, MediaKind::Index)?;
+        let kind = DocumentKind::Index;
+        probe(bytes, kind)?;
         let raw: Raw =
-            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { what, source })?;
+            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { kind, source })?;
         let entries = raw.manifests.unwrap_or_default().into_iter();
         Ok(Self {
-            manifests: entries.map(|entry| entry.into_descriptor(what)).collect::<Result<_, _>>()?,
+            manifests: entries.map(|entry| entry.into_descriptor(kind)).collect::<Result<_, _>>()?,
             annotations: raw.annotations.unwrap_or_default(),
         })
     }
@@ -208,14 +237,14 @@ impl Manifest {
             #[serde(default)]
             artifact_type: Option<String>,
         }
-        let what = "image manifest";
-        probe(bytes, what, MediaKind::Manifest)?;
+        let kind = DocumentKind::Manifest;
+        probe(bytes, kind)?;
         let raw: Raw =
-            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { what, source })?;
+            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { kind, source })?;
         let layers = raw.layers.unwrap_or_default().into_iter();
         Ok(Self {
-            config: raw.config.into_descriptor(what)?,
-            layers: layers.map(|layer| layer.into_descriptor(what)).collect::<Result<_, _>>()?,
+            config: raw.config.into_descriptor(kind)?,
+            layers: layers.map(|layer| layer.into_descriptor(kind)).collect::<Result<_, _>>()?,
             annotations: raw.annotations.unwrap_or_default(),
             artifact_type: raw.artifact_type.filter(|t| !t.is_empty()).map(|t| MediaType::new(&t)),
         })
@@ -259,9 +288,9 @@ impl ImageConfig {
             #[serde(default, rename = "Labels")]
             labels: Option<BTreeMap<String, String>>,
         }
-        let what = "image config";
+        let kind = DocumentKind::Config;
         let raw: Raw =
-            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { what, source })?;
+            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { kind, source })?;
         let diff_ids = raw.rootfs.and_then(|rootfs| rootfs.diff_ids).unwrap_or_default();
         Ok(Self {
             platform: raw.platform.into(),

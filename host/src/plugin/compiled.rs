@@ -53,6 +53,13 @@ impl CompiledStore {
         opened
             .inspect_err(|error| {
                 let place = place.display();
+                let is_others = error.kind() == io::ErrorKind::PermissionDenied;
+                if is_others && rustix::process::geteuid().is_root() {
+                    // As with `sudo`, where it keeps the home of who typed it: nothing is wrong, and whoever owns
+                    // the directory shall not have files of root in it.
+                    tracing::debug!(%place, %error, "compiled plugins are not kept");
+                    return;
+                }
                 tracing::warn!(%place, %error, "compiled plugins are not kept: the store cannot be used");
             })
             .ok()
@@ -85,19 +92,10 @@ impl CompiledStore {
         }
     }
 
-    /// Keeps the code of a component.
-    pub(super) fn keep(
-        &self,
-        engine: &Engine,
-        source: &PluginSource,
-        kind: PluginKind,
-        component: &Component,
-    ) {
+    /// Keeps the code of a component, which must be what the engine made of it.
+    pub(super) fn keep(&self, engine: &Engine, source: &PluginSource, kind: PluginKind, code: &[u8]) {
         let key = Key::new(engine, source.digest(), kind);
-        let kept = component
-            .serialize()
-            .map_err(|error| io::Error::other(error.into_boxed_dyn_error()))
-            .and_then(|code| self.directory.write(&key.file_name(), &entry::seal(&key, &code, &self.secret)));
+        let kept = self.directory.write(&key.file_name(), &entry::seal(&key, code, &self.secret));
         if let Err(error) = kept {
             tracing::warn!(plugin = source.label(), %error, "compiled code cannot be kept");
         }
@@ -108,9 +106,9 @@ impl CompiledStore {
 /// Loads code whose tag has been checked.
 fn load(engine: &Engine, code: &Authentic<'_>) -> Result<Component, Oddity> {
     #[expect(unsafe_code, reason = "loading machine code trusts whoever made it")]
-    // SAFETY: `deserialize` wants bytes that `Component::serialize` made, unchanged. `Authentic` is made only
-    // by `entry::open`, after the HMAC over exactly these bytes was found right; a right tag can only be made
-    // by `entry::seal` with this store's secret, and `keep`, its only caller, seals what `serialize` returned.
+    // SAFETY: `deserialize` wants bytes that this engine's compiler made, unchanged. `Authentic` is made only by
+    // `entry::open`, after the HMAC over exactly these bytes was found right; a right tag can only be made by
+    // `entry::seal` with this store's secret, and `keep`, its only caller, seals what the compiler returned.
     // The bytes are private memory of this process, and the call copies them before it reads them.
     let component = unsafe { Component::deserialize(engine, code.0) };
     component.map_err(Oddity::Engine)

@@ -1,5 +1,7 @@
 //! From the values of the program to those of the interface, and back.
 
+use std::time::Duration;
+
 use super::bindings::described::dray::types::{errors, oci};
 use super::bindings::snapshotter::exports::dray::snapshotter::planner as wit;
 use super::failure::{Cause, Failure};
@@ -7,8 +9,8 @@ use super::text::clean;
 use crate::limits::{PLUGIN_NAME_BYTES, PLUGIN_TEXT_BYTES};
 use crate::oci::{Descriptor, Platform};
 use crate::ports::{
-    Expectation, ImageToPlan, Labels, LayerPlan, OnMounts, Plan, PluginFailure, PluginFault, Question,
-    Suitability,
+    Expectation, ImageToPlan, Labels, LayerPlan, OnError, OnMounts, Plan, PluginFailure, PluginFault,
+    Question, Suitability,
 };
 
 fn stated(text: &str) -> Option<String> {
@@ -19,10 +21,11 @@ fn annotations(labels: &Labels) -> oci::Annotations {
     labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// A platform as a plugin sees it.
+/// A platform as a plugin sees it. An operating system that is not stated is that of this machine, as for
+/// containerd; a plugin is on no machine.
 pub(super) fn platform(platform: &Platform) -> oci::Platform {
     oci::Platform {
-        os: platform.os.clone(),
+        os: stated(&platform.os).unwrap_or_else(|| std::env::consts::OS.to_owned()),
         architecture: platform.architecture.clone(),
         variant: stated(&platform.variant),
         os_version: stated(&platform.os_version),
@@ -47,6 +50,7 @@ pub(super) fn image(image: &ImageToPlan) -> wit::Image {
         descriptor: descriptor(&layer.descriptor),
         diff_id: layer.diff_id.to_string(),
         chain_id: layer.chain_id.to_string(),
+        extensions: Vec::new(),
     });
     wit::Image {
         reference: image.reference.clone(),
@@ -59,6 +63,7 @@ pub(super) fn image(image: &ImageToPlan) -> wit::Image {
         config_labels: annotations(&image.config_labels),
         platform: platform(&image.platform),
         layers: layers.collect(),
+        extensions: Vec::new(),
     }
 }
 
@@ -97,6 +102,11 @@ fn layer_plan(plan: wit::LayerPlan) -> LayerPlan {
             wit::OnMounts::FetchAndStopAsking => OnMounts::FetchAndStopAsking,
             wit::OnMounts::Fail => OnMounts::Fail,
         },
+        on_error: match plan.on_error {
+            wit::OnError::Fail => OnError::Fail,
+            wit::OnError::Fetch => OnError::Fetch,
+            wit::OnError::FetchAndStopAsking => OnError::FetchAndStopAsking,
+        },
         keep_blob: plan.keep_blob,
     }
 }
@@ -121,6 +131,11 @@ pub(super) fn refusal(plugin: &str, error: &errors::Error) -> PluginFailure {
     };
     let code = clean(&detail.code, PLUGIN_NAME_BYTES);
     let message = clean(&detail.message, PLUGIN_TEXT_BYTES);
+    let retry = match error {
+        errors::Error::Transient(detail) => detail.retry_after_ms,
+        _ => None,
+    };
     Failure::new(fault, plugin, format!("plugin `{plugin}` {what}"))
+        .hint(retry.map(|milliseconds| format!("try again in {:?}", Duration::from_millis(milliseconds))))
         .caused_by(Cause(format!("{message} (`{code}`)")))
 }

@@ -90,7 +90,8 @@ impl Runtime {
     }
 }
 
-fn config() -> Config {
+/// The settings that decide what code a component has.
+pub(super) fn config() -> Config {
     let mut config = Config::new();
     config
         .wasm_features(WasmFeatures::all().difference(PROPOSALS), false)

@@ -6,22 +6,33 @@ use super::bindings::described::dray::host::{feature, log};
 use super::bindings::described::dray::types::{errors, oci};
 use super::sandbox::Guest;
 use super::text::clean;
-use crate::limits::{PLUGIN_LOG_BYTES, PLUGIN_LOG_LINE_BYTES, PLUGIN_LOG_LINES};
+use crate::limits::{
+    PLUGIN_LOG_BYTES, PLUGIN_LOG_LINE_BYTES, PLUGIN_LOG_LINES, PLUGIN_LOUD_LINE_BYTES, PLUGIN_LOUD_LINES,
+    PLUGIN_TEXT_BYTES,
+};
 
 /// Severity of a line.
 pub(super) type Level = log::Level;
 
 /// The log of one call.
+///
+/// A line of a plugin begins with whose it is and is quoted, so that it cannot pass for one of the host's or of
+/// another plugin's.
 pub(super) struct GuestLog {
     plugin: Box<str>,
     bytes: usize,
     lines: usize,
     dropped: usize,
+    /// Warnings and errors so far.
+    loud: usize,
+    /// What was written to standard error since the last line end.
+    unfinished: Vec<u8>,
 }
 
 impl GuestLog {
     pub(super) fn new(plugin: &str) -> Self {
-        Self { plugin: plugin.into(), bytes: 0, lines: 0, dropped: 0 }
+        let plugin = clean(plugin, PLUGIN_TEXT_BYTES).into();
+        Self { plugin, bytes: 0, lines: 0, dropped: 0, loud: 0, unfinished: Vec::new() }
     }
 
     /// Takes one line, or counts it if there have been too many.
@@ -31,27 +42,82 @@ impl GuestLog {
             return;
         }
         let limit = PLUGIN_LOG_LINE_BYTES.min(PLUGIN_LOG_BYTES - self.bytes);
-        let line = clean(line, limit);
+        let line = without_gaps(&clean(line, limit));
         self.lines += 1;
         self.bytes += line.len();
         let plugin = &*self.plugin;
         match level {
-            Level::Trace => tracing::trace!(target: "dray::plugin", plugin, "{line}"),
-            Level::Debug => tracing::debug!(target: "dray::plugin", plugin, "{line}"),
-            Level::Info => tracing::info!(target: "dray::plugin", plugin, "{line}"),
-            Level::Warn => tracing::warn!(target: "dray::plugin", plugin, "{line}"),
-            Level::Error => tracing::error!(target: "dray::plugin", plugin, "{line}"),
+            Level::Trace => tracing::trace!(target: TARGET, "plugin `{plugin}` says: {line:?}"),
+            Level::Debug => tracing::debug!(target: TARGET, "plugin `{plugin}` says: {line:?}"),
+            Level::Info => tracing::info!(target: TARGET, "plugin `{plugin}` says: {line:?}"),
+            Level::Warn | Level::Error => self.write_loud(level, &line),
         }
     }
 
-    /// Says how much was dropped.
-    pub(super) fn finish(&mut self) {
-        if self.dropped > 0 {
-            let (plugin, dropped) = (&*self.plugin, self.dropped);
-            tracing::warn!(target: "dray::plugin", plugin, dropped, "the plugin logged more than it may");
-            self.dropped = 0;
+    fn write_loud(&mut self, level: Level, line: &str) {
+        self.loud += 1;
+        let plugin = &*self.plugin;
+        let shown = &line[..line.floor_char_boundary(PLUGIN_LOUD_LINE_BYTES)];
+        let more = if shown.len() < line.len() { " …" } else { "" };
+        match level {
+            _ if self.loud > PLUGIN_LOUD_LINES => {
+                tracing::info!(target: TARGET, "plugin `{plugin}` says: {line:?}");
+            }
+            Level::Error => tracing::error!(target: TARGET, "plugin `{plugin}` says: {shown:?}{more}"),
+            _ => tracing::warn!(target: TARGET, "plugin `{plugin}` says: {shown:?}{more}"),
         }
     }
+
+    /// Takes bytes of a text that has lines.
+    pub(super) fn write_stream(&mut self, level: Level, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let (text, is_whole) = piece.strip_suffix(b"\n").map_or((piece, false), |text| (text, true));
+            let room = PLUGIN_LOG_LINE_BYTES.saturating_sub(self.unfinished.len());
+            self.unfinished.extend_from_slice(&text[..text.len().min(room)]);
+            if is_whole {
+                self.end_line(level);
+            }
+        }
+    }
+
+    fn end_line(&mut self, level: Level) {
+        let line = std::mem::take(&mut self.unfinished);
+        if !line.is_empty() {
+            self.write(level, &String::from_utf8_lossy(&line));
+        }
+    }
+
+    /// Ends the log, and says what there was more.
+    pub(super) fn finish(&mut self) {
+        self.end_line(Level::Debug);
+        let quieter = self.loud.saturating_sub(PLUGIN_LOUD_LINES);
+        if self.dropped > 0 || quieter > 0 {
+            let (plugin, dropped) = (&*self.plugin, self.dropped);
+            tracing::warn!(
+                target: TARGET,
+                dropped,
+                quieter,
+                "plugin `{plugin}` logged more than is shown here"
+            );
+        }
+        (self.dropped, self.loud) = (0, 0);
+    }
+}
+
+const TARGET: &str = "dray::plugin";
+
+/// One space in the place of several: a row of them could push the rest of a line to where a terminal starts the
+/// next.
+fn without_gaps(line: &str) -> String {
+    let mut narrow = String::with_capacity(line.len());
+    for letter in line.chars() {
+        if !letter.is_whitespace() {
+            narrow.push(letter);
+        } else if !narrow.ends_with(' ') {
+            narrow.push(' ');
+        }
+    }
+    narrow
 }
 
 impl log::Host for Guest {
@@ -63,7 +129,7 @@ impl log::Host for Guest {
 
 impl feature::Host for Guest {
     async fn supported(&mut self, name: String) -> wasmtime::Result<bool> {
-        Ok(matches!(name.as_str(), "stop-asking" | "keep-blob"))
+        Ok(matches!(name.as_str(), "stop-asking" | "keep-blob" | "on-error"))
     }
 }
 
@@ -89,5 +155,22 @@ mod tests {
             log.write(Level::Info, &long);
         }
         assert_eq!((log.lines, log.bytes, log.dropped), (16, PLUGIN_LOG_BYTES, 4));
+    }
+    #[test]
+    fn a_stream_has_the_lines_that_it_was_written_with() {
+        let mut log = GuestLog::new("x");
+        for piece in ["one ", "line", " in pieces\ntwo\n", "\n", "three"] {
+            log.write_stream(Level::Debug, piece.as_bytes());
+        }
+        assert_eq!((log.lines, log.unfinished.as_slice()), (2, &b"three"[..]));
+        log.finish();
+        assert_eq!((log.lines, log.bytes), (3, "one line in piecestwothree".len()));
+        log.write_stream(Level::Debug, &[b'a'; 2 * PLUGIN_LOG_LINE_BYTES]);
+        assert_eq!(log.unfinished.len(), PLUGIN_LOG_LINE_BYTES);
+    }
+
+    #[test]
+    fn gaps_are_closed() {
+        assert_eq!(without_gaps("a  b\u{a0}\u{3000} c d"), "a b c d");
     }
 }

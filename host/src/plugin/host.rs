@@ -2,10 +2,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::compiled::CompiledStore;
-use super::loaded::Loaded;
+use super::compiler::Compiler;
+use super::loaded::{Loaded, PluginDescription};
 use super::matcher::Matcher;
 use super::planner::SnapshotterPlanner;
-use super::{PluginKind, PluginSource};
+use super::{PluginKind, PluginSource, imports};
 use crate::ports::{Planner, PlatformMatcher, PluginFailure, PluginFault};
 
 /// Makes plugins of components.
@@ -14,6 +15,7 @@ use crate::ports::{Planner, PlatformMatcher, PluginFailure, PluginFault};
 pub struct PluginHost {
     place: Option<PathBuf>,
     store: Arc<OnceLock<Option<CompiledStore>>>,
+    compiler: Compiler,
 }
 
 impl PluginHost {
@@ -26,7 +28,35 @@ impl PluginHost {
     ///
     /// None in this version.
     pub fn new(compiled_store: Option<&Path>) -> Result<Self, PluginFailure> {
-        Ok(Self { place: compiled_store.map(Path::to_owned), store: Arc::default() })
+        let place = compiled_store.map(Path::to_owned);
+        Ok(Self { place, store: Arc::default(), compiler: Compiler::default() })
+    }
+
+    /// The same, with a process of its own for each component that is compiled.
+    ///
+    /// Without it components are compiled in this process, and what it costs is bounded only by what a component
+    /// may consist of: seconds and some hundred MiB for what toolchains make, minutes and some GiB for what somebody
+    /// made for the purpose. In a process of its own the bounds are
+    /// [`COMPILE_MEMORY_BYTES`](crate::limits::COMPILE_MEMORY_BYTES) and
+    /// [`COMPILE_TIMEOUT`](crate::limits::COMPILE_TIMEOUT).
+    ///
+    /// The process is this program, started with `argument` alone. It must then do nothing but call
+    /// [`serve_compiler`](super::serve_compiler).
+    #[must_use]
+    pub fn compile_apart(mut self, argument: &'static str) -> Self {
+        self.compiler = Compiler::Apart(argument);
+        self
+    }
+
+    /// Runs a plugin of whatever kind to learn what it says about itself.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the component does not fit this host, or does not describe itself as it must.
+    pub async fn describe(&self, source: &PluginSource) -> Result<PluginDescription, PluginFailure> {
+        let kind = imports::kind_of(source)?;
+        let loaded = self.load(source, kind).await?;
+        loaded.info(|_, _| Ok(())).await
     }
 
     /// Loads a platform plugin. `config` is one JSON text, `{}` if nothing is configured.
@@ -61,10 +91,10 @@ impl PluginHost {
     async fn load(&self, source: &PluginSource, kind: PluginKind) -> Result<Loaded, PluginFailure> {
         let (place, store) = (self.place.clone(), Arc::clone(&self.store));
         let label = source.label().to_owned();
-        let source = source.clone();
+        let (source, compiler) = (source.clone(), self.compiler.clone());
         let loading = tokio::task::spawn_blocking(move || {
             let store = store.get_or_init(|| place.as_deref().and_then(CompiledStore::open));
-            Loaded::load(source, kind, store.as_ref())
+            Loaded::load(source, kind, store.as_ref(), &compiler)
         });
         loading.await.unwrap_or_else(|error| {
             // The compiler has panicked, or the program is about to end.

@@ -3,12 +3,18 @@
 //! The linker would refuse as well, but it names the first function that it misses and not the version, the
 //! plugin or a way out.
 
+mod wasi;
+
+use std::hash::Hash;
+
 use super::failure::{Failure, incompatible, unreadable};
 use super::shape::{self, Interface, Shape};
+use super::weight::Unfit;
 use super::{PluginKind, PluginSource};
 use crate::ports::PluginFailure;
 
 /// An interface of this host: its name, the version of its package, and its functions.
+#[derive(Hash)]
 struct Known {
     interface: &'static str,
     version: &'static str,
@@ -38,10 +44,6 @@ const fn duty(kind: PluginKind) -> Known {
     }
 }
 
-/// Packages of WASI 0.2 that are answered with nothing.
-const EMPTY: [&str; 6] =
-    ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
-
 /// How an import stands with this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -64,11 +66,15 @@ pub(super) fn standing(import: &Interface) -> Standing {
     if OFFERED.iter().any(is_offered) {
         return Standing::Granted;
     }
-    let package = interface.split('/').next().unwrap_or_default();
-    if EMPTY.contains(&package) && track(version) == track("0.2.0") {
+    if wasi::KNOWN.iter().any(is_offered) {
         return Standing::Toolchain;
     }
     Standing::Unknown
+}
+
+/// All that a component may rely on here, for a hash.
+pub(super) fn offered() -> impl Hash {
+    (OFFERED, wasi::KNOWN, DESCRIBE, [PluginKind::Snapshotter, PluginKind::Platform].map(duty))
 }
 
 /// The kind of a plugin by what it exports, and the full name of its world.
@@ -81,6 +87,22 @@ pub(super) fn kind(shape: &Shape) -> Option<(PluginKind, String)> {
     })
 }
 
+/// The kind of a plugin, by what it exports.
+///
+/// # Errors
+///
+/// Fails if it is a plugin of no kind.
+pub(super) fn kind_of(source: &PluginSource) -> Result<PluginKind, PluginFailure> {
+    let plugin = source.label();
+    let shape = shape::read(source.bytes()).map_err(|error| unfit(plugin, error))?;
+    kind(&shape).map(|(kind, _)| kind).ok_or_else(|| {
+        let duties = [PluginKind::Snapshotter, PluginKind::Platform].map(|kind| duty(kind).full());
+        incompatible(plugin, format!("component `{plugin}` is not a plugin of dray"))
+            .hint(Some(format!("a plugin exports `{}`", duties.join("` or `"))))
+            .into()
+    })
+}
+
 /// Whether a component can be a plugin of a kind here.
 ///
 /// # Errors
@@ -88,7 +110,7 @@ pub(super) fn kind(shape: &Shape) -> Option<(PluginKind, String)> {
 /// Says what is missing, on which side, and what can be done about it.
 pub(super) fn check(source: &PluginSource, wanted: PluginKind) -> Result<(), PluginFailure> {
     let plugin = source.label();
-    let shape = shape::read(source.bytes()).map_err(|error| invalid(plugin, error))?;
+    let shape = shape::read(source.bytes()).map_err(|error| unfit(plugin, error))?;
     check_exports(plugin, &shape, wanted)?;
     for import in &shape.imports {
         if standing(import) == Standing::Unknown {
@@ -98,13 +120,18 @@ pub(super) fn check(source: &PluginSource, wanted: PluginKind) -> Result<(), Plu
     Ok(())
 }
 
-/// The component is damaged, or uses what this host does not allow.
-pub(super) fn invalid(plugin: &str, error: wasmparser::BinaryReaderError) -> PluginFailure {
-    unreadable(plugin, format!("plugin `{plugin}` is not a valid component"))
-        .hint(Some(
-            "the file may be damaged, or made with proposals of WebAssembly that dray has switched off",
-        ))
-        .caused_by(error)
+/// The failure for a component whose shape cannot be read.
+pub(super) fn unfit(plugin: &str, error: Unfit) -> PluginFailure {
+    match error {
+        Unfit::Invalid(error) => unreadable(plugin, format!("plugin `{plugin}` is not a valid component"))
+            .hint(Some(
+                "the file may be damaged, or made with proposals of WebAssembly that dray has switched off",
+            ))
+            .caused_by(error),
+        error => incompatible(plugin, format!("plugin `{plugin}` would cost too much to compile"))
+            .hint(Some("make the plugin smaller, or split what it does into several functions"))
+            .caused_by(error),
+    }
 }
 
 fn check_exports(plugin: &str, shape: &Shape, wanted: PluginKind) -> Result<(), PluginFailure> {
@@ -154,8 +181,11 @@ fn refusal(plugin: &str, import: &Interface) -> Failure {
         return incompatible(plugin, format!("plugin `{plugin}` imports `{name}`, which is asynchronous"))
             .hint(Some("this host runs synchronous plugins: build for `wasm32-wasip2` or without WASI"));
     }
-    let Some(known) = OFFERED.iter().find(|known| known.interface == interface) else {
+    let Some(known) = OFFERED.iter().chain(wasi::KNOWN).find(|known| known.interface == interface) else {
         let message = format!("plugin `{plugin}` imports `{name}`, which this host does not offer");
+        if interface.starts_with("wasi:") {
+            return incompatible(plugin, message).hint(Some(wasi::REMEDY));
+        }
         let offered: Vec<String> = OFFERED.iter().map(|known| format!("`{}`", known.full())).collect();
         return incompatible(plugin, message).hint(Some(format!(
             "this host offers {}; use a newer dray, or a version of the plugin that does not need more",
@@ -165,14 +195,20 @@ fn refusal(plugin: &str, import: &Interface) -> Failure {
     let full = known.full();
     if track(known.version) != track(version) {
         let message = format!("plugin `{plugin}` imports `{name}`, this host offers `{full}`");
-        return incompatible(plugin, message).hint(Some(OTHER_VERSION));
+        let is_wasi = interface.starts_with("wasi:");
+        return incompatible(plugin, message).hint(Some(if is_wasi { wasi::REMEDY } else { OTHER_VERSION }));
     }
     let missing = import.functions.iter().find(|name| !known.functions.contains(&name.as_str()));
     let missing = missing.map(String::as_str).unwrap_or_default();
     let message = format!(
         "plugin `{plugin}` imports function `{missing}` of `{name}`, which `{full}` of this host lacks"
     );
-    incompatible(plugin, message).hint(Some("use a newer dray, or an older version of the plugin"))
+    let is_wasi = interface.starts_with("wasi:");
+    incompatible(plugin, message).hint(Some(if is_wasi {
+        wasi::REMEDY
+    } else {
+        "use a newer dray, or an older version of the plugin"
+    }))
 }
 
 impl Known {
@@ -181,9 +217,11 @@ impl Known {
     }
 }
 
-/// An export by its interface, of whatever version.
+/// An export by its interface: of the track that this host speaks, or else of whatever version. A component may
+/// have several tracks side by side.
 fn find<'a>(shape: &'a Shape, known: &Known) -> Option<&'a Interface> {
-    shape.exports.iter().find(|export| split(&export.name).0 == known.interface)
+    let named = || shape.exports.iter().filter(|export| split(&export.name).0 == known.interface);
+    named().find(|export| track(split(&export.name).1) == track(known.version)).or_else(|| named().next())
 }
 
 /// Interface and version of a full name; no version is the empty text.
@@ -229,6 +267,28 @@ mod tests {
     }
 
     #[test]
+    fn a_track_is_found_among_others() {
+        let export = |version: &str, function: &str| {
+            import(&format!("dray:snapshotter/planner@{version}"), &[function])
+        };
+        let known = duty(PluginKind::Snapshotter);
+        let shape = |versions: &[&str]| Shape {
+            exports: versions.iter().map(|version| export(version, "plan")).collect(),
+            ..Shape::default()
+        };
+        for (versions, found) in [
+            (&["0.2.0", "0.1.0"][..], Some("0.1.0")),
+            (&["0.1.3", "0.2.0"], Some("0.1.3")),
+            (&["0.3.0", "0.2.0"], Some("0.3.0")),
+            (&[], None),
+        ] {
+            let shape = shape(versions);
+            let version = find(&shape, &known).map(|export| split(&export.name).1);
+            assert_eq!(version, found, "{versions:?}");
+        }
+    }
+
+    #[test]
     fn standings() {
         for (name, functions, expected) in [
             ("dray:host/log@0.1.0", &["write"][..], Standing::Granted),
@@ -240,6 +300,9 @@ mod tests {
             ("wasi:cli/environment@0.2.9", &["get-environment"], Standing::Toolchain),
             ("wasi:cli/environment@0.3.0", &["get-environment"], Standing::Unknown),
             ("wasi:http/types@0.2.0", &[], Standing::Unknown),
+            ("wasi:cli/environment@0.2.0", &["get-environment", "set-environment"], Standing::Unknown),
+            ("wasi:cli/nonsense@0.2.0", &[], Standing::Unknown),
+            ("wasi:io/poll@0.2.3", &["poll", "[method]pollable.block"], Standing::Toolchain),
             ("wasi:cli", &[], Standing::Unknown),
             ("run", &[], Standing::Unknown),
         ] {

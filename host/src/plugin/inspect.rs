@@ -80,9 +80,10 @@ pub struct Producer {
 ///
 /// # Errors
 ///
-/// Fails with [`Unreadable`](crate::ports::PluginFault::Unreadable) if the component is damaged.
+/// Fails with [`Unreadable`](crate::ports::PluginFault::Unreadable) if the component is damaged, and with
+/// [`Incompatible`](crate::ports::PluginFault::Incompatible) if it would cost too much to compile.
 pub fn inspect(source: &PluginSource) -> Result<Inspection, PluginFailure> {
-    let shape = shape::read(source.bytes()).map_err(|error| imports::invalid(source.label(), error))?;
+    let shape = shape::read(source.bytes()).map_err(|error| imports::unfit(source.label(), error))?;
     let (world, world_name) = imports::kind(&shape).unzip();
     let standing = |wanted: Standing| {
         let imports = shape.imports.iter().filter(|import| imports::standing(import) == wanted);
@@ -112,7 +113,7 @@ fn metadata(shape: &Shape) -> Metadata {
         Some(clean(text, PLUGIN_TEXT_BYTES))
     };
     let producers = shape.producers.iter().map(|(role, name, version)| Producer {
-        role: role.clone(),
+        role: clean(role, PLUGIN_TEXT_BYTES),
         name: clean(name, PLUGIN_TEXT_BYTES),
         version: clean(version, PLUGIN_TEXT_BYTES),
     });

@@ -10,12 +10,29 @@ use wasmtime::component::{Component, Instance, InstancePre};
 
 use super::bindings::described::DescribedIndices;
 use super::compiled::CompiledStore;
+use super::compiler::Compiler;
 use super::engine::Runtime;
-use super::failure::{Cause, Failure, incompatible, invalid_output, other_types, unreadable};
+use super::failure::{Cause, Failure, incompatible, invalid_output, other_types};
 use super::sandbox::{self, Guest, typed};
+use super::text::clean;
 use super::{PluginKind, PluginSource, convert, imports, output};
-use crate::limits::PLUGIN_CONFIG_BYTES;
+use crate::limits::{PLUGIN_CONFIG_BYTES, PLUGIN_TEXT_BYTES};
 use crate::ports::{PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
+
+/// What a plugin says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginDescription {
+    /// Its name.
+    pub name: String,
+    /// Its version, a semantic version.
+    pub version: String,
+    /// One line for people.
+    pub summary: String,
+    /// Names of its optional abilities.
+    pub features: Vec<String>,
+    /// JSON Schema of its configuration, a JSON text. `None` if it takes none.
+    pub config_schema: Option<String>,
+}
 
 /// A component ready to be called, each time in a fresh instance.
 pub(super) struct Loaded {
@@ -37,6 +54,7 @@ impl Loaded {
         source: PluginSource,
         kind: PluginKind,
         store: Option<&CompiledStore>,
+        compiler: &Compiler,
     ) -> Result<Self, PluginFailure> {
         let started = Instant::now();
         let label: Arc<str> = source.label().into();
@@ -51,10 +69,10 @@ impl Loaded {
         } else {
             imports::check(&source, kind)?;
             let compiling = Instant::now();
-            let component = compile(runtime, &source)?;
+            let (component, code) = compiler.compile(runtime, &source)?;
             timings.compile = compiling.elapsed();
             if let Some(store) = store {
-                store.keep(&runtime.engine, &source, kind, &component);
+                store.keep(&runtime.engine, &source, kind, &code);
             }
             component
         };
@@ -75,22 +93,12 @@ impl Loaded {
         exports: impl FnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<()> + Send + 'static,
     ) -> Result<PluginIdentity, PluginFailure> {
         self.check_config_text(config)?;
-        let indices = self.indices(DescribedIndices::new(&self.pre))?;
-        let asked = indices.clone();
-        let info = self
-            .call("get-info", |store, instance| {
-                Box::pin(async move {
-                    typed(exports(store, &instance))?;
-                    let plugin = typed(asked.load(&mut *store, &instance))?;
-                    plugin.dray_types_describe().call_get_info(store).await
-                })
-            })
-            .await?;
-        output::check_info(&info).map_err(|rule| invalid_output(&self.label, "get-info", rule))?;
-        if info.config_schema.is_empty() && config.trim() != "{}" {
+        let info = self.info(exports).await?;
+        if info.config_schema.is_none() && !output::is_empty_object(config) {
             let message = format!("plugin `{}` takes no configuration", self.label);
             return Err(Failure::new(PluginFault::InvalidConfig, &self.label, message).into());
         }
+        let indices = self.indices(DescribedIndices::new(&self.pre))?;
         let text = config.to_owned();
         self.call("check-config", |store, instance| {
             Box::pin(async move {
@@ -99,8 +107,41 @@ impl Loaded {
             })
         })
         .await?
-        .map_err(|error| convert::refusal(&self.label, &error))?;
+        .map_err(|error| {
+            let mut refusal = convert::refusal(&self.label, &error);
+            if refusal.fault == PluginFault::InvalidConfig {
+                refusal.hint =
+                    Some(format!("`dray plugin inspect --describe {}` shows the schema", self.label));
+            }
+            refusal
+        })?;
         Ok(PluginIdentity { name: info.name, version: info.version, digest: self.source.digest().clone() })
+    }
+
+    /// Asks the plugin who it is.
+    pub(super) async fn info(
+        &self,
+        exports: impl FnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<()> + Send + 'static,
+    ) -> Result<PluginDescription, PluginFailure> {
+        let indices = self.indices(DescribedIndices::new(&self.pre))?;
+        let info = self
+            .call("get-info", |store, instance| {
+                Box::pin(async move {
+                    typed(exports(store, &instance))?;
+                    let plugin = typed(indices.load(&mut *store, &instance))?;
+                    plugin.dray_types_describe().call_get_info(store).await
+                })
+            })
+            .await?;
+        output::check_info(&info).map_err(|rule| invalid_output(&self.label, "get-info", rule))?;
+        let schema = (!info.config_schema.is_empty()).then_some(info.config_schema);
+        Ok(PluginDescription {
+            name: info.name,
+            version: info.version,
+            summary: clean(&info.summary, PLUGIN_TEXT_BYTES),
+            features: info.features.iter().map(|feature| clean(feature, PLUGIN_TEXT_BYTES)).collect(),
+            config_schema: schema,
+        })
     }
 
     /// Calls a function of the plugin and adds up what it cost.
@@ -140,15 +181,6 @@ impl Loaded {
         let message = format!("the configuration of plugin `{}` {what}", self.label);
         Failure::new(PluginFault::InvalidConfig, &self.label, message).caused_by(cause)
     }
-}
-
-fn compile(runtime: &Runtime, source: &PluginSource) -> Result<Component, PluginFailure> {
-    let label = source.label();
-    tracing::debug!(plugin = label, "compiling");
-    Component::from_binary(&runtime.engine, source.bytes()).map_err(|error| {
-        unreadable(label, format!("plugin `{label}` does not compile"))
-            .caused_by(error.into_boxed_dyn_error())
-    })
 }
 
 fn link(

@@ -2,11 +2,13 @@
 //!
 //! Sizes and forms only. What a plan means for the image at hand is checked where plans are carried out.
 
+use std::collections::HashSet;
+
 use super::bindings::described::exports::dray::types::describe::Info;
 use super::bindings::snapshotter::exports::dray::snapshotter::planner as wit;
 use crate::limits::{
-    LABEL_BYTES, LAYERS, PLAN_EXTENSIONS, PLAN_HINTS, PLAN_LABELS, PLUGIN_CONFIG_BYTES, PLUGIN_NAME_BYTES,
-    PLUGIN_TEXT_BYTES,
+    EXTENSION_BYTES, EXTENSIONS, LABEL_BYTES, LAYERS, PLAN_HINTS, PLAN_LABELS, PLUGIN_CONFIG_BYTES,
+    PLUGIN_NAME_BYTES, PLUGIN_TEXT_BYTES,
 };
 
 const SUMMARY_BYTES: usize = 200;
@@ -23,6 +25,9 @@ pub(super) fn check_info(info: &Info) -> Result<(), String> {
         return Err("`version` must be a semantic version".into());
     }
     at_most("`summary`", info.summary.len(), SUMMARY_BYTES, "bytes")?;
+    if info.summary.is_empty() || info.summary.contains(char::is_control) {
+        return Err("`summary` must be one line, and not empty".into());
+    }
     at_most("`config-schema`", info.config_schema.len(), PLUGIN_CONFIG_BYTES, "bytes")?;
     if !info.config_schema.is_empty()
         && serde_json::from_str::<serde::de::IgnoredAny>(&info.config_schema).is_err()
@@ -33,7 +38,13 @@ pub(super) fn check_info(info: &Info) -> Result<(), String> {
     for feature in &info.features {
         at_most("a name in `features`", feature.len(), PLUGIN_NAME_BYTES, "bytes")?;
     }
-    Ok(())
+    check_extensions("`extensions`", &info.extensions)
+}
+
+/// Whether a configuration, which is JSON, says nothing: the only one of a plugin that takes none.
+pub(super) fn is_empty_object(config: &str) -> bool {
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(config)
+        .is_ok_and(|object| object.is_empty())
 }
 
 /// The indices of an answer to `rank`, or the first rule that it breaks.
@@ -58,12 +69,15 @@ pub(super) fn check_plan(plan: &wit::ImagePlan) -> Result<(), String> {
         return Err(format!("`code` must be a word in kebab-case of at most {PLUGIN_NAME_BYTES} bytes"));
     }
     at_most("`reason`", plan.reason.len(), PLUGIN_TEXT_BYTES, "bytes")?;
+    if plan.reason.is_empty() {
+        return Err("`reason` must not be empty".into());
+    }
     at_most("`layers`", plan.layers.len(), LAYERS, "entries")?;
     at_most("`hints`", plan.hints.len(), PLAN_HINTS, "lines")?;
     for hint in &plan.hints {
         at_most("a line in `hints`", hint.len(), PLUGIN_TEXT_BYTES, "bytes")?;
     }
-    at_most("`extensions`", plan.extensions.len(), PLAN_EXTENSIONS, "pairs")?;
+    check_extensions("`extensions`", &plan.extensions)?;
     for (number, layer) in plan.layers.iter().enumerate() {
         if let wit::Question::AskWithLabels(labels) = &layer.question {
             at_most(&format!("labels of layer {number}"), labels.len(), PLAN_LABELS, "labels")?;
@@ -71,6 +85,24 @@ pub(super) fn check_plan(plan: &wit::ImagePlan) -> Result<(), String> {
                 let size = key.len() + value.len();
                 at_most(&format!("a label of layer {number}"), size, LABEL_BYTES, "bytes")?;
             }
+        }
+        check_extensions(&format!("`extensions` of layer {number}"), &layer.extensions)?;
+    }
+    Ok(())
+}
+
+/// Form and size of pairs that nobody here knows. What they say is ignored.
+fn check_extensions(what: &str, pairs: &[(String, String)]) -> Result<(), String> {
+    at_most(what, pairs.len(), EXTENSIONS, "pairs")?;
+    let mut seen = HashSet::with_capacity(pairs.len());
+    for (key, value) in pairs {
+        at_most(&format!("a pair of {what}"), key.len() + value.len(), EXTENSION_BYTES, "bytes")?;
+        let is_named = key.split_once('/').is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty());
+        if !is_named || key.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return Err(format!("{what}: a key must be made of its owner's name, a slash and a name"));
+        }
+        if !seen.insert(key) {
+            return Err(format!("{what}: a key is there twice"));
         }
     }
     Ok(())
@@ -125,6 +157,16 @@ mod tests {
         }
         for bad in ["", "1", "1.0", "1.0.0.0", "v1.0.0", "01.0.0", "1.0.0-", "1.0.0+", "1.0.x", "1.0.0 "] {
             assert!(!is_semantic_version(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn configurations_that_say_nothing() {
+        for empty in ["{}", " { } ", "{\n}"] {
+            assert!(is_empty_object(empty), "{empty}");
+        }
+        for other in [r#"{"a":1}"#, "[]", "null", "", "{} {}", "\"{}\""] {
+            assert!(!is_empty_object(other), "{other}");
         }
     }
 

@@ -193,14 +193,20 @@ impl Ended<'_> {
             None if error.is::<I32Exit>() => {
                 self.fault(PluginFault::Trap, "ended itself").caused_by(error.into_boxed_dyn_error())
             }
-            // Everything that can be linked has been linked before. What is left are counts: of instances,
-            // tables and memories.
-            None if !self.is_instantiated => self
-                .fault(PluginFault::OutOfMemory, "does not fit into what a plugin may have")
-                .caused_by(error.into_boxed_dyn_error()),
             None if is_out_of_crossing(&error) => self.invalid(Cause(format!(
                 "at most {PLUGIN_CROSSING_BYTES} bytes may be passed to the host at once"
             ))),
+            None if !self.is_instantiated && is_too_many(&error) => self
+                .fault(PluginFault::OutOfMemory, "does not fit into what a plugin may have")
+                .caused_by(error.into_boxed_dyn_error()),
+            // Everything that can be linked has been linked before, and the guest has hardly run. What is left
+            // is address space that this process does not get.
+            None if !self.is_instantiated && is_of_the_machine(&error) => failure::incompatible(
+                self.plugin,
+                format!("plugin `{}` cannot be run on this machine", self.plugin),
+            )
+            .hint(Some("a plugin needs 4 GiB of address space; see `ulimit -v`"))
+            .caused_by(error.into_boxed_dyn_error()),
             // The host could not make sense of what the guest passed: text that is not UTF-8, a list that
             // lies outside of the memory.
             None => self.invalid(error.into_boxed_dyn_error()),
@@ -235,6 +241,17 @@ fn breaks_the_boundary(trap: Trap) -> bool {
             | Trap::InvalidDiscriminant
             | Trap::UnalignedPointer
     )
+}
+
+/// More instances, tables or memories than the store may have. The error has no public type; a test holds this
+/// text.
+fn is_too_many(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| cause.to_string().starts_with("resource limit exceeded"))
+}
+
+/// The operating system refused something.
+fn is_of_the_machine(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| cause.is::<std::io::Error>() || cause.is::<rustix::io::Errno>())
 }
 
 /// The runtime's error for an exhausted budget has no public type; a test holds this text.

@@ -1,13 +1,14 @@
 //! What a component imports, exports and says about its making, read from its bytes.
 //!
-//! Nothing is compiled or run. Types are validated, so that names and functions are those that the runtime
+//! Nothing is compiled or run, and nothing is validated that would cost too much to compile. Types are validated, so that names and functions are those that the runtime
 //! would see; bodies of functions are not, since the compiler does it anyway.
 
 use wasmparser::component_types::{ComponentEntityType, ComponentItem};
 use wasmparser::types::TypesRef;
-use wasmparser::{BinaryReaderError, KnownCustom, Parser, Payload, ValidPayload, Validator};
+use wasmparser::{KnownCustom, Parser, Payload, ValidPayload, Validator};
 
 use super::engine;
+use super::weight::{self, Unfit};
 
 /// An import or export: usually an interface with its functions.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,8 +34,10 @@ pub(super) struct Shape {
 ///
 /// # Errors
 ///
-/// Fails if the bytes are not a valid component with the proposals that this host knows.
-pub(super) fn read(bytes: &[u8]) -> Result<Shape, BinaryReaderError> {
+/// Fails if the component would cost more to compile than it may, and if the bytes are not a valid component
+/// with the proposals that this host knows.
+pub(super) fn read(bytes: &[u8]) -> Result<Shape, Unfit> {
+    weight::weigh(bytes)?;
     let mut validator = Validator::new_with_features(engine::proposals());
     let mut shape = Shape::default();
     let (mut imports, mut exports) = (Vec::new(), Vec::new());

@@ -10,16 +10,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime::component::Linker;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{
     Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
 };
 
 use super::guest_log::{GuestLog, Level};
 use super::sandbox::Guest;
-use crate::limits::PLUGIN_LOG_LINE_BYTES;
+use crate::limits::{PLUGIN_LOG_LINE_BYTES, PLUGIN_RANDOM_BYTES};
 
 /// Offers WASI 0.2.
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
@@ -42,6 +44,7 @@ fn nothing(log: &Arc<Mutex<GuestLog>>) -> WasiCtx {
         .secure_random(Deterministic::new(SEED.to_vec()))
         .insecure_random(Deterministic::new(SEED.to_vec()))
         .insecure_random_seed(0)
+        .max_random_size(PLUGIN_RANDOM_BYTES)
         .build()
 }
 
@@ -70,8 +73,14 @@ impl HostMonotonicClock for StandingStill {
     }
 }
 
-/// Standard error, line by line into the log.
+/// Standard error, into the log.
 struct Stderr(Arc<Mutex<GuestLog>>);
+
+impl Stderr {
+    fn take(&self, bytes: &[u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write_stream(Level::Debug, bytes);
+    }
+}
 
 impl IsTerminal for Stderr {
     fn is_terminal(&self) -> bool {
@@ -81,50 +90,47 @@ impl IsTerminal for Stderr {
 
 impl StdoutStream for Stderr {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(Lines { log: Arc::clone(&self.0), line: Vec::new() })
+        Box::new(Self(Arc::clone(&self.0)))
+    }
+
+    // Nothing here waits, so there is no need for the task that would otherwise write.
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(Self(Arc::clone(&self.0)))
     }
 }
 
-struct Lines {
-    log: Arc<Mutex<GuestLog>>,
-    line: Vec<u8>,
-}
+impl OutputStream for Stderr {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.take(&bytes);
+        Ok(())
+    }
 
-impl Lines {
-    fn end_line(&mut self) {
-        if !self.line.is_empty() {
-            let line = String::from_utf8_lossy(&self.line);
-            self.log.lock().unwrap_or_else(PoisonError::into_inner).write(Level::Debug, &line);
-            self.line.clear();
-        }
+    // A program flushes after each piece of a line; a line ends where it ends.
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(PLUGIN_LOG_LINE_BYTES)
     }
 }
 
-impl AsyncWrite for Lines {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        for byte in bytes {
-            if *byte == b'\n' {
-                self.end_line();
-            } else if self.line.len() < PLUGIN_LOG_LINE_BYTES {
-                self.line.push(*byte);
-            }
-        }
+#[wasmtime_wasi::async_trait]
+impl Pollable for Stderr {
+    async fn ready(&mut self) {}
+}
+
+impl AsyncWrite for Stderr {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.take(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.end_line();
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.end_line();
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for Lines {
-    fn drop(&mut self) {
-        self.end_line();
     }
 }

@@ -83,8 +83,9 @@ pub trait ContentStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Fails with [`Class::NotFound`](super::Class::NotFound) if it is not there, and with
-    /// [`Class::OutOfRange`](super::Class::OutOfRange) if it has more than `limit` bytes.
+    /// Fails with [`Class::NotFound`](super::Class::NotFound) if it is not there, with
+    /// [`Class::OutOfRange`](super::Class::OutOfRange) if it has more than `limit` bytes, and with
+    /// [`Class::Damaged`](super::Class::Damaged) if the store has not all of the bytes that it ought to have.
     async fn read(&self, digest: &Digest, limit: u64) -> Result<Bytes, StoreError>;
 
     /// Opens the ingest of a blob, or finds the blob already there. The offset of an ingest that is

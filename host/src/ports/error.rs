@@ -15,13 +15,17 @@ pub enum Class {
     FailedPrecondition,
     /// Nobody answers at the store's address, or the connection broke.
     Unreachable,
+    /// The store takes calls, and has not answered this one in the time for it.
+    Silent,
     /// This store cannot do it.
     Unimplemented,
     /// The caller may not do it.
     Denied,
     /// A size or an offset is outside of what exists.
     OutOfRange,
-    /// The store took too long, or ended the call.
+    /// The store has lost a part of it.
+    Damaged,
+    /// The store ended the call, for example because something behind it took too long.
     Ended,
     /// Anything else.
     Unknown,

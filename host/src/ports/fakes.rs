@@ -31,10 +31,14 @@ pub(crate) struct State {
     pub(crate) phantoms: HashSet<String>,
     /// Chain ids whose content is in place as soon as a snapshot for it is active.
     pub(crate) staged: HashSet<String>,
+    /// Chain ids that the snapshotter fails on where it is asked for them.
+    pub(crate) refuses: HashSet<String>,
     /// A chain id that the collector takes when the question after so many comes.
     pub(crate) collect_at: Option<(usize, String)>,
     /// Labels of each question, in order.
     pub(crate) questions: Vec<Labels>,
+    /// Another client commits every blob a moment before us.
+    pub(crate) rival: bool,
     /// Names of all calls.
     pub(crate) calls: Vec<&'static str>,
     pub(crate) fail_at: Option<usize>,
@@ -128,6 +132,10 @@ impl Ingest for FakeIngest {
         let digest = &self.descriptor.digest;
         if bytes.len() as u64 != self.descriptor.size || digest_of(digest.algorithm(), &bytes) != *digest {
             return Err(StoreError::new(Class::FailedPrecondition, "commit wrong bytes"));
+        }
+        if state.rival {
+            state.blobs.insert(digest.clone(), (bytes.into(), Labels::new()));
+            return Ok(Committed::Exists);
         }
         state.blobs.insert(digest.clone(), (bytes.into(), labels.clone()));
         state.stored.push((digest.clone(), labels.clone()));
@@ -227,6 +235,9 @@ impl Snapshots for FakeStore {
         if let Some(target) = labels.get("containerd.io/snapshot.ref") {
             if state.committed.contains_key(target) || state.phantoms.contains(target) {
                 return Ok(Prepared::Exists);
+            }
+            if state.refuses.contains(target) {
+                return Err(StoreError::new(Class::Unknown, "mount from afar").with_source("no route"));
             }
             if state.provides.contains(target) {
                 state.committed.insert(target.clone(), (parent, labels.clone()));

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use super::{Labels, PluginCallTimings, PluginFailure, PluginIdentity, SnapshotterName};
-use crate::oci::{ChainId, Descriptor, DiffId, Digest, Platform};
+use crate::oci::{ChainId, Descriptor, DiffId, Platform};
 
 /// One layer, as the host verified it.
 #[derive(Clone, Debug)]
@@ -85,6 +85,18 @@ pub enum OnMounts {
     Fail,
 }
 
+/// What to do when the snapshotter fails where it is asked for the layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnError {
+    /// End the pull.
+    #[default]
+    Fail,
+    /// Fetch it without asking, go on as planned.
+    Fetch,
+    /// Fetch it without asking, and treat every layer above as `ask` and `mounts`.
+    FetchAndStopAsking,
+}
+
 /// What to do with one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerPlan {
@@ -96,12 +108,14 @@ pub struct LayerPlan {
     pub expectation: Expectation,
     /// What to do when the expectation fails.
     pub on_mounts: OnMounts,
+    /// What to do when the question fails.
+    pub on_error: OnError,
     /// Fetch the blob although the layer is provided.
     pub keep_blob: bool,
 }
 
 /// What a plugin answered. Nothing in it has been checked but the sizes of its texts; see
-/// `pull::plan` for the rules.
+/// [`validate_plan`](crate::pull::validate_plan) for the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The verdict.
@@ -127,19 +141,4 @@ pub trait Planner: Send + Sync {
 
     /// What the plugin cost so far.
     fn timings(&self) -> PluginCallTimings;
-}
-
-/// Digests that a plan may mention.
-impl ImageToPlan {
-    /// Whether a digest belongs to this image.
-    pub fn has_digest(&self, digest: &Digest) -> bool {
-        self.manifest.digest == *digest
-            || self.config.digest == *digest
-            || self.index.as_ref().is_some_and(|index| index.digest == *digest)
-            || self.layers.iter().any(|layer| {
-                layer.descriptor.digest == *digest
-                    || layer.diff_id.as_digest() == digest
-                    || layer.chain_id.as_str() == digest.as_str()
-            })
-    }
 }

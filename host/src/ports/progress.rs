@@ -1,4 +1,13 @@
-use crate::oci::{Digest, Platform};
+use crate::oci::{Digest, DocumentKind, Platform};
+
+/// What is happening to a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentState {
+    /// It is on the way, or in the store.
+    Reading,
+    /// Another client downloads the same document.
+    WaitingForOther,
+}
 
 /// What is happening to a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +44,15 @@ pub enum Event {
     Resolved {
         /// Digest of the index or manifest.
         digest: Digest,
+    },
+    /// The state of an index, manifest or image config changed. They come before [`Event::Planned`].
+    Document {
+        /// Which document.
+        kind: DocumentKind,
+        /// Its digest.
+        digest: Digest,
+        /// What it is now.
+        state: DocumentState,
     },
     /// The platforms and with them the layers are known.
     Planned {

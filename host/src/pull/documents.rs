@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::fetch::{BlobFetcher, abandon};
-use super::{PullError, labels};
-use crate::image::{Choices, Platforms, choose, suits};
-use crate::limits;
-use crate::oci::{Descriptor, DocumentError, ImageConfig, Index, Manifest, MediaKind, MediaType, Platform};
-use crate::ports::{Ingest, Labels, PlatformMatcher, PluginFailure, Resolved, StoreError};
+use super::blob::Blob;
+use super::fetch::{BlobFetcher, FetchEvent, had_wrong_bytes};
+use super::{PullError, World, labels};
+use crate::image::{DocumentFault, Path, Platforms, Walk, choose, document, suits};
+use crate::oci::{Descriptor, DocumentKind, ImageConfig, Index, Manifest, Platform};
+use crate::ports::{DocumentState, Event, Ingest, Labels, PluginFailure, Resolved};
 
 /// The documents of one image, all of them in the store.
 pub(super) struct Documents {
@@ -26,7 +26,7 @@ pub(super) struct Found {
     pub(super) best: Documents,
     /// The other matches, where several are wanted.
     pub(super) others: Vec<Documents>,
-    /// Sizes of the documents that came from the registry.
+    /// Sizes of the documents that came from the registry, whoever has stored them.
     pub(super) downloaded: Vec<u64>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct DocumentFetcher<'a> {
     /// Name of the image, for messages.
     name: &'a str,
     blobs: &'a BlobFetcher,
-    matcher: &'a dyn PlatformMatcher,
+    world: &'a World,
     platforms: &'a Platforms,
     /// Documents that were understood and are not in the store yet, each after the one that lists it.
     pending: Vec<Pending>,
@@ -51,84 +51,63 @@ pub(super) struct DocumentFetcher<'a> {
 
 /// A document that is complete in its ingest, whose lock it holds.
 struct Pending {
-    what: &'static str,
+    kind: DocumentKind,
     descriptor: Descriptor,
     ingest: Box<dyn Ingest>,
     labels: Labels,
-}
-
-/// A document to look at, with the way that led to it.
-struct Step {
-    descriptor: Descriptor,
-    document: Option<Bytes>,
-    index: Option<Descriptor>,
-    depth: usize,
 }
 
 impl<'a> DocumentFetcher<'a> {
     pub(super) fn new(
         name: &'a str,
         blobs: &'a BlobFetcher,
-        matcher: &'a dyn PlatformMatcher,
+        world: &'a World,
         platforms: &'a Platforms,
     ) -> Self {
-        Self { name, blobs, matcher, platforms, pending: Vec::new(), downloaded: Vec::new() }
+        Self { name, blobs, world, platforms, pending: Vec::new(), downloaded: Vec::new() }
     }
 
     /// Goes from the target of the reference to the image configs.
     ///
     /// Documents are stored when the first image config below them has been understood, so that something
-    /// that is no image leaves no trace.
+    /// that is no image leaves no trace. What another namespace has is stored at once, and collected after the lease
+    /// if nothing comes to list it.
     pub(super) async fn fetch(mut self, resolved: Resolved) -> Result<Found, PullError> {
         match self.walk(resolved).await {
             Ok((best, others)) => Ok(Found { best, others, downloaded: self.downloaded }),
             Err(error) => {
+                let echo = self.blobs.stop.fail(error);
                 for Pending { descriptor, ingest, .. } in self.pending {
-                    abandon(ingest, &descriptor).await;
+                    self.blobs.abandon(ingest, &descriptor).await;
                 }
-                Err(error)
+                Err(echo)
             }
         }
     }
 
     async fn walk(&mut self, resolved: Resolved) -> Result<(Documents, Vec<Documents>), PullError> {
-        let (descriptor, document) = (resolved.descriptor, resolved.document);
-        let mut steps = vec![Step { descriptor, document, index: None, depth: 0 }];
-        let mut taken = 0;
-        let mut offered = Vec::new();
+        let Resolved { descriptor, document: mut at_hand } = resolved;
+        let mut walk = Walk::from(descriptor);
         let mut artifact = None;
         let mut images = Vec::new();
-        while let Some(step) = steps.pop() {
-            match step.descriptor.media_type.kind() {
-                MediaKind::Index => {
-                    bounded("nested indexes", &step.descriptor, step.depth + 1, limits::INDEX_DEPTH)?;
-                    let index = self.index(&step.descriptor, step.document).await?;
-                    let choices = choose(self.matcher, self.platforms, &index).await;
-                    let Choices { entries, offered: more } = choices.map_err(matcher_failed)?;
-                    offered.extend(more);
-                    taken += entries.len();
-                    bounded("entries", &step.descriptor, taken, limits::INDEX_ENTRIES)?;
-                    let below = |descriptor| Step {
-                        descriptor,
-                        document: None,
-                        index: Some(step.descriptor.clone()),
-                        depth: step.depth + 1,
-                    };
-                    steps.extend(entries.into_iter().rev().map(below));
+        while let Some(path) = walk.step() {
+            // What resolving brought is the target, where the walk begins.
+            let at_hand = at_hand.take();
+            if path.leads_to_index() {
+                let index = self.index(&path.end, at_hand).await?;
+                let choices = choose(self.world.matcher.as_ref(), self.platforms, &index).await;
+                let choices = choices.map_err(matcher_failed)?;
+                let unusable = self.unusable(DocumentKind::Index, &path.end);
+                walk.descend(path, choices).map_err(unusable)?;
+                continue;
+            }
+            match self.image(path, at_hand, &mut walk.offered).await {
+                Ok(image) => images.extend(image),
+                // Where everything of an index is wanted, what is no image does not stand in the way.
+                Err(error @ PullError::NotAnImage { .. }) if !self.platforms.is_one() => {
+                    artifact.get_or_insert(error);
                 }
-                MediaKind::Manifest => match self.image(step, &mut offered).await {
-                    Ok(image) => images.extend(image),
-                    // Where everything of an index is wanted, what is no image does not stand in the way.
-                    Err(error @ PullError::NotAnImage { .. }) if !self.platforms.is_one() => {
-                        artifact.get_or_insert(error);
-                    }
-                    Err(error) => return Err(error),
-                },
-                MediaKind::Schema1 => {
-                    let source = DocumentError::Schema1 { what: "image manifest" };
-                    return Err(document_error(&step.descriptor, source));
-                }
-                _ => return Err(not_an_image(self.name, &step.descriptor.media_type)),
+                Err(error) => return Err(error),
             }
         }
         let mut images = images.into_iter();
@@ -137,7 +116,7 @@ impl<'a> DocumentFetcher<'a> {
             None => Err(artifact.unwrap_or_else(|| PullError::NoPlatform {
                 name: self.name.to_owned(),
                 wanted: self.platforms.to_string(),
-                offered,
+                offered: walk.offered,
             })),
         }
     }
@@ -146,19 +125,22 @@ impl<'a> DocumentFetcher<'a> {
     /// image is for a platform that nobody wants.
     async fn image(
         &mut self,
-        step: Step,
+        path: Path,
+        at_hand: Option<Bytes>,
         offered: &mut Vec<Platform>,
     ) -> Result<Option<Documents>, PullError> {
-        let manifest = self.manifest(&step.descriptor, step.document).await?;
+        let Path { mut indexes, end: manifest_descriptor } = path;
+        let index = indexes.pop();
+        let manifest = self.manifest(&manifest_descriptor, at_hand).await?;
         let config = self.config(&manifest.config).await?;
-        let platform = match &step.descriptor.platform {
+        let platform = match &manifest_descriptor.platform {
             Some(platform) => platform.clone(),
             // An entry that does not say what it is for: the config must.
-            None if step.index.is_some() => {
-                let suits = suits(self.matcher, self.platforms, &config.platform).await;
+            None if index.is_some() => {
+                let suits = suits(self.world.matcher.as_ref(), self.platforms, &config.platform).await;
                 if !suits.map_err(matcher_failed)? {
                     offered.push(config.platform);
-                    self.forget(&[&step.descriptor, &manifest.config]).await;
+                    self.forget(&[&manifest_descriptor, &manifest.config]).await;
                     return Ok(None);
                 }
                 config.platform.clone()
@@ -166,21 +148,16 @@ impl<'a> DocumentFetcher<'a> {
             None => config.platform.clone(),
         };
         self.store_pending().await?;
-        let (index, manifest_descriptor) = (step.index, step.descriptor);
         Ok(Some(Documents { index, manifest_descriptor, manifest, config, platform }))
     }
 
     async fn index(&mut self, descriptor: &Descriptor, at_hand: Option<Bytes>) -> Result<Index, PullError> {
         let understand = |bytes: &Bytes| {
-            let index = Index::parse(bytes).map_err(|source| document_error(descriptor, source))?;
-            bounded("entries", descriptor, index.manifests.len(), limits::INDEX_ENTRIES)?;
-            for child in &index.manifests {
-                bounded_annotations(descriptor, child)?;
-            }
+            let index = document::index(descriptor, bytes)?;
             let children = labels::children(&index.manifests);
             Ok((index, children))
         };
-        self.document("image index", descriptor, at_hand, understand).await
+        self.document(DocumentKind::Index, descriptor, at_hand, understand).await
     }
 
     async fn manifest(
@@ -188,80 +165,56 @@ impl<'a> DocumentFetcher<'a> {
         descriptor: &Descriptor,
         at_hand: Option<Bytes>,
     ) -> Result<Manifest, PullError> {
-        let name = self.name;
         let understand = |bytes: &Bytes| {
-            let manifest = Manifest::parse(bytes).map_err(|source| document_error(descriptor, source))?;
-            if !manifest.config.media_type.is_image_config() {
-                let media_type = manifest.artifact_type.as_ref().unwrap_or(&manifest.config.media_type);
-                return Err(not_an_image(name, media_type));
-            }
-            bounded("layers", descriptor, manifest.layers.len(), limits::LAYERS)?;
-            bounded("annotations", descriptor, manifest.annotations.len(), limits::ANNOTATIONS)?;
-            for child in std::iter::once(&manifest.config).chain(&manifest.layers) {
-                bounded_annotations(descriptor, child)?;
-                bounded("addresses of one blob", descriptor, child.urls.len(), limits::URLS)?;
-            }
+            let manifest = document::manifest(descriptor, bytes)?;
             let children = labels::children(std::iter::once(&manifest.config).chain(&manifest.layers));
             Ok((manifest, children))
         };
-        self.document("image manifest", descriptor, at_hand, understand).await
+        self.document(DocumentKind::Manifest, descriptor, at_hand, understand).await
     }
 
     async fn config(&mut self, descriptor: &Descriptor) -> Result<ImageConfig, PullError> {
-        let understand = |bytes: &Bytes| {
-            let config = ImageConfig::parse(bytes).map_err(|source| document_error(descriptor, source))?;
-            bounded("labels", descriptor, config.labels.len(), limits::ANNOTATIONS)?;
-            Ok((config, Labels::new()))
-        };
-        self.document("image config", descriptor, None, understand).await
+        let understand = |bytes: &Bytes| Ok((document::config(descriptor, bytes)?, Labels::new()));
+        self.document(DocumentKind::Config, descriptor, None, understand).await
     }
 
-    /// Gets one document: from the store, from what resolving brought, or from the registry. What is not in
+    /// Gets one document: from what resolving brought, from the store, or from the registry. What is not in
     /// the store waits in its ingest once `understand` has agreed.
     async fn document<T: Send>(
         &mut self,
-        what: &'static str,
+        kind: DocumentKind,
         descriptor: &Descriptor,
         at_hand: Option<Bytes>,
-        understand: impl FnOnce(&Bytes) -> Result<(T, Labels), PullError> + Send,
+        understand: impl FnOnce(&Bytes) -> Result<(T, Labels), DocumentFault> + Send,
     ) -> Result<T, PullError> {
-        if descriptor.size > limits::DOCUMENT_BYTES {
-            return Err(PullError::TooLarge {
-                what,
-                digest: descriptor.digest.clone(),
-                size: descriptor.size,
-                limit: limits::DOCUMENT_BYTES,
-            });
-        }
+        let blob = Blob::document(kind, descriptor);
+        document::acceptable(kind, descriptor).map_err(self.unusable(kind, descriptor))?;
+        let unusable = self.unusable(kind, descriptor);
+        let understand = |bytes: &Bytes| understand(bytes).map_err(unusable);
         let is_pending = self.pending.iter().any(|pending| pending.descriptor.digest == descriptor.digest);
         if is_pending {
             // Several images share it, and this client itself holds the lock.
             self.store_pending().await?;
         }
-        let opened = self.blobs.open(what, descriptor, &|_| {}).await?;
-        let Some(mut ingest) = opened else {
-            let content = &self.blobs.content;
-            let stored = content.read(&descriptor.digest, limits::DOCUMENT_BYTES).await;
-            let bytes = stored.map_err(|source| PullError::Store {
-                doing: format!("reading {what} {}", descriptor.digest),
-                source,
-            })?;
+        let Some(mut ingest) = self.open(kind, blob).await? else {
+            let bytes = match at_hand {
+                Some(bytes) => bytes,
+                None => self.blobs.stored(blob).await?,
+            };
             let (understood, labels) = understand(&bytes)?;
-            self.blobs.label_existing(what, descriptor, labels).await?;
+            self.blobs.label_existing(blob, labels).await?;
             return Ok(understood);
         };
         let fill = async {
             let bytes = match at_hand {
                 Some(bytes) => bytes,
-                None => self.blobs.read(what, descriptor).await?,
+                None => self.blobs.read(blob).await?,
             };
             let (understood, labels) = understand(&bytes)?;
             let missing = usize::try_from(ingest.offset()).ok().and_then(|stored| bytes.get(stored..));
-            if let Some(missing) = missing
-                && !missing.is_empty()
-            {
+            if let Some(missing) = missing {
                 let written = ingest.write(bytes.slice_ref(missing)).await;
-                written.map_err(|source| storing(what, descriptor, source))?;
+                written.map_err(|source| blob.storing(source))?;
             }
             Ok((understood, labels))
         };
@@ -272,13 +225,49 @@ impl<'a> DocumentFetcher<'a> {
         };
         match filled {
             Ok((understood, labels)) => {
-                let descriptor = descriptor.clone();
-                self.pending.push(Pending { what, descriptor, ingest, labels });
+                self.downloaded.push(descriptor.size);
+                self.pending.push(Pending { kind, descriptor: descriptor.clone(), ingest, labels });
                 Ok(understood)
             }
             Err(error) => {
-                abandon(ingest, descriptor).await;
+                // What is no image does not end the pull where there are others.
+                if !matches!(error, PullError::NotAnImage { .. }) {
+                    self.blobs.stop.begin_clean_up();
+                }
+                self.blobs.abandon(ingest, descriptor).await;
                 Err(error)
+            }
+        }
+    }
+
+    /// Opens the ingest of a document; `None` if the document is in the store.
+    ///
+    /// An ingest that has all bytes, as it is where another namespace has the blob, is committed at once, so that
+    /// nothing goes over the network. Only as a blob can it be read.
+    async fn open(&self, kind: DocumentKind, blob: Blob<'_>) -> Result<Option<Box<dyn Ingest>>, PullError> {
+        let tell = |state| {
+            let digest = blob.descriptor.digest.clone();
+            self.world.progress.event(Event::Document { kind, digest, state });
+        };
+        let watch = |event| match event {
+            FetchEvent::WaitingForOther => tell(DocumentState::WaitingForOther),
+            FetchEvent::Offset(_) => {}
+        };
+        let mut second_chance = true;
+        loop {
+            let opened = self.blobs.open(blob, &watch).await?;
+            tell(DocumentState::Reading);
+            let Some(ingest) = opened else { return Ok(None) };
+            if ingest.offset() < blob.descriptor.size {
+                return Ok(Some(ingest));
+            }
+            match self.blobs.commit(blob, ingest, &Labels::new()).await {
+                Ok(()) => return Ok(None),
+                Err(error) if second_chance && had_wrong_bytes(&error) => {
+                    tracing::warn!(digest = %blob.descriptor.digest, "an ingest left by another client has wrong bytes, fetching it again");
+                    second_chance = false;
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -290,7 +279,7 @@ impl<'a> DocumentFetcher<'a> {
         };
         for Pending { descriptor, ingest, .. } in self.pending.extract_if(.., is_unwanted).collect::<Vec<_>>()
         {
-            abandon(ingest, &descriptor).await;
+            self.blobs.abandon(ingest, &descriptor).await;
         }
     }
 
@@ -298,41 +287,30 @@ impl<'a> DocumentFetcher<'a> {
     /// it.
     async fn store_pending(&mut self) -> Result<(), PullError> {
         let mut pending = std::mem::take(&mut self.pending).into_iter();
-        while let Some(Pending { what, descriptor, ingest, labels }) = pending.next() {
-            if let Err(error) = self.blobs.commit(what, &descriptor, ingest, &labels).await {
+        while let Some(Pending { kind, descriptor, ingest, labels }) = pending.next() {
+            let blob = Blob::document(kind, &descriptor);
+            if let Err(error) = self.blobs.commit(blob, ingest, &labels).await {
                 self.pending.extend(pending);
                 return Err(error);
             }
-            self.downloaded.push(descriptor.size);
         }
         Ok(())
     }
-}
 
-/// Refuses a document that has too many of something.
-fn bounded(what: &'static str, document: &Descriptor, found: usize, limit: usize) -> Result<(), PullError> {
-    if found > limit {
-        return Err(PullError::TooMany { what, digest: document.digest.clone(), found, limit });
+    /// What is wrong with a document. That something is no image is said of the name that was asked for.
+    fn unusable(
+        &self,
+        kind: DocumentKind,
+        descriptor: &Descriptor,
+    ) -> impl FnOnce(DocumentFault) -> PullError + Send + use<> {
+        let (name, digest) = (self.name.to_owned(), descriptor.digest.clone());
+        move |fault| match fault {
+            DocumentFault::NotAnImage { media_type } => PullError::NotAnImage { name, media_type },
+            source => PullError::Document { kind, digest, source },
+        }
     }
-    Ok(())
-}
-
-fn bounded_annotations(document: &Descriptor, child: &Descriptor) -> Result<(), PullError> {
-    bounded("annotations of one descriptor", document, child.annotations.len(), limits::ANNOTATIONS)
-}
-
-fn document_error(descriptor: &Descriptor, source: DocumentError) -> PullError {
-    PullError::Document { digest: descriptor.digest.clone(), source }
-}
-
-fn not_an_image(name: &str, media_type: &MediaType) -> PullError {
-    PullError::NotAnImage { name: name.to_owned(), media_type: media_type.clone() }
 }
 
 fn matcher_failed(source: PluginFailure) -> PullError {
     PullError::Plugin { kind: "platform", source }
-}
-
-fn storing(what: &str, descriptor: &Descriptor, source: StoreError) -> PullError {
-    PullError::Store { doing: format!("storing {what} {}", descriptor.digest), source }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::blob::Blob;
 use super::fetch::{BlobFetcher, FetchEvent, Fetched};
 use super::{PullError, labels};
 use crate::limits;
@@ -17,8 +18,12 @@ use crate::ports::{Event, Labels, LayerState, Progress};
 pub(super) struct Downloads {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
-    started: HashMap<Digest, watch::Receiver<Option<Fetched>>>,
+    started: HashMap<Digest, Download>,
 }
+
+/// A download that has been started.
+#[derive(Clone)]
+pub(super) struct Download(watch::Receiver<Option<Fetched>>);
 
 struct Shared {
     blobs: BlobFetcher,
@@ -26,26 +31,9 @@ struct Shared {
     progress: Arc<dyn Progress>,
     /// Whether nothing more happens to a layer that is downloaded.
     is_last_step: bool,
-    /// The first failure, until somebody takes it.
-    failure: Mutex<Option<PullError>>,
 }
 
 impl Shared {
-    /// Keeps the first failure and stops everything else, whose failures are then only echoes of it.
-    fn fail(&self, error: PullError) {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        if failure.is_none() {
-            *failure = Some(error);
-        }
-        drop(failure);
-        self.blobs.stop.cancel();
-    }
-
-    fn take_failure(&self) -> PullError {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.take().unwrap_or(PullError::Cancelled)
-    }
-
     async fn download(&self, index: usize, descriptor: &Descriptor) -> Result<Fetched, PullError> {
         let stop = &self.blobs.stop;
         let permit = tokio::select! {
@@ -60,7 +48,7 @@ impl Shared {
             };
             self.progress.event(Event::Layer { index, state });
         };
-        let fetched = self.blobs.fetch("layer", descriptor, Labels::new(), watch).await?;
+        let fetched = self.blobs.fetch(Blob::layer(descriptor), Labels::new(), watch).await?;
         drop(permit);
         let state = match fetched {
             _ if !self.is_last_step => LayerState::Downloaded,
@@ -82,28 +70,32 @@ impl Downloads {
         progress: Arc<dyn Progress>,
     ) -> Self {
         let permits = Semaphore::new(parallel.get().min(Semaphore::MAX_PERMITS));
-        let shared = Shared { blobs, permits, progress, is_last_step, failure: Mutex::new(None) };
+        let shared = Shared { blobs, permits, progress, is_last_step };
         Self { shared: Arc::new(shared), tasks: JoinSet::new(), started: HashMap::new() }
     }
 
     /// Starts the download of a layer's blob, unless it has been started. `index` is for those who watch.
-    pub(super) fn start(&mut self, index: usize, descriptor: &Descriptor) {
-        self.start_behind(index, descriptor, None);
+    pub(super) fn start(&mut self, index: usize, descriptor: &Descriptor) -> Download {
+        self.start_after(index, descriptor, None)
     }
 
     /// The same for a blob that is needed later than another one, which gets a head start: it has the line
     /// and the processors to itself for a moment, since unpacking waits for it.
-    pub(super) fn start_behind(&mut self, index: usize, descriptor: &Descriptor, first: Option<&Digest>) {
-        if self.started.contains_key(&descriptor.digest) {
-            return;
+    pub(super) fn start_behind(&mut self, index: usize, descriptor: &Descriptor, first: &Download) {
+        self.start_after(index, descriptor, Some(first.clone()));
+    }
+
+    fn start_after(&mut self, index: usize, descriptor: &Descriptor, first: Option<Download>) -> Download {
+        if let Some(download) = self.started.get(&descriptor.digest) {
+            return download.clone();
         }
-        let first = first.and_then(|first| self.started.get(first).cloned());
         let (sender, receiver) = watch::channel(None);
-        self.started.insert(descriptor.digest.clone(), receiver);
+        let download = Download(receiver);
+        self.started.insert(descriptor.digest.clone(), download.clone());
         let shared = Arc::clone(&self.shared);
         let descriptor = descriptor.clone();
         self.tasks.spawn(async move {
-            if let Some(mut first) = first {
+            if let Some(Download(mut first)) = first {
                 tokio::select! {
                     () = shared.blobs.stop.cancelled() => {}
                     // It ends with an error if that download failed, and then everything stops.
@@ -113,29 +105,30 @@ impl Downloads {
             }
             match shared.download(index, &descriptor).await {
                 Ok(fetched) => sender.send_replace(Some(fetched)).map_or((), drop),
-                Err(error) => shared.fail(error),
+                // The failures of all the others are then only echoes of this one.
+                Err(error) => drop(shared.blobs.stop.fail(error)),
             }
         });
+        download
     }
 
-    /// Waits for a blob whose download has been started.
-    pub(super) async fn wait(&self, digest: &Digest) -> Result<Fetched, PullError> {
-        let Some(mut receiver) = self.started.get(digest).cloned() else {
-            return Ok(Fetched::Existed);
-        };
+    /// Waits until a blob is in the store.
+    pub(super) async fn wait(&self, download: Download) -> Result<Fetched, PullError> {
+        let Download(mut receiver) = download;
         tokio::select! {
             biased;
-            () = self.shared.blobs.stop.cancelled() => Err(self.shared.take_failure()),
+            () = self.shared.blobs.stop.cancelled() => Err(PullError::Cancelled),
             fetched = receiver.wait_for(Option::is_some) => match fetched.as_deref() {
                 Ok(Some(fetched)) => Ok(*fetched),
-                _ => Err(self.shared.take_failure()),
+                _ => Err(PullError::Cancelled),
             },
         }
     }
 
     /// What became of a blob; `None` if its download was not started or has not ended.
     pub(super) fn outcome(&self, digest: &Digest) -> Option<Fetched> {
-        *self.started.get(digest)?.borrow()
+        let Download(outcome) = self.started.get(digest)?;
+        *outcome.borrow()
     }
 
     /// Runs an effect that ends when a download fails or the pull is cancelled.
@@ -145,7 +138,7 @@ impl Downloads {
     ) -> Result<T, PullError> {
         tokio::select! {
             biased;
-            () = self.shared.blobs.stop.cancelled() => Err(self.shared.take_failure()),
+            () = self.shared.blobs.stop.cancelled() => Err(PullError::Cancelled),
             result = effect => result,
         }
     }
@@ -154,16 +147,15 @@ impl Downloads {
     pub(super) async fn finish(&mut self) -> Result<(), PullError> {
         while self.tasks.join_next().await.is_some() {}
         if self.shared.blobs.stop.is_cancelled() {
-            return Err(self.shared.take_failure());
+            return Err(PullError::Cancelled);
         }
         Ok(())
     }
 
-    /// Ends all downloads and waits until each has given up its lock.
-    pub(super) async fn stop(&mut self) {
-        self.shared.blobs.stop.cancel();
+    /// Waits until each download, all of which have been stopped, has given up its lock.
+    pub(super) async fn drain(&mut self) {
         let drained = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(limits::CLEANUP_TIMEOUT, drained).await.is_err() {
+        if self.shared.blobs.stop.clean_up(drained).await.is_none() {
             tracing::warn!("containerd does not answer: an ingest stays behind until the lease expires");
         }
     }

@@ -1,14 +1,13 @@
 //! Images that are in the store already: found, checked to be complete, and unpacked if they are not.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::leased::LeasedPull;
+use super::job::Job;
 use super::{
-    LayerOutcome, Outcome, PullError, PullReport, PullRequest, World, milliseconds, pull_image, under_lease,
-    unpacking,
+    LayerOutcome, Outcome, PullError, PullReport, PullRequest, World, or_cancelled, pull_since, unpacking,
 };
 use crate::image::{self, Completeness, Found, ImageError, ManifestState, MatchedBy};
 use crate::oci::{Digest, Platform, Reference};
@@ -27,7 +26,7 @@ pub enum PullMode {
 }
 
 /// What the store lacks of an image.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lack {
     /// There is no record.
@@ -45,10 +44,11 @@ pub enum Lack {
         offered: Vec<Platform>,
     },
     /// What the record stands for cannot be used.
-    #[error("what is there cannot be used: {reason}")]
+    #[error("what is there cannot be used")]
     Unusable {
         /// Why.
-        reason: String,
+        #[source]
+        source: ImageError,
     },
     /// Blobs are missing.
     #[error("it is not complete: {} missing, the first is {first}", count(*.blobs))]
@@ -86,16 +86,17 @@ pub async fn ensure_image(
     mode: PullMode,
     cancel: &CancellationToken,
 ) -> Result<PullReport, PullError> {
+    let began = Instant::now();
     if mode == PullMode::Always {
-        return pull_image(world, request, cancel).await;
+        return pull_since(began, world, request, cancel).await;
     }
     match existing_image(world, request, cancel).await {
         Err(reason @ (PullError::NotAvailable { .. } | PullError::Absent { .. }))
             if mode == PullMode::Missing =>
         {
-            let cause = reason.source().map(ToString::to_string);
-            tracing::info!(image = request.name, %reason, cause, "asking the registry");
-            pull_image(world, request, cancel).await
+            let error: &(dyn Error + 'static) = &reason;
+            tracing::info!(image = request.name, error, "asking the registry");
+            pull_since(began, world, request, cancel).await
         }
         other => other,
     }
@@ -120,31 +121,22 @@ pub async fn existing_image(
     request: &PullRequest,
     cancel: &CancellationToken,
 ) -> Result<PullReport, PullError> {
-    let started = Instant::now();
-    let stop = cancel.child_token();
+    let began = Instant::now();
     let lookups = async {
         let unpacking = unpacking(world, request).await?;
         let snapshotter = unpacking.as_ref().map(|unpacking| &unpacking.snapshotter);
         let record = usable_record(world, request, snapshotter).await?;
         Ok((unpacking, record))
     };
-    let (unpacking, record) = tokio::select! {
-        biased;
-        () = stop.cancelled() => return Err(PullError::Cancelled),
-        found = lookups => found?,
-    };
+    let (unpacking, record) = or_cancelled(cancel, lookups).await?;
     world.progress.event(Event::Resolved { digest: record.target.digest.clone() });
     let target = Resolved { descriptor: record.target, document: None };
     let (name, reference, outcome) = (record.name.as_str(), None, Outcome::Present);
-    let mut report = under_lease(world, async |lease| {
-        let pull = LeasedPull { world, request, name, reference, unpacking, lease, stop: &stop, outcome };
-        pull.run(target).await
-    })
-    .await?;
+    let job = Job { world, request, name, reference, unpacking, outcome };
+    let mut report = job.carry_out(target, began, cancel).await?;
     if report.image.layers.iter().any(|layer| layer.outcome == LayerOutcome::Applied) {
         report.outcome = Outcome::Unpacked;
     }
-    report.timings.total = milliseconds(started.elapsed());
     Ok(report)
 }
 
@@ -163,15 +155,8 @@ pub async fn fetch_image(
     request: &PullRequest,
     cancel: &CancellationToken,
 ) -> Result<PullReport, PullError> {
-    let started = Instant::now();
-    let stop = cancel.child_token();
-    let records = records(world, &request.name, 1);
-    let mut records = tokio::select! {
-        biased;
-        () = stop.cancelled() => return Err(PullError::Cancelled),
-        records = records => records?,
-    }
-    .into_iter();
+    let began = Instant::now();
+    let mut records = or_cancelled(cancel, records(world, &request.name, 1)).await?.into_iter();
     // The kubelet's daemon has a second record of each image, whose name is a digest alone; other programs name
     // records as they like.
     let says_where = |record: ImageRecord| match Digest::parse(&record.name) {
@@ -184,14 +169,8 @@ pub async fn fetch_image(
     let target = Resolved { descriptor: record.target, document: None };
     let request = &PullRequest { unpack: None, ..request.clone() };
     let (name, reference, outcome) = (record.name.as_str(), Some(&reference), Outcome::Fetched);
-    let mut report = under_lease(world, async |lease| {
-        let unpacking = None;
-        let pull = LeasedPull { world, request, name, reference, unpacking, lease, stop: &stop, outcome };
-        pull.run(target).await
-    })
-    .await?;
-    report.timings.total = milliseconds(started.elapsed());
-    Ok(report)
+    let job = Job { world, request, name, reference, unpacking: None, outcome };
+    job.carry_out(target, began, cancel).await
 }
 
 /// Digits of a digest that are too many to be a name by chance, and as many as a short id has.
@@ -218,7 +197,7 @@ async fn usable_record(
         match lack_of(world, request, snapshotter, &record).await? {
             None => return Ok(record),
             // What the best match lacks is what the user wants to know.
-            Some(more) if lack == Lack::Record => lack = more,
+            Some(more) if matches!(lack, Lack::Record) => lack = more,
             Some(_) => {}
         }
     }
@@ -241,10 +220,7 @@ async fn lack_of(
         Err(source @ (ImageError::Store { .. } | ImageError::Plugin { .. })) => {
             return Err(PullError::Image { source });
         }
-        Err(error) => {
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            return Ok(Some(Lack::Unusable { reason: format!("{error}{cause}") }));
-        }
+        Err(source) => return Ok(Some(Lack::Unusable { source })),
     };
     let fits = |manifest: &&ManifestState| manifest.fits;
     let fitting: Vec<&ManifestState> = manifests.iter().filter(fits).collect();

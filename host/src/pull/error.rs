@@ -1,6 +1,6 @@
 use super::Lack;
-use crate::image::ImageError;
-use crate::oci::{DiffId, Digest, DocumentError, MediaType, Platform, ReferenceError};
+use crate::image::{DocumentFault, ImageError};
+use crate::oci::{DiffId, Digest, DocumentKind, MediaType, Platform, ReferenceError};
 use crate::ports::{FetchFailure, PluginFailure, StoreError};
 use crate::verify::Mismatch;
 
@@ -70,37 +70,27 @@ pub enum PullError {
         source: Mismatch,
     },
     /// Index, manifest or config cannot be used.
-    #[error("document {digest} of the image cannot be used")]
+    #[error("{kind} {digest} cannot be used")]
     Document {
+        /// Which document.
+        kind: DocumentKind,
         /// The blob.
         digest: Digest,
         /// Why.
         #[source]
-        source: DocumentError,
+        source: DocumentFault,
     },
-    /// A document is larger than what is read.
-    #[error("{what} {digest} has {size} bytes, at most {limit} are accepted")]
-    TooLarge {
+    /// A blob that is in the store has another size than the image says.
+    #[error("the image says that {what} {digest} has {stated} bytes, but it has {size}")]
+    WrongSize {
         /// Which kind of blob.
         what: &'static str,
         /// The blob.
         digest: Digest,
+        /// Size in the descriptor.
+        stated: u64,
         /// Its size.
         size: u64,
-        /// The bound.
-        limit: u64,
-    },
-    /// Too many of something.
-    #[error("{digest} has {found} {what}, at most {limit} are accepted")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// The blob that lists them.
-        digest: Digest,
-        /// How many.
-        found: usize,
-        /// The bound.
-        limit: usize,
     },
     /// A descriptor says that its blob is empty, which no blob of an image is.
     #[error("the descriptor of {what} {digest} states a size of zero")]
@@ -252,6 +242,12 @@ pub enum PullError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
+    /// Layers are planned of an image that must not be pulled.
+    #[error("it has {found} layers and calls the image foreign")]
+    LayersOfForeign {
+        /// Entries of the plan.
+        found: usize,
+    },
     /// Not one entry per layer.
     #[error("it has {found} layers, the image has {expected}")]
     LayerCount {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio_util::sync::CancellationToken;
 
+use super::blob::Blob;
+use super::stop::Stop;
 use super::{PullError, labels};
 use crate::limits;
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::ports::{
-    Class, Committed, ContentStore, FetchFailure, FetchFault, Ingest, IngestRef, Labels, LeaseId,
+    BlobInfo, Class, Committed, ContentStore, FetchFailure, FetchFault, Ingest, IngestRef, Labels, LeaseId,
     OpenedIngest, Registry,
 };
 use crate::verify::{Mismatch, Progress, ReadError, VerifyingReader};
@@ -18,9 +19,11 @@ use crate::verify::{Mismatch, Progress, ReadError, VerifyingReader};
 /// What fetching a blob took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fetched {
-    /// The blob was in the store.
+    /// The store had all bytes: those of the blob, or those of an ingest that only had to be committed. That is also
+    /// how a blob appears that another namespace has.
     Existed,
-    /// It came from the registry, at least in part: the bytes of this pull.
+    /// It came from the registry, at least in part: the bytes of this pull. Whether another client has stored the
+    /// same blob meanwhile makes no difference.
     Downloaded(u64),
 }
 
@@ -47,7 +50,7 @@ pub(super) struct BlobFetcher {
     pub(super) source: Option<Source>,
     pub(super) lease: LeaseId,
     /// Ends every fetch, and with it its lock on the ingest.
-    pub(super) stop: CancellationToken,
+    pub(super) stop: Stop,
 }
 
 impl BlobFetcher {
@@ -59,8 +62,7 @@ impl BlobFetcher {
     /// rest, or until the pull was cancelled, stays in it for a later try; what is known to be wrong does not.
     pub(super) async fn fetch(
         &self,
-        what: &'static str,
-        descriptor: &Descriptor,
+        blob: Blob<'_>,
         labels: Labels,
         watch: impl Fn(FetchEvent) + Send + Sync,
     ) -> Result<Fetched, PullError> {
@@ -68,20 +70,18 @@ impl BlobFetcher {
         // the blob is fetched once more from its beginning.
         let mut second_chance = true;
         loop {
-            let Some(ingest) = self.open(what, descriptor, &watch).await? else {
-                self.label_existing(what, descriptor, labels).await?;
+            let Some(ingest) = self.open(blob, &watch).await? else {
+                self.label_existing(blob, labels).await?;
                 return Ok(Fetched::Existed);
             };
             let left_by_others = ingest.offset();
-            match self.fill(what, descriptor, ingest, &labels, &watch).await {
-                Err(PullError::Store { source, .. })
-                    if left_by_others > 0 && second_chance && source.class() == Class::FailedPrecondition =>
-                {
-                    tracing::warn!(digest = %descriptor.digest, "an ingest left by another client has wrong bytes, fetching it again");
+            match self.fill(blob, ingest, &labels, &watch).await {
+                Err(error) if left_by_others > 0 && second_chance && had_wrong_bytes(&error) => {
+                    tracing::warn!(digest = %blob.descriptor.digest, "an ingest left by another client has wrong bytes, fetching it again");
                     second_chance = false;
                 }
                 Err(PullError::Mismatch { source, .. })
-                    if self.has_other_source(descriptor, &source).await => {}
+                    if self.has_other_source(blob.descriptor, &source).await => {}
                 other => return other,
             }
         }
@@ -90,10 +90,10 @@ impl BlobFetcher {
     /// Opens the ingest; `None` if the blob is in the store.
     pub(super) async fn open(
         &self,
-        what: &'static str,
-        descriptor: &Descriptor,
+        blob: Blob<'_>,
         watch: &(impl Fn(FetchEvent) + Send + Sync),
     ) -> Result<Option<Box<dyn Ingest>>, PullError> {
+        let Blob { what, descriptor } = blob;
         if descriptor.size == 0 {
             return Err(PullError::EmptyBlob { what, digest: descriptor.digest.clone() });
         }
@@ -102,7 +102,7 @@ impl BlobFetcher {
         let mut pause = 16;
         loop {
             let opened = self.content.open_ingest(&self.lease, &name, descriptor).await;
-            match opened.map_err(|source| store_error(what, descriptor, source))? {
+            match opened.map_err(|source| blob.storing(source))? {
                 OpenedIngest::Exists => return Ok(None),
                 OpenedIngest::Ready(ingest) => return Ok(Some(ingest)),
                 OpenedIngest::Locked => watch(FetchEvent::WaitingForOther),
@@ -129,8 +129,7 @@ impl BlobFetcher {
 
     async fn fill(
         &self,
-        what: &'static str,
-        descriptor: &Descriptor,
+        blob: Blob<'_>,
         mut ingest: Box<dyn Ingest>,
         labels: &Labels,
         watch: &(impl Fn(FetchEvent) + Send + Sync),
@@ -139,19 +138,26 @@ impl BlobFetcher {
         let copied = tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(PullError::Cancelled),
-            copied = self.copy(what, descriptor, ingest.as_mut(), watch) => copied,
+            copied = self.copy(blob, ingest.as_mut(), watch) => copied,
         };
         match copied {
-            Ok(()) => Ok(match self.commit(what, descriptor, ingest, labels).await? {
-                Committed::New => Fetched::Downloaded(descriptor.size - start),
-                Committed::Exists => Fetched::Existed,
-            }),
-            Err(error) if ingest.offset() > 0 && is_interruption(&error) => {
-                suspend(ingest, descriptor).await;
-                Err(error)
+            Ok(()) => {
+                self.commit(blob, ingest, labels).await?;
+                Ok(match blob.descriptor.size.saturating_sub(start) {
+                    0 => Fetched::Existed,
+                    bytes => Fetched::Downloaded(bytes),
+                })
             }
             Err(error) => {
-                abandon(ingest, descriptor).await;
+                // What is wrong may be right elsewhere, or from the beginning. Anything else ends the pull.
+                if !(matches!(error, PullError::Mismatch { .. }) || had_wrong_bytes(&error)) {
+                    self.stop.begin_clean_up();
+                }
+                if ingest.offset() > 0 && is_interruption(&error) {
+                    self.suspend(ingest, blob.descriptor).await;
+                } else {
+                    self.abandon(ingest, blob.descriptor).await;
+                }
                 Err(error)
             }
         }
@@ -160,29 +166,27 @@ impl BlobFetcher {
     /// Makes a blob of a full ingest, with its labels whoever was the first.
     pub(super) async fn commit(
         &self,
-        what: &'static str,
-        descriptor: &Descriptor,
+        blob: Blob<'_>,
         ingest: Box<dyn Ingest>,
         labels: &Labels,
-    ) -> Result<Committed, PullError> {
+    ) -> Result<(), PullError> {
         let mut all = labels.clone();
         all.extend(self.source_label(&Labels::new()));
-        let committed = ingest.commit(&all).await.map_err(|source| store_error(what, descriptor, source))?;
-        if committed == Committed::Exists {
-            self.label_existing(what, descriptor, labels.clone()).await?;
+        match ingest.commit(&all).await.map_err(|source| blob.storing(source))? {
+            Committed::New => Ok(()),
+            Committed::Exists => self.label_existing(blob, labels.clone()).await,
         }
-        Ok(committed)
     }
 
     /// Copies from the registry into the ingest. A source that breaks off is opened again where it stopped,
     /// as long as every try brings new bytes.
     async fn copy(
         &self,
-        what: &'static str,
-        descriptor: &Descriptor,
+        blob: Blob<'_>,
         ingest: &mut dyn Ingest,
         watch: &(impl Fn(FetchEvent) + Send + Sync),
     ) -> Result<(), PullError> {
+        let descriptor = blob.descriptor;
         let mut progress = match ingest.offset() {
             0 => Progress::start(descriptor),
             offset => Progress::stored(offset),
@@ -190,7 +194,7 @@ impl BlobFetcher {
         let mut fruitless = 0;
         while progress.position() < descriptor.size {
             let before = progress.position();
-            let (reached, broken) = self.copy_once(what, descriptor, ingest, progress, watch).await?;
+            let (reached, broken) = self.copy_once(blob, ingest, progress, watch).await?;
             progress = reached;
             let Some(broken) = broken else { return Ok(()) };
             fruitless = if progress.position() > before { 0 } else { fruitless + 1 };
@@ -208,69 +212,74 @@ impl BlobFetcher {
     /// there makes sense.
     async fn copy_once(
         &self,
-        what: &'static str,
-        descriptor: &Descriptor,
+        blob: Blob<'_>,
         ingest: &mut dyn Ingest,
         progress: Progress,
         watch: &(impl Fn(FetchEvent) + Send + Sync),
     ) -> Result<(Progress, Option<PullError>), PullError> {
         let offset = progress.position();
-        let failure = |source| PullError::Fetch { what, digest: descriptor.digest.clone(), source };
-        let Source { registry, reference } = self.source(what, descriptor)?;
-        let stream = match registry.fetch_unverified(reference, descriptor, offset).await {
+        let Source { registry, reference } = self.source(blob)?;
+        let stream = match registry.fetch_unverified(reference, blob.descriptor, offset).await {
             Ok(stream) => stream,
             // Before the first byte the registry's own retries have been made; later a registry that is away
             // for a moment must not cost what has been downloaded.
             Err(error) if offset > 0 && worth_another_try(&error) => {
-                return Ok((progress, Some(failure(error))));
+                return Ok((progress, Some(blob.fetching(error))));
             }
-            Err(error) => return Err(failure(error)),
+            Err(error) => return Err(blob.fetching(error)),
         };
-        let mut reader = VerifyingReader::resume(stream, descriptor, progress);
+        let mut reader = VerifyingReader::resume(stream, blob.descriptor, progress);
         let mut position = offset;
         loop {
             match reader.chunk().await {
                 Ok(Some(bytes)) => {
                     position += bytes.len() as u64;
-                    ingest.write(bytes).await.map_err(|source| store_error(what, descriptor, source))?;
+                    ingest.write(bytes).await.map_err(|source| blob.storing(source))?;
                     watch(FetchEvent::Offset(position));
                 }
                 Ok(None) => return Ok((reader.into_progress(), None)),
                 Err(ReadError::Source(error)) if worth_another_try(&error) => {
-                    return Ok((reader.into_progress(), Some(failure(error))));
+                    return Ok((reader.into_progress(), Some(blob.fetching(error))));
                 }
-                Err(ReadError::Source(error)) => return Err(failure(error)),
+                Err(ReadError::Source(error)) => return Err(blob.fetching(error)),
                 Err(ReadError::Mismatch(source @ Mismatch::Short { .. })) => {
-                    return Ok((reader.into_progress(), Some(PullError::Mismatch { what, source })));
+                    return Ok((reader.into_progress(), Some(blob.mismatch(source))));
                 }
-                Err(ReadError::Mismatch(source)) => return Err(PullError::Mismatch { what, source }),
+                Err(ReadError::Mismatch(source)) => return Err(blob.mismatch(source)),
             }
         }
     }
 
-    /// Reads a whole small blob from the registry into memory, verified.
-    pub(super) async fn read(&self, what: &'static str, descriptor: &Descriptor) -> Result<Bytes, PullError> {
-        let failure = |source| PullError::Fetch { what, digest: descriptor.digest.clone(), source };
-        let Source { registry, reference } = self.source(what, descriptor)?;
+    /// Reads a whole document from the store into memory. Whoever understands it checks it.
+    pub(super) async fn stored(&self, blob: Blob<'_>) -> Result<Bytes, PullError> {
+        let stored = self.content.read(&blob.descriptor.digest, limits::DOCUMENT_BYTES).await;
+        stored.map_err(|source| blob.reading(source))
+    }
+
+    /// Reads a whole document from the registry into memory, verified.
+    pub(super) async fn read(&self, blob: Blob<'_>) -> Result<Bytes, PullError> {
+        let descriptor = blob.descriptor;
+        let Source { registry, reference } = self.source(blob)?;
         let mut tries = 0;
         'source: loop {
-            let stream = registry.fetch_unverified(reference, descriptor, 0).await.map_err(failure)?;
+            let stream = registry.fetch_unverified(reference, descriptor, 0).await;
+            let stream = stream.map_err(|source| blob.fetching(source))?;
             let mut reader = VerifyingReader::new(stream, descriptor);
             let mut document = Vec::new();
             let broken = loop {
                 match reader.chunk().await {
                     Ok(Some(bytes)) => document.extend_from_slice(&bytes),
                     Ok(None) => return Ok(document.into()),
-                    Err(ReadError::Source(error)) if worth_another_try(&error) => break failure(error),
-                    Err(ReadError::Source(error)) => return Err(failure(error)),
+                    Err(ReadError::Source(error)) if worth_another_try(&error) => break blob.fetching(error),
+                    Err(ReadError::Source(error)) => return Err(blob.fetching(error)),
                     Err(ReadError::Mismatch(source @ Mismatch::Short { .. })) => {
-                        break PullError::Mismatch { what, source };
+                        break blob.mismatch(source);
                     }
                     Err(ReadError::Mismatch(source)) => {
                         if self.has_other_source(descriptor, &source).await {
                             continue 'source;
                         }
-                        return Err(PullError::Mismatch { what, source });
+                        return Err(blob.mismatch(source));
                     }
                 }
             };
@@ -292,28 +301,31 @@ impl BlobFetcher {
         true
     }
 
-    fn source(&self, what: &'static str, descriptor: &Descriptor) -> Result<&Source, PullError> {
-        let absent = || PullError::Absent { what, digest: descriptor.digest.clone() };
+    fn source(&self, blob: Blob<'_>) -> Result<&Source, PullError> {
+        let absent = || PullError::Absent { what: blob.what, digest: blob.descriptor.digest.clone() };
         self.source.as_ref().ok_or_else(absent)
     }
 
     /// Adds labels to a blob that somebody else has brought, with the one that says where it comes from; those that
     /// it has stay.
-    pub(super) async fn label_existing(
-        &self,
-        what: &'static str,
-        descriptor: &Descriptor,
-        mut labels: Labels,
-    ) -> Result<(), PullError> {
-        let fault = |source| store_error(what, descriptor, source);
-        let info = self.content.info(&descriptor.digest).await.map_err(fault)?;
-        let existing = info.map(|info| info.labels).unwrap_or_default();
+    ///
+    /// Fails if it has another size than its descriptor says, which nobody has checked in this pull.
+    pub(super) async fn label_existing(&self, blob: Blob<'_>, mut labels: Labels) -> Result<(), PullError> {
+        let Blob { what, descriptor: Descriptor { digest, size: stated, .. } } = blob;
+        let fault = |source| blob.storing(source);
+        let existing = match self.content.info(digest).await.map_err(fault)? {
+            Some(BlobInfo { size, .. }) if size != *stated => {
+                return Err(PullError::WrongSize { what, digest: digest.clone(), stated: *stated, size });
+            }
+            Some(BlobInfo { labels, .. }) => labels,
+            None => Labels::new(),
+        };
         labels.extend(self.source_label(&existing));
         labels.retain(|key, value| existing.get(key) != Some(value));
         if labels.is_empty() {
             return Ok(());
         }
-        self.content.set_labels(&descriptor.digest, &labels).await.map_err(fault)
+        self.content.set_labels(digest, &labels).await.map_err(fault)
     }
 
     fn source_label(&self, existing: &Labels) -> Option<(String, String)> {
@@ -329,26 +341,35 @@ impl BlobFetcher {
     ) -> Result<(), PullError> {
         let labels = Labels::from([label]);
         let labelled = self.content.set_labels(&descriptor.digest, &labels).await;
-        labelled.map_err(|source| store_error(what, descriptor, source))
+        labelled.map_err(|source| Blob { what, descriptor }.storing(source))
+    }
+
+    /// Throws an ingest away. A failure to do so only costs disk space until the lease ends.
+    pub(super) async fn abandon(&self, ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
+        match self.stop.clean_up(ingest.abort()).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::debug!(digest = %descriptor.digest, %error, "the ingest stays behind");
+            }
+            None => tracing::debug!(digest = %descriptor.digest, "the ingest stays behind: no answer"),
+        }
+    }
+
+    /// Leaves an ingest for a later try. If that fails, the next try begins anew.
+    async fn suspend(&self, ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
+        match self.stop.clean_up(ingest.suspend()).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::debug!(digest = %descriptor.digest, %error, "what was downloaded is lost");
+            }
+            None => tracing::debug!(digest = %descriptor.digest, "what was downloaded is lost: no answer"),
+        }
     }
 }
 
-/// Throws an ingest away. A failure to do so only costs disk space until the lease ends.
-pub(super) async fn abandon(ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
-    match tokio::time::timeout(limits::CLEANUP_TIMEOUT, ingest.abort()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(digest = %descriptor.digest, %error, "the ingest stays behind"),
-        Err(_) => tracing::debug!(digest = %descriptor.digest, "the ingest stays behind: no answer"),
-    }
-}
-
-/// Leaves an ingest for a later try. If that fails, the next try begins anew.
-async fn suspend(ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
-    match tokio::time::timeout(limits::CLEANUP_TIMEOUT, ingest.suspend()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(digest = %descriptor.digest, %error, "what was downloaded is lost"),
-        Err(_) => tracing::debug!(digest = %descriptor.digest, "what was downloaded is lost: no answer"),
-    }
+/// Whether a commit failed because of the bytes of its ingest, which is thrown away by then.
+pub(super) fn had_wrong_bytes(error: &PullError) -> bool {
+    matches!(error, PullError::Store { source, .. } if source.class() == Class::FailedPrecondition)
 }
 
 /// Whether the bytes that came before an error are as good as any.
@@ -363,8 +384,4 @@ fn is_interruption(error: &PullError) -> bool {
 
 fn worth_another_try(error: &FetchFailure) -> bool {
     error.fault == FetchFault::Unavailable
-}
-
-fn store_error(what: &str, descriptor: &Descriptor, source: crate::ports::StoreError) -> PullError {
-    PullError::Store { doing: format!("storing {what} {}", descriptor.digest), source }
 }

@@ -1,17 +1,19 @@
 //! Carries out a plan: bottom-up, asks the snapshotter for each layer, and only where it answers with mounts
 //! fetches, applies, compares the diff id and commits. Downloads run ahead of the unpacking.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::downloads::Downloads;
 use super::fetch::Fetched;
+use super::stop::Stop;
 use super::{LayerOutcome, LayerReport, PullError, labels};
 use crate::limits;
-use crate::oci::{ChainId, Descriptor, DiffId};
+use crate::oci::{Descriptor, DiffId};
 use crate::ports::{
     Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan, LeaseId,
-    Mount, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
+    Mount, OnError, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
 };
 
 /// Unpacks the layers of one image under one lease.
@@ -19,7 +21,10 @@ pub(super) struct Unpacker<'a> {
     pub(super) store: &'a Store,
     pub(super) lease: &'a LeaseId,
     pub(super) image: &'a ImageToPlan,
+    pub(super) stop: &'a Stop,
     pub(super) progress: &'a Arc<dyn Progress>,
+    /// The snapshot that waits for the files of a layer, if there is one.
+    pub(super) active: Option<SnapshotKey>,
     pub(super) waiting: Duration,
     pub(super) applying: Duration,
 }
@@ -53,11 +58,16 @@ impl Unpacker<'_> {
                     if restarts < limits::UNPACK_RESTARTS && self.has_lost_parent(index, &error).await =>
                 {
                     tracing::debug!(index, "the layer below was collected, starting again from the bottom");
+                    self.remove_active().await;
                     restarts += 1;
                     reports.clear();
                     continue;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let echo = self.stop.fail(error);
+                    self.remove_active().await;
+                    return Err(echo);
+                }
             };
             let state = match report.outcome {
                 LayerOutcome::Existed => LayerState::Exists,
@@ -87,20 +97,27 @@ impl Unpacker<'_> {
         plans: &mut [LayerPlan],
         downloads: &mut Downloads,
     ) -> Result<LayerReport, PullError> {
-        let layer = &self.image.layers[index];
+        let image = self.image;
+        let layer = &image.layers[index];
         let entry = plans[index].clone();
         let existed = match entry.expectation {
             Expectation::Mounts if entry.question != Question::Fetch => false,
             _ => self.stat(layer).await?,
         };
         // A layer that is there is always asked for: only the question puts it under the lease.
-        let snapshot_labels = snapshot_labels(layer, &entry.question);
         let question_labels = match entry.question {
             Question::Fetch if !existed => Labels::new(),
-            _ => snapshot_labels.clone(),
+            _ => snapshot_labels(layer, &entry.question),
         };
         self.tell(index, LayerState::Asking);
-        let answer = self.ask(index, &question_labels, downloads).await?;
+        let answer = match self.ask(index, &question_labels, downloads).await {
+            Err(error) if self.fetches_instead(index, &entry, &error).await => {
+                self.fetch_instead(index, plans, &error);
+                self.ask(index, &Labels::new(), downloads).await?
+            }
+            answer => answer?,
+        };
+        let snapshot_labels = snapshot_labels(layer, &plans[index].question);
         let (key, mounts) = match answer {
             Answer::There => {
                 if entry.keep_blob {
@@ -115,15 +132,7 @@ impl Unpacker<'_> {
             }
             Answer::Mounts(key, mounts) => (key, mounts),
         };
-
-        let unpacked = self.fill(index, plans, downloads, &key, &mounts, &snapshot_labels).await;
-        match unpacked {
-            Ok(report) => Ok(report),
-            Err(error) => {
-                self.remove(&key).await;
-                Err(error)
-            }
-        }
+        self.fill(index, plans, downloads, &key, &mounts, &snapshot_labels).await
     }
 
     async fn stat(&self, layer: &LayerToPlan) -> Result<bool, PullError> {
@@ -132,29 +141,33 @@ impl Unpacker<'_> {
         Ok(found.map_err(|source| self.store_error("looking for", layer, source))?.is_some())
     }
 
-    async fn ask(&self, index: usize, labels: &Labels, downloads: &Downloads) -> Result<Answer, PullError> {
-        let layer = &self.image.layers[index];
-        let parent = self.parent(index);
+    async fn ask(
+        &mut self,
+        index: usize,
+        labels: &Labels,
+        downloads: &Downloads,
+    ) -> Result<Answer, PullError> {
+        let image = self.image;
+        let layer = &image.layers[index];
+        let parent = index.checked_sub(1).map(|below| &image.layers[below].chain_id);
         for _ in 0..limits::PREPARE_TRIES {
             let key = SnapshotKey::for_extraction(&unique(), &layer.chain_id);
+            // Before there is an answer, which may be lost while the snapshot is made.
+            self.active = Some(key.clone());
             let prepared = {
                 let snapshots = &self.store.snapshots;
                 let call = snapshots.prepare(self.lease, &self.image.snapshotter, &key, parent, labels);
                 let call =
                     async { call.await.map_err(|source| self.store_error("asking for", layer, source)) };
-                downloads.or_stop(call).await
+                downloads.or_stop(call).await?
             };
             match prepared {
-                Ok(Prepared::Active(mounts)) => return Ok(Answer::Mounts(key, mounts)),
-                Ok(Prepared::Exists) => {
+                Prepared::Active(mounts) => return Ok(Answer::Mounts(key, mounts)),
+                Prepared::Exists => {
+                    self.active = None;
                     if self.stat(layer).await? {
                         return Ok(Answer::There);
                     }
-                }
-                Err(error) => {
-                    // The answer may be lost while the snapshot was made.
-                    self.remove(&key).await;
-                    return Err(error);
                 }
             }
         }
@@ -174,28 +187,33 @@ impl Unpacker<'_> {
         mounts: &[Mount],
         labels: &Labels,
     ) -> Result<LayerReport, PullError> {
-        let layer = &self.image.layers[index];
+        let image = self.image;
+        let layer = &image.layers[index];
         // Newer daemons answer with a read-only mount where the content is in place already.
         if mounts.last().is_some_and(|mount| mount.options.iter().any(|option| option == "ro")) {
             self.commit(layer, key, labels).await?;
+            if plans[index].keep_blob {
+                downloads.start(index, &layer.descriptor);
+            }
             return Ok(report(layer, LayerOutcome::Provided, None));
         }
 
         let broken = plans[index].expectation == Expectation::Provided;
-        if broken {
+        // Where the question failed there is no answer that could be another than the expected one.
+        if broken && plans[index].question != Question::Fetch {
             self.broken_expectation(index, plans)?;
         }
         // Everything from here up that is to be fetched in any case is fetched ahead, as containerd does.
-        downloads.start(index, &layer.descriptor);
+        let download = downloads.start(index, &layer.descriptor);
         for (above, plan) in plans.iter().enumerate().skip(index + 1) {
             if plan.expectation == Expectation::Mounts {
-                let descriptor = &self.image.layers[above].descriptor;
-                downloads.start_behind(above, descriptor, Some(&layer.descriptor.digest));
+                let descriptor = &image.layers[above].descriptor;
+                downloads.start_behind(above, descriptor, &download);
             }
         }
 
         let since = Instant::now();
-        let fetched = downloads.wait(&layer.descriptor.digest).await?;
+        let fetched = downloads.wait(download).await?;
         self.waiting += since.elapsed();
 
         self.tell(index, LayerState::Extracting);
@@ -209,10 +227,7 @@ impl Unpacker<'_> {
         }
         // Before the snapshot is there: a pull that dies in between would leave a layer that no later pull looks at.
         downloads.label_applied(&layer.descriptor, layer.diff_id.as_str()).await?;
-        if self.commit(layer, key, labels).await? == Committed::Exists {
-            // Another client was faster; its snapshot is as good, and ours is not needed.
-            self.remove(key).await;
-        }
+        self.commit(layer, key, labels).await?;
         let outcome = match fetched {
             Fetched::Downloaded(_) => LayerOutcome::Fetched,
             Fetched::Existed => LayerOutcome::Applied,
@@ -232,42 +247,65 @@ impl Unpacker<'_> {
         let mut message = format!("snapshotter `{snapshotter}` did not provide layer {digest}, fetching it");
         if plans[index].on_mounts == OnMounts::FetchAndStopAsking {
             message.push_str(" and those above it");
-            for above in &mut plans[index + 1..] {
-                above.expectation = Expectation::Mounts;
-                if above.question != Question::Fetch {
-                    above.question = Question::Ask;
-                }
-            }
+            stop_asking(&mut plans[index + 1..]);
         }
         self.progress.event(Event::Warning { message });
         Ok(())
     }
 
+    /// Whether the plan wants a layer fetched because the snapshotter failed where it was asked. That the layer
+    /// below is gone is no failure of the snapshotter.
+    async fn fetches_instead(&self, index: usize, entry: &LayerPlan, error: &PullError) -> bool {
+        entry.on_error != OnError::Fail
+            && entry.question != Question::Fetch
+            && matches!(error, PullError::Store { .. })
+            && !self.has_lost_parent(index, error).await
+    }
+
+    /// Plans a layer anew whose question failed. What had been expected of it stays, for the report.
+    fn fetch_instead(&self, index: usize, plans: &mut [LayerPlan], error: &PullError) {
+        let (snapshotter, digest) = (&self.image.snapshotter, &self.image.layers[index].descriptor.digest);
+        let mut message = format!("snapshotter `{snapshotter}` failed on layer {digest}, fetching it");
+        plans[index].question = Question::Fetch;
+        if plans[index].on_error == OnError::FetchAndStopAsking {
+            message.push_str(" and those above it");
+            stop_asking(&mut plans[index + 1..]);
+        }
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message.push_str(": ");
+            message.push_str(&error.to_string());
+            cause = error.source();
+        }
+        self.progress.event(Event::Warning { message });
+    }
+
     async fn commit(
-        &self,
+        &mut self,
         layer: &LayerToPlan,
         key: &SnapshotKey,
         labels: &Labels,
-    ) -> Result<Committed, PullError> {
-        let snapshotter = &self.image.snapshotter;
-        let committed =
-            self.store.snapshots.commit(self.lease, snapshotter, &layer.chain_id, key, labels).await;
-        committed.map_err(|source| self.store_error("committing", layer, source))
-    }
-
-    /// Removes an active snapshot. A failure to do so only costs disk space until the lease ends.
-    async fn remove(&self, key: &SnapshotKey) {
-        let removal = self.store.snapshots.remove(&self.image.snapshotter, key);
-        match tokio::time::timeout(limits::CLEANUP_TIMEOUT, removal).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) if error.class() == Class::NotFound => {}
-            Ok(Err(error)) => tracing::debug!(%key, %error, "an active snapshot stays behind"),
-            Err(_) => tracing::debug!(%key, "an active snapshot stays behind: no answer"),
+    ) -> Result<(), PullError> {
+        let (snapshots, snapshotter) = (&self.store.snapshots, &self.image.snapshotter);
+        let committed = snapshots.commit(self.lease, snapshotter, &layer.chain_id, key, labels).await;
+        match committed.map_err(|source| self.store_error("committing", layer, source))? {
+            Committed::New => self.active = None,
+            // Another client was faster; its snapshot is as good, and ours is not needed.
+            Committed::Exists => self.remove_active().await,
         }
+        Ok(())
     }
 
-    fn parent(&self, index: usize) -> Option<&ChainId> {
-        index.checked_sub(1).map(|below| &self.image.layers[below].chain_id)
+    /// Removes the active snapshot. A failure to do so only costs disk space until the lease ends.
+    async fn remove_active(&mut self) {
+        let Some(key) = self.active.take() else { return };
+        let removal = self.store.snapshots.remove(&self.image.snapshotter, &key);
+        match self.stop.clean_up(removal).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) if error.class() == Class::NotFound => {}
+            Some(Err(error)) => tracing::debug!(%key, %error, "an active snapshot stays behind"),
+            None => tracing::debug!(%key, "an active snapshot stays behind: no answer"),
+        }
     }
 
     fn tell(&self, index: usize, state: LayerState) {
@@ -277,7 +315,7 @@ impl Unpacker<'_> {
     /// What went wrong with an encrypted layer is nearly always a decoder or a key, and not the layer.
     fn apply_error(&self, layer: &LayerToPlan, source: StoreError) -> PullError {
         let Descriptor { media_type, digest, annotations, .. } = &layer.descriptor;
-        let of_the_call = [Class::Unreachable, Class::Ended, Class::Denied];
+        let of_the_call = [Class::Unreachable, Class::Silent, Class::Ended, Class::Denied];
         if !media_type.is_encrypted() || of_the_call.contains(&source.class()) {
             return self.store_error("unpacking", layer, source);
         }
@@ -311,6 +349,16 @@ impl Unpacker<'_> {
         let snapshotter = &self.image.snapshotter;
         let doing = format!("{doing} layer {} in snapshotter `{snapshotter}`", layer.descriptor.digest);
         PullError::Store { doing, source }
+    }
+}
+
+/// Plans layers as `ask` and `mounts`, but for those that are not asked for in any case.
+fn stop_asking(plans: &mut [LayerPlan]) {
+    for plan in plans {
+        plan.expectation = Expectation::Mounts;
+        if plan.question != Question::Fetch {
+            plan.question = Question::Ask;
+        }
     }
 }
 

@@ -3,19 +3,19 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
-
 use super::documents::{DocumentFetcher, Documents, Found};
 use super::downloads::Downloads;
 use super::fetch::{BlobFetcher, Fetched, Source};
+use super::job::Job;
 use super::layers::Unpacker;
 use super::report::{plugin_report, suitability_report};
+use super::stop::Stop;
 use super::{
-    ImageReport, LayerOutcome, LayerReport, Outcome, PullError, PullReport, PullRequest, Timings, Totals,
-    World, labels, milliseconds, plan, store_error,
+    ImageReport, LayerOutcome, LayerReport, Outcome, PullError, PullReport, Timings, Totals, labels,
+    milliseconds, rounded, store_error, validate_plan,
 };
 use crate::image::{Platforms, rank};
-use crate::oci::{ChainId, Descriptor, Digest, MediaKind, Reference};
+use crate::oci::{ChainId, Descriptor, Digest, Reference};
 use crate::ports::{
     Event, ImageToPlan, LayerToPlan, LeaseId, Plan, Planner, Resolved, SnapshotterName, Suitability,
 };
@@ -28,17 +28,9 @@ pub(super) struct Unpacking<'a> {
 
 /// A pull that has its lease.
 pub(super) struct LeasedPull<'a> {
-    pub(super) world: &'a World,
-    pub(super) request: &'a PullRequest,
-    /// Name of the image record.
-    pub(super) name: &'a str,
-    /// Where blobs come from; `None` if nothing may be fetched.
-    pub(super) reference: Option<&'a Reference>,
-    pub(super) unpacking: Option<Unpacking<'a>>,
+    pub(super) job: Job<'a>,
     pub(super) lease: &'a LeaseId,
-    pub(super) stop: &'a CancellationToken,
-    /// What it will have been. The image record is written by a pull only.
-    pub(super) outcome: Outcome,
+    pub(super) stop: &'a Stop,
 }
 
 /// What became of the layers of all images.
@@ -51,22 +43,24 @@ struct Carried {
 }
 
 impl LeasedPull<'_> {
-    /// Brings everything below the target into the store, and binds the name to it.
+    /// Brings everything below the target into the store, and binds the name to it. A failure may be an echo of
+    /// another one, see [`Stop::reason`].
     pub(super) async fn run(self, resolved: Resolved) -> Result<PullReport, PullError> {
-        let registry = &self.world.registry;
+        let registry = &self.job.world.registry;
         let source =
             |reference: &Reference| Source { registry: registry.clone(), reference: reference.clone() };
         let blobs = BlobFetcher {
-            content: self.world.store.content.clone(),
-            source: self.reference.map(source),
+            content: self.job.world.store.content.clone(),
+            source: self.job.reference.map(source),
             lease: self.lease.clone(),
             stop: self.stop.clone(),
         };
         let target = resolved.descriptor.clone();
 
         let since = Instant::now();
-        let (matcher, platforms) = (self.world.matcher.as_ref(), &self.request.platforms);
-        let found = DocumentFetcher::new(self.name, &blobs, matcher, platforms).fetch(resolved).await?;
+        let fetcher =
+            DocumentFetcher::new(self.job.name, &blobs, self.job.world, &self.job.request.platforms);
+        let found = fetcher.fetch(resolved).await?;
         let documents_time = since.elapsed();
         self.warn_of_platforms(&found).await?;
         for layer in found.images().flat_map(|image| &image.manifest.layers) {
@@ -74,23 +68,27 @@ impl LeasedPull<'_> {
         }
 
         let since = Instant::now();
-        let parallel = self.request.parallel_downloads;
-        let is_last_step = self.unpacking.is_none();
-        let progress = self.world.progress.clone();
+        let parallel = self.job.request.parallel_downloads;
+        let is_last_step = self.job.unpacking.is_none();
+        let progress = self.job.world.progress.clone();
         let mut downloads = Downloads::new(blobs.clone(), parallel, is_last_step, progress);
-        let carried = match &self.unpacking {
+        let carried = match &self.job.unpacking {
             Some(unpacking) => self.unpack(unpacking, &found.best, &blobs, &mut downloads).await,
             None => self.fetch(&found, &mut downloads).await,
         };
-        if carried.is_err() {
-            downloads.stop().await;
-        }
-        let mut carried = carried?;
+        let mut carried = match carried {
+            Ok(carried) => carried,
+            Err(error) => {
+                let echo = self.stop.fail(error);
+                downloads.drain().await;
+                return Err(echo);
+            }
+        };
         let layers_time = since.elapsed();
 
         let since = Instant::now();
-        if self.outcome == Outcome::Pulled {
-            let put = self.world.store.images.put(self.name, &target).await;
+        if self.job.outcome == Outcome::Pulled {
+            let put = self.job.world.store.images.put(self.job.name, &target).await;
             put.map_err(|source| store_error("writing the image record", source))?;
         }
         let timings = Timings {
@@ -108,9 +106,9 @@ impl LeasedPull<'_> {
     /// Says what the user may not expect: a platform that was asked for and is not there, and an image without
     /// index, which is pulled whatever its platform, as every client does.
     async fn warn_of_platforms(&self, found: &Found) -> Result<(), PullError> {
-        let matcher = self.world.matcher.as_ref();
-        let wanted = self.request.platforms.wanted();
-        if matches!(self.request.platforms, Platforms::All { .. }) {
+        let matcher = self.job.world.matcher.as_ref();
+        let wanted = self.job.request.platforms.wanted();
+        if matches!(self.job.request.platforms, Platforms::All { .. }) {
             return Ok(());
         }
         let platforms: Vec<_> = found.images().map(|image| image.platform.clone()).collect();
@@ -127,7 +125,7 @@ impl LeasedPull<'_> {
                     format!("the image is for {stated} only and was pulled although {platform} is wanted")
                 }
             };
-            self.world.progress.event(Event::Warning { message });
+            self.job.world.progress.event(Event::Warning { message });
         }
         Ok(())
     }
@@ -144,13 +142,15 @@ impl LeasedPull<'_> {
         let plan = plan_for(unpacking, &image).await?;
         let layers = image.layers.iter().map(|l| (l.descriptor.digest.clone(), l.descriptor.size)).collect();
         let platforms = vec![documents.platform.clone()];
-        self.world.progress.event(Event::Planned { platforms, layers });
+        self.job.world.progress.event(Event::Planned { platforms, layers });
 
         let mut unpacker = Unpacker {
-            store: &self.world.store,
+            store: &self.job.world.store,
             lease: self.lease,
             image: &image,
-            progress: &self.world.progress,
+            stop: self.stop,
+            progress: &self.job.world.progress,
+            active: None,
             waiting: Duration::ZERO,
             applying: Duration::ZERO,
         };
@@ -158,7 +158,7 @@ impl LeasedPull<'_> {
         let (waiting, applying) = (unpacker.waiting, unpacker.applying);
         // What a manifest lists beside its layers is fetched and not unpacked.
         for (index, descriptor) in documents.manifest.layers.iter().enumerate() {
-            if descriptor.media_type.kind() != MediaKind::Layer {
+            if !descriptor.is_layer() {
                 downloads.start(image.layers.len() + index, descriptor);
             }
         }
@@ -172,8 +172,8 @@ impl LeasedPull<'_> {
     }
 
     fn image(&self, unpacking: &Unpacking<'_>, documents: &Documents) -> Result<ImageToPlan, PullError> {
-        let is_layer = |descriptor: &&Descriptor| descriptor.media_type.kind() == MediaKind::Layer;
-        let layers: Vec<&Descriptor> = documents.manifest.layers.iter().filter(is_layer).collect();
+        let layers: Vec<&Descriptor> =
+            documents.manifest.layers.iter().filter(|blob| blob.is_layer()).collect();
         let diff_ids = &documents.config.diff_ids;
         if layers.len() != diff_ids.len() {
             return Err(PullError::LayerCount { layers: layers.len(), diff_ids: diff_ids.len() });
@@ -184,8 +184,8 @@ impl LeasedPull<'_> {
             chain_id,
         };
         Ok(ImageToPlan {
-            reference: self.request.name.clone(),
-            canonical: self.name.to_owned(),
+            reference: self.job.request.name.clone(),
+            canonical: self.job.name.to_owned(),
             snapshotter: unpacking.snapshotter.clone(),
             index: documents.index.clone(),
             manifest: documents.manifest_descriptor.clone(),
@@ -204,7 +204,7 @@ impl LeasedPull<'_> {
         let distinct: Vec<&Descriptor> = all.filter(|layer| seen.insert(&layer.digest)).collect();
         let layers = distinct.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
         let platforms = found.images().map(|image| image.platform.clone()).collect();
-        self.world.progress.event(Event::Planned { platforms, layers });
+        self.job.world.progress.event(Event::Planned { platforms, layers });
         for (index, layer) in distinct.into_iter().enumerate() {
             downloads.start(index, layer);
         }
@@ -221,25 +221,26 @@ impl LeasedPull<'_> {
     }
 
     fn report(&self, target: &Descriptor, carried: Carried, totals: Totals, timings: Timings) -> PullReport {
-        let matcher = &self.world.matcher;
+        let matcher = &self.job.world.matcher;
         let mut plugins = vec![plugin_report("platform", matcher.identity(), matcher.timings())];
-        if let Some(Unpacking { planner, .. }) = self.unpacking {
+        if let Some(Unpacking { planner, .. }) = self.job.unpacking {
             plugins.push(plugin_report("snapshotter", planner.identity(), planner.timings()));
         }
-        let timings = Timings { plugins: plugins.iter().map(|plugin| plugin.timings.sum()).sum(), ..timings };
+        let sum = plugins.iter().map(|plugin| plugin.timings.sum()).sum();
+        let timings = Timings { plugins: rounded(sum), ..timings };
         let (suitability, hints) = match carried.plan {
             Some(plan) => (Some(suitability_report(&plan)), plan.hints),
             None => (None, Vec::new()),
         };
         PullReport {
             schema: "dray.pull/v1",
-            name: self.name.to_owned(),
-            outcome: self.outcome,
+            name: self.job.name.to_owned(),
+            outcome: self.job.outcome,
             target: target.digest.clone(),
             target_media_type: target.media_type.clone(),
             image: carried.best,
             more: carried.others,
-            snapshotter: self.unpacking.as_ref().map(|unpacking| unpacking.snapshotter.to_string()),
+            snapshotter: self.job.unpacking.as_ref().map(|unpacking| unpacking.snapshotter.to_string()),
             suitability,
             plugins,
             totals,
@@ -264,7 +265,7 @@ async fn plan_for(unpacking: &Unpacking<'_>, image: &ImageToPlan) -> Result<Plan
     let plan = planner.plan(image).await;
     let plan = plan.map_err(|source| PullError::Plugin { kind: "snapshotter", source })?;
     let invalid = |source| PullError::Plan { plugin: planner.identity().to_string(), source };
-    plan::validate(&plan, image).map_err(invalid)?;
+    validate_plan(&plan, image).map_err(invalid)?;
     if plan.suitability == Suitability::Foreign {
         let snapshotter = image.snapshotter.to_string();
         return Err(PullError::Foreign { snapshotter, code: plan.code, reason: plan.reason });
@@ -285,8 +286,7 @@ fn image_report(documents: &Documents, layers: Vec<LayerReport>) -> ImageReport 
 /// are.
 fn fetched_layers(image: &Documents, downloads: &Downloads) -> Vec<LayerReport> {
     let (listed, diff_ids) = (&image.manifest.layers, &image.config.diff_ids);
-    let is_layer = |layer: &Descriptor| layer.media_type.kind() == MediaKind::Layer;
-    let is_clear = listed.len() == diff_ids.len() && listed.iter().all(is_layer);
+    let is_clear = listed.len() == diff_ids.len() && listed.iter().all(Descriptor::is_layer);
     let chain_ids = if is_clear { ChainId::stack(diff_ids) } else { Vec::new() };
     let report = |(index, layer): (usize, &Descriptor)| LayerReport {
         digest: layer.digest.clone(),
@@ -330,7 +330,7 @@ fn totals(found: &Found, carried: &mut Carried, downloads: &Downloads) -> Totals
     for image in std::iter::once(&mut carried.best).chain(&mut carried.others) {
         for layer in &mut image.layers {
             totals.layers += 1;
-            totals.layer_bytes += layer.size;
+            totals.layer_bytes = totals.layer_bytes.saturating_add(layer.size);
             if let Some(bytes) = downloaded(&layer.digest)
                 && told.insert(layer.digest.clone())
             {

@@ -2,6 +2,9 @@
 
 mod containerd_rules;
 mod faults;
+mod leases;
+mod planned;
+mod stored;
 
 use std::sync::Arc;
 
@@ -9,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::image::Platforms;
+use crate::limits;
 use crate::oci::{Algorithm, ChainId, Descriptor, Digest, MediaType, Platform};
 use crate::ports::fakes::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
 use crate::ports::{
-    Expectation, FetchFault, ImageToPlan, Labels, LayerPlan, OnMounts, Plan, Question, SnapshotKey,
+    Expectation, FetchFault, ImageToPlan, Labels, LayerPlan, OnError, OnMounts, Plan, Question, SnapshotKey,
     Suitability,
 };
 use crate::verify::digest_of;
@@ -196,7 +200,7 @@ fn plan(image: &ImageToPlan, entry: impl Fn(usize) -> (Question, Expectation, On
     let entries = image.layers.iter().enumerate().map(|(index, layer)| {
         let (question, expectation, on_mounts) = entry(index);
         let layer = layer.descriptor.digest.to_string();
-        LayerPlan { layer, question, expectation, on_mounts, keep_blob: false }
+        LayerPlan { layer, question, expectation, on_mounts, on_error: OnError::Fail, keep_blob: false }
     });
     Plan {
         suitability: Suitability::Plain,

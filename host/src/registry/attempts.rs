@@ -11,7 +11,13 @@ use crate::ports::{FetchFailure, FetchFault};
 pub(super) struct Attempts {
     /// Those still to be asked, the next one last.
     left: Vec<(Arc<Server>, Patience)>,
+    /// The registry itself, or the server that stands in its place: what it does not have does not exist.
+    authority: Option<Arc<Server>>,
     failures: Vec<FetchFailure>,
+    /// Which of the failures is that of the authority.
+    decisive: Option<usize>,
+    /// Hosts that have not said whether they have what is asked for.
+    unheard: Vec<String>,
 }
 
 impl Attempts {
@@ -25,6 +31,7 @@ impl Attempts {
         needed: &[Capability],
     ) -> Result<Self, FetchFailure> {
         let able = servers.iter().filter(|server| server.may(needed)).cloned();
+        let authority = able.clone().next_back();
         let (resting, ready): (Vec<_>, Vec<_>) = able.partition(|server| server.is_resting());
         let waited_for = if ready.is_empty() { resting.len() } else { ready.len() };
         let in_order = ready.into_iter().chain(resting).enumerate();
@@ -38,7 +45,7 @@ impl Attempts {
             return Err(nobody(registry, servers, needed));
         }
         left.reverse();
-        Ok(Self { left, failures: Vec::new() })
+        Ok(Self { left, authority, failures: Vec::new(), decisive: None, unheard: Vec::new() })
     }
 
     /// The next server to ask.
@@ -49,6 +56,12 @@ impl Attempts {
     /// Takes note of what a server said instead of an answer.
     pub(super) fn failed(&mut self, server: &Server, failure: FetchFailure) {
         server.note(&failure);
+        if self.authority.as_deref().is_some_and(|authority| std::ptr::eq(authority, server)) {
+            self.decisive = Some(self.failures.len());
+        }
+        if matches!(failure.fault, FetchFault::Unavailable | FetchFault::Configuration) {
+            self.unheard.push(format!("`{}`", server.endpoint().host()));
+        }
         if !self.left.is_empty() {
             tracing::info!(host = server.endpoint().host(), %failure, "trying the next host");
         }
@@ -62,7 +75,15 @@ impl Attempts {
 
     /// The failure of all of them: the one that got furthest, with the others as causes.
     pub(super) fn into_failure(self) -> FetchFailure {
-        of_all(self.failures)
+        let mut failure = of_all(self.failures, self.decisive);
+        if failure.fault == FetchFault::NotFound && !self.unheard.is_empty() {
+            let unheard = format!("{} could not be asked and may have it", self.unheard.join(", "));
+            failure.hint = Some(match failure.hint {
+                Some(hint) => format!("{hint}; {unheard}"),
+                None => unheard,
+            });
+        }
+        failure
     }
 }
 
@@ -71,9 +92,11 @@ pub(super) fn not_asked(message: String) -> FetchFailure {
     FetchFailure::new(FetchFault::Protocol, message)
 }
 
-/// Of several failures the one that got furthest, of these the last, with the others as causes.
-pub(super) fn of_all(mut failures: Vec<FetchFailure>) -> FetchFailure {
-    let furthest = (0..failures.len()).max_by_key(|&index| distance(failures[index].fault));
+/// Of several failures the one that got furthest, of these the last, with the others as causes. One may be
+/// `decisive`, because of whom all is that anybody can have.
+pub(super) fn of_all(mut failures: Vec<FetchFailure>, decisive: Option<usize>) -> FetchFailure {
+    let distance = |&index: &usize| distance(failures[index].fault, decisive == Some(index));
+    let furthest = (0..failures.len()).max_by_key(distance);
     let Some(furthest) = furthest else {
         return FetchFailure::new(FetchFault::Configuration, "nobody could be asked");
     };
@@ -92,13 +115,15 @@ pub(super) fn of_all(mut failures: Vec<FetchFailure>) -> FetchFailure {
     chosen
 }
 
-/// A server that says no has been reached; one that has what is asked for and gives something else knows it.
-fn distance(fault: FetchFault) -> u8 {
-    match fault {
-        FetchFault::Configuration | FetchFault::Unavailable => 0,
-        FetchFault::NotFound => 1,
-        FetchFault::Denied => 2,
-        FetchFault::Protocol => 3,
+/// A server that says no has been reached; one that has what is asked for and gives something else knows it. What a
+/// mirror does not have may still exist, as long as the server that decides has not been heard.
+fn distance(fault: FetchFault, is_decisive: bool) -> u8 {
+    match (fault, is_decisive) {
+        (FetchFault::Configuration | FetchFault::Unavailable, false) => 0,
+        (FetchFault::NotFound, false) => 1,
+        (FetchFault::Configuration | FetchFault::Unavailable | FetchFault::NotFound, true) => 2,
+        (FetchFault::Denied, _) => 3,
+        (FetchFault::Protocol, _) => 4,
     }
 }
 
@@ -157,12 +182,15 @@ mod tests {
 
     #[test]
     fn the_failure_that_got_furthest_is_told_first() {
-        let all = of_all(vec![
-            failure(FetchFault::Unavailable, "cannot connect to a", Some("refused")),
-            failure(FetchFault::NotFound, "b answered 404", Some("no tag")),
-            failure(FetchFault::NotFound, "c answered 404", Some("none here")),
-            failure(FetchFault::Configuration, "bad certificate", None),
-        ]);
+        let all = of_all(
+            vec![
+                failure(FetchFault::Unavailable, "cannot connect to a", Some("refused")),
+                failure(FetchFault::NotFound, "b answered 404", Some("no tag")),
+                failure(FetchFault::NotFound, "c answered 404", Some("none here")),
+                failure(FetchFault::Configuration, "bad certificate", None),
+            ],
+            Some(2),
+        );
         assert_eq!(all.to_string(), "c answered 404");
         let expected = [
             "none here",
@@ -171,7 +199,25 @@ mod tests {
             "asked as well: bad certificate",
         ];
         assert_eq!(causes(&all), expected);
-        let one = of_all(vec![failure(FetchFault::Denied, "no", Some("why"))]);
+        let one = of_all(vec![failure(FetchFault::Denied, "no", Some("why"))], Some(0));
         assert_eq!(in_one_line(&one), "no: why");
+    }
+
+    #[test]
+    fn what_does_not_exist_the_registry_itself_must_say() {
+        use FetchFault::{Denied, NotFound, Unavailable};
+        for (mirror, registry, expected) in [
+            (Unavailable, NotFound, NotFound),
+            (NotFound, Unavailable, Unavailable),
+            (NotFound, NotFound, NotFound),
+            (Denied, NotFound, Denied),
+            (NotFound, Denied, Denied),
+        ] {
+            // A mirror that rests is asked after the registry.
+            for (failures, decisive) in [([mirror, registry], 1), ([registry, mirror], 0)] {
+                let failures = failures.map(|fault| failure(fault, "no", None)).into();
+                assert_eq!(of_all(failures, Some(decisive)).fault, expected, "{mirror:?} {registry:?}");
+            }
+        }
     }
 }

@@ -1,36 +1,55 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Instant;
 
 use http::HeaderValue;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 use super::challenge::{BearerChallenge, Challenge};
 use super::credentials::{CredentialStore, Found};
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
+use super::remembered::Remembered;
 use super::secret::{self, Credentials};
 use super::token::{self, Token};
+use crate::limits;
 use crate::ports::{FetchFailure, FetchFault};
 
 /// Answers the challenges of one registry, and remembers the answers for each repository.
+///
+/// Credentials are looked for when the registry first wants to know who asks, and again when it, or its token
+/// server, does not take what was found then: a password may have expired, or the user logged in meanwhile. Where
+/// a method takes a time, it is when the request began that the authorization is for. What has been looked for
+/// since then is as new as can be, and is not looked for again.
 pub(super) struct Authenticator {
     endpoint: Endpoint,
     exchange: Arc<Exchange>,
     credentials: Arc<CredentialStore>,
-    found: OnceCell<Option<Found>>,
+    /// What was found last. The lock is held while somebody looks: the others wait rather than look as well.
+    last: Mutex<Option<Arc<Sighting>>>,
     /// By repository. Each has its own lock, which is held while a token is fetched: whoever needs the same
     /// token waits for it rather than fetching another.
-    ways: StdMutex<HashMap<String, Arc<Mutex<Option<Way>>>>>,
+    ways: StdMutex<Remembered<String, Arc<Mutex<Option<Way>>>>>,
+}
+
+/// The user's credentials for this registry, or that there are none, at some time.
+struct Sighting {
+    found: Option<Found>,
+    at: Instant,
 }
 
 /// How the registry wants to be approached.
 enum Way {
-    Basic(HeaderValue),
+    Basic {
+        authorization: HeaderValue,
+        by: Arc<Sighting>,
+    },
     Bearer {
         challenge: BearerChallenge,
         token: Token,
+        by: Arc<Sighting>,
         /// Whether the registry has ever taken this token. One that it refused from the beginning is not
-        /// worth replacing: the next would be the same.
+        /// worth replacing, as the next would be the same, unless the credentials are others.
         accepted: bool,
     },
 }
@@ -41,25 +60,26 @@ impl Authenticator {
         exchange: Arc<Exchange>,
         credentials: Arc<CredentialStore>,
     ) -> Self {
-        Self { endpoint, exchange, credentials, found: OnceCell::new(), ways: StdMutex::default() }
+        let ways = StdMutex::new(Remembered::new(limits::REMEMBERED_REPOSITORIES));
+        Self { endpoint, exchange, credentials, last: Mutex::default(), ways }
     }
 
     /// The authorization for a repository, as far as the registry has asked for one before. A token that is
     /// about to expire is replaced first.
-    pub(super) async fn known(&self, repository: &str) -> Result<Option<HeaderValue>, FetchFailure> {
+    pub(super) async fn known(
+        &self,
+        repository: &str,
+        began: Instant,
+    ) -> Result<Option<HeaderValue>, FetchFailure> {
         let way = self.way(repository);
         let mut way = way.lock().await;
-        match &mut *way {
-            None => Ok(None),
-            Some(Way::Basic(authorization)) => Ok(Some(authorization.clone())),
-            Some(Way::Bearer { challenge, token, accepted }) => {
-                if token.is_stale() {
-                    *token = self.fetch_token(repository, challenge).await?;
-                    *accepted = false;
-                }
-                Ok(Some(token.authorization.clone()))
-            }
+        if let Some(Way::Bearer { challenge, token, .. }) = &*way
+            && token.is_stale()
+        {
+            let challenge = challenge.clone();
+            *way = Some(self.by_token(repository, challenge, began).await?);
         }
+        Ok(way.as_ref().map(|way| way.authorization().clone()))
     }
 
     /// The authorization that answers a challenge, or `None` if there is none beside the one just refused.
@@ -68,40 +88,70 @@ impl Authenticator {
         repository: &str,
         challenges: &[Challenge],
         refused: Option<&HeaderValue>,
+        began: Instant,
     ) -> Result<Option<HeaderValue>, FetchFailure> {
         let way = self.way(repository);
         let mut way = way.lock().await;
+        let is_refused = |way: &Way| refused == Some(way.authorization());
         let answer = match challenges.first() {
-            None => return Ok(None),
-            Some(Challenge::Basic) => match self.credentials().await? {
-                Some(Credentials::Password { user, password }) => secret::basic(user, password),
-                // A registry without a token server cannot do anything with tokens.
-                Some(Credentials::IdentityToken(_) | Credentials::RegistryToken(_)) | None => None,
+            None => None,
+            Some(Challenge::Basic) => {
+                let sighting = self.sighting().await?;
+                match Way::basic(&sighting).filter(|way| !is_refused(way)) {
+                    Some(answer) => Some(answer),
+                    None => self.renewed(&sighting, began).await?.and_then(|newer| Way::basic(&newer)),
+                }
             }
-            .map(Way::Basic),
             Some(Challenge::Bearer(challenge)) => {
-                if let Some(Way::Bearer { challenge: known, token, accepted }) = &*way
+                if let Some(current @ Way::Bearer { challenge: known, token, by, accepted }) = &*way
                     && known == challenge
                 {
-                    if refused != Some(&token.authorization) && !token.is_stale() {
+                    if !is_refused(current) && !token.is_stale() {
                         return Ok(Some(token.authorization.clone()));
                     }
-                    if !accepted {
+                    if !accepted && self.renewed(by, began).await?.is_none() {
                         return Ok(None);
                     }
                 }
-                let token = self.fetch_token(repository, challenge).await?;
-                Some(Way::Bearer { challenge: challenge.clone(), token, accepted: false })
+                let answer = self.by_token(repository, challenge.clone(), began).await?;
+                // The user may have brought the token along, and then it is the same as long as nobody looks for
+                // another.
+                if is_refused(&answer) && self.renewed(answer.by(), began).await?.is_some() {
+                    Some(self.by_token(repository, challenge.clone(), began).await?)
+                } else {
+                    Some(answer)
+                }
             }
         };
-        let authorization = answer.as_ref().map(|way| match way {
-            Way::Basic(authorization) => authorization.clone(),
-            Way::Bearer { token, .. } => token.authorization.clone(),
-        });
-        if answer.is_some() {
-            *way = answer;
+        let Some(answer) = answer else { return Ok(None) };
+        let authorization = (!is_refused(&answer)).then(|| answer.authorization().clone());
+        *way = Some(answer);
+        Ok(authorization)
+    }
+
+    /// The authorization in place of one that the registry understands and that gives no right, if the credentials
+    /// have changed since it was made. Some registries say so of a password that has expired.
+    pub(super) async fn instead_of(
+        &self,
+        repository: &str,
+        powerless: &HeaderValue,
+        began: Instant,
+    ) -> Result<Option<HeaderValue>, FetchFailure> {
+        let way = self.way(repository);
+        let mut way = way.lock().await;
+        let Some(known) = &*way else { return Ok(None) };
+        if known.authorization() != powerless {
+            return Ok(Some(known.authorization().clone()));
         }
-        Ok(authorization.filter(|authorization| refused != Some(authorization)))
+        let Some(newer) = self.renewed(known.by(), began).await? else { return Ok(None) };
+        let answer = match known {
+            Way::Basic { .. } => Way::basic(&newer),
+            Way::Bearer { challenge, .. } => Some(self.by_token(repository, challenge.clone(), began).await?),
+        };
+        let Some(answer) = answer else { return Ok(None) };
+        let authorization = answer.authorization().clone();
+        *way = Some(answer);
+        Ok(Some(authorization))
     }
 
     /// Takes note that the registry did not refuse this authorization.
@@ -113,42 +163,109 @@ impl Authenticator {
     }
 
     /// What a user can do when the registry denies access. Looks nowhere that has not been looked at.
-    pub(super) fn denial_hint(&self) -> String {
-        let found = self.found.get().and_then(Option::as_ref);
+    pub(super) async fn denial_hint(&self) -> String {
+        let last = self.last.lock().await;
+        let found = last.as_ref().and_then(|sighting| sighting.found.as_ref());
         self.credentials.denial_hint(self.endpoint.host(), found)
     }
 
     fn way(&self, repository: &str) -> Arc<Mutex<Option<Way>>> {
         let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
-        match ways.get(repository) {
-            Some(way) => Arc::clone(way),
-            None => Arc::clone(ways.entry(repository.to_owned()).or_default()),
+        Arc::clone(ways.get_or_insert_with(&repository.to_owned(), Arc::default))
+    }
+
+    /// The credentials as they were found last. A failure to find them is told, as an anonymous answer would only
+    /// hide it.
+    async fn sighting(&self) -> Result<Arc<Sighting>, FetchFailure> {
+        let mut last = self.last.lock().await;
+        match &*last {
+            Some(sighting) => Ok(Arc::clone(sighting)),
+            None => Ok(Arc::clone(last.insert(self.look().await?))),
         }
     }
 
-    /// The user's credentials for this registry. Looked for once, when the registry first wants to know who
-    /// asks; a failure is told then, as an anonymous answer would only hide it.
-    async fn credentials(&self) -> Result<Option<&Credentials>, FetchFailure> {
-        let found = self.found.get_or_try_init(|| self.credentials.find(self.endpoint.host())).await?;
-        Ok(found.as_ref().map(|found| &found.credentials))
+    /// Other credentials than those that were just refused, if there are any by now.
+    async fn renewed(
+        &self,
+        refused: &Arc<Sighting>,
+        began: Instant,
+    ) -> Result<Option<Arc<Sighting>>, FetchFailure> {
+        let mut last = self.last.lock().await;
+        let is_outdated = last.as_ref().is_none_or(|last| Arc::ptr_eq(last, refused) && last.at < began);
+        if is_outdated {
+            *last = Some(self.look().await?);
+        }
+        Ok(last.clone().filter(|last| last.credentials() != refused.credentials()))
+    }
+
+    async fn look(&self) -> Result<Arc<Sighting>, FetchFailure> {
+        let found = self.credentials.find(self.endpoint.host()).await?;
+        Ok(Arc::new(Sighting { found, at: Instant::now() }))
+    }
+
+    /// A token by the user's credentials, and by newer ones if these are denied.
+    async fn by_token(
+        &self,
+        repository: &str,
+        challenge: BearerChallenge,
+        began: Instant,
+    ) -> Result<Way, FetchFailure> {
+        let mut by = self.sighting().await?;
+        let mut token = self.fetch_token(repository, &challenge, &by).await;
+        if token.as_ref().is_err_and(|failure| failure.fault == FetchFault::Denied)
+            && let Some(newer) = self.renewed(&by, began).await?
+        {
+            token = self.fetch_token(repository, &challenge, &newer).await;
+            by = newer;
+        }
+        match token {
+            Ok(token) => Ok(Way::Bearer { challenge, token, by, accepted: false }),
+            Err(failure) if failure.fault == FetchFault::Denied => {
+                Err(failure.with_hint(self.denial_hint().await))
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     async fn fetch_token(
         &self,
         repository: &str,
         challenge: &BearerChallenge,
+        by: &Sighting,
     ) -> Result<Token, FetchFailure> {
         let own = format!("repository:{repository}:pull");
         let scopes: BTreeSet<String> = challenge.scopes.iter().cloned().chain([own]).collect();
         let scopes: Vec<String> = scopes.into_iter().collect();
-        let credentials = self.credentials().await?;
-        let token = token::request(&self.exchange, &self.endpoint, challenge, &scopes, credentials).await;
-        match token {
-            Err(mut failure) if failure.fault == FetchFault::Denied => {
-                failure.hint = Some(self.denial_hint());
-                Err(failure)
-            }
-            other => other,
+        token::request(&self.exchange, &self.endpoint, challenge, &scopes, by.credentials()).await
+    }
+}
+
+impl Sighting {
+    fn credentials(&self) -> Option<&Credentials> {
+        self.found.as_ref().map(|found| &found.credentials)
+    }
+}
+
+impl Way {
+    /// The way of user and password. A registry without a token server cannot do anything with tokens.
+    fn basic(by: &Arc<Sighting>) -> Option<Self> {
+        let authorization = match by.credentials()? {
+            Credentials::Password { user, password } => secret::basic(user, password)?,
+            Credentials::IdentityToken(_) | Credentials::RegistryToken(_) => return None,
+        };
+        Some(Self::Basic { authorization, by: Arc::clone(by) })
+    }
+
+    fn authorization(&self) -> &HeaderValue {
+        match self {
+            Self::Basic { authorization, .. } => authorization,
+            Self::Bearer { token, .. } => &token.authorization,
+        }
+    }
+
+    fn by(&self) -> &Arc<Sighting> {
+        match self {
+            Self::Basic { by, .. } | Self::Bearer { by, .. } => by,
         }
     }
 }

@@ -13,8 +13,6 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use tokio::sync::OnceCell;
-
 use self::keychain::{HelperError, Helpers};
 use super::docker_config::{Auths, DockerConfig, Keeper, VARIABLE};
 use super::secret::Credentials;
@@ -97,11 +95,10 @@ pub async fn find_credentials(
     Ok(store.find(host).await?.map(|found| store.report(found)))
 }
 
-/// The places that credentials come from. Files are read once; helpers are asked every time.
+/// The places that credentials come from. They are looked at anew every time: whoever logs in changes them.
 pub(super) struct CredentialStore {
     settings: CredentialSettings,
     helpers: Helpers,
-    documents: OnceCell<Documents>,
 }
 
 /// What has been read of the places.
@@ -128,12 +125,12 @@ enum Place {
 impl CredentialStore {
     pub(super) fn new(settings: CredentialSettings) -> Self {
         let helpers = Helpers::new(settings.helper_folders.clone(), limits::CREDENTIAL_HELPER_TIMEOUT);
-        Self { settings, helpers, documents: OnceCell::new() }
+        Self { settings, helpers }
     }
 
     /// Credentials for a host, with its port where one was given.
     pub(super) async fn find(&self, host: &str) -> Result<Option<Found>, FetchFailure> {
-        let Documents { variable, file } = self.documents.get_or_try_init(|| self.read()).await?;
+        let Documents { variable, file } = self.read().await?;
         let keys = keys::of(host);
         for key in &keys {
             if let Some((key, credentials)) = variable.get(key)? {

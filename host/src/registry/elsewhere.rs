@@ -25,7 +25,7 @@ pub(super) fn is_foreign(descriptor: &Descriptor) -> bool {
 pub(super) fn exchange(client: &RegistryClient, reference: &Reference) -> Result<Exchange, FetchFailure> {
     let settings =
         TransportSettings { public_only: !is_loopback(reference.domain()), ..TransportSettings::default() };
-    Ok(Exchange::anonymous(client.shared.transports.get(settings)?, client.shared.timing))
+    Ok(Exchange::anonymous(client.shared.transports.get(&settings)?, client.shared.timing))
 }
 
 /// The places, as far as they may be asked: by HTTPS, or without where the user wants that or nobody can

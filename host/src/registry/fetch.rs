@@ -30,15 +30,21 @@ pub(super) async fn open(
     let places = elsewhere::calls(client, reference, descriptor);
     let mut failures = Vec::new();
     let elsewhere_first = elsewhere::is_foreign(descriptor);
+    // Whoever is asked in vain where the layer usually is decides what that means.
+    let mut decisive = None;
     if elsewhere_first {
         match opening.elsewhere(&places).await {
             Ok(stream) => return Ok(stream),
             Err(mut more) => failures.append(&mut more),
         }
+        decisive = failures.len().checked_sub(1);
     }
     match opening.in_registry().await {
         Ok(stream) => return Ok(stream),
-        Err(failure) => failures.push(failure),
+        Err(failure) => {
+            decisive.get_or_insert(failures.len());
+            failures.push(failure);
+        }
     }
     if !elsewhere_first {
         match opening.elsewhere(&places).await {
@@ -46,7 +52,7 @@ pub(super) async fn open(
             Err(mut more) => failures.append(&mut more),
         }
     }
-    Err(attempts::of_all(failures))
+    Err(attempts::of_all(failures, decisive))
 }
 
 struct Opening<'a> {

@@ -32,7 +32,8 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
 /// not come back together.
 pub(super) fn back_off(timing: &Timing, tries: u32) -> Duration {
     let doubled = timing.first_pause.saturating_mul(1 << tries.saturating_sub(1).min(16));
-    doubled.min(timing.longest_pause).mul_f64(rand::random_range(0.5..=1.0))
+    let half = doubled.min(timing.longest_pause) / 2;
+    half.saturating_add(half.mul_f64(rand::random_range(0.0..=1.0)))
 }
 
 #[cfg(test)]
@@ -70,14 +71,22 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_longest() {
-        let timing = Timing {
-            first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_secs(1),
-            ..Timing::default()
-        };
-        for (tries, full) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1000), (u32::MAX, 1000)] {
-            let pause = back_off(&timing, tries).as_millis();
-            assert!((full / 2..=full).contains(&pause), "{tries}: {pause}");
+        let timing = |first_pause, longest_pause| Timing { first_pause, longest_pause, ..Timing::default() };
+        let (second, longest) = (Duration::from_secs(1), Duration::from_secs(5));
+        for (tries, full) in [(1, second), (2, second * 2), (3, second * 4), (4, longest), (40, longest)] {
+            let pause = back_off(&timing(second, longest), tries);
+            assert!(full / 2 <= pause && pause <= full, "{tries}: {pause:?}");
+        }
+        for tries in 0..100 {
+            assert!(back_off(&timing(Duration::MAX, Duration::MAX), tries) >= Duration::MAX / 2);
+        }
+    }
+
+    #[test]
+    fn pauses_without_end() {
+        let timing = Timing { first_pause: Duration::MAX, longest_pause: Duration::MAX, ..Timing::default() };
+        for tries in 0..100 {
+            assert!(back_off(&timing, tries) >= Duration::MAX / 2);
         }
     }
 

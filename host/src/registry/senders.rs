@@ -1,20 +1,27 @@
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use url::Url;
 
+use super::remembered::Remembered;
 use super::server::Server;
+use crate::limits;
 use crate::oci::Digest;
 
 /// Who has sent bytes of which blob. Which of several it was that sent a wrong one, nobody can tell.
-#[derive(Default)]
 pub(super) struct Senders(Mutex<Noted>);
 
-#[derive(Default)]
 struct Noted {
-    sent: HashMap<Digest, Vec<Sender>>,
+    sent: Remembered<Digest, Vec<Sender>>,
     /// Places outside of the registry that sent something else in place of a blob.
-    wrong_places: HashSet<(Digest, Url)>,
+    wrong_places: Remembered<(Digest, Url), ()>,
+}
+
+impl Default for Senders {
+    fn default() -> Self {
+        let sent = Remembered::new(limits::REMEMBERED_BLOBS);
+        let wrong_places = Remembered::new(limits::REMEMBERED_BLOBS);
+        Self(Mutex::new(Noted { sent, wrong_places }))
+    }
 }
 
 /// Who may send bytes of a blob.
@@ -39,7 +46,7 @@ impl Senders {
     /// Takes note of who sends bytes of a blob, from `offset` on.
     pub(super) fn note(&self, digest: &Digest, sender: Sender, offset: u64) {
         let mut noted = self.noted();
-        let senders = noted.sent.entry(digest.clone()).or_default();
+        let senders = noted.sent.get_or_insert_with(digest, Vec::new);
         if offset == 0 {
             senders.clear();
         }
@@ -55,7 +62,7 @@ impl Senders {
             match sender {
                 Sender::Server(server) => server.note_wrong(digest),
                 Sender::Place(url) => {
-                    noted.wrong_places.insert((digest.clone(), url));
+                    noted.wrong_places.get_or_insert_with(&(digest.clone(), url), || ());
                 }
             }
         }
@@ -63,7 +70,7 @@ impl Senders {
 
     /// Whether a place has sent something else in place of this blob.
     pub(super) fn was_wrong(&self, digest: &Digest, place: &Url) -> bool {
-        self.noted().wrong_places.contains(&(digest.clone(), place.clone()))
+        self.noted().wrong_places.get(&(digest.clone(), place.clone())).is_some()
     }
 
     fn noted(&self) -> MutexGuard<'_, Noted> {

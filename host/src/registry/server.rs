@@ -1,6 +1,7 @@
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+use http::HeaderValue;
 
 use super::authenticator::Authenticator;
 use super::challenge;
@@ -9,6 +10,7 @@ use super::endpoint::Endpoint;
 use super::exchange::{Call, Exchange};
 use super::failure;
 use super::hosts::{Capability, HostEndpoint};
+use super::remembered::Remembered;
 use super::settings::Timing;
 use super::transport::{Response, TransportSettings, Transports};
 use super::warning::Warnings;
@@ -25,7 +27,7 @@ pub(super) struct Server {
     warnings: Arc<Warnings>,
     rests_until: Mutex<Option<Instant>>,
     /// Blobs in whose place it has sent something else.
-    wrong: Mutex<HashSet<Digest>>,
+    wrong: Mutex<Remembered<Digest, ()>>,
 }
 
 /// What all servers have in common.
@@ -43,7 +45,7 @@ impl Server {
         shared: &Shared,
     ) -> Result<Self, FetchFailure> {
         let endpoint = Endpoint::new(namespace, &settings)?;
-        let transport = shared.transports.get(TransportSettings {
+        let transport = shared.transports.get(&TransportSettings {
             tls: (&settings).into(),
             dial_timeout: settings.dial_timeout,
             is_ambiguous: settings.http_fallback,
@@ -54,7 +56,8 @@ impl Server {
         let credentials = Arc::clone(&shared.credentials);
         let authenticator = Authenticator::new(endpoint.clone(), Arc::clone(&exchange), credentials);
         let warnings = Arc::clone(&shared.warnings);
-        let (rests_until, wrong) = (Mutex::default(), Mutex::default());
+        let rests_until = Mutex::default();
+        let wrong = Mutex::new(Remembered::new(limits::REMEMBERED_BLOBS));
         Ok(Self { settings, endpoint, exchange, authenticator, warnings, rests_until, wrong })
     }
 
@@ -76,21 +79,21 @@ impl Server {
         needed.iter().all(|&capability| self.settings.capabilities.has(capability))
     }
 
-    /// Sends a call about `repository` with whatever authorization is known, and once more with another when
+    /// Sends a call about `repository` with whatever authorization is known, and again with another when
     /// the server asks for it. The response may have any status that is not worth another try. The call then
     /// has the address that was asked.
     pub(super) async fn send(&self, repository: &str, call: &mut Call) -> Result<Response, FetchFailure> {
-        call.authorization = self.authenticator.known(repository).await?;
+        // One answer may be made of what has been known for long, and one of what has been found since.
+        const ANSWERS: usize = 2;
+        let began = Instant::now();
+        call.authorization = self.authenticator.known(repository, began).await?;
         let mut response = self.exchange.send(call).await?;
-        if response.asks_for_authorization() {
-            let challenges = challenge::parse(response.headers());
-            let refused = call.authorization.take();
-            let answer = self.authenticator.answer(repository, &challenges, refused.as_ref()).await?;
-            if let Some(authorization) = answer {
-                response.discard().await;
-                call.authorization = Some(authorization);
-                response = self.exchange.send(call).await?;
-            }
+        for _ in 0..ANSWERS {
+            let other = self.other_authorization(repository, call, &response, began).await?;
+            let Some(authorization) = other else { break };
+            response.discard().await;
+            call.authorization = Some(authorization);
+            response = self.exchange.send(call).await?;
         }
         if !response.asks_for_authorization() {
             self.authenticator.accepted(repository, call.authorization.as_ref()).await;
@@ -104,12 +107,31 @@ impl Server {
         Ok(response)
     }
 
+    /// What to try instead of the authorization that got this response, if that is the reason for it.
+    async fn other_authorization(
+        &self,
+        repository: &str,
+        call: &Call,
+        response: &Response,
+        began: Instant,
+    ) -> Result<Option<HeaderValue>, FetchFailure> {
+        let used = call.authorization.as_ref();
+        if response.asks_for_authorization() {
+            let challenges = challenge::parse(response.headers());
+            return self.authenticator.answer(repository, &challenges, used, began).await;
+        }
+        match used {
+            Some(used) if response.forbids() => self.authenticator.instead_of(repository, used, began).await,
+            _ => Ok(None),
+        }
+    }
+
     /// The failure that a response with an unwelcome status stands for.
     pub(super) async fn failure(&self, call: &Call, response: Response) -> FetchFailure {
         let from_registry = response.is_from_first_hop();
         let mut failure = failure::of_status(call, response).await;
         if failure.fault == FetchFault::Denied && from_registry {
-            failure.hint = Some(self.authenticator.denial_hint());
+            failure.hint = Some(self.authenticator.denial_hint().await);
         }
         failure
     }
@@ -133,11 +155,11 @@ impl Server {
     /// Takes note that what it sent of a blob was something else. It is not asked for this blob again: unlike a
     /// failure, that does not pass.
     pub(super) fn note_wrong(&self, digest: &Digest) {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).insert(digest.clone());
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(digest, || ());
     }
 
     /// Whether it has sent something else in place of this blob.
     pub(super) fn was_wrong_about(&self, digest: &Digest) -> bool {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).get(digest).is_some()
     }
 }

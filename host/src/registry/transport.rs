@@ -2,7 +2,6 @@ mod error;
 mod proxies;
 mod response;
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use url::Url;
 use self::proxies::Proxies;
 use super::exchange::{Call, Patience};
 use super::public_only::{self, PublicOnly};
+use super::remembered::Remembered;
 use super::settings::{ProxySettings, Timing};
 use super::tls::{self, TlsError, TlsSettings};
 use crate::limits;
@@ -30,7 +30,7 @@ pub(super) struct Transports {
     proxies: Proxies,
     user_agent: String,
     timing: Timing,
-    made: Mutex<HashMap<TransportSettings, Arc<Transport>>>,
+    made: Mutex<Remembered<TransportSettings, Arc<Transport>>>,
 }
 
 /// How a server wants to be connected with.
@@ -56,18 +56,18 @@ impl Transports {
         // already, that is as good as ours.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let proxies = Proxies::new(proxy)?;
-        Ok(Self { proxies, user_agent: user_agent.to_owned(), timing, made: Mutex::default() })
+        let made = Mutex::new(Remembered::new(limits::REMEMBERED_REGISTRIES));
+        Ok(Self { proxies, user_agent: user_agent.to_owned(), timing, made })
     }
 
     /// The transport for a server. Reads no file yet.
-    pub(super) fn get(&self, settings: TransportSettings) -> Result<Arc<Transport>, FetchFailure> {
+    pub(super) fn get(&self, settings: &TransportSettings) -> Result<Arc<Transport>, FetchFailure> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(transport) = made.get(&settings) {
+        if let Some(transport) = made.get(settings) {
             return Ok(Arc::clone(transport));
         }
         let transport = Arc::new(Transport::new(self, settings.clone())?);
-        made.insert(settings, Arc::clone(&transport));
-        Ok(transport)
+        Ok(Arc::clone(made.get_or_insert_with(settings, || transport)))
     }
 }
 
@@ -133,7 +133,7 @@ impl Transport {
             }
         }
         let client = self.client(url).await?;
-        let silence = self.timing.connect + self.timing.stall;
+        let silence = self.timing.connect.saturating_add(self.timing.stall);
         let silence = match call.patience {
             Patience::Full => silence,
             Patience::Hurried => silence.min(limits::HURRIED_SILENCE),

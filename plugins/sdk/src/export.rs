@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Once;
 
 use crate::bindings::{described, platform, snapshotter};
-use crate::plugin::{info, read_config};
+use crate::plugin::{has_schema_if_configured, info, read_config};
 use crate::{Error, PlatformPlugin, Plugin, SnapshotterPlugin, log};
 
 /// Exports a type that implements [`SnapshotterPlugin`] as a snapshotter plugin. Once in a crate, at its root.
@@ -47,11 +47,47 @@ macro_rules! export_platform {
     };
 }
 
-/// Compiles only for snapshotter plugins.
-pub const fn assert_snapshotter<P: SnapshotterPlugin>() {}
+/// Compiles only for snapshotter plugins whose configuration has a schema.
+pub const fn assert_snapshotter<P: SnapshotterPlugin>() {
+    assert_schema::<P>();
+}
 
-/// Compiles only for platform plugins.
-pub const fn assert_platform<P: PlatformPlugin>() {}
+/// Compiles only for platform plugins whose configuration has a schema.
+pub const fn assert_platform<P: PlatformPlugin>() {
+    assert_schema::<P>();
+}
+
+/// ```compile_fail,E0080
+/// use dray_plugin::{Error, PlatformPlugin, Plugin, platform::Platform};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Config {
+///     level: u8,
+/// }
+///
+/// struct WithoutSchema;
+///
+/// impl Plugin for WithoutSchema {
+///     const NAME: &str = "without-schema";
+///     const VERSION: &str = "0.1.0";
+///     const SUMMARY: &str = "the host would refuse every configuration of it";
+///     type Config = Config;
+/// }
+///
+/// impl PlatformPlugin for WithoutSchema {
+///     fn rank(_: Config, _: Vec<Platform>, _: Vec<Platform>) -> Result<Vec<u32>, Error> {
+///         Ok(Vec::new())
+///     }
+/// }
+///
+/// dray_plugin::export_platform!(WithoutSchema);
+/// ```
+const fn assert_schema<P: Plugin>() {
+    assert!(
+        has_schema_if_configured::<P>(),
+        "the plugin has a `Config` and no `CONFIG_SCHEMA`: the host would refuse every configuration"
+    );
+}
 
 /// Carries the generated traits for a plugin.
 pub struct Exported<P>(PhantomData<P>);

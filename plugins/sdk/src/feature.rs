@@ -9,6 +9,9 @@ pub const STOP_ASKING: &str = "stop-asking";
 /// The host honours [`LayerPlan::keep_blob`](crate::snapshotter::LayerPlan::keep_blob).
 pub const KEEP_BLOB: &str = "keep-blob";
 
+/// The host honours [`LayerPlan::on_error`](crate::snapshotter::LayerPlan::on_error).
+pub const ON_ERROR: &str = "on-error";
+
 /// Whether the host has the named feature; `false` for names that it does not know.
 pub fn supported(name: &str) -> bool {
     #[cfg(target_arch = "wasm32")]

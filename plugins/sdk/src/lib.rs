@@ -90,7 +90,7 @@ pub use snapshotter::SnapshotterPlugin;
 /// Values of the OCI image specification, shared by all kinds of plugins.
 pub mod oci {
     pub use crate::bindings::described::dray::types::oci::{
-        Annotations, Descriptor, Digest, MediaType, Platform,
+        Annotations, Descriptor, Digest, Extensions, MediaType, Platform,
     };
 
     impl Descriptor {

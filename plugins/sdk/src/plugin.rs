@@ -12,11 +12,12 @@ pub trait Plugin {
     /// Version of the plugin, a semantic version. Most say `env!("CARGO_PKG_VERSION")`.
     const VERSION: &str;
 
-    /// One line for people, at most 200 bytes.
+    /// One line for people, not empty, at most 200 bytes.
     const SUMMARY: &str;
 
     /// JSON Schema (draft 2020-12) of the configuration, at most 64 KiB. The empty text goes with
-    /// [`NoConfig`]: the plugin accepts only `{}`.
+    /// [`NoConfig`]: the host then refuses every configuration but `{}`. A plugin with another
+    /// [`Config`](Self::Config) must have a schema; without one, exporting it does not compile.
     const CONFIG_SCHEMA: &str = "";
 
     /// Names of optional abilities. The host ignores those that it does not know.
@@ -58,7 +59,13 @@ pub(crate) fn info<P: Plugin>() -> Info {
         summary: P::SUMMARY.to_owned(),
         config_schema: P::CONFIG_SCHEMA.to_owned(),
         features: P::FEATURES.iter().map(|&name| name.to_owned()).collect(),
+        extensions: Vec::new(),
     }
+}
+
+/// Whether the host passes on what the type of the configuration can hold. A type without size holds nothing.
+pub(crate) const fn has_schema_if_configured<P: Plugin>() -> bool {
+    !P::CONFIG_SCHEMA.is_empty() || size_of::<P::Config>() == 0
 }
 
 #[cfg(test)]
@@ -86,6 +93,7 @@ mod tests {
         const NAME: &str = "deep";
         const VERSION: &str = "1.2.3";
         const SUMMARY: &str = "has a configuration with a rule";
+        const CONFIG_SCHEMA: &str = "{}";
         type Config = Depth;
 
         fn check_config(config: &Depth) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! Snapshotter plugins: which images suit a snapshotter, and how its layers are to be asked for.
 
 pub use crate::bindings::snapshotter::exports::dray::snapshotter::planner::{
-    Expectation, Image, ImagePlan, Layer, LayerPlan, OnMounts, Question, Suitability,
+    Expectation, Image, ImagePlan, Layer, LayerPlan, OnError, OnMounts, Question, Suitability,
 };
 use crate::oci::Annotations;
 pub use crate::oci::Descriptor;
@@ -27,13 +27,14 @@ impl Layer {
         self.planned(Question::Ask, Expectation::Mounts)
     }
 
-    /// Do not ask: the host fetches the blob and applies it.
+    /// Do not ask: the host fetches the blob and applies it. The snapshotter sees no label of the plan; where it
+    /// needs one to apply or commit the layer, take [`ask_with_labels`](Self::ask_with_labels) and expect mounts.
     pub fn fetch(&self) -> LayerPlan {
         self.planned(Question::Fetch, Expectation::Mounts)
     }
 
     /// Ask with these labels, and expect that the snapshotter provides the layer. If it does not, the host
-    /// fetches this layer and goes on as planned.
+    /// fetches this layer and goes on as planned; if it fails, the pull ends.
     pub fn ask_with_labels<K, V>(&self, labels: impl IntoIterator<Item = (K, V)>) -> LayerPlan
     where
         K: Into<String>,
@@ -49,7 +50,9 @@ impl Layer {
             question,
             expectation,
             on_mounts: OnMounts::Fetch,
+            on_error: OnError::Fail,
             keep_blob: false,
+            extensions: Vec::new(),
         }
     }
 }

@@ -15,6 +15,9 @@ use crate::plugin::read_config;
 use crate::snapshotter::{Image, ImagePlan};
 use crate::{Error, PlatformPlugin, Plugin, SnapshotterPlugin};
 
+/// Largest configuration, and largest schema of one.
+const CONFIG_BYTES: usize = 64 * 1024;
+
 pub use image::{ImageBuilder, LayerBuilder};
 pub use rules::{BrokenRule, check_info, check_plan, check_ranking};
 
@@ -25,7 +28,7 @@ pub use rules::{BrokenRule, check_info, check_plan, check_ranking};
 /// When the plugin describes itself wrongly or its plan breaks a rule of the interface.
 pub fn plan<P: SnapshotterPlugin>(config: &str, image: &Image) -> Result<ImagePlan, Error> {
     check_info::<P>().unwrap_or_else(|rule| panic!("{}: {rule}", P::NAME));
-    let plan = P::plan(read_config::<P>(config)?, image.clone())?;
+    let plan = P::plan(accepted::<P>(config)?, image.clone())?;
     check_plan(image, &plan).unwrap_or_else(|rule| panic!("{}: {rule}", P::NAME));
     Ok(plan)
 }
@@ -41,14 +44,34 @@ pub fn rank<P: PlatformPlugin>(
     offered: &[Platform],
 ) -> Result<Vec<u32>, Error> {
     check_info::<P>().unwrap_or_else(|rule| panic!("{}: {rule}", P::NAME));
-    let ranking = P::rank(read_config::<P>(config)?, wanted.to_vec(), offered.to_vec())?;
+    let ranking = P::rank(accepted::<P>(config)?, wanted.to_vec(), offered.to_vec())?;
     check_ranking(offered.len(), &ranking).unwrap_or_else(|rule| panic!("{}: {rule}", P::NAME));
     Ok(ranking)
 }
 
 /// Checks a configuration as the host does.
+///
+/// # Panics
+///
+/// When the plugin describes itself wrongly.
 pub fn check_config<P: Plugin>(config: &str) -> Result<(), Error> {
-    read_config::<P>(config).map(drop)
+    check_info::<P>().unwrap_or_else(|rule| panic!("{}: {rule}", P::NAME));
+    accepted::<P>(config).map(drop)
+}
+
+/// What the host says of a configuration by itself, and then what the plugin says of it.
+fn accepted<P: Plugin>(config: &str) -> Result<P::Config, Error> {
+    let refused = |message: &str| Err(Error::invalid_config("refused-by-host", message));
+    if config.len() > CONFIG_BYTES {
+        return refused("the configuration is too long");
+    }
+    match serde_json::from_str::<serde_json::Value>(config) {
+        Err(_) => refused("the configuration is not JSON"),
+        Ok(value) if P::CONFIG_SCHEMA.is_empty() && value != serde_json::json!({}) => {
+            refused("the plugin takes no configuration")
+        }
+        Ok(_) => read_config::<P>(config),
+    }
 }
 
 /// A platform from `os/architecture` or `os/architecture/variant`, taken as written. An operating system may
@@ -99,6 +122,37 @@ pub(crate) fn has_feature(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::{feature, log};
+
+    struct Bare;
+
+    impl Plugin for Bare {
+        const NAME: &str = "bare";
+        const VERSION: &str = "1.2.3";
+        const SUMMARY: &str = "has no configuration";
+        type Config = serde::de::IgnoredAny;
+    }
+
+    struct Forgetful;
+
+    impl Plugin for Forgetful {
+        const NAME: &str = "forgetful";
+        const VERSION: &str = "1.2.3";
+        const SUMMARY: &str = "has a configuration and no schema";
+        type Config = std::collections::BTreeMap<String, u8>;
+    }
+
+    #[test]
+    fn the_host_refuses_a_configuration_where_there_is_no_schema() {
+        for empty in ["{}", " { } "] {
+            check_config::<Bare>(empty).unwrap();
+        }
+        let too_long = format!("{{{}}}", " ".repeat(CONFIG_BYTES));
+        for refused in [r#"{"a":1}"#, "[]", "null", "", "{", &too_long] {
+            let error = check_config::<Bare>(refused).unwrap_err();
+            assert_eq!(error.detail().code, "refused-by-host", "{refused}");
+        }
+        assert!(check_info::<Forgetful>().unwrap_err().to_string().contains("no schema"));
+    }
 
     #[test]
     fn log_lines_are_kept() {

@@ -8,16 +8,19 @@ use arbitrary::Arbitrary;
 use dray_fuzz::limits;
 use dray_fuzz::oci::{Algorithm, ChainId, Descriptor, DiffId, Digest, MediaType, Platform};
 use dray_fuzz::ports::{
-    Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnMounts, Plan, Question, SnapshotterName, Suitability,
+    Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnError, OnMounts, Plan, Question, SnapshotterName,
+    Suitability,
 };
-use dray_fuzz::pull::fuzzing::validate;
+use dray_fuzz::pull::validate_plan;
 use dray_fuzz::verify::digest_of;
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Debug, Arbitrary)]
 struct Input {
     layers: u8,
-    annotations: Vec<(u8, String, String)>,
+    annotations: Vec<(u8, String, Value)>,
+    config_labels: Vec<(String, Value)>,
+    canonical: Value,
     foreign: bool,
     entries: Vec<Entry>,
 }
@@ -30,10 +33,10 @@ struct Entry {
     expects: bool,
 }
 
-/// A digest: one of the image's, or whatever the plugin says.
+/// A digest: perhaps one of the image's, or whatever somebody says.
 #[derive(Debug, Arbitrary)]
 enum Name {
-    OfLayer(u8),
+    Numbered(u8),
     Other(String),
 }
 
@@ -47,7 +50,8 @@ enum Asked {
 #[derive(Debug, Arbitrary)]
 enum Value {
     Text(String),
-    Digests(Vec<Name>),
+    /// With something in front of each.
+    Digests(Vec<(String, Name)>),
 }
 
 fn digest(number: u8) -> Digest {
@@ -56,8 +60,17 @@ fn digest(number: u8) -> Digest {
 
 fn name(name: &Name) -> String {
     match name {
-        Name::OfLayer(number) => digest(*number % 8).to_string(),
+        Name::Numbered(number) => digest(*number % 16).to_string(),
         Name::Other(text) => text.clone(),
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Digests(names) => {
+            names.iter().map(|(before, digest)| format!("{before}{}", name(digest))).collect()
+        }
     }
 }
 
@@ -69,18 +82,18 @@ fn image(input: &Input) -> ImageToPlan {
     let layers = layers.map(|((diff_id, chain_id), number)| {
         let mut layer = descriptor(number);
         let own = input.annotations.iter().filter(|(of, ..)| *of == number);
-        layer.annotations.extend(own.map(|(_, key, value)| (key.clone(), value.clone())));
+        layer.annotations.extend(own.map(|(_, key, value)| (key.clone(), text(value))));
         LayerToPlan { descriptor: layer, diff_id: diff_id.clone(), chain_id }
     });
     ImageToPlan {
         reference: "r".to_owned(),
-        canonical: "r".to_owned(),
+        canonical: text(&input.canonical),
         snapshotter: SnapshotterName::new("s"),
         index: None,
         manifest: descriptor(200),
         manifest_annotations: Default::default(),
         config: descriptor(201),
-        config_labels: Default::default(),
+        config_labels: input.config_labels.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
         platform: Platform::new("linux", "amd64", ""),
         layers: layers.collect(),
     }
@@ -96,11 +109,7 @@ fn plan(input: &Input) -> Plan {
                     .iter()
                     .map(|(ours, key, value)| {
                         let prefix = if *ours { "containerd.io/snapshot/" } else { "" };
-                        let value = match value {
-                            Value::Text(text) => text.clone(),
-                            Value::Digests(names) => names.iter().map(name).collect::<Vec<_>>().join(","),
-                        };
-                        (format!("{prefix}{key}"), value)
+                        (format!("{prefix}{key}"), text(value))
                     })
                     .collect(),
             ),
@@ -110,6 +119,7 @@ fn plan(input: &Input) -> Plan {
             question,
             expectation: if entry.expects { Expectation::Provided } else { Expectation::Mounts },
             on_mounts: OnMounts::Fetch,
+            on_error: OnError::Fail,
             keep_blob: false,
         }
     };
@@ -122,12 +132,25 @@ fn plan(input: &Input) -> Plan {
     }
 }
 
+/// What is a digest in a text, found in another way than that of the program: by trying each place.
+fn digests(text: &str) -> Vec<String> {
+    let at = |from: usize| {
+        [("sha256:", 64), ("sha384:", 96), ("sha512:", 128)].into_iter().find_map(|(name, digits)| {
+            let digest = text.get(from..from + name.len() + digits)?;
+            let hex = digest.strip_prefix(name)?;
+            hex.chars().all(|digit| digit.is_ascii_hexdigit()).then(|| digest.to_ascii_lowercase())
+        })
+    };
+    (0..text.len()).filter_map(at).collect()
+}
+
 fuzz_target!(|input: Input| {
     let (image, plan) = (image(&input), plan(&input));
-    if validate(&plan, &image).is_err() {
+    if validate_plan(&plan, &image).is_err() {
         return;
     }
-    assert!(plan.layers.len() == image.layers.len() || (input.foreign && plan.layers.is_empty()));
+    assert_eq!(plan.layers.len(), if input.foreign { 0 } else { image.layers.len() });
+    let given = format!("{image:?}").to_ascii_lowercase();
     for (entry, layer) in plan.layers.iter().zip(&image.layers) {
         assert_eq!(entry.layer, layer.descriptor.digest.as_str());
         let Question::AskWithLabels(labels) = &entry.question else { continue };
@@ -138,6 +161,9 @@ fuzz_target!(|input: Input| {
             assert!(!["", "diff-id", "parent-chain-id"].contains(&name));
             assert!(key.len() + value.len() <= limits::LABEL_BYTES);
             assert!(keys.insert(key), "a key stands once");
+            for digest in digests(value) {
+                assert!(given.contains(&digest), "{digest} was not in the input");
+            }
         }
     }
 });

@@ -15,6 +15,8 @@ pub struct Info {
     pub config_schema: String,
     /// Features.
     pub features: Vec<String>,
+    /// Extensions.
+    pub extensions: Vec<(String, String)>,
 }
 
 impl Default for Info {
@@ -25,6 +27,7 @@ impl Default for Info {
             summary: "a plugin for tests".into(),
             config_schema: "{}".into(),
             features: vec!["something".into()],
+            extensions: Vec::new(),
         }
     }
 }
@@ -59,21 +62,46 @@ impl Default for Plan {
     }
 }
 
-/// The plan of a layer. It expects mounts and does not keep the blob.
+/// The plan of a layer. The usual one expects mounts.
 #[derive(Clone, Debug)]
 pub struct LayerPlan {
     /// Digest of the layer.
     pub layer: String,
     /// How it is asked for.
     pub question: Question,
+    /// Number of the case of `expectation`; 2 is `mounts`.
+    pub expectation: u8,
+    /// Number of the case of `on-mounts`.
+    pub on_mounts: u8,
+    /// Number of the case of `on-error`.
+    pub on_error: u8,
+    /// Whether the blob is kept.
+    pub keep_blob: bool,
+    /// Extensions.
+    pub extensions: Vec<(String, String)>,
+}
+
+impl Default for LayerPlan {
+    fn default() -> Self {
+        Self {
+            layer: String::new(),
+            question: Question::default(),
+            expectation: 2,
+            on_mounts: 0,
+            on_error: 0,
+            keep_blob: false,
+            extensions: Vec::new(),
+        }
+    }
 }
 
 /// How a layer is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Question {
     /// With labels.
     Labels(Vec<(String, String)>),
     /// Without.
+    #[default]
     Plain,
     /// Not at all.
     Fetch,
@@ -84,8 +112,8 @@ pub(super) fn info(memory: &mut Memory, info: &Info) -> u32 {
     for text in [&info.name, &info.version, &info.summary, &info.config_schema] {
         record.extend(memory.text(text));
     }
-    let features = texts(memory, &info.features);
-    record.extend(features);
+    record.extend(texts(memory, &info.features));
+    record.extend(pairs(memory, &info.extensions));
     memory.place(&record)
 }
 
@@ -97,13 +125,27 @@ pub(super) fn ok(memory: &mut Memory, payload: &[u8]) -> u32 {
     memory.place(&result)
 }
 
-pub(super) fn error(memory: &mut Memory, case: u8, code: &str, message: &str) -> u32 {
+/// An error. Its code lies at [`CODE`], its message at [`MESSAGE`].
+pub(super) fn error(
+    memory: &mut Memory,
+    case: u8,
+    code: &str,
+    message: &str,
+    retry_after: Option<u64>,
+) -> u32 {
     let mut result = vec![1, 0, 0, 0, 0, 0, 0, 0, case, 0, 0, 0, 0, 0, 0, 0];
     result.extend(memory.text(code));
     result.extend(memory.text(message));
+    result.extend([u8::from(retry_after.is_some()), 0, 0, 0, 0, 0, 0, 0]);
+    result.extend(retry_after.unwrap_or_default().to_le_bytes());
     result.resize(64, 0);
     memory.place(&result)
 }
+
+/// Where in an error its code is.
+pub(super) const CODE: u32 = 16;
+/// Where in an error its message is.
+pub(super) const MESSAGE: u32 = 24;
 
 pub(super) fn rank(memory: &mut Memory, indices: &[u32]) -> u32 {
     let items: Vec<Vec<u8>> = indices.iter().map(|index| index.to_le_bytes().to_vec()).collect();
@@ -112,18 +154,24 @@ pub(super) fn rank(memory: &mut Memory, indices: &[u32]) -> u32 {
 }
 
 pub(super) fn plan(memory: &mut Memory, plan: &Plan) -> u32 {
-    let layers: Vec<Vec<u8>> = plan.layers.iter().map(|layer| layer_plan(memory, layer)).collect();
+    plan_and_layers(memory, plan).0
+}
+
+/// Where the answer is, and where the list of its layers.
+pub(super) fn plan_and_layers(memory: &mut Memory, plan: &Plan) -> (u32, u32) {
+    let items: Vec<Vec<u8>> = plan.layers.iter().map(|layer| layer_plan(memory, layer)).collect();
+    let layers = memory.list(&items);
     let mut record = vec![plan.suitability, 0, 0, 0];
     record.extend(memory.text(&plan.code));
     record.extend(memory.text(&plan.reason));
-    record.extend(memory.list(&layers));
+    record.extend(layers);
     record.extend(texts(memory, &plan.hints));
     record.extend(pairs(memory, &plan.extensions));
-    ok(memory, &record)
+    let [a, b, c, d, ..] = layers;
+    (ok(memory, &record), u32::from_le_bytes([a, b, c, d]))
 }
 
 fn layer_plan(memory: &mut Memory, plan: &LayerPlan) -> Vec<u8> {
-    const EXPECTS_MOUNTS: u8 = 2;
     let mut record = memory.text(&plan.layer).to_vec();
     let (case, labels) = match &plan.question {
         Question::Labels(labels) => (0, pairs(memory, labels)),
@@ -132,7 +180,8 @@ fn layer_plan(memory: &mut Memory, plan: &LayerPlan) -> Vec<u8> {
     };
     record.extend([case, 0, 0, 0]);
     record.extend(labels);
-    record.extend([EXPECTS_MOUNTS, 0, 0, 0]);
+    record.extend([plan.expectation, plan.on_mounts, plan.on_error, u8::from(plan.keep_blob)]);
+    record.extend(pairs(memory, &plan.extensions));
     record
 }
 

@@ -105,6 +105,22 @@ async fn nobody_has_it() {
     let causes = causes(&failure);
     let said = format!("asked as well: cannot connect to registry `{a}`: ");
     assert!(causes.len() == 1 && causes[0].starts_with(&said), "{causes:?}");
+    let hint = failure.hint.unwrap();
+    assert!(hint.ends_with(&format!("; `{a}` could not be asked and may have it")), "{hint}");
+}
+
+/// What a mirror lacks may still exist.
+#[tokio::test]
+async fn a_mirror_does_not_have_it_and_the_registry_is_away() {
+    let ((first, image), (second, _)) = (server(), server());
+    let client = both(&first, &second);
+    first.on(Rule::any("/v2/").error(404, "MANIFEST_UNKNOWN", "no such manifest"));
+    second.kill();
+    for failure in [resolve(&client).await.unwrap_err(), read(&client, &image.layer, 0).await.1.unwrap()] {
+        assert_eq!(failure.fault, FetchFault::Unavailable);
+        let said = format!("asked as well: registry `{}` answered 404", first.address());
+        assert!(causes(&failure).iter().any(|cause| cause.starts_with(&said)), "{failure:?}");
+    }
 }
 
 #[tokio::test]

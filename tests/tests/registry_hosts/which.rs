@@ -115,3 +115,27 @@ async fn header_fields_stay_with_their_server() {
 fn port(registry: &ScriptedRegistry) -> String {
     registry.address().rsplit(':').next().unwrap_or_default().to_owned()
 }
+
+/// A directory on a file system that does not answer holds up its own registry and no other.
+#[tokio::test]
+async fn a_directory_that_hangs() {
+    let (server, image) = server();
+    let directories = Directories::with(&format!("server = 'http://{}'", server.address()));
+    let hanging = directories.root.path().join("hanging.example");
+    fs::create_dir(&hanging).unwrap();
+    // Whoever opens a pipe to read waits for somebody who writes.
+    let pipe = hanging.join("hosts.toml");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+        .unwrap();
+    let client = directories.client();
+    let other = Reference::parse("hanging.example/x").unwrap();
+    let (hangs, found) =
+        tokio::join!(tokio::time::timeout(Duration::from_secs(1), client.resolve(&other)), async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::timeout(Duration::from_millis(700), resolve(&client)).await
+        });
+    // The thread that waits must end before the test can.
+    drop(fs::OpenOptions::new().write(true).open(&pipe).unwrap());
+    assert!(hangs.is_err(), "the pipe is read");
+    assert_eq!(found.expect("the other registry does not wait").unwrap(), image.manifest);
+}

@@ -160,3 +160,18 @@ async fn one_connection_serves_many_requests() {
     }
     assert_eq!(scene.registry.connections(), 2, "one of them to find out that no TLS is spoken");
 }
+
+#[tokio::test]
+async fn waiting_times_without_end() {
+    let scene = scene();
+    let timing = Timing {
+        connect: Duration::MAX,
+        stall: Duration::MAX,
+        first_pause: Duration::MAX,
+        longest_pause: Duration::MAX,
+    };
+    let client = RegistryClient::with_timing(settings(), timing).unwrap();
+    assert_eq!(client.resolve(&scene.reference).await.unwrap().descriptor.digest, scene.manifest);
+    let stream = client.fetch_unverified(&scene.reference, &scene.layer, 0).await.unwrap();
+    assert_eq!(drain(stream).await.0, scene.layer_bytes);
+}

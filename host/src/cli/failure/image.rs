@@ -1,11 +1,9 @@
 //! What reading the images of a store has to say.
 
 use super::{
-    BOUNDS_HINT, Failure, Kind, MADE_WRONGLY_HINT, PUSH_AGAIN_HINT, hint_of_platforms, hints_of_store,
-    kind_of_plugin, listed,
+    Failure, Kind, MADE_WRONGLY_HINT, document, hint_of_platforms, kind_of_plugin, listed, verdict_of_store,
 };
 use crate::image::ImageError;
-use crate::oci::DocumentError;
 
 /// How to get what an image lacks.
 pub(in crate::cli) const FETCH_HINT: &str = "`dray image fetch` brings what is missing";
@@ -29,30 +27,18 @@ pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
             (Kind::Usage, hint.into_iter().collect())
         }
         ImageError::MissingBlob { .. } => (Kind::NotFound, vec![FETCH_HINT.to_owned()]),
-        ImageError::Mismatch { .. } => (
-            Kind::Corrupt,
-            vec!["the disk or the daemon may be damaged; remove the image and pull it again".to_owned()],
-        ),
-        ImageError::Document { source: DocumentError::Schema1 { .. }, .. } => {
-            (Kind::Unsupported, vec![PUSH_AGAIN_HINT.to_owned()])
-        }
-        ImageError::Document { .. } | ImageError::LayerCount { .. } => {
-            (Kind::Corrupt, vec![MADE_WRONGLY_HINT.to_owned()])
-        }
-        ImageError::TooLarge { .. } | ImageError::TooMany { .. } => {
-            (Kind::Unsupported, vec![BOUNDS_HINT.to_owned()])
-        }
-        ImageError::NotAnImage { .. } => (Kind::Unsupported, Vec::new()),
+        ImageError::Document { source, .. } => document::verdict(source),
+        ImageError::LayerCount { .. } => (Kind::Corrupt, vec![MADE_WRONGLY_HINT.to_owned()]),
         ImageError::NoPlatform { offered, .. } => (Kind::Unsupported, vec![hint_of_platforms(offered)]),
         ImageError::Plugin { source } => (kind_of_plugin(source), source.hint.clone().into_iter().collect()),
-        ImageError::Store { source, .. } => (Kind::Containerd, hints_of_store(source)),
+        ImageError::Store { source, .. } => verdict_of_store(source),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::{Algorithm, Platform};
+    use crate::oci::{Algorithm, DocumentKind, Platform};
     use crate::verify::digest_of;
 
     #[test]
@@ -65,7 +51,7 @@ mod tests {
         let failure = Failure::from(ambiguous);
         assert_eq!(failure.exit_code(), 2);
         assert!(failure.hints[0].contains("a:1`, `sha256:"), "{failure:?}");
-        let missing = ImageError::MissingBlob { what: "image index", digest: digest() };
+        let missing = ImageError::MissingBlob { kind: DocumentKind::Index, digest: digest() };
         assert_eq!(Failure::from(missing).exit_code(), 4);
         assert_eq!(Failure::from(ImageError::NoRecord { name: "x".to_owned() }).exit_code(), 4);
         let platform = ImageError::NoPlatform {
@@ -75,8 +61,5 @@ mod tests {
         let failure = Failure::from(platform);
         assert_eq!(failure.exit_code(), 10);
         assert!(failure.hints[0].ends_with("offers `linux/amd64`"), "{failure:?}");
-        let schema1 = DocumentError::Schema1 { what: "image manifest" };
-        let failure = Failure::from(ImageError::Document { digest: digest(), source: schema1 });
-        assert_eq!(failure.exit_code(), 10);
     }
 }

@@ -97,7 +97,7 @@ impl Kind {
                 "the registry cannot be reached or asks to come back later; trying again may help"
             }
             Self::Corrupt => {
-                "what the registry serves is damaged or contradicts itself, or is no answer of a registry"
+                "what the registry serves, or what containerd has stored, is damaged or contradicts itself; or the answer is none of a registry"
             }
             Self::Plugin => "a plugin failed, broke a limit, or made a plan that is not allowed",
             Self::Containerd => "containerd or the snapshotter cannot be reached, may not be used, or failed",

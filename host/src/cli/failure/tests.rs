@@ -1,7 +1,7 @@
 use super::*;
 use crate::cli::color::Palette;
-use crate::image::ImageError;
-use crate::oci::{Algorithm, DiffId, Digest, MediaType, Platform, Reference};
+use crate::image::{DocumentFault, ImageError};
+use crate::oci::{Algorithm, DiffId, Digest, DocumentError, DocumentKind, MediaType, Platform, Reference};
 use crate::pull::{Lack, PlanError};
 use crate::verify::{Mismatch, digest_of};
 
@@ -29,7 +29,8 @@ fn resolve(fault: FetchFault) -> PullError {
 fn every_pull_error() -> Vec<(PullError, u8)> {
     let what = "layer";
     let name = || "overlayfs".to_owned();
-    let document = |source| PullError::Document { digest: digest("d"), source };
+    let kind = DocumentKind::Manifest;
+    let document = |source| PullError::Document { kind, digest: digest("d"), source };
     vec![
         (PullError::Reference { source: Reference::parse("X").unwrap_err() }, 2),
         (PullError::UnpackSeveral, 2),
@@ -50,10 +51,9 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
             },
             7,
         ),
-        (document(DocumentError::OtherKind { what: "manifest", found: "x".to_owned() }), 7),
-        (document(DocumentError::Schema1 { what: "manifest" }), 10),
-        (PullError::TooLarge { what, digest: digest("d"), size: 2, limit: 1 }, 10),
-        (PullError::TooMany { what: "layers", digest: digest("d"), found: 2, limit: 1 }, 10),
+        (document(DocumentError::OtherKind { kind, found: "x".to_owned() }.into()), 7),
+        (document(DocumentError::Schema1 { kind }.into()), 10),
+        (PullError::WrongSize { what, digest: digest("d"), stated: 2, size: 1 }, 7),
         (PullError::EmptyBlob { what, digest: digest("d") }, 7),
         (PullError::Algorithm { what, digest: digest("d") }, 10),
         (
@@ -106,6 +106,7 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
         (PullError::NotProvided { snapshotter: name(), layer: digest("l") }, 9),
         (PullError::Phantom { snapshotter: name(), layer: digest("l") }, 9),
         (PullError::Store { doing: "taking a lease".to_owned(), source: store(Class::Unreachable) }, 9),
+        (PullError::Store { doing: "reading".to_owned(), source: store(Class::Damaged) }, 7),
         (PullError::Cancelled, 130),
     ]
 }
@@ -128,6 +129,23 @@ fn message_causes_and_hints() {
     assert_eq!(
         failure.to_json(),
         r#"{"error":{"kind":"denied","message":"cannot resolve `r`","causes":["GET failed","connection reset"],"hints":["log in"]}}"#
+    );
+}
+
+#[test]
+fn every_cause_is_told_once() {
+    let source = DocumentFault::from(Mismatch::Long { digest: digest("d"), expected: 1 });
+    let source = ImageError::Document { kind: DocumentKind::Config, digest: digest("d"), source };
+    let source = Lack::Unusable { source };
+    let failure = Failure::from(PullError::NotAvailable { name: "x".to_owned(), source });
+    let digest = digest("d");
+    assert_eq!(
+        failure.to_text(Palette::NONE),
+        format!(
+            "error: image `x` is not available in containerd\n  1: what is there cannot be used\n  \
+             2: image config {digest} cannot be used\n  3: blob {digest} has more than the 1 bytes that its \
+             descriptor says\nhint: pull it again\n"
+        )
     );
 }
 

@@ -10,7 +10,7 @@ use crate::cli::failure::{Failure, Kind};
 use crate::cli::{Context, amounts, escape, output};
 use crate::config::PlatformFlags;
 use crate::image::{BlobRole, ChosenManifest, ImageDocuments, ManifestState, read_document};
-use crate::oci::{ChainId, Descriptor, DiffId, MediaKind, Platform};
+use crate::oci::{ChainId, Descriptor, DiffId, DocumentKind, MediaKind, Platform};
 use crate::ports::{ImageRecord, Labels, Store};
 
 /// Show what an image is made of
@@ -96,11 +96,11 @@ pub(super) async fn run(
     let record = shelf.record(&arguments.name).await?;
     if let Some(document) = arguments.raw {
         let ChosenManifest { descriptor, manifest, .. } = shelf.manifest(&record).await?;
-        let (what, descriptor) = match document {
-            Document::Config => ("image config", manifest.config),
-            _ => ("image manifest", descriptor),
+        let (kind, descriptor) = match document {
+            Document::Config => (DocumentKind::Config, manifest.config),
+            _ => (DocumentKind::Manifest, descriptor),
         };
-        return raw(&shelf.store, what, &descriptor).await;
+        return raw(&shelf.store, kind, &descriptor).await;
     }
     let inspected = inspect(&shelf, record, context).await?;
     match arguments.format {
@@ -117,11 +117,11 @@ async fn raw_index(store: &Store, name: &str) -> Result<(), Failure> {
         return Err(Failure::new(Kind::NotFound, message)
             .hint("it is for one platform; `--raw manifest` prints what its name stands for"));
     }
-    raw(store, "image index", &record.target).await
+    raw(store, DocumentKind::Index, &record.target).await
 }
 
-async fn raw(store: &Store, what: &'static str, descriptor: &Descriptor) -> Result<(), Failure> {
-    output::write(&read_document(store.content.as_ref(), what, descriptor).await?)
+async fn raw(store: &Store, kind: DocumentKind, descriptor: &Descriptor) -> Result<(), Failure> {
+    output::write(&read_document(store.content.as_ref(), kind, descriptor).await?)
 }
 
 async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Result<Inspected, Failure> {
@@ -131,7 +131,7 @@ async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Resul
     }
     let found = shelf.completeness(&record).await?;
     let config = &documents.chosen.manifest.config;
-    let bytes = read_document(shelf.store.content.as_ref(), "image config", config).await?;
+    let bytes = read_document(shelf.store.content.as_ref(), DocumentKind::Config, config).await?;
     let image = serde_json::from_slice(&bytes)
         .map_err(|error| Failure::internal("cannot read the image config again", &error))?;
     Ok(Inspected {
@@ -153,8 +153,7 @@ async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Resul
 }
 
 fn layers(documents: &ImageDocuments, state: &ManifestState) -> Vec<Layer> {
-    let is_layer = |blob: &&Descriptor| blob.media_type.kind() == MediaKind::Layer;
-    let blobs = documents.chosen.manifest.layers.iter().filter(is_layer);
+    let blobs = documents.chosen.manifest.layers.iter().filter(|blob| blob.is_layer());
     let names = documents.config.diff_ids.iter().zip(documents.chain());
     let is_missing = |blob: &Descriptor| {
         let mut missing = state.missing_blobs.iter();

@@ -7,7 +7,6 @@ use crate::config::{self, DaemonSettings, PlatformFlags, PluginChoice};
 use crate::containerd::Containerd;
 use crate::image::{self, ChosenManifest, Completeness, Found, ImageDocuments, ImageError, Platforms};
 use crate::oci::Platform;
-use crate::plugin::PluginHost;
 use crate::ports::{ImageRecord, PlatformMatcher, SnapshotterName, Store};
 use crate::pull::usable_snapshotter;
 
@@ -50,7 +49,7 @@ impl Shelf {
         let daemon = DaemonSettings::resolve(globals.daemon(), &context.environment)?;
         let choice = PluginChoice { file: None, config: config::matcher_config(&platforms) };
         let source = components::matcher(&choice)?;
-        let plugins = PluginHost::new(config::compiled_store(&context.environment).as_deref())?;
+        let plugins = components::host(config::compiled_store(&context.environment).as_deref())?;
 
         let loading = async {
             let loaded = plugins.matcher(&source, components::config(&choice)).await;

@@ -9,7 +9,6 @@ use crate::cli::{Context, components, escape, host_platform, output};
 use crate::config::{self, PluginChoice};
 use crate::limits;
 use crate::oci::Platform;
-use crate::plugin::PluginHost;
 
 /// Show which of the offered platforms would be taken
 ///
@@ -98,7 +97,7 @@ fn ranked(
     let config = Some(json!({ "matcher": name }).to_string());
     let choice = PluginChoice { file: None, config };
     let source = components::matcher(&choice)?;
-    let host = PluginHost::new(config::compiled_store(&context.environment).as_deref())?;
+    let host = components::host(config::compiled_store(&context.environment).as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let matcher = host.matcher(&source, components::config(&choice)).await?;

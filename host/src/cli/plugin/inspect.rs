@@ -2,24 +2,32 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::list::kind_name;
 use crate::cli::arguments::Format;
 use crate::cli::failure::Failure;
-use crate::cli::{amounts, escape, output};
-use crate::plugin::{ImportedInterface, Inspection, PluginSource, inspect};
+use crate::cli::{Context, amounts, components, escape, output};
+use crate::config;
+use crate::plugin::{ImportedInterface, Inspection, PluginDescription, PluginSource, inspect};
 
-/// Show what a plugin is and what it wants from the host, without running it
+/// Show what a plugin is and what it wants from the host, without running it unless asked to
 ///
 /// The imports of a component are all that it can reach. They are shown in groups: what every plugin gets, what
 /// an operator must grant, what the toolchain brought in and the host answers with nothing, and what this
 /// program does not know
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  dray plugin inspect overlayfs\n  dray plugin inspect ./mine.wasm")]
+#[command(after_help = "Examples:\n  dray plugin inspect overlayfs\n  dray plugin inspect ./mine.wasm\n  \
+                          dray plugin inspect --describe overlayfs")]
 pub(in crate::cli) struct InspectArguments {
     /// Name of an embedded plugin, or else a file
     #[arg(value_name = "FILE|NAME")]
     plugin: String,
+
+    /// Also run it, in the sandbox and within the limits of any call, to learn what it says about itself: its
+    /// version, what it is for, and the JSON Schema of its configuration
+    #[arg(long)]
+    describe: bool,
 
     /// Print in this form
     #[arg(long, value_name = "FORM", default_value = "text")]
@@ -33,10 +41,24 @@ struct Inspected {
     kind: &'static str,
     #[serde(flatten)]
     inspection: Inspection,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<Described>,
+}
+
+/// What the plugin says about itself.
+#[derive(Serialize)]
+struct Described {
+    name: String,
+    version: String,
+    summary: String,
+    features: Vec<String>,
+    /// Missing where the plugin takes no configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config_schema: Option<Value>,
 }
 
 /// Prints what is found in the component.
-pub(super) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(), Failure> {
     let source = match PluginSource::embedded(&arguments.plugin) {
         Some(source) => source,
         None => PluginSource::read(Path::new(&arguments.plugin)).map_err(|error| {
@@ -44,11 +66,13 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
         })?,
     };
     let inspection = inspect(&source)?;
+    let description = if arguments.describe { Some(describe(&source, context)?) } else { None };
     let inspected = Inspected {
         name: source.label().to_string(),
         origin: if source.is_embedded() { "embedded" } else { "file" },
         kind: kind_name(inspection.world),
         inspection,
+        description,
     };
     match arguments.format {
         Format::Json => output::write_json(&inspected),
@@ -56,9 +80,19 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
     }
 }
 
+fn describe(source: &PluginSource, context: &Context) -> Result<Described, Failure> {
+    let host = components::host(config::compiled_store(&context.environment).as_deref())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let PluginDescription { name, version, summary, features, config_schema } =
+        runtime.block_on(host.describe(source))?;
+    // The host has found it to be JSON; its numbers and its nesting may be more than this program can hold.
+    let config_schema = config_schema.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
+    Ok(Described { name, version, summary, features, config_schema })
+}
+
 impl Inspected {
     fn to_text(&self) -> String {
-        let Self { name, origin, kind, inspection } = self;
+        let Self { name, origin, kind, inspection, description } = self;
         let mut text = String::new();
         let mut row = |key: &str, value: &str| {
             let _ = writeln!(text, "{key:<12} {}", escape::line(value));
@@ -78,7 +112,22 @@ impl Inspected {
             list(&mut row, group, interfaces.iter().map(described));
         }
         list(&mut row, "exports", inspection.exports.iter().cloned());
+        if let Some(description) = description {
+            description.rows(&mut row);
+        }
         text
+    }
+}
+
+impl Described {
+    fn rows(&self, row: &mut impl FnMut(&str, &str)) {
+        row("calls itself", &format!("{} {}", self.name, self.version));
+        row("summary", &self.summary);
+        list(row, "features", self.features.iter().cloned());
+        // Line by line: as one line it would be escaped and cut.
+        let schema = self.config_schema.as_ref().map(|schema| format!("{schema:#}"));
+        let schema = schema.as_deref().unwrap_or("none: it takes no configuration");
+        list(row, "config", schema.lines().map(str::to_owned));
     }
 }
 

@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::cli::color::Style;
 use crate::cli::screen::Screen;
 use crate::cli::{amounts, escape};
-use crate::oci::{Digest, Platform};
-use crate::ports::{Event, LayerState, Progress};
+use crate::oci::{Digest, DocumentKind, Platform};
+use crate::ports::{DocumentState, Event, LayerState, Progress};
 
 /// One line for every step that matters, without control characters. Bytes are not counted: in a log that
 /// would be the same line again and again.
@@ -13,6 +13,8 @@ pub(super) struct PlainProgress {
     reference: String,
     warnings_only: bool,
     layers: Mutex<Vec<Layer>>,
+    /// The document of which it was said last that another client is at work.
+    waited_for: Mutex<Option<Digest>>,
 }
 
 struct Layer {
@@ -24,7 +26,17 @@ struct Layer {
 
 impl PlainProgress {
     pub(super) fn new(screen: Arc<Screen>, reference: String, warnings_only: bool) -> Self {
-        Self { screen, reference, warnings_only, layers: Mutex::default() }
+        Self { screen, reference, warnings_only, layers: Mutex::default(), waited_for: Mutex::default() }
+    }
+
+    fn document_to_wait_for(&self, kind: DocumentKind, digest: Digest) -> Option<String> {
+        let mut waited_for = self.waited_for.lock().unwrap_or_else(PoisonError::into_inner);
+        if waited_for.as_ref() == Some(&digest) {
+            return None;
+        }
+        let line = format!("{kind} {}: waiting for another client", digest.short());
+        *waited_for = Some(digest);
+        Some(line)
     }
 
     fn layer(&self, index: usize, state: &LayerState) -> Option<String> {
@@ -54,6 +66,10 @@ impl Progress for PlainProgress {
             }
             _ if self.warnings_only => None,
             Event::Resolved { digest } => Some(format!("{}: {digest}", self.reference)),
+            Event::Document { kind, digest, state: DocumentState::WaitingForOther } => {
+                self.document_to_wait_for(kind, digest)
+            }
+            Event::Document { .. } => None,
             Event::Planned { platforms, layers } => {
                 let bytes = layers.iter().fold(0, |sum: u64, (_, size)| sum.saturating_add(*size));
                 let (count, bytes) = (amounts::count(layers.len(), "layer"), amounts::bytes(bytes));

@@ -6,8 +6,8 @@ use super::meter::Meter;
 use crate::cli::color::Style;
 use crate::cli::screen::{Line, Screen};
 use crate::cli::{amounts, escape};
-use crate::oci::{Digest, Platform};
-use crate::ports::{Event, LayerState, Progress};
+use crate::oci::{Digest, DocumentKind, Platform};
+use crate::ports::{DocumentState, Event, LayerState, Progress};
 
 /// A picture with one line per layer. Events change what it knows; [`TerminalProgress::draw`] shows it.
 pub(super) struct TerminalProgress {
@@ -19,6 +19,8 @@ pub(super) struct TerminalProgress {
 #[derive(Default)]
 struct State {
     resolved: bool,
+    /// The document that is worked on.
+    document: Option<(DocumentKind, DocumentState)>,
     platforms: Vec<Platform>,
     layers: Vec<Layer>,
 }
@@ -50,11 +52,15 @@ impl TerminalProgress {
 
     fn picture(&self, rows: usize, now: Instant) -> Vec<Line> {
         let mut state = self.state();
-        let (style, status) = match (state.platforms.as_slice(), state.resolved) {
+        let (style, status) = match (state.platforms.as_slice(), state.document) {
             ([platform], _) => (Style::Plain, escape::line(&platform.format_all())),
             ([_, _, ..], _) => (Style::Plain, amounts::count(state.platforms.len(), "platform")),
-            ([], true) => (Style::Active, "reading the manifest".to_owned()),
-            ([], false) => (Style::Active, "resolving".to_owned()),
+            ([], Some((kind, DocumentState::Reading))) => (Style::Active, format!("reading the {kind}")),
+            ([], Some((kind, DocumentState::WaitingForOther))) => {
+                (Style::Faint, format!("waiting for another client with the {kind}"))
+            }
+            ([], None) if state.resolved => (Style::Active, "reading".to_owned()),
+            ([], None) => (Style::Active, "resolving".to_owned()),
         };
         let mut lines =
             vec![Line::default().with(Style::Plain, &format!("{}  ", self.reference)).with(style, &status)];
@@ -76,6 +82,7 @@ impl Progress for TerminalProgress {
     fn event(&self, event: Event) {
         match event {
             Event::Resolved { .. } => self.state().resolved = true,
+            Event::Document { kind, state, .. } => self.state().document = Some((kind, state)),
             Event::Planned { platforms, layers } => {
                 let mut state = self.state();
                 state.platforms = platforms;

@@ -2,8 +2,8 @@ use std::time::Instant;
 
 use super::*;
 use crate::cli::screen::memory::Memory;
-use crate::oci::{Algorithm, Digest, Platform};
-use crate::ports::{Event, LayerState};
+use crate::oci::{Algorithm, Digest, DocumentKind, Platform};
+use crate::ports::{DocumentState, Event, LayerState};
 use crate::verify::digest_of;
 
 const REFERENCE: &str = "docker.io/library/debian:12";
@@ -37,6 +37,14 @@ fn plain_lines_say_each_thing_once() {
     let (screen, memory) = Memory::screen(80, 24);
     let progress = PlainProgress::new(Arc::new(screen), REFERENCE.to_owned(), false);
     progress.event(Event::Resolved { digest: digest("index") });
+    for (kind, state) in [
+        (DocumentKind::Index, DocumentState::WaitingForOther),
+        (DocumentKind::Index, DocumentState::WaitingForOther),
+        (DocumentKind::Index, DocumentState::Reading),
+        (DocumentKind::Config, DocumentState::Reading),
+    ] {
+        progress.event(Event::Document { kind, digest: digest(kind.as_str()), state });
+    }
     progress.event(planned(3));
     progress.event(state(0, LayerState::Exists));
     for offset in [0, 1 << 20, 2 << 20] {
@@ -53,12 +61,14 @@ fn plain_lines_say_each_thing_once() {
     let (index, zero, one, two) = (digest("index"), digest("0"), digest("1"), digest("2"));
     let expected = format!(
         "{REFERENCE}: {index}\n\
+         image index {}: waiting for another client\n\
          linux/amd64: 3 layers, 12.0 MiB\n\
          layer 1/3 {}: exists (4.0 MiB)\n\
          layer 3/3 {}: waiting for another client (4.0 MiB)\n\
          layer 2/3 {}: done (4.0 MiB)\n\
          layer 3/3 {}: provided by the snapshotter (4.0 MiB)\n\
          warning: \\u{{1b}}[2Jcareful\n",
+        digest("image index").short(),
         zero.short(),
         two.short(),
         one.short(),
@@ -85,7 +95,15 @@ fn a_picture_has_one_line_per_layer() {
     let now = Instant::now();
     assert_eq!(progress.text(23, now), format!("{REFERENCE}  resolving\n"));
     progress.event(Event::Resolved { digest: digest("index") });
-    assert_eq!(progress.text(23, now), format!("{REFERENCE}  reading the manifest\n"));
+    assert_eq!(progress.text(23, now), format!("{REFERENCE}  reading\n"));
+    let kind = DocumentKind::Manifest;
+    for (state, text) in [
+        (DocumentState::WaitingForOther, "waiting for another client with the image manifest"),
+        (DocumentState::Reading, "reading the image manifest"),
+    ] {
+        progress.event(Event::Document { kind, digest: digest("manifest"), state });
+        assert_eq!(progress.text(23, now), format!("{REFERENCE}  {text}\n"));
+    }
     progress.event(planned(4));
     progress.event(state(0, LayerState::Exists));
     progress.event(state(1, LayerState::Extracting));

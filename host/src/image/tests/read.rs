@@ -57,7 +57,7 @@ async fn what_is_missing_or_damaged_is_named() {
         read_image_config(&fixture.0, &matcher(), &index, &linux("amd64")).await.unwrap_err().to_string()
     };
     fixture.0.state().blobs.get_mut(&image.config.digest).expect("it is there").0 = "other".into();
-    assert_eq!(read().await, "the content store has a wrong image config");
+    assert_eq!(read().await, format!("image config {} cannot be used", image.config.digest));
     for (what, blob) in
         [("image config", &image.config), ("image manifest", &image.manifest), ("image index", &index)]
     {
@@ -74,15 +74,17 @@ async fn what_is_no_image_is_refused() {
     let chart = fixture.add(MediaType::OCI_MANIFEST, chart.to_string());
     for target in [&chart, &fixture.add("text/plain", "x")] {
         let error = read_manifest(&fixture.0, &matcher(), target, &linux("amd64")).await.unwrap_err();
-        assert!(matches!(error, ImageError::NotAnImage { .. }), "{error:?}");
+        assert!(error.is_not_an_image(), "{error:?}");
     }
     let mut nested = fixture.image("a", "amd64", 1).manifest;
     for _ in 0..=crate::limits::INDEX_DEPTH {
         nested = fixture.index(&[(&nested, Some("amd64"))]);
     }
     let error = read_manifest(&fixture.0, &matcher(), &nested, &linux("amd64")).await.unwrap_err();
-    assert!(matches!(error, ImageError::TooMany { what: "nested indexes", .. }), "{error:?}");
+    let ImageError::Document { source: fault, .. } = error else { panic!("{error:?}") };
+    assert!(matches!(fault, DocumentFault::TooMany { what: "levels of indexes", .. }), "{fault:?}");
     let huge = Descriptor { size: u64::MAX, ..chart };
-    let error = read_document(&fixture.0, "image manifest", &huge).await.unwrap_err();
-    assert!(matches!(error, ImageError::TooLarge { .. }), "{error:?}");
+    let error = read_document(&fixture.0, DocumentKind::Manifest, &huge).await.unwrap_err();
+    let ImageError::Document { source: fault, .. } = error else { panic!("{error:?}") };
+    assert!(matches!(fault, DocumentFault::TooLarge { .. }), "{fault:?}");
 }

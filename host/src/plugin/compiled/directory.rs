@@ -27,7 +27,7 @@ pub(super) const UNFINISHED: &str = ".new-";
 pub(super) struct Directory(Dir);
 
 impl Directory {
-    /// Opens a directory, or makes it.
+    /// Opens a directory, or makes it. The error for one of another user is that permission is denied.
     pub(super) fn open(place: &Path) -> io::Result<Self> {
         let directory = match Dir::open_ambient_dir(place, ambient_authority()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -36,7 +36,11 @@ impl Directory {
             }
             other => other?,
         };
-        check_owner(&directory.dir_metadata()?, 0o022)?;
+        let metadata = directory.dir_metadata()?;
+        if is_of_another(&metadata) {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, OTHER_OWNER));
+        }
+        check_owner(&metadata, 0o022)?;
         Ok(Self(directory))
     }
 
@@ -162,15 +166,21 @@ impl Directory {
 
 /// The owner must be this user or root, and nobody else may have the access in `forbidden`.
 fn check_owner(metadata: &Metadata, forbidden: u32) -> io::Result<()> {
-    let owner = metadata.uid();
-    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
-        return Err(odd("it belongs to another user"));
+    if is_of_another(metadata) {
+        return Err(odd(OTHER_OWNER));
     }
     if metadata.mode() & forbidden != 0 {
         return Err(odd("others have access to it"));
     }
     Ok(())
 }
+
+fn is_of_another(metadata: &Metadata) -> bool {
+    let owner = metadata.uid();
+    owner != 0 && owner != rustix::process::geteuid().as_raw()
+}
+
+const OTHER_OWNER: &str = "it belongs to another user";
 
 fn odd(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)

@@ -3,12 +3,13 @@
 use std::env::consts::{ARCH, OS};
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
+use std::sync::LazyLock;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 
 use crate::oci::Digest;
-use crate::plugin::{PluginKind, wasmtime_version};
+use crate::plugin::{PluginKind, imports, wasmtime_version};
 
 /// Everything that decides what code a component has, and whether it may be used, in one hash.
 pub(super) struct Key([u8; 32]);
@@ -22,6 +23,8 @@ impl Key {
         {
             part.hash(&mut parts);
         }
+        // Two builds of one version may differ in what they offer.
+        INTERFACE.hash(&mut parts);
         // The settings of the engine and the features of the processor.
         engine.precompile_compatibility_hash().hash(&mut parts);
         Self(parts.0.finalize().into())
@@ -41,6 +44,27 @@ impl Key {
     }
 }
 
+/// The plugin interface of this build, and what it lets a component import: an entry stands for a component that
+/// was compared with both.
+static INTERFACE: LazyLock<[u8; 32]> = LazyLock::new(|| {
+    let mut parts = Parts(Sha256::new());
+    for text in WIT {
+        text.hash(&mut parts);
+    }
+    imports::offered().hash(&mut parts);
+    parts.0.finalize().into()
+});
+
+const WIT: [&str; 7] = [
+    include_str!("../../../../wit/types/world.wit"),
+    include_str!("../../../../wit/types/oci.wit"),
+    include_str!("../../../../wit/types/errors.wit"),
+    include_str!("../../../../wit/types/describe.wit"),
+    include_str!("../../../../wit/host/host.wit"),
+    include_str!("../../../../wit/snapshotter/planner.wit"),
+    include_str!("../../../../wit/platform/matcher.wit"),
+];
+
 const SUFFIX: &str = ".compiled";
 
 /// Feeds what is hashed for a table of the standard library to SHA-256 instead.
@@ -56,5 +80,27 @@ impl Hasher for Parts {
     fn finish(&self) -> u64 {
         // Nobody asks: the whole hash is taken at the end.
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of the interface that is not in the list would change it unnoticed.
+    #[test]
+    fn the_whole_interface_is_in_the_key() {
+        let mut open = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit"))];
+        let mut files = 0;
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            } else if path.extension().is_some_and(|extension| extension == "wit") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(WIT.contains(&text.as_str()), "{} is not in the key", path.display());
+                files += 1;
+            }
+        }
+        assert_eq!(files, WIT.len());
     }
 }

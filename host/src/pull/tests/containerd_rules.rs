@@ -6,15 +6,17 @@ use serde_json::{Value, json};
 use super::*;
 
 /// The documents of the image of a [`Fixture`], from the bottom up.
-struct Draft {
-    config: Value,
-    manifest: Value,
+pub(super) struct Draft {
+    pub(super) config: Value,
+    pub(super) manifest: Value,
+    /// How many bytes too many the manifest states for the config.
+    pub(super) excess_of_config: u64,
     /// What the index says about the manifest.
-    entry: Value,
+    pub(super) entry: Value,
 }
 
 /// A fixture whose image has other documents. Digests and sizes are put right.
-fn altered(alter: impl FnOnce(&mut Draft)) -> Fixture {
+pub(super) fn altered(alter: impl FnOnce(&mut Draft)) -> Fixture {
     let mut fixture = Fixture::new();
     let read = |digest: &Digest| -> Value {
         serde_json::from_slice(&fixture.registry.blobs.lock().unwrap()[digest]).unwrap()
@@ -23,10 +25,13 @@ fn altered(alter: impl FnOnce(&mut Draft)) -> Fixture {
     let entry = json!({
         "mediaType": MediaType::OCI_MANIFEST, "platform": {"os": "linux", "architecture": "amd64"},
     });
-    let mut draft = Draft { config, manifest, entry };
+    let mut draft = Draft { config, manifest, excess_of_config: 0, entry };
     alter(&mut draft);
-    let Draft { config, mut manifest, mut entry } = draft;
+    let Draft { config, mut manifest, excess_of_config, mut entry } = draft;
     fixture.config = offer(&fixture, &config, &mut manifest["config"]);
+    if let Some(size) = manifest["config"]["size"].as_u64() {
+        manifest["config"]["size"] = json!(size + excess_of_config);
+    }
     fixture.manifest = offer(&fixture, &manifest, &mut entry);
     fixture.replace_entries(&[entry], None);
     fixture

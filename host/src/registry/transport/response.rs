@@ -40,6 +40,11 @@ impl Response {
         self.status() == StatusCode::UNAUTHORIZED && self.is_first_hop
     }
 
+    /// Whether the server that the call was meant for knows who asks, and says no.
+    pub(in crate::registry) fn forbids(&self) -> bool {
+        self.status() == StatusCode::FORBIDDEN && self.is_first_hop
+    }
+
     /// The body.
     pub(in crate::registry) fn into_body(self) -> Body {
         Body::new(self.inner, self.stall)

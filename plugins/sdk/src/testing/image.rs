@@ -27,6 +27,7 @@ impl ImageBuilder {
                 config_labels: Vec::new(),
                 platform: platform("linux/amd64"),
                 layers: Vec::new(),
+                extensions: Vec::new(),
             },
         }
     }
@@ -66,6 +67,7 @@ impl ImageBuilder {
             descriptor: descriptor(TAR_GZIP, 0x1_0000 + number, 1 << 20),
             diff_id: digest(0x2_0000 + number),
             chain_id: digest(0x3_0000 + number),
+            extensions: Vec::new(),
         });
         LayerBuilder { image: self }
     }

@@ -1,17 +1,24 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use super::CONFIG_BYTES;
 use crate::Plugin;
-use crate::oci::Annotations;
-use crate::snapshotter::{Expectation, Image, ImagePlan, Question, Suitability};
+use crate::bindings::described::exports::dray::types::describe::Info;
+use crate::oci::{Annotations, Descriptor, Extensions};
+use crate::plugin::{has_schema_if_configured, info};
+use crate::snapshotter::{Expectation, Image, ImagePlan, Layer, Question, Suitability};
+
+#[cfg(test)]
+#[path = "../../../vectors/vectors.rs"]
+mod vectors;
 
 const NAME_BYTES: usize = 64;
 const SUMMARY_BYTES: usize = 200;
-const SCHEMA_BYTES: usize = 64 * 1024;
 const FEATURES: usize = 64;
 const TEXT_BYTES: usize = 1024;
 const HINTS: usize = 16;
 const EXTENSIONS: usize = 64;
+const EXTENSION_BYTES: usize = 4096;
 const LABELS: usize = 256;
 const LABEL_BYTES: usize = 4096;
 const LABEL_PREFIX: &str = "containerd.io/snapshot/";
@@ -36,27 +43,34 @@ fn broken<T>(rule: impl Into<String>) -> Result<T, BrokenRule> {
 
 /// Holds what a plugin says about itself against the interface.
 pub fn check_info<P: Plugin>() -> Result<(), BrokenRule> {
-    if !is_word(P::NAME) {
+    if !has_schema_if_configured::<P>() {
+        return broken("there is a configuration and no schema of it: the host refuses all but `{}`");
+    }
+    check_account(&info::<P>())
+}
+
+fn check_account(info: &Info) -> Result<(), BrokenRule> {
+    if !is_word(&info.name) {
         return broken("the name is not made of lower-case letters, digits and inner hyphens");
     }
-    if !is_semantic_version(P::VERSION) {
-        return broken(format!("`{}` is not a semantic version", P::VERSION));
+    if !is_semantic_version(&info.version) {
+        return broken(format!("`{}` is not a semantic version", info.version));
     }
-    if P::SUMMARY.is_empty() || P::SUMMARY.len() > SUMMARY_BYTES || P::SUMMARY.contains(char::is_control) {
+    let summary = &info.summary;
+    if summary.is_empty() || summary.len() > SUMMARY_BYTES || summary.contains(char::is_control) {
         return broken(format!("the summary is not one line of at most {SUMMARY_BYTES} bytes"));
     }
-    if P::CONFIG_SCHEMA.len() > SCHEMA_BYTES {
-        return broken(format!("the configuration schema has over {SCHEMA_BYTES} bytes"));
+    let schema = &info.config_schema;
+    if schema.len() > CONFIG_BYTES {
+        return broken(format!("the configuration schema has over {CONFIG_BYTES} bytes"));
     }
-    if !P::CONFIG_SCHEMA.is_empty()
-        && serde_json::from_str::<serde::de::IgnoredAny>(P::CONFIG_SCHEMA).is_err()
-    {
+    if !schema.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(schema).is_err() {
         return broken("the configuration schema is not JSON");
     }
-    if P::FEATURES.len() > FEATURES || P::FEATURES.iter().any(|name| name.len() > NAME_BYTES) {
+    if info.features.len() > FEATURES || info.features.iter().any(|name| name.len() > NAME_BYTES) {
         return broken(format!("more than {FEATURES} features, or one with over {NAME_BYTES} bytes"));
     }
-    Ok(())
+    check_extensions(&info.extensions)
 }
 
 /// Holds a plan against the interface, as the host does before it acts.
@@ -70,9 +84,7 @@ pub fn check_plan(image: &Image, plan: &ImagePlan) -> Result<(), BrokenRule> {
     if plan.hints.len() > HINTS || plan.hints.iter().any(|hint| hint.len() > TEXT_BYTES) {
         return broken(format!("more than {HINTS} hints, or one with over {TEXT_BYTES} bytes"));
     }
-    if plan.extensions.len() > EXTENSIONS {
-        return broken(format!("more than {EXTENSIONS} extensions"));
-    }
+    check_extensions(&plan.extensions)?;
     if plan.suitability == Suitability::Foreign {
         return if plan.layers.is_empty() {
             Ok(())
@@ -83,6 +95,7 @@ pub fn check_plan(image: &Image, plan: &ImagePlan) -> Result<(), BrokenRule> {
     if plan.layers.len() != image.layers.len() {
         return broken(format!("{} layers planned of {}", plan.layers.len(), image.layers.len()));
     }
+    let known = known_digests(image);
     for (number, (layer, planned)) in image.layers.iter().zip(&plan.layers).enumerate() {
         let number = number + 1;
         if planned.layer != layer.descriptor.digest {
@@ -92,13 +105,34 @@ pub fn check_plan(image: &Image, plan: &ImagePlan) -> Result<(), BrokenRule> {
             return broken(format!("layer {number} is fetched, but mounts are not expected"));
         }
         if let Question::AskWithLabels(labels) = &planned.question {
-            check_labels(labels, image).or_else(|rule| broken(format!("layer {number}: {rule}")))?;
+            check_labels(labels, &known).or_else(|rule| broken(format!("layer {number}: {rule}")))?;
+        }
+        check_extensions(&planned.extensions).or_else(|rule| broken(format!("layer {number}: {rule}")))?;
+    }
+    Ok(())
+}
+
+fn check_extensions(extensions: &Extensions) -> Result<(), BrokenRule> {
+    if extensions.len() > EXTENSIONS {
+        return broken(format!("more than {EXTENSIONS} extensions"));
+    }
+    let mut seen = HashSet::new();
+    for (key, value) in extensions {
+        let is_named = key.split_once('/').is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty());
+        if !is_named || key.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return broken(format!("`{key}` is not a key of an extension: a name, a slash and a name"));
+        }
+        if key.len() + value.len() > EXTENSION_BYTES {
+            return broken(format!("extension `{key}` has over {EXTENSION_BYTES} bytes"));
+        }
+        if !seen.insert(key) {
+            return broken(format!("extension `{key}` is there twice"));
         }
     }
     Ok(())
 }
 
-fn check_labels(labels: &Annotations, image: &Image) -> Result<(), BrokenRule> {
+fn check_labels(labels: &Annotations, known: &HashSet<String>) -> Result<(), BrokenRule> {
     if labels.len() > LABELS {
         return broken(format!("more than {LABELS} labels"));
     }
@@ -119,8 +153,7 @@ fn check_labels(labels: &Annotations, image: &Image) -> Result<(), BrokenRule> {
         if !seen.insert(key) {
             return broken(format!("label `{key}` is there twice"));
         }
-        let mut parts = value.split([',', ' ', '@', ';']);
-        if let Some(digest) = parts.find(|part| is_digest(part) && !is_in_input(part, image)) {
+        if let Some(digest) = digests_in(value).find(|digest| !known.contains(digest)) {
             return broken(format!("label `{key}` holds the digest `{digest}`, which was not in the input"));
         }
     }
@@ -141,21 +174,36 @@ pub fn check_ranking(offered: usize, ranking: &[u32]) -> Result<(), BrokenRule> 
     Ok(())
 }
 
-/// Whether the digest is one of the image's, or stands in an annotation that the plugin may pass on.
-fn is_in_input(digest: &str, image: &Image) -> bool {
-    let holds = |annotations: &Annotations| annotations.iter().any(|(_, value)| value.contains(digest));
-    image.index.iter().chain([&image.manifest, &image.config]).any(|descriptor| descriptor.digest == digest)
-        || holds(&image.manifest_annotations)
-        || image.layers.iter().any(|layer| {
-            [&layer.descriptor.digest, &layer.diff_id, &layer.chain_id].iter().any(|own| *own == digest)
-                || holds(&layer.descriptor.annotations)
-        })
+/// Every digest that the plugin was given, wherever it stood.
+fn known_digests(image: &Image) -> HashSet<String> {
+    fn descriptor_texts(descriptor: &Descriptor) -> impl Iterator<Item = &String> {
+        let annotations = descriptor.annotations.iter().flat_map(|(key, value)| [key, value]);
+        annotations.chain(&descriptor.urls).chain([&descriptor.digest])
+    }
+    let pairs = image.manifest_annotations.iter().chain(&image.config_labels);
+    let descriptors = image.index.iter().chain([&image.manifest, &image.config]);
+    let layer_texts = |layer: &'_ Layer| [layer.diff_id.clone(), layer.chain_id.clone()];
+    let mut known = HashSet::new();
+    let mut read = |text: &str| known.extend(digests_in(text));
+    read(&image.reference);
+    read(&image.canonical);
+    pairs.flat_map(|(key, value)| [key, value]).for_each(|text| read(text));
+    let of_layers = image.layers.iter().map(|layer| &layer.descriptor);
+    descriptors.chain(of_layers).flat_map(descriptor_texts).for_each(|text| read(text));
+    image.layers.iter().flat_map(layer_texts).for_each(|text| read(&text));
+    known
 }
 
-fn is_digest(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(algorithm, hex)| {
-        matches!((algorithm, hex.len()), ("sha256", 64) | ("sha384", 96) | ("sha512", 128))
-            && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// The digests within a text, in lower case: the name of an algorithm, a colon and as many hexadecimal digits as
+/// it has, whatever stands before and behind.
+fn digests_in(text: &str) -> impl Iterator<Item = String> {
+    text.match_indices("sha").filter_map(|(at, _)| {
+        let rest = &text[at..];
+        let algorithms = [("sha256:", 64), ("sha384:", 96), ("sha512:", 128)];
+        let (name, digits) = algorithms.into_iter().find(|(name, _)| rest.starts_with(name))?;
+        let digest = rest.get(..name.len() + digits)?;
+        let is_digest = digest[name.len()..].bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_digest.then(|| digest.to_ascii_lowercase())
     })
 }
 
@@ -186,7 +234,7 @@ fn is_semantic_version(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshotter::LayerPlan;
+    use crate::snapshotter::{LayerPlan, OnError, OnMounts};
     use crate::testing::ImageBuilder;
 
     fn image() -> Image {
@@ -206,6 +254,94 @@ mod tests {
         plan.layers[0].question = Question::AskWithLabels(vec![(key.to_owned(), value.into())]);
     }
 
+    fn image_of(vector: &vectors::Image) -> Image {
+        let mut image = ImageBuilder::new("some").indexed().layer().layer().build();
+        image.reference.clone_from(&vector.reference);
+        image.canonical.clone_from(&vector.canonical);
+        image.index.as_mut().unwrap().digest.clone_from(&vector.index);
+        image.manifest.digest.clone_from(&vector.manifest);
+        image.manifest_annotations.clone_from(&vector.manifest_annotations);
+        image.config.digest.clone_from(&vector.config);
+        image.config_labels.clone_from(&vector.config_labels);
+        assert_eq!(image.layers.len(), vector.layers.len());
+        for (layer, vector) in image.layers.iter_mut().zip(&vector.layers) {
+            layer.descriptor.digest.clone_from(&vector.digest);
+            layer.descriptor.annotations.clone_from(&vector.annotations);
+            layer.descriptor.urls.clone_from(&vector.urls);
+            layer.diff_id.clone_from(&vector.diff_id);
+            layer.chain_id.clone_from(&vector.chain_id);
+        }
+        image
+    }
+
+    fn plan_of(vector: vectors::Plan) -> ImagePlan {
+        ImagePlan {
+            suitability: match vector.suitability.as_str() {
+                "native" => Suitability::Native,
+                "partial" => Suitability::Partial,
+                "plain" => Suitability::Plain,
+                "foreign" => Suitability::Foreign,
+                other => panic!("{other}"),
+            },
+            code: vector.code,
+            reason: vector.reason,
+            layers: vector.layers.into_iter().map(layer_of).collect(),
+            hints: vector.hints,
+            extensions: vector.extensions,
+        }
+    }
+
+    fn layer_of(vector: vectors::LayerPlan) -> LayerPlan {
+        LayerPlan {
+            layer: vector.layer,
+            question: match vector.question {
+                vectors::Question::AskWithLabels(labels) => Question::AskWithLabels(labels),
+                vectors::Question::Ask => Question::Ask,
+                vectors::Question::Fetch => Question::Fetch,
+            },
+            expectation: match vector.expectation.as_str() {
+                "provided" => Expectation::Provided,
+                "maybe" => Expectation::Maybe,
+                "mounts" => Expectation::Mounts,
+                other => panic!("{other}"),
+            },
+            on_mounts: match vector.on_mounts.as_str() {
+                "fetch" => OnMounts::Fetch,
+                "fetch-and-stop-asking" => OnMounts::FetchAndStopAsking,
+                "fail" => OnMounts::Fail,
+                other => panic!("{other}"),
+            },
+            on_error: match vector.on_error.as_str() {
+                "fail" => OnError::Fail,
+                "fetch" => OnError::Fetch,
+                "fetch-and-stop-asking" => OnError::FetchAndStopAsking,
+                other => panic!("{other}"),
+            },
+            keep_blob: vector.keep_blob,
+            extensions: vector.extensions,
+        }
+    }
+
+    #[test]
+    fn plans_that_the_host_takes_and_no_others() {
+        let (image, cases) = vectors::plans();
+        let image = image_of(&image);
+        for case in cases {
+            let checked = check_plan(&image, &plan_of(case.answer));
+            assert_eq!(checked.is_ok(), case.is_good, "{}: {checked:?}", case.name);
+        }
+    }
+
+    #[test]
+    fn accounts_that_the_host_takes_and_no_others() {
+        for case in vectors::infos() {
+            let vectors::Info { name, version, summary, config_schema, features, extensions } = case.answer;
+            let info = Info { name, version, summary, config_schema, features, extensions };
+            let checked = check_account(&info);
+            assert_eq!(checked.is_ok(), case.is_good, "{}: {checked:?}", case.name);
+        }
+    }
+
     #[test]
     fn plans_that_keep_the_rules() {
         plan(|_| {}).unwrap();
@@ -222,7 +358,7 @@ mod tests {
             ("is not a code", |plan| plan.code = "Not A Code".to_owned()),
             ("the reason", |plan| plan.reason.clear()),
             ("hints", |plan| plan.hints = vec![String::new(); 17]),
-            ("extensions", |plan| plan.extensions = vec![Default::default(); 65]),
+            ("more than 64 extensions", |plan| plan.extensions = vec![Default::default(); 65]),
             ("a foreign image", |plan| plan.suitability = Suitability::Foreign),
             ("1 layers planned of 2", |plan| plan.layers.truncate(1)),
             ("layer 1 is `", |plan| plan.layers.swap(0, 1)),

@@ -1,0 +1,165 @@
+//! What one function costs the compiler: values times the blocks that they live through.
+//!
+//! The compiler brings a function into a form where each value is assigned once. Where ways meet, and at the
+//! start of each loop, it needs one more value for each local that lives across. So what counts for a local is
+//! the number of blocks from the start of the function, where every local has a value, to its last use; a loop
+//! that it is used in counts to its end, because the local may live from one round to the next. Values that blocks, branches and calls pass on add up as
+//! they stand there.
+
+use wasmparser::{BlockType, FunctionBody, Operator};
+
+use super::Unfit;
+use super::parts::Module;
+use crate::limits::FUNCTION_LOCALS;
+
+/// Weighs functions, one after the other, in the same memory.
+#[derive(Default)]
+pub(super) struct Bodies {
+    locals: Vec<Span>,
+    /// The locals that the function uses, in the order of their first use.
+    used: Vec<u32>,
+    /// Those used in the outermost loop that is open.
+    in_loop: Vec<u32>,
+    labels: Vec<Label>,
+    block: u32,
+    /// Whether a loop is open.
+    is_in_loop: bool,
+    work: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Span {
+    is_used: bool,
+    is_in_loop: bool,
+    last: u32,
+}
+
+struct Label {
+    /// How many values a branch to it passes.
+    arity: u64,
+    /// Whether it is a loop that lies in no other.
+    is_outermost_loop: bool,
+}
+
+impl Bodies {
+    /// The cost of the next function of a module.
+    pub(super) fn weigh(&mut self, body: &FunctionBody<'_>, module: &mut Module) -> Result<u64, Unfit> {
+        let ty = module.next_body();
+        let mut locals = ty.parameters;
+        for group in body.get_locals_reader()? {
+            locals = locals.saturating_add(u64::from(group?.0));
+            if locals > FUNCTION_LOCALS {
+                return Err(Unfit::TooMuch {
+                    what: "locals of one function",
+                    found: locals,
+                    limit: FUNCTION_LOCALS,
+                });
+            }
+        }
+        let locals = usize::try_from(locals).unwrap_or_default();
+        if self.locals.len() < locals {
+            self.locals.resize(locals, Span::default());
+        }
+        self.work = locals as u64;
+        self.block = 0;
+        self.is_in_loop = false;
+        self.labels.clear();
+        self.labels.push(Label { arity: ty.results, is_outermost_loop: false });
+        for operator in body.get_operators_reader()? {
+            self.operator(&operator?, module);
+        }
+        self.in_loop.clear();
+        for local in self.used.drain(..) {
+            let span = std::mem::take(&mut self.locals[local as usize]);
+            self.work = self.work.saturating_add(u64::from(span.last));
+        }
+        Ok(self.work)
+    }
+
+    fn operator(&mut self, operator: &Operator<'_>, module: &Module) {
+        self.add(1);
+        match *operator {
+            Operator::LocalGet { local_index }
+            | Operator::LocalSet { local_index }
+            | Operator::LocalTee { local_index } => self.touch(local_index),
+            Operator::Block { blockty } | Operator::If { blockty } => self.open(blockty, false, module),
+            Operator::Loop { blockty } => self.open(blockty, true, module),
+            Operator::Else => {
+                self.block += 1;
+                self.add(self.labels.last().map_or(0, |label| label.arity));
+            }
+            Operator::End => self.close(),
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+                self.block += 1;
+                self.add(self.arity(relative_depth));
+            }
+            Operator::BrTable { ref targets } => {
+                self.block += 1;
+                self.add(self.arity(targets.default()));
+                for target in targets.targets().flatten() {
+                    self.add(1 + self.arity(target));
+                }
+            }
+            Operator::Return => self.add(self.labels.first().map_or(0, |label| label.arity)),
+            Operator::Call { function_index } => {
+                let ty = module.function(function_index);
+                self.add(ty.parameters + ty.results);
+            }
+            Operator::CallIndirect { type_index, .. } => {
+                let ty = module.ty(type_index);
+                self.add(ty.parameters + ty.results);
+            }
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, values: u64) {
+        self.work = self.work.saturating_add(values);
+    }
+
+    fn arity(&self, depth: u32) -> u64 {
+        self.labels.iter().rev().nth(depth as usize).map_or(0, |label| label.arity)
+    }
+
+    fn touch(&mut self, local: u32) {
+        let Some(span) = self.locals.get_mut(local as usize) else { return };
+        if !span.is_used {
+            span.is_used = true;
+            self.used.push(local);
+        }
+        span.last = self.block;
+        if self.is_in_loop && !span.is_in_loop {
+            span.is_in_loop = true;
+            self.in_loop.push(local);
+        }
+    }
+
+    fn open(&mut self, ty: BlockType, is_loop: bool, module: &Module) {
+        let (parameters, results) = match ty {
+            BlockType::Empty => (0, 0),
+            BlockType::Type(_) => (0, 1),
+            BlockType::FuncType(index) => {
+                let ty = module.ty(index);
+                (ty.parameters, ty.results)
+            }
+        };
+        let is_outermost_loop = is_loop && !self.is_in_loop;
+        self.is_in_loop |= is_loop;
+        self.block += 1;
+        self.add(parameters + results);
+        self.labels.push(Label { arity: if is_loop { parameters } else { results }, is_outermost_loop });
+    }
+
+    fn close(&mut self) {
+        self.block += 1;
+        let Some(label) = self.labels.pop() else { return };
+        if label.is_outermost_loop {
+            self.is_in_loop = false;
+            for local in self.in_loop.drain(..) {
+                let span = &mut self.locals[local as usize];
+                span.is_in_loop = false;
+                span.last = self.block;
+            }
+        }
+    }
+}

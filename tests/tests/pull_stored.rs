@@ -1,0 +1,145 @@
+//! Pulls of what containerd has already, in this namespace or in another: what is believed of it, and what it costs.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use dray_tests::command::Dray;
+use dray_tests::daemon::{Containerd, Generation};
+use dray_tests::image::{Compression, Entry, Flavour, Image, ImageBuilder, Index, Layer};
+use dray_tests::scripted_registry::{Rule, ScriptedRegistry};
+use dray_tests::state::State;
+use dray_tests::{on_each_generation, require};
+use serde_json::json;
+
+const NAMESPACE: &str = "default";
+
+on_each_generation! {
+    a_second_namespace,
+    a_stated_size_that_is_wrong,
+    a_manifest_that_is_truncated,
+}
+
+fn image() -> ImageBuilder {
+    let layer =
+        |name: &str| Layer::builder().entry(Entry::file(name, vec![b'x'; 5000])).build(Compression::Gzip);
+    Image::builder("linux/amd64").layer(layer("one")).layer(layer("two")).layer(layer("three"))
+}
+
+/// All bytes are there, so that only the name has to be asked for.
+fn a_second_namespace(generation: Generation) {
+    let daemon = require!(Containerd::start(generation));
+    let registry = ScriptedRegistry::start();
+    registry.add(&Index::new(Flavour::Oci, vec![image().build()]), "stored", "1");
+    let name = registry.image("stored:1");
+    let pull = |namespace: &str, options: &[&str]| {
+        let arguments = [&["pull", "--format=json"], options, &[&name]].concat();
+        Dray::with(&daemon, namespace).run(arguments).success().json()
+    };
+    let first = pull(NAMESPACE, &[]);
+    assert_eq!(first["totals"]["downloaded_blobs"], 6);
+    let asked = registry.requests().len();
+    for (namespace, options, outcome) in
+        [("other", &[] as &[&str], "applied"), ("third", &["--unpack=false"], "stored")]
+    {
+        let report = pull(namespace, options);
+        for layer in report["layers"].as_array().expect("a report has layers") {
+            assert_eq!((&layer["outcome"], &layer["downloaded"]), (&json!(outcome), &json!(0)), "{layer}");
+        }
+        let totals = &report["totals"];
+        assert_eq!((&totals["downloaded_blobs"], &totals["downloaded_bytes"]), (&json!(0), &json!(0)));
+        assert!(State::of(&daemon, namespace).is_at_rest());
+    }
+    let asked: Vec<_> = registry.requests().into_iter().skip(asked).collect();
+    assert!(asked.iter().all(|request| request.method == "HEAD"), "{asked:?}");
+    assert_eq!(asked.len(), 2, "the name, once in each namespace");
+    assert_eq!(
+        State::of(&daemon, NAMESPACE),
+        State::of(&daemon, "other"),
+        "the same blobs with the same labels"
+    );
+}
+
+/// What a fresh store refuses is refused also where another image has brought the blob.
+fn a_stated_size_that_is_wrong(generation: Generation) {
+    let daemon = require!(Containerd::start(generation));
+    let registry = ScriptedRegistry::start();
+    registry.add(&image().build(), "stored", "1");
+    let more = |value: &serde_json::Value| json!(value.as_u64().expect("a size is a number") + 7);
+    let config = image().alter_manifest(move |manifest| {
+        manifest["config"]["size"] = more(&manifest["config"]["size"]);
+    });
+    registry.add(&config.build(), "stored", "config");
+    let layers = image().alter_manifest(|manifest| manifest["layers"][1]["size"] = json!(i64::MAX));
+    registry.add(&layers.build(), "stored", "layer");
+
+    let name = |tag: &str| registry.image(&format!("stored:{tag}"));
+    let pull = |namespace: &str, tag: &str| {
+        Dray::with(&daemon, namespace).run(["pull", "--unpack=false", &name(tag)])
+    };
+    pull("fresh", "config").failure(7);
+    pull(NAMESPACE, "1").success();
+    let run = pull(NAMESPACE, "config").failure(7);
+    assert!(run.stderr.contains("error: image config sha256:"), "{run}");
+    assert!(run.stderr.contains("hint: the size that is stated for it is wrong"), "{run}");
+    let run = pull(NAMESPACE, "layer").failure(7);
+    assert!(run.stderr.contains("has 9223372036854775807 bytes, but it has "), "{run}");
+    let state = State::of(&daemon, NAMESPACE);
+    assert_eq!(state.images.keys().collect::<Vec<_>>(), [&name("1")]);
+    assert!(state.is_at_rest());
+}
+
+/// What is damaged is said to be, with what mends it.
+fn a_manifest_that_is_truncated(generation: Generation) {
+    let daemon = require!(Containerd::start(generation));
+    let registry = ScriptedRegistry::start();
+    let image = image().build();
+    registry.add(&image, "stored", "1");
+    let name = registry.image("stored:1");
+    let dray = Dray::with(&daemon, NAMESPACE);
+    dray.run(["pull", &name]).success();
+    let manifest = &image.manifest.digest;
+    let bytes = fs::read(file_of(&daemon, manifest)).expect("containerd has the manifest in a file");
+    fs::write(file_of(&daemon, manifest), &bytes[..50]).expect("the file can be written");
+    for arguments in [["pull", &name].as_slice(), &["image", "inspect", &name], &["image", "check", &name]] {
+        let run = dray.run(arguments).failure(7);
+        let lost = format!("containerd has only 50 of its {} bytes", bytes.len());
+        assert!(run.stderr.contains(&lost), "{run}");
+        assert!(run.stderr.contains("`ctr content rm`"), "{run}");
+    }
+    daemon.ctr_ok(NAMESPACE, &["content", "rm", manifest]);
+    daemon.collect_garbage();
+    dray.run(["pull", &name]).success();
+    assert!(fs::read(file_of(&daemon, manifest)).expect("it is there again") == bytes, "it is still damaged");
+}
+
+fn file_of(daemon: &Containerd, digest: &str) -> PathBuf {
+    let store = daemon.root().join("io.containerd.content.v1.content/blobs");
+    store.join(digest.replace(':', "/"))
+}
+
+#[test]
+fn another_client_fetches_the_manifest() {
+    let daemon = require!(Containerd::start(Generation::Debian16));
+    let registry = ScriptedRegistry::start();
+    let image = image().build();
+    registry.add(&image, "stored", "1");
+    let name = registry.image("stored:1");
+    let manifest = &image.manifest.digest;
+    registry.on(Rule::get(manifest).nth(1).stall_after(0));
+    let dray = Dray::with(&daemon, NAMESPACE);
+    let first = dray.spawn(["pull", &name]);
+    let since = Instant::now();
+    while registry.requests_to("GET", manifest).is_empty() {
+        assert!(since.elapsed() < Duration::from_mins(1), "nobody asks for the manifest");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let second = dray.spawn(["pull", &name]);
+    std::thread::sleep(Duration::from_secs(1));
+    first.interrupt();
+    first.wait().failure(130);
+    let run = second.wait().success();
+    let short = &manifest["sha256:".len()..][..12];
+    let line = format!("image manifest {short}: waiting for another client\n");
+    assert_eq!(run.stderr.matches(&line).count(), 1, "{run}");
+}

@@ -1,0 +1,151 @@
+//! A client that lives for long, while the user's credentials change.
+
+use super::*;
+
+const NEW_CONFIG: &str = r#"{"auths":{"HOST":{"username":"user","password":"new"}}}"#;
+
+impl Configured {
+    fn change(&self, registry: &ScriptedRegistry, json: &str) {
+        std::fs::write(&self.path, json.replace("HOST", &registry.address())).unwrap();
+    }
+}
+
+fn statuses(scene: &Scene) -> Vec<u16> {
+    scene.registry.requests().iter().map(|request| request.status).collect()
+}
+
+#[tokio::test]
+async fn somebody_logs_in_later() {
+    for auth in [|| Auth::basic("user", "pass"), || BearerAuth::password("user", "pass").into()] {
+        let scene = scene();
+        scene.registry.require(auth());
+        let configured = client_with_config(&scene.registry, "{}");
+        let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Denied);
+        configured.change(&scene.registry, USER_CONFIG);
+        configured.client.resolve(&scene.reference).await.unwrap();
+    }
+}
+
+/// Everybody gets a token there, and it opens nothing.
+#[tokio::test]
+async fn somebody_logs_in_after_an_anonymous_token_was_refused() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::anonymous().uses(0));
+    let configured = client_with_config(&scene.registry, "{}");
+    for _ in 0..2 {
+        let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Denied);
+    }
+    scene.registry.require(BearerAuth::password("user", "pass").field("access_token"));
+    // The scripted registry numbers its tokens, and each kind of authentication from 1.
+    let other = Reference::parse(&scene.registry.image("team/other:1")).unwrap();
+    configured.change(&scene.registry, USER_CONFIG);
+    assert_eq!(configured.client.resolve(&other).await.unwrap_err().fault, FetchFault::NotFound);
+    scene.registry.expire_tokens();
+    configured.client.resolve(&scene.reference).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_password_expires() {
+    let scene = scene();
+    scene.registry.require(Auth::basic("user", "pass"));
+    let configured = client_with_config(&scene.registry, USER_CONFIG);
+    configured.client.resolve(&scene.reference).await.unwrap();
+    scene.registry.require(Auth::basic("user", "new"));
+    configured.change(&scene.registry, NEW_CONFIG);
+    let before = statuses(&scene).len();
+    configured.client.resolve(&scene.reference).await.unwrap();
+    assert_eq!(statuses(&scene)[before..], [401, 200], "one request finds out");
+
+    // What was found for one repository is good for the next, and what is out of date there is noticed as well.
+    scene.registry.require(Auth::basic("user", "pass"));
+    configured.change(&scene.registry, USER_CONFIG);
+    let other = Reference::parse(&scene.registry.image("team/other:1")).unwrap();
+    let failure = configured.client.resolve(&other).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::NotFound, "{failure}");
+}
+
+#[tokio::test]
+async fn a_password_expires_that_tokens_are_given_for() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::password("user", "pass"));
+    let configured = client_with_config(&scene.registry, USER_CONFIG);
+    configured.client.resolve(&scene.reference).await.unwrap();
+    scene.registry.expire_tokens();
+    configured.client.resolve(&scene.reference).await.unwrap();
+    scene.registry.require(BearerAuth::password("user", "new"));
+    configured.change(&scene.registry, NEW_CONFIG);
+    configured.client.resolve(&scene.reference).await.unwrap();
+}
+
+/// As the registry of a large cloud says it.
+#[tokio::test]
+async fn a_password_expires_and_that_is_forbidden() {
+    let scene = scene();
+    scene.registry.require(Auth::basic("user", "pass"));
+    let configured = client_with_config(&scene.registry, USER_CONFIG);
+    configured.client.resolve(&scene.reference).await.unwrap();
+    scene.registry.require(Auth::basic("user", "new"));
+    scene.registry.on(Rule::any("/v2/").first(1).error(
+        403,
+        "DENIED",
+        "your authorization token has expired",
+    ));
+    configured.change(&scene.registry, NEW_CONFIG);
+    let before = statuses(&scene).len();
+    configured.client.resolve(&scene.reference).await.unwrap();
+    assert_eq!(statuses(&scene)[before..], [403, 200]);
+}
+
+#[tokio::test]
+async fn a_token_of_the_user_is_replaced() {
+    let scene = scene();
+    let challenge = r#"Bearer realm="https://tokens.invalid/""#;
+    let refuse = |n| Rule::any("/v2/").nth(n).status(401).header("www-authenticate", challenge);
+    scene.registry.on(refuse(1));
+    let configured = client_with_config(&scene.registry, r#"{"auths":{"HOST":{"registrytoken":"old"}}}"#);
+    configured.client.resolve(&scene.reference).await.unwrap();
+    scene.registry.on(refuse(1));
+    configured.change(&scene.registry, r#"{"auths":{"HOST":{"registrytoken":"new"}}}"#);
+    configured.client.resolve(&scene.reference).await.unwrap();
+    let last = scene.registry.requests().pop().unwrap();
+    assert_eq!(last.header("authorization"), Some("Bearer new"));
+}
+
+/// Credentials that stay wrong are not tried again and again.
+#[tokio::test]
+async fn nothing_has_changed() {
+    for auth in [|| Auth::basic("user", "new"), || BearerAuth::password("user", "new").into()] {
+        let scene = scene();
+        scene.registry.require(auth());
+        let configured = client_with_config(&scene.registry, USER_CONFIG);
+        for _ in 0..2 {
+            let before = scene.registry.requests().len();
+            let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
+            assert_eq!(failure.fault, FetchFault::Denied);
+            assert!(scene.registry.requests().len() - before <= 4, "{:?}", statuses(&scene));
+        }
+    }
+}
+
+/// When many are denied at once, one of them looks.
+#[tokio::test]
+async fn many_notice_at_once() {
+    let scene = scene();
+    scene.registry.require(BearerAuth::password("user", "pass"));
+    let configured = client_with_config(&scene.registry, USER_CONFIG);
+    configured.client.resolve(&scene.reference).await.unwrap();
+    scene.registry.expire_tokens();
+    configured.client.resolve(&scene.reference).await.unwrap();
+    scene.registry.require(BearerAuth::password("user", "new"));
+    configured.change(&scene.registry, NEW_CONFIG);
+    let before = scene.registry.requests_to("POST", "/token").len();
+    let reads = (0..8).map(|_| configured.client.fetch_unverified(&scene.reference, &scene.layer, 0));
+    assert!(futures_util::future::join_all(reads).await.iter().all(Result::is_ok));
+    assert_eq!(
+        scene.registry.requests_to("POST", "/token").len() - before,
+        2,
+        "the old password, and the new one"
+    );
+}
