@@ -9,7 +9,7 @@ script=$(realpath "$0")
 mkdir -p "$cache"
 cd "$cache"
 
-made_by=$(sha256sum "$script" /etc/os-release)
+made_by=$(cat "$script" /etc/os-release | sha256sum)
 if [ "$made_by" = "$(cat made-by 2>/dev/null)" ]; then
     exit 0
 fi

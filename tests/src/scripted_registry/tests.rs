@@ -151,3 +151,28 @@ async fn a_proxy_leads_to_a_registry() {
     assert!(ask(plain(&address).await, &known).await.is_err());
     assert_eq!(registry.requests().len(), 3);
 }
+
+#[tokio::test]
+async fn blobs_are_held_and_counted() {
+    let registry = ScriptedRegistry::start();
+    let blob = registry.add_blob("0123456789");
+    let request = format!("GET /v2/a/blobs/{blob} HTTP/1.1\r\nconnection: close");
+    assert!(ask(plain(&registry.address()).await, &request).await.unwrap().ends_with("0123456789"));
+    assert_eq!(registry.most_blobs_at_once(), 1);
+
+    registry.on(Rule::get("/blobs/").nth(1).held_after(4));
+    registry.on(Rule::get("/blobs/").nth(2).held_until_at_once(3));
+    let address = registry.address();
+    let ask_once = || async { ask(plain(&address).await, &request).await.unwrap() };
+    let asking = async { tokio::join!(ask_once(), ask_once(), ask_once()) };
+    let releasing = async {
+        while registry.bytes_of(&blob) < 10 + 4 || registry.most_blobs_at_once() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        registry.release();
+    };
+    let (answers, ()) = tokio::join!(asking, releasing);
+    for answer in [answers.0, answers.1, answers.2] {
+        assert!(answer.ends_with("0123456789"), "{answer}");
+    }
+}
