@@ -1,9 +1,10 @@
 //! The store ports over containerd's gRPC interface.
 //!
 //! One file per service. Generated types stay in here: `convert` turns them into the values of the ports,
-//! `failure` turns a failed call into a class, `connection` is the one place that knows sockets and the
-//! headers that every call carries.
+//! `failure` turns a failed call into a class, `answer` knows how long an answer may take, `connection` is the one
+//! place that knows sockets and the headers that every call carries.
 
+mod answer;
 mod applier;
 mod connection;
 mod content;

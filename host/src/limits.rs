@@ -84,6 +84,15 @@ pub const GRPC_MESSAGE_BYTES: usize = 16 * MIB;
 /// Time for the connection to containerd to come about.
 pub const DAEMON_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time for an answer of containerd to a question that it need not work for: to look something up, to write a
+/// record. It takes milliseconds, and with a busy disk, or while garbage is collected, some seconds; the kubelet
+/// gives as much to every call that is no pull.
+pub const DAEMON_CALL_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Time after which containerd is asked whether it is still there, while it works on something that may take as
+/// long as it likes: to unpack a layer, to prepare, commit or remove a snapshot, to take in a blob.
+pub const DAEMON_PULSE: Duration = Duration::from_secs(10);
+
 /// Largest label in containerd, key and value together, in bytes.
 pub const LABEL_BYTES: usize = 4096;
 
@@ -97,9 +106,13 @@ pub const PREPARE_TRIES: u32 = 3;
 /// is rare; more says that something else is wrong.
 pub const UNPACK_RESTARTS: u32 = 2;
 
-/// Time that cleaning up may take after a failure or a cancellation. The daemon may be the reason for the
-/// failure, so this cannot wait for ever; what is left then expires with the lease.
+/// Time that cleaning up may take as a whole, from a failure or a cancellation to the end of the pull. The daemon
+/// may be the reason for the failure, so this cannot wait for ever; what is left then expires with the lease.
 pub const CLEANUP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Part of it after which all steps are given up but the last, the release of the lease. That one matters most, since
+/// it removes what the others could not; with many files on a slow disk it takes a second or two.
+pub const CLEANUP_STEPS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest docker configuration file, in bytes.
 pub const DOCKER_CONFIG_BYTES: u64 = MIB as u64;

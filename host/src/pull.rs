@@ -8,12 +8,14 @@ mod downloads;
 mod ensure;
 mod error;
 mod fetch;
+mod job;
 mod labels;
 mod layers;
 mod leased;
 mod plan;
 mod report;
 mod request;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -23,16 +25,16 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::ensure::{Lack, PullMode, ensure_image, existing_image, fetch_image};
 pub use self::error::{PlanError, PullError};
-use self::leased::{LeasedPull, Unpacking};
+use self::job::Job;
+use self::leased::Unpacking;
 pub use self::plan::validate_plan;
 pub use self::report::{
     ImageReport, LayerOutcome, LayerReport, Outcome, PluginReport, PluginTimings, PullReport,
     SuitabilityReport, Timings, Totals,
 };
 pub use self::request::{PullRequest, Unpack, World};
-use crate::limits;
 use crate::oci::{Descriptor, Reference};
-use crate::ports::{Class, Daemon, Event, LeaseId, Registry, Resolved, SnapshotterName, StoreError};
+use crate::ports::{Class, Daemon, Event, Registry, Resolved, SnapshotterName, StoreError};
 
 /// The snapshotter where neither the user nor the namespace names one.
 const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
@@ -45,54 +47,49 @@ const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
 /// # Errors
 ///
 /// After an error the store has no image record, no lease, no active snapshot and no locked ingest of this
-/// pull. What helps a retry stays for about a day, or until the store collects it: layers that were committed
+/// pull, if it still answers. What helps a retry stays for about a day, or until the store collects it: layers that were committed
 /// before the error, and the bytes of blobs that broke off.
 ///
 /// # Cancellation
 ///
-/// Cancelling `cancel` ends the pull with [`PullError::Cancelled`] after the same clean-up. Dropping the
-/// future does not clean up: the lease then protects what is left until it expires.
+/// Cancelling `cancel` ends the pull with [`PullError::Cancelled`] after the same clean-up, and within
+/// [`limits::CLEANUP_TIMEOUT`] also if the store answers nothing. If not even the lease can be released, a
+/// [warning](Event::Warning) names it. Dropping the future does not clean up: the lease then protects what is left
+/// until it expires.
+///
+/// [`limits::CLEANUP_TIMEOUT`]: crate::limits::CLEANUP_TIMEOUT
 pub async fn pull_image(
     world: &World,
     request: &PullRequest,
     cancel: &CancellationToken,
 ) -> Result<PullReport, PullError> {
-    let started = Instant::now();
+    pull_since(Instant::now(), world, request, cancel).await
+}
+
+/// The same for a request that came at `began`.
+async fn pull_since(
+    began: Instant,
+    world: &World,
+    request: &PullRequest,
+    cancel: &CancellationToken,
+) -> Result<PullReport, PullError> {
     let reference = Reference::parse(&request.name).map_err(|source| PullError::Reference { source })?;
-    let stop = cancel.child_token();
     let lookups = async { tokio::try_join!(resolve(world, &reference), unpacking(world, request)) };
-    let ((resolved, resolve_time), unpacking) = tokio::select! {
-        biased;
-        () = stop.cancelled() => return Err(PullError::Cancelled),
-        found = lookups => found?,
-    };
-    let name = reference.to_string();
+    let ((resolved, resolve_time), unpacking) = or_cancelled(cancel, lookups).await?;
+    let name = &reference.to_string();
     let (reference, outcome) = (Some(&reference), Outcome::Pulled);
-    let mut report = under_lease(world, async |lease| {
-        let pull =
-            LeasedPull { world, request, name: &name, reference, unpacking, lease, stop: &stop, outcome };
-        pull.run(resolved).await
-    })
-    .await?;
+    let job = Job { world, request, name, reference, unpacking, outcome };
+    let mut report = job.carry_out(resolved, began, cancel).await?;
     report.timings.resolve = milliseconds(resolve_time);
-    report.timings.total = milliseconds(started.elapsed());
     Ok(report)
 }
 
-/// Does everything that has an effect, under a lease that is released whatever happens.
-async fn under_lease(
-    world: &World,
-    pull: impl AsyncFnOnce(&LeaseId) -> Result<PullReport, PullError>,
-) -> Result<PullReport, PullError> {
-    let lease = world.store.leases.create(limits::LEASE_EXPIRY).await;
-    let lease = lease.map_err(|source| store_error("taking a lease", source))?;
-    let pulled = pull(&lease).await;
-    let released = release(world, &lease).await;
-    let report = pulled?;
-    if let Err(message) = released {
-        world.progress.event(Event::Warning { message });
-    }
-    Ok(report)
+/// Does something that has no effect, which needs no clean-up.
+async fn or_cancelled<T>(
+    cancel: &CancellationToken,
+    lookups: impl Future<Output = Result<T, PullError>>,
+) -> Result<T, PullError> {
+    cancel.run_until_cancelled(lookups).await.unwrap_or(Err(PullError::Cancelled))
 }
 
 /// Asks the registry what a name stands for now: the digest of an index or manifest, with its media type and
@@ -170,24 +167,15 @@ pub async fn usable_snapshotter(
     }
 }
 
-/// Releases the lease within a time of its own, whatever became of the pull.
-async fn release(world: &World, lease: &LeaseId) -> Result<(), String> {
-    let release = world.store.leases.release(lease);
-    match tokio::time::timeout(limits::CLEANUP_TIMEOUT, release).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
-            tracing::debug!(%lease, %error, "the lease stays behind");
-            Err(format!("lease `{lease}` could not be released, it expires by itself"))
-        }
-        Err(_) => Err(format!("lease `{lease}` could not be released in time, it expires by itself")),
-    }
-}
-
 fn store_error(doing: &str, source: StoreError) -> PullError {
     PullError::Store { doing: doing.to_owned(), source }
 }
 
-/// Rounded to microseconds, which is what the measurement is good for.
 fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
+    rounded(duration.as_secs_f64() * 1e3)
+}
+
+/// Milliseconds to microseconds, which is what the measurement is good for.
+fn rounded(milliseconds: f64) -> f64 {
+    (milliseconds * 1e3).round() / 1e3
 }

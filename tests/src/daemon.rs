@@ -4,10 +4,12 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use containerd_client::Client;
+use rustix::process::Signal;
 
-use crate::process::{Process, end_with_parent};
+use crate::process::{Process, end_with_parent, signal};
 use crate::scratch::{Place, Scratch};
 use crate::tools::{self, Missing, SEARCH_PATH};
 
@@ -212,6 +214,21 @@ impl Containerd {
         self.process = launch(&self.command, &self.socket, self.generation, &self.scratch);
     }
 
+    /// Stops it where it is: it takes connections and bytes, and answers nothing until it is thawed.
+    pub fn freeze(&self) {
+        signal(self.process.id(), Signal::STOP);
+        let status = format!("/proc/{}/stat", self.process.id());
+        // The state comes behind the name, which is in parentheses.
+        while !fs::read_to_string(&status).expect("a child has a status").contains(") T ") {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets a frozen one go on.
+    pub fn thaw(&self) {
+        signal(self.process.id(), Signal::CONT);
+    }
+
     /// A connection, for tests that look behind dray's back.
     pub async fn client(&self) -> Client {
         Client::from_path(&self.socket).await.unwrap_or_else(|error| panic!("{error}:\n{}", self.log()))
@@ -220,6 +237,8 @@ impl Containerd {
 
 impl Drop for Containerd {
     fn drop(&mut self) {
+        // A frozen one would not end before it is killed.
+        self.thaw();
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();

@@ -1,21 +1,49 @@
-//! Signals to a pull that waits for a registry.
+//! Signals to a pull that waits: for a registry, and for a containerd that does not answer.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
+use dray::limits;
 use dray_tests::command::{Dray, Running};
 use dray_tests::daemon::{Containerd, Generation};
+use dray_tests::image::{Compression, Entry, Image, Layer};
 use dray_tests::require;
+use dray_tests::scripted_registry::{Rule, ScriptedRegistry};
 use dray_tests::state::State;
 
 const NAMESPACE: &str = "interrupt";
+/// What a slow machine needs for anything here.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until something is so. Fails when that takes too long.
+#[track_caller]
+fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(since.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 /// A pull from a registry that takes the request and never answers.
 fn hanging_pull(daemon: &Containerd, more: &[&str]) -> (Running, TcpStream) {
     let registry = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let reference = format!("{}/never:1", registry.local_addr().expect("a listener has an address"));
     let running = Dray::with(daemon, NAMESPACE).args(["pull", &reference]).spawn(more);
-    let (mut request, _) = registry.accept().expect("dray connects");
+    registry.set_nonblocking(true).expect("a listener can be made so");
+    let mut request = wait_until("dray connects", || match registry.accept() {
+        Ok((request, _)) => Some(request),
+        Err(error) => {
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
+            None
+        }
+    });
+    request.set_nonblocking(false).expect("a connection can be made so");
+    request.set_read_timeout(Some(PATIENCE)).expect("a connection can be made so");
     request.read_exact(&mut [0; 1]).expect("dray sends a request");
     (running, request)
 }
@@ -39,4 +67,44 @@ fn so_does_the_end_of_the_system() {
     let run = running.wait().failure(143);
     let error = run.stderr.lines().last().unwrap_or_default();
     assert!(error.starts_with(r#"{"error":{"kind":"cancelled","#), "{run}");
+}
+
+/// Everything that a clean-up needs is a question to the daemon, and the daemon takes questions and answers none.
+#[test]
+fn ctrl_c_ends_a_pull_from_a_daemon_that_is_frozen() {
+    const SENT: usize = 1_500_000;
+    let daemon = require!(Containerd::start(Generation::Debian16));
+    let registry = ScriptedRegistry::start();
+    let file =
+        Entry::file("file", (0..2_000_000_u32).map(|n| n.to_le_bytes()[n as usize % 3]).collect::<Vec<_>>());
+    let image =
+        Image::builder("linux/amd64").layer(Layer::builder().entry(file).build(Compression::None)).build();
+    registry.add(&image, "image", "1");
+    let layer = &image.layers[0].digest;
+    registry.on(Rule::get(layer).nth(1).stall_after(SENT));
+    let (dray, reference) = (Dray::with(&daemon, NAMESPACE), registry.image("image:1"));
+
+    let running = dray.spawn(["pull", &reference]);
+    wait_until("a part of the layer is in the store", || {
+        let state = State::of(&daemon, NAMESPACE);
+        let is_begun = |name: &String| name.ends_with(layer) && state.ingests[name].offset > 0;
+        state.ingests.keys().any(is_begun).then_some(())
+    });
+    daemon.freeze();
+    let since = Instant::now();
+    running.interrupt();
+    let run = running.wait().failure(130);
+    let took = since.elapsed();
+    daemon.thaw();
+    assert!(took < limits::CLEANUP_TIMEOUT + Duration::from_secs(5), "after {took:?}: {run}");
+
+    // The daemon may find the last questions in its inbox, and carry them out.
+    let state = State::settled(&daemon, NAMESPACE);
+    assert!(state.images.is_empty(), "{state}");
+    for lease in state.leases.keys() {
+        assert!(run.stderr.contains(lease), "nobody is told of lease {lease}: {run}");
+    }
+    let since = Instant::now();
+    dray.run(["pull", &reference]).success();
+    assert!(since.elapsed() < PATIENCE / 2, "something is locked: {:?}", since.elapsed());
 }

@@ -1,5 +1,5 @@
 //! Every call that a pull makes goes wrong once: it fails before it has an effect, or after it had it; or the pull is
-//! cancelled meanwhile, or dropped. The pull then ends with an error that fits, or succeeds where the failure does not
+//! cancelled meanwhile, or dropped; or it is never answered, and the pull is cancelled. The pull then ends with an error that fits, or succeeds where the failure does not
 //! matter; nothing half done is left, or only under a lease that ends by itself where the pull was dropped; and the
 //! next pull, with nothing in its way, leaves what a pull leaves to which nothing happened.
 //!
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dray::containerd;
-use dray::limits::PARALLEL_DOWNLOADS;
+use dray::limits::{CLEANUP_TIMEOUT, PARALLEL_DOWNLOADS};
 use dray::oci::Platform;
 use dray::plugin::{PluginHost, PluginSource};
 use dray::ports::{Event, LayerState, Planner, PlatformMatcher, Progress};
@@ -44,6 +44,8 @@ use script::{
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Points that are tried at the same time.
 const WORKERS: usize = 4;
+/// The same where nothing happens but waiting for the time of the clean-up to pass.
+const WAITERS: usize = 48;
 /// The middle layer comes in several pieces.
 const LAYER_BYTES: [usize; 3] = [3_000, 200_000, 5_000];
 
@@ -157,11 +159,12 @@ impl Scene {
                 pulled = pull_image(&world, &request, &script.cancel) => Some(pulled),
             }
         };
-        self.in_time(pull)
+        let more = if script.is_unanswered() { CLEANUP_TIMEOUT } else { Duration::ZERO };
+        self.in_time(PATIENCE + more, pull)
     }
 
-    fn in_time<T>(&self, pull: impl Future<Output = T>) -> T {
-        let limited = async { tokio::time::timeout(PATIENCE, pull).await };
+    fn in_time<T>(&self, patience: Duration, pull: impl Future<Output = T>) -> T {
+        let limited = async { tokio::time::timeout(patience, pull).await };
         self.runtime.block_on(limited).expect("a pull ends in time")
     }
 
@@ -169,7 +172,7 @@ impl Scene {
     fn pull_plainly(&self, place: &Place) -> State {
         let watcher = Arc::new(Watcher::default());
         let (world, request) = (self.world(place, &watcher), self.request(place));
-        let pulled = self.in_time(pull_image(&world, &request, &CancellationToken::new()));
+        let pulled = self.in_time(PATIENCE, pull_image(&world, &request, &CancellationToken::new()));
         pulled.unwrap_or_else(|error| panic!("a plain pull fails: {error:?}"));
         assert!(!watcher.waited.load(Ordering::SeqCst), "a plain pull waits for nobody");
         State::of(&self.daemon, &place.namespace)
@@ -200,7 +203,7 @@ impl Scene {
         let look = if ended.is_none() { State::settled } else { State::of };
         let state = look(&self.daemon, &place.namespace);
         let succeeded = matches!(ended, Some(Ok(_)));
-        let tells = succeeded && happened.iter().any(|fault| fault.is_failed(RELEASE_LEASE));
+        let tells = happened.iter().any(Happened::may_leave_a_lease);
         let warnings = watcher.warnings.load(Ordering::SeqCst);
         assert_eq!(
             warnings,
@@ -227,7 +230,7 @@ impl Scene {
 
 /// Every call of every port, in every way.
 fn points(calls: &BTreeMap<Among, usize>) -> Vec<Vec<Fault>> {
-    let ways = [How::Refused, How::Lost, How::Cancelled, How::Dropped];
+    let ways = [How::Refused, How::Lost, How::Cancelled, How::Dropped, How::Unanswered];
     let ports = calls.iter().filter(|(among, _)| matches!(among, Among::Port(_)));
     let calls = ports.flat_map(|(&among, &count)| (1..=count).map(move |nth| (among, nth)));
     calls.flat_map(|(among, nth)| ways.map(|how| vec![Fault { among, nth, how }])).collect()
@@ -253,9 +256,9 @@ fn points_of_clean_up() -> Vec<Vec<Fault>> {
     ];
     // One of these is between two pieces of a layer.
     pairs.extend((5..10).map(|nth| (fault(Among::Name(WRITE), nth, How::Cancelled), SUSPEND_INGEST)));
-    let both =
-        |cause, call| [How::Refused, How::Lost].map(|how| vec![cause, fault(Among::Name(call), 1, how)]);
-    pairs.into_iter().flat_map(|(cause, call)| both(cause, call)).collect()
+    let ways = [How::Refused, How::Lost, How::Unanswered];
+    let all = |(cause, call)| ways.map(|how| vec![cause, fault(Among::Name(call), 1, how)]);
+    pairs.into_iter().flat_map(all).collect()
 }
 
 /// Tries all points, a few at a time. What happened at each, or nothing where it failed.
@@ -264,18 +267,23 @@ fn try_all(
     points: Vec<Vec<Fault>>,
     whole: &Value,
 ) -> Vec<(Vec<Fault>, Option<Vec<Happened>>)> {
-    let queue: Mutex<VecDeque<_>> = Mutex::new(points.into_iter().zip(2..).collect());
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    type Queue = Mutex<VecDeque<(Vec<Fault>, usize)>>;
+    let is_waiting = |(point, _): &(Vec<Fault>, _)| point.iter().any(|fault| fault.how == How::Unanswered);
+    let (waiting, working) = points.into_iter().zip(2..).partition::<VecDeque<_>, _>(is_waiting);
+    let queues: [(Queue, usize); 2] = [(Mutex::new(working), WORKERS), (Mutex::new(waiting), WAITERS)];
+    let next = |queue: &Queue| queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let outcomes = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| {
-                while let Some((point, number)) = next() {
-                    // A failed point must not hide what the others show.
-                    let tried = catch_unwind(AssertUnwindSafe(|| scene.try_point(number, &point, whole)));
-                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((point, tried.ok()));
-                }
-            });
+        for (queue, workers) in &queues {
+            for _ in 0..*workers {
+                scope.spawn(|| {
+                    while let Some((point, number)) = next(queue) {
+                        // A failed point must not hide what the others show.
+                        let tried = catch_unwind(AssertUnwindSafe(|| scene.try_point(number, &point, whole)));
+                        outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((point, tried.ok()));
+                    }
+                });
+            }
         }
     });
     outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)

@@ -318,6 +318,9 @@ fn verdict_of_store(failure: &StoreError) -> (Kind, Vec<String>) {
     let kind = if failure.class() == Class::Damaged { Kind::Corrupt } else { Kind::Containerd };
     let hint = match failure.class() {
         Class::Unreachable => "containerd went away in the middle; its log may say why",
+        Class::Silent => {
+            "containerd is stopped or overloaded; `systemctl status containerd` or its log may say why"
+        }
         Class::Ended => "containerd took too long or ended the call; its log may say why",
         Class::Denied => "root can do this, or a containerd that runs as this user",
         Class::Damaged => {

@@ -61,9 +61,9 @@ pub(super) fn timings(report: &PullReport) -> String {
     let timings = &report.timings;
     let mut text = "timings                       ms\n".to_owned();
     for (name, milliseconds) in [
+        ("prepare", timings.prepare),
         ("resolve", timings.resolve),
         ("documents", timings.documents),
-        ("plugins", timings.plugins),
         ("layers", timings.layers),
         ("  waiting for blobs", timings.waiting_for_blobs),
         ("  applying", timings.applying),
@@ -72,7 +72,7 @@ pub(super) fn timings(report: &PullReport) -> String {
     ] {
         let _ = writeln!(text, "  {name:<20} {milliseconds:>9.1}");
     }
-    text.push_str("plugins, ms             compile      load  instantiate      call\n");
+    text.push_str("plugins, part of it     compile      load  instantiate      call\n");
     for plugin in &report.plugins {
         let PluginTimings { compile, load, instantiate, call } = plugin.timings;
         let name = format!("{} {} {}", plugin.kind, plugin.name, plugin.version);

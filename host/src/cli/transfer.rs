@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::arguments::Format;
 use super::color::{self, Style};
@@ -59,6 +60,7 @@ pub(super) fn run(
     options: &TransferOptions,
     context: &Context,
 ) -> Result<(), Failure> {
+    let began = Instant::now();
     let TransferOptions { quiet, format, timings, .. } = *options;
     let planner = settings.unpack.then(|| components::planner(&settings.snapshotter_plugin));
     let sources =
@@ -66,7 +68,7 @@ pub(super) fn run(
     let registry = registry_client(&options.registry, context)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let done = runtime.block_on(transfer(task, settings, &sources, registry, options, context));
+    let done = runtime.block_on(transfer(began, task, settings, &sources, registry, options, context));
     // A name lookup that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
     let report = done?;
@@ -104,6 +106,7 @@ fn manner(options: &TransferOptions, context: &Context) -> Manner {
 }
 
 async fn transfer(
+    began: Instant,
     task: &Task,
     settings: &PullSettings,
     sources: &Sources,
@@ -133,12 +136,15 @@ async fn transfer(
         unpack: planner.map(|planner| Unpack { snapshotter, planner }),
         parallel_downloads: options.max_concurrent_downloads,
     };
+    let prepared = began.elapsed();
     let done = match task {
         Task::Ensure(mode) => ensure_image(&world, &request, *mode, interrupt.token()).await,
         Task::Fetch => fetch_image(&world, &request, interrupt.token()).await,
     };
     view.end();
-    done.map_err(|error| Failure::from(error).by_signal(interrupt.signal()))
+    let mut report = done.map_err(|error| Failure::from(error).by_signal(interrupt.signal()))?;
+    report.add_preparation(prepared);
+    Ok(report)
 }
 
 /// Everything that a pull acts on, before anybody watches.

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use containerd_client::services::v1::ApplyRequest;
 use containerd_client::services::v1::diff_client::DiffClient;
 
-use super::failure::{Cause, answer};
+use super::failure::Cause;
 use super::{Containerd, client, convert, ocicrypt};
 use crate::oci::{Descriptor, DiffId};
 use crate::ports::{Applied, Applier, LeaseId, Mount, StoreError};
@@ -35,7 +35,7 @@ impl Containerd {
             ..ApplyRequest::default()
         };
         let request = self.leased_request(lease, request)?;
-        let applied = answer(client!(self, DiffClient<_>).apply(request).await)?;
+        let applied = self.long_answer(client!(self, DiffClient<_>).apply(request)).await?;
         let applied = convert::required(applied.applied, "descriptor of what was applied")?;
         Ok(Applied {
             diff_id: DiffId::from_uncompressed(convert::digest(&applied.digest)?),

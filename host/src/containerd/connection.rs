@@ -9,7 +9,8 @@ use tonic::Request;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use super::failure::{Cause, answer};
+use super::answer::answer;
+use super::failure::Cause;
 use super::{Containerd, client};
 use crate::limits;
 use crate::ports::{Class, LeaseId, StoreError};
@@ -49,8 +50,8 @@ impl Containerd {
                 .map_err(|error| failed(Class::Unreachable).with_source(error))?;
             let store = Self { channel, namespace };
             // Until something has been answered, the other side may be anything.
-            let version = client!(store, VersionClient<_>).version(store.request(())).await;
-            answer(version).map_err(|cause| cause.during(during()))?;
+            let mut client = client!(store, VersionClient<_>);
+            answer(client.version(store.request(()))).await.map_err(|cause| cause.during(during()))?;
             Ok(store)
         };
         timeout(limits::DAEMON_CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| {
@@ -76,7 +77,10 @@ impl Containerd {
 }
 
 /// A channel that begins with an open socket and opens the path again when that broke.
-async fn channel_over(stream: UnixStream, path: PathBuf) -> Result<Channel, tonic::transport::Error> {
+pub(super) async fn channel_over(
+    stream: UnixStream,
+    path: PathBuf,
+) -> Result<Channel, tonic::transport::Error> {
     let mut first = Some(stream);
     let connector = tower::service_fn(move |_: Uri| {
         let open = first.take();

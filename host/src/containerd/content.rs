@@ -4,7 +4,8 @@ use containerd_client::services::v1::content_client::ContentClient;
 use containerd_client::services::v1::{AbortRequest, Info, InfoRequest, ReadContentRequest, UpdateRequest};
 use tonic::transport::Channel;
 
-use super::failure::{Cause, answer};
+use super::answer::{answer, soon};
+use super::failure::Cause;
 use super::ingest::Upload;
 use super::{Containerd, client, convert};
 use crate::oci::{Algorithm, Descriptor, Digest};
@@ -53,8 +54,8 @@ impl ContentStore for Containerd {
         }
         let info = Info { digest: digest.to_string(), labels: convert::to_map(labels), ..Info::default() };
         let update = UpdateRequest { info: Some(info), update_mask: Some(convert::label_mask(labels)) };
-        let updated = self.content().update(self.request(update)).await;
-        answer(updated).map(drop).map_err(|cause| cause.during(during()))
+        let updated = answer(self.content().update(self.request(update))).await;
+        updated.map(drop).map_err(|cause| cause.during(during()))
     }
 }
 
@@ -66,7 +67,7 @@ impl Containerd {
     /// Throws away an ingest, whoever writes it. One that is gone is no error.
     pub(super) async fn abort_ingest(&self, ingest: &IngestRef) -> Result<(), Cause> {
         let abort = AbortRequest { r#ref: ingest.to_string() };
-        match answer(self.content().abort(self.request(abort)).await) {
+        match answer(self.content().abort(self.request(abort))).await {
             Err(cause) if cause.class() != Class::NotFound => Err(cause),
             _ => Ok(()),
         }
@@ -74,16 +75,16 @@ impl Containerd {
 
     async fn blob_info(&self, digest: &Digest) -> Result<BlobInfo, Cause> {
         let request = InfoRequest { digest: digest.to_string() };
-        let found = answer(self.content().info(self.request(request)).await)?;
+        let found = answer(self.content().info(self.request(request))).await?;
         let info = convert::required(found.info, "blob")?;
         Ok(BlobInfo { size: convert::from_signed(info.size)?, labels: convert::from_map(info.labels) })
     }
 
     async fn read_blob(&self, digest: &Digest, size: u64) -> Result<Bytes, Cause> {
         let request = ReadContentRequest { digest: digest.to_string(), ..ReadContentRequest::default() };
-        let mut stream = answer(self.content().read(self.request(request)).await)?;
+        let mut stream = answer(self.content().read(self.request(request))).await?;
         let mut blob = BytesMut::new();
-        while let Some(chunk) = stream.message().await? {
+        while let Some(chunk) = soon(stream.message()).await? {
             let offset = blob.len() as u64;
             let end = offset + chunk.data.len() as u64;
             if chunk.offset != convert::to_signed(offset) || end > size {

@@ -4,7 +4,8 @@ use containerd_client::services::v1::namespaces_client::NamespacesClient;
 use containerd_client::services::v1::version_client::VersionClient;
 use containerd_client::services::v1::{GetNamespaceRequest, Plugin, PluginsRequest};
 
-use super::failure::{Cause, answer};
+use super::answer::answer;
+use super::failure::Cause;
 use super::{Containerd, client, convert};
 use crate::ports::{Class, Daemon, DaemonVersion, SnapshotterInfo, SnapshotterName, StoreError};
 
@@ -16,17 +17,18 @@ const SNAPSHOTTER_PLUGINS: &str = "type==io.containerd.snapshotter.v1";
 #[async_trait]
 impl Daemon for Containerd {
     async fn version(&self) -> Result<DaemonVersion, StoreError> {
-        let version = client!(self, VersionClient<_>).version(self.request(())).await;
-        let version = answer(version).map_err(|cause| cause.during("ask containerd for its version"))?;
+        let mut client = client!(self, VersionClient<_>);
+        let version = answer(client.version(self.request(()))).await;
+        let version = version.map_err(|cause| cause.during("ask containerd for its version"))?;
         Ok(DaemonVersion { version: version.version, revision: version.revision })
     }
 
     async fn snapshotters(&self) -> Result<Vec<SnapshotterInfo>, StoreError> {
         let request = PluginsRequest { filters: vec![SNAPSHOTTER_PLUGINS.to_owned()] };
-        let plugins = client!(self, IntrospectionClient<_>).plugins(self.request(request)).await;
-        let plugins =
-            answer(plugins).map_err(|cause| cause.during("ask containerd for its snapshotters"))?.plugins;
-        Ok(plugins.into_iter().map(from_plugin).collect())
+        let mut client = client!(self, IntrospectionClient<_>);
+        let listed = answer(client.plugins(self.request(request))).await;
+        let listed = listed.map_err(|cause| cause.during("ask containerd for its snapshotters"))?;
+        Ok(listed.plugins.into_iter().map(from_plugin).collect())
     }
 
     async fn default_snapshotter(&self) -> Result<Option<SnapshotterName>, StoreError> {
@@ -42,7 +44,7 @@ impl Containerd {
     async fn namespace_label(&self, key: &str) -> Result<Option<String>, Cause> {
         let name = String::from_utf8_lossy(self.namespace.as_bytes()).into_owned();
         let request = GetNamespaceRequest { name };
-        let found = answer(client!(self, NamespacesClient<_>).get(self.request(request)).await)?;
+        let found = answer(client!(self, NamespacesClient<_>).get(self.request(request))).await?;
         Ok(convert::required(found.namespace, "namespace")?.labels.remove(key))
     }
 }

@@ -2,8 +2,9 @@ use std::error::Error;
 use std::fmt;
 
 use tonic::metadata::errors::InvalidMetadataValue;
-use tonic::{Code, Response, Status};
+use tonic::{Code, Status};
 
+use crate::limits;
 use crate::ports::{Class, StoreError};
 
 /// Why a call came to nothing.
@@ -13,6 +14,8 @@ pub(super) enum Cause {
     Refused(Status),
     /// The connection could not be made, or broke.
     Broken(Status),
+    /// containerd has not answered in the time for it.
+    Silent,
     /// containerd ended a stream without the answer that was due.
     NoAnswer,
     /// containerd answered, and the answer cannot be right.
@@ -43,6 +46,7 @@ impl Cause {
         match self {
             Self::Refused(status) => class_of_code(status.code()),
             Self::Broken(_) | Self::NoAnswer => Class::Unreachable,
+            Self::Silent => Class::Silent,
             Self::Malformed(_) => Class::Unknown,
             Self::Damaged { .. } => Class::Damaged,
             Self::WrongSize { .. } => Class::FailedPrecondition,
@@ -60,11 +64,6 @@ impl Cause {
     pub(super) fn during(self, operation: impl Into<String>) -> StoreError {
         StoreError::new(self.class(), operation).with_source(self)
     }
-}
-
-/// What a call answered.
-pub(super) fn answer<T>(result: Result<Response<T>, Status>) -> Result<T, Cause> {
-    Ok(result?.into_inner())
 }
 
 impl From<Status> for Cause {
@@ -105,6 +104,9 @@ impl fmt::Display for Cause {
             }
             Self::Refused(status) => write!(f, "containerd answered: {}", status.message()),
             Self::Broken(_) => f.write_str("the connection to containerd broke"),
+            Self::Silent => {
+                write!(f, "containerd has not answered within {} s", limits::DAEMON_CALL_TIMEOUT.as_secs())
+            }
             Self::NoAnswer => f.write_str("containerd ended the call without an answer"),
             Self::Malformed(what) => write!(f, "containerd's answer cannot be right: {what}"),
             Self::Damaged { found, due } => write!(f, "containerd has only {found} of its {due} bytes"),
@@ -124,6 +126,7 @@ impl Error for Cause {
             Self::LeaseName(error) => Some(error),
             Self::Payload(error) => Some(error),
             Self::Refused(_)
+            | Self::Silent
             | Self::NoAnswer
             | Self::Malformed(_)
             | Self::Damaged { .. }

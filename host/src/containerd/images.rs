@@ -6,7 +6,8 @@ use containerd_client::services::v1::{
 use prost_types::FieldMask;
 use tonic::transport::Channel;
 
-use super::failure::{Cause, answer};
+use super::answer::answer;
+use super::failure::Cause;
 use super::{Containerd, client, convert};
 use crate::oci::Descriptor;
 use crate::ports::{Class, ImageRecord, Images, StoreError};
@@ -27,8 +28,8 @@ impl Images for Containerd {
 
     async fn list(&self) -> Result<Vec<ImageRecord>, StoreError> {
         // Without a filter: one made of a name would have to be quoted, and containerd lists all of them anyway.
-        let listed = self.images().list(self.request(ListImagesRequest::default())).await;
-        let listed = answer(listed).map_err(|cause| cause.during("list images"))?;
+        let listed = answer(self.images().list(self.request(ListImagesRequest::default()))).await;
+        let listed = listed.map_err(|cause| cause.during("list images"))?;
         let records = listed.images.into_iter().filter_map(|image| {
             let name = image.name.clone();
             convert::from_image(image)
@@ -62,14 +63,14 @@ impl Containerd {
 
     async fn image(&self, name: &str) -> Result<ImageRecord, Cause> {
         let request = GetImageRequest { name: name.to_owned() };
-        let found = answer(self.images().get(self.request(request)).await)?;
+        let found = answer(self.images().get(self.request(request))).await?;
         convert::from_image(convert::required(found.image, "image")?)
     }
 
     /// Not found means that the record was there for the one call and gone for the other.
     async fn create_or_update(&self, image: &Image) -> Result<(), Cause> {
         let create = CreateImageRequest { image: Some(image.clone()), ..CreateImageRequest::default() };
-        match answer(self.images().create(self.request(create)).await) {
+        match answer(self.images().create(self.request(create))).await {
             Err(cause) if cause.class() == Class::AlreadyExists => {}
             result => return result.map(drop),
         }
@@ -79,6 +80,6 @@ impl Containerd {
             update_mask: Some(FieldMask { paths: vec!["target".to_owned()] }),
             ..UpdateImageRequest::default()
         };
-        answer(self.images().update(self.request(update)).await).map(drop)
+        answer(self.images().update(self.request(update))).await.map(drop)
     }
 }

@@ -15,7 +15,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use super::failure::{Cause, answer};
+use super::failure::Cause;
 use super::{Containerd, convert};
 use crate::limits;
 use crate::oci::Descriptor;
@@ -109,12 +109,16 @@ impl Upload {
         while self.unconfirmed.len() >= limits::CONTENT_CHUNKS_IN_FLIGHT {
             self.confirm().await?;
         }
+        // From here on nothing waits: whoever stops waiting finds the bytes in the buffer, or on their way with an
+        // answer due.
+        let permit = self.call.room().await?;
         let data = mem::take(&mut self.buffer);
         // The offset is zero only in an empty ingest. Anywhere else containerd would start it over.
         let offset = convert::to_signed(self.position - data.len() as u64);
         self.unconfirmed.push_back(self.position);
         let action = WriteAction::Write.into();
-        self.call.send(WriteContentRequest { action, offset, data, ..WriteContentRequest::default() }).await
+        permit.send(WriteContentRequest { action, offset, data, ..WriteContentRequest::default() });
+        Ok(())
     }
 
     /// Waits for the answer to the oldest message that has none.
@@ -133,16 +137,14 @@ impl Upload {
         self.flush().await?;
         let digest = self.descriptor.digest.to_string();
         let size = convert::to_signed(self.descriptor.size);
-        self.call
-            .send(WriteContentRequest {
-                action: WriteAction::Commit.into(),
-                total: size,
-                expected: digest.clone(),
-                offset: convert::to_signed(self.position),
-                labels: convert::to_map(labels),
-                ..WriteContentRequest::default()
-            })
-            .await?;
+        self.call.room().await?.send(WriteContentRequest {
+            action: WriteAction::Commit.into(),
+            total: size,
+            expected: digest.clone(),
+            offset: convert::to_signed(self.position),
+            labels: convert::to_map(labels),
+            ..WriteContentRequest::default()
+        });
         while !self.unconfirmed.is_empty() {
             self.confirm().await?;
         }
@@ -254,6 +256,7 @@ fn report_leftover(name: &IngestRef, discarded: Result<(), Cause>) {
 
 /// One `Content.Write` call.
 struct Call {
+    store: Containerd,
     requests: mpsc::Sender<WriteContentRequest>,
     answers: Streaming<WriteContentResponse>,
 }
@@ -281,20 +284,22 @@ impl Call {
             Some(lease) => store.leased_request(lease, messages)?,
             None => store.request(messages),
         };
-        let mut call = Self { requests, answers: answer(store.content().write(request).await)? };
+        let answers = store.long_answer(store.content().write(request)).await?;
+        let mut call = Self { store: store.clone(), requests, answers };
         let status = call.answer().await?;
         Ok((call, convert::from_signed(status.offset)?))
     }
 
-    async fn send(&mut self, message: WriteContentRequest) -> Result<(), Cause> {
-        match self.requests.send(message).await {
-            Ok(()) => Ok(()),
+    /// Waits until a message can be sent.
+    async fn room(&mut self) -> Result<mpsc::OwnedPermit<WriteContentRequest>, Cause> {
+        match self.store.patiently(self.requests.clone().reserve_owned()).await? {
+            Ok(permit) => Ok(permit),
             Err(_) => Err(self.ending().await),
         }
     }
 
     async fn answer(&mut self) -> Result<WriteContentResponse, Cause> {
-        self.answers.message().await?.ok_or(Cause::NoAnswer)
+        self.store.patiently(self.answers.message()).await??.ok_or(Cause::NoAnswer)
     }
 
     /// Why the call takes no more messages.
@@ -308,8 +313,8 @@ impl Call {
 
     /// Ends the call and waits until containerd has ended it too, which is when the lock is free.
     async fn close(self) {
-        let Self { requests, mut answers } = self;
+        let Self { store, requests, mut answers } = self;
         drop(requests);
-        while let Ok(Some(_)) = answers.message().await {}
+        while let Ok(Ok(Some(_))) = store.patiently(answers.message()).await {}
     }
 }

@@ -8,7 +8,7 @@ use containerd_client::services::v1::{CreateRequest, DeleteRequest};
 use jiff::Timestamp;
 use tonic::transport::Channel;
 
-use super::failure::answer;
+use super::answer::answer;
 use super::{Containerd, client, convert};
 use crate::ports::{Class, Labels, LeaseId, Leases, StoreError};
 
@@ -24,7 +24,8 @@ impl Leases for Containerd {
             .map_err(|error| StoreError::new(Class::InvalidArgument, during).with_source(error))?;
         let labels = Labels::from([(EXPIRY_LABEL.to_owned(), end.to_string())]);
         let request = CreateRequest { id: unique_id(), labels: convert::to_map(&labels) };
-        answer(self.leases().create(self.request(request)).await)
+        let created = answer(self.leases().create(self.request(request))).await;
+        created
             .and_then(|created| convert::required(created.lease, "lease"))
             .map(|lease| LeaseId::from_store(lease.id))
             .map_err(|cause| cause.during(during))
@@ -33,7 +34,7 @@ impl Leases for Containerd {
     async fn release(&self, lease: &LeaseId) -> Result<(), StoreError> {
         // Waiting for the collection makes what the lease alone protected gone when this returns.
         let request = DeleteRequest { id: lease.to_string(), sync: true };
-        match answer(self.leases().delete(self.request(request)).await) {
+        match self.long_answer(self.leases().delete(self.request(request))).await {
             Err(cause) if cause.class() != Class::NotFound => {
                 Err(cause.during(format!("release lease `{lease}`")))
             }

@@ -6,7 +6,8 @@ use containerd_client::services::v1::snapshots::{
 };
 use tonic::transport::Channel;
 
-use super::failure::{Cause, answer};
+use super::answer::answer;
+use super::failure::Cause;
 use super::{Containerd, client, convert};
 use crate::oci::ChainId;
 use crate::ports::{
@@ -76,7 +77,7 @@ impl Snapshots for Containerd {
 
     async fn remove(&self, snapshotter: &SnapshotterName, key: &SnapshotKey) -> Result<(), StoreError> {
         let request = RemoveSnapshotRequest { snapshotter: snapshotter.to_string(), key: key.to_string() };
-        match answer(self.snapshots().remove(self.request(request)).await) {
+        match self.long_answer(self.snapshots().remove(self.request(request))).await {
             Err(cause) if cause.class() != Class::NotFound => {
                 Err(cause.during(format!("remove snapshot `{key}` from `{snapshotter}`")))
             }
@@ -92,7 +93,7 @@ impl Containerd {
 
     async fn snapshot_info(&self, snapshotter: &SnapshotterName, chain_id: &ChainId) -> Result<Info, Cause> {
         let request = StatSnapshotRequest { snapshotter: snapshotter.to_string(), key: chain_id.to_string() };
-        let found = answer(self.snapshots().stat(self.request(request)).await)?;
+        let found = answer(self.snapshots().stat(self.request(request))).await?;
         convert::required(found.info, "snapshot")
     }
 
@@ -102,7 +103,7 @@ impl Containerd {
         chain_id: &ChainId,
     ) -> Result<Usage, Cause> {
         let request = UsageRequest { snapshotter: snapshotter.to_string(), key: chain_id.to_string() };
-        let usage = answer(self.snapshots().usage(self.request(request)).await)?;
+        let usage = answer(self.snapshots().usage(self.request(request))).await?;
         Ok(Usage { bytes: convert::from_signed(usage.size)?, inodes: convert::from_signed(usage.inodes)? })
     }
 
@@ -121,7 +122,7 @@ impl Containerd {
             labels: convert::to_map(labels),
         };
         let request = self.leased_request(lease, request)?;
-        let prepared = answer(self.snapshots().prepare(request).await)?;
+        let prepared = self.long_answer(self.snapshots().prepare(request)).await?;
         Ok(prepared.mounts.into_iter().map(convert::from_mount).collect())
     }
 
@@ -140,6 +141,6 @@ impl Containerd {
             labels: convert::to_map(labels),
         };
         let request = self.leased_request(lease, request)?;
-        answer(self.snapshots().commit(request).await)
+        self.long_answer(self.snapshots().commit(request)).await
     }
 }

@@ -15,6 +15,8 @@ pub enum Class {
     FailedPrecondition,
     /// Nobody answers at the store's address, or the connection broke.
     Unreachable,
+    /// The store takes calls, and has not answered this one in the time for it.
+    Silent,
     /// This store cannot do it.
     Unimplemented,
     /// The caller may not do it.
@@ -23,7 +25,7 @@ pub enum Class {
     OutOfRange,
     /// The store has lost a part of it.
     Damaged,
-    /// The store took too long, or ended the call.
+    /// The store ended the call, for example because something behind it took too long.
     Ended,
     /// Anything else.
     Unknown,

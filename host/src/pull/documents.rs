@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::blob::Blob;
-use super::fetch::{BlobFetcher, FetchEvent, abandon, had_wrong_bytes};
+use super::fetch::{BlobFetcher, FetchEvent, had_wrong_bytes};
 use super::{PullError, World, labels};
 use crate::image::{DocumentFault, Path, Platforms, Walk, choose, document, suits};
 use crate::oci::{Descriptor, DocumentKind, ImageConfig, Index, Manifest, Platform};
@@ -70,15 +70,17 @@ impl<'a> DocumentFetcher<'a> {
     /// Goes from the target of the reference to the image configs.
     ///
     /// Documents are stored when the first image config below them has been understood, so that something
-    /// that is no image leaves no trace.
+    /// that is no image leaves no trace. What another namespace has is stored at once, and collected after the lease
+    /// if nothing comes to list it.
     pub(super) async fn fetch(mut self, resolved: Resolved) -> Result<Found, PullError> {
         match self.walk(resolved).await {
             Ok((best, others)) => Ok(Found { best, others, downloaded: self.downloaded }),
             Err(error) => {
+                let echo = self.blobs.stop.fail(error);
                 for Pending { descriptor, ingest, .. } in self.pending {
-                    abandon(ingest, &descriptor).await;
+                    self.blobs.abandon(ingest, &descriptor).await;
                 }
-                Err(error)
+                Err(echo)
             }
         }
     }
@@ -228,7 +230,11 @@ impl<'a> DocumentFetcher<'a> {
                 Ok(understood)
             }
             Err(error) => {
-                abandon(ingest, descriptor).await;
+                // What is no image does not end the pull where there are others.
+                if !matches!(error, PullError::NotAnImage { .. }) {
+                    self.blobs.stop.begin_clean_up();
+                }
+                self.blobs.abandon(ingest, descriptor).await;
                 Err(error)
             }
         }
@@ -273,7 +279,7 @@ impl<'a> DocumentFetcher<'a> {
         };
         for Pending { descriptor, ingest, .. } in self.pending.extract_if(.., is_unwanted).collect::<Vec<_>>()
         {
-            abandon(ingest, &descriptor).await;
+            self.blobs.abandon(ingest, &descriptor).await;
         }
     }
 

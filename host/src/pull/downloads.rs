@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -31,26 +31,9 @@ struct Shared {
     progress: Arc<dyn Progress>,
     /// Whether nothing more happens to a layer that is downloaded.
     is_last_step: bool,
-    /// The first failure, until somebody takes it.
-    failure: Mutex<Option<PullError>>,
 }
 
 impl Shared {
-    /// Keeps the first failure and stops everything else, whose failures are then only echoes of it.
-    fn fail(&self, error: PullError) {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        if failure.is_none() {
-            *failure = Some(error);
-        }
-        drop(failure);
-        self.blobs.stop.cancel();
-    }
-
-    fn take_failure(&self) -> PullError {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.take().unwrap_or(PullError::Cancelled)
-    }
-
     async fn download(&self, index: usize, descriptor: &Descriptor) -> Result<Fetched, PullError> {
         let stop = &self.blobs.stop;
         let permit = tokio::select! {
@@ -87,7 +70,7 @@ impl Downloads {
         progress: Arc<dyn Progress>,
     ) -> Self {
         let permits = Semaphore::new(parallel.get().min(Semaphore::MAX_PERMITS));
-        let shared = Shared { blobs, permits, progress, is_last_step, failure: Mutex::new(None) };
+        let shared = Shared { blobs, permits, progress, is_last_step };
         Self { shared: Arc::new(shared), tasks: JoinSet::new(), started: HashMap::new() }
     }
 
@@ -122,7 +105,8 @@ impl Downloads {
             }
             match shared.download(index, &descriptor).await {
                 Ok(fetched) => sender.send_replace(Some(fetched)).map_or((), drop),
-                Err(error) => shared.fail(error),
+                // The failures of all the others are then only echoes of this one.
+                Err(error) => drop(shared.blobs.stop.fail(error)),
             }
         });
         download
@@ -133,10 +117,10 @@ impl Downloads {
         let Download(mut receiver) = download;
         tokio::select! {
             biased;
-            () = self.shared.blobs.stop.cancelled() => Err(self.shared.take_failure()),
+            () = self.shared.blobs.stop.cancelled() => Err(PullError::Cancelled),
             fetched = receiver.wait_for(Option::is_some) => match fetched.as_deref() {
                 Ok(Some(fetched)) => Ok(*fetched),
-                _ => Err(self.shared.take_failure()),
+                _ => Err(PullError::Cancelled),
             },
         }
     }
@@ -154,7 +138,7 @@ impl Downloads {
     ) -> Result<T, PullError> {
         tokio::select! {
             biased;
-            () = self.shared.blobs.stop.cancelled() => Err(self.shared.take_failure()),
+            () = self.shared.blobs.stop.cancelled() => Err(PullError::Cancelled),
             result = effect => result,
         }
     }
@@ -163,16 +147,15 @@ impl Downloads {
     pub(super) async fn finish(&mut self) -> Result<(), PullError> {
         while self.tasks.join_next().await.is_some() {}
         if self.shared.blobs.stop.is_cancelled() {
-            return Err(self.shared.take_failure());
+            return Err(PullError::Cancelled);
         }
         Ok(())
     }
 
-    /// Ends all downloads and waits until each has given up its lock.
-    pub(super) async fn stop(&mut self) {
-        self.shared.blobs.stop.cancel();
+    /// Waits until each download, all of which have been stopped, has given up its lock.
+    pub(super) async fn drain(&mut self) {
         let drained = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(limits::CLEANUP_TIMEOUT, drained).await.is_err() {
+        if self.shared.blobs.stop.clean_up(drained).await.is_none() {
             tracing::warn!("containerd does not answer: an ingest stays behind until the lease expires");
         }
     }

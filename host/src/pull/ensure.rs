@@ -5,10 +5,9 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::leased::LeasedPull;
+use super::job::Job;
 use super::{
-    LayerOutcome, Outcome, PullError, PullReport, PullRequest, World, milliseconds, pull_image, under_lease,
-    unpacking,
+    LayerOutcome, Outcome, PullError, PullReport, PullRequest, World, or_cancelled, pull_since, unpacking,
 };
 use crate::image::{self, Completeness, Found, ImageError, ManifestState, MatchedBy};
 use crate::oci::{Digest, Platform, Reference};
@@ -87,8 +86,9 @@ pub async fn ensure_image(
     mode: PullMode,
     cancel: &CancellationToken,
 ) -> Result<PullReport, PullError> {
+    let began = Instant::now();
     if mode == PullMode::Always {
-        return pull_image(world, request, cancel).await;
+        return pull_since(began, world, request, cancel).await;
     }
     match existing_image(world, request, cancel).await {
         Err(reason @ (PullError::NotAvailable { .. } | PullError::Absent { .. }))
@@ -96,7 +96,7 @@ pub async fn ensure_image(
         {
             let error: &(dyn Error + 'static) = &reason;
             tracing::info!(image = request.name, error, "asking the registry");
-            pull_image(world, request, cancel).await
+            pull_since(began, world, request, cancel).await
         }
         other => other,
     }
@@ -121,31 +121,22 @@ pub async fn existing_image(
     request: &PullRequest,
     cancel: &CancellationToken,
 ) -> Result<PullReport, PullError> {
-    let started = Instant::now();
-    let stop = cancel.child_token();
+    let began = Instant::now();
     let lookups = async {
         let unpacking = unpacking(world, request).await?;
         let snapshotter = unpacking.as_ref().map(|unpacking| &unpacking.snapshotter);
         let record = usable_record(world, request, snapshotter).await?;
         Ok((unpacking, record))
     };
-    let (unpacking, record) = tokio::select! {
-        biased;
-        () = stop.cancelled() => return Err(PullError::Cancelled),
-        found = lookups => found?,
-    };
+    let (unpacking, record) = or_cancelled(cancel, lookups).await?;
     world.progress.event(Event::Resolved { digest: record.target.digest.clone() });
     let target = Resolved { descriptor: record.target, document: None };
     let (name, reference, outcome) = (record.name.as_str(), None, Outcome::Present);
-    let mut report = under_lease(world, async |lease| {
-        let pull = LeasedPull { world, request, name, reference, unpacking, lease, stop: &stop, outcome };
-        pull.run(target).await
-    })
-    .await?;
+    let job = Job { world, request, name, reference, unpacking, outcome };
+    let mut report = job.carry_out(target, began, cancel).await?;
     if report.image.layers.iter().any(|layer| layer.outcome == LayerOutcome::Applied) {
         report.outcome = Outcome::Unpacked;
     }
-    report.timings.total = milliseconds(started.elapsed());
     Ok(report)
 }
 
@@ -164,15 +155,8 @@ pub async fn fetch_image(
     request: &PullRequest,
     cancel: &CancellationToken,
 ) -> Result<PullReport, PullError> {
-    let started = Instant::now();
-    let stop = cancel.child_token();
-    let records = records(world, &request.name, 1);
-    let mut records = tokio::select! {
-        biased;
-        () = stop.cancelled() => return Err(PullError::Cancelled),
-        records = records => records?,
-    }
-    .into_iter();
+    let began = Instant::now();
+    let mut records = or_cancelled(cancel, records(world, &request.name, 1)).await?.into_iter();
     // The kubelet's daemon has a second record of each image, whose name is a digest alone; other programs name
     // records as they like.
     let says_where = |record: ImageRecord| match Digest::parse(&record.name) {
@@ -185,14 +169,8 @@ pub async fn fetch_image(
     let target = Resolved { descriptor: record.target, document: None };
     let request = &PullRequest { unpack: None, ..request.clone() };
     let (name, reference, outcome) = (record.name.as_str(), Some(&reference), Outcome::Fetched);
-    let mut report = under_lease(world, async |lease| {
-        let unpacking = None;
-        let pull = LeasedPull { world, request, name, reference, unpacking, lease, stop: &stop, outcome };
-        pull.run(target).await
-    })
-    .await?;
-    report.timings.total = milliseconds(started.elapsed());
-    Ok(report)
+    let job = Job { world, request, name, reference, unpacking: None, outcome };
+    job.carry_out(target, began, cancel).await
 }
 
 /// Digits of a digest that are too many to be a name by chance, and as many as a short id has.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio_util::sync::CancellationToken;
 
 use super::blob::Blob;
+use super::stop::Stop;
 use super::{PullError, labels};
 use crate::limits;
 use crate::oci::{Descriptor, Digest, Reference};
@@ -50,7 +50,7 @@ pub(super) struct BlobFetcher {
     pub(super) source: Option<Source>,
     pub(super) lease: LeaseId,
     /// Ends every fetch, and with it its lock on the ingest.
-    pub(super) stop: CancellationToken,
+    pub(super) stop: Stop,
 }
 
 impl BlobFetcher {
@@ -148,12 +148,16 @@ impl BlobFetcher {
                     bytes => Fetched::Downloaded(bytes),
                 })
             }
-            Err(error) if ingest.offset() > 0 && is_interruption(&error) => {
-                suspend(ingest, blob.descriptor).await;
-                Err(error)
-            }
             Err(error) => {
-                abandon(ingest, blob.descriptor).await;
+                // What is wrong may be right elsewhere, or from the beginning. Anything else ends the pull.
+                if !(matches!(error, PullError::Mismatch { .. }) || had_wrong_bytes(&error)) {
+                    self.stop.begin_clean_up();
+                }
+                if ingest.offset() > 0 && is_interruption(&error) {
+                    self.suspend(ingest, blob.descriptor).await;
+                } else {
+                    self.abandon(ingest, blob.descriptor).await;
+                }
                 Err(error)
             }
         }
@@ -339,23 +343,27 @@ impl BlobFetcher {
         let labelled = self.content.set_labels(&descriptor.digest, &labels).await;
         labelled.map_err(|source| Blob { what, descriptor }.storing(source))
     }
-}
 
-/// Throws an ingest away. A failure to do so only costs disk space until the lease ends.
-pub(super) async fn abandon(ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
-    match tokio::time::timeout(limits::CLEANUP_TIMEOUT, ingest.abort()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(digest = %descriptor.digest, %error, "the ingest stays behind"),
-        Err(_) => tracing::debug!(digest = %descriptor.digest, "the ingest stays behind: no answer"),
+    /// Throws an ingest away. A failure to do so only costs disk space until the lease ends.
+    pub(super) async fn abandon(&self, ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
+        match self.stop.clean_up(ingest.abort()).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::debug!(digest = %descriptor.digest, %error, "the ingest stays behind");
+            }
+            None => tracing::debug!(digest = %descriptor.digest, "the ingest stays behind: no answer"),
+        }
     }
-}
 
-/// Leaves an ingest for a later try. If that fails, the next try begins anew.
-async fn suspend(ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
-    match tokio::time::timeout(limits::CLEANUP_TIMEOUT, ingest.suspend()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(digest = %descriptor.digest, %error, "what was downloaded is lost"),
-        Err(_) => tracing::debug!(digest = %descriptor.digest, "what was downloaded is lost: no answer"),
+    /// Leaves an ingest for a later try. If that fails, the next try begins anew.
+    async fn suspend(&self, ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
+        match self.stop.clean_up(ingest.suspend()).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::debug!(digest = %descriptor.digest, %error, "what was downloaded is lost");
+            }
+            None => tracing::debug!(digest = %descriptor.digest, "what was downloaded is lost: no answer"),
+        }
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::downloads::Downloads;
 use super::fetch::Fetched;
+use super::stop::Stop;
 use super::{LayerOutcome, LayerReport, PullError, labels};
 use crate::limits;
-use crate::oci::{ChainId, Descriptor, DiffId};
+use crate::oci::{Descriptor, DiffId};
 use crate::ports::{
     Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan, LeaseId,
     Mount, OnError, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
@@ -20,7 +21,10 @@ pub(super) struct Unpacker<'a> {
     pub(super) store: &'a Store,
     pub(super) lease: &'a LeaseId,
     pub(super) image: &'a ImageToPlan,
+    pub(super) stop: &'a Stop,
     pub(super) progress: &'a Arc<dyn Progress>,
+    /// The snapshot that waits for the files of a layer, if there is one.
+    pub(super) active: Option<SnapshotKey>,
     pub(super) waiting: Duration,
     pub(super) applying: Duration,
 }
@@ -54,11 +58,16 @@ impl Unpacker<'_> {
                     if restarts < limits::UNPACK_RESTARTS && self.has_lost_parent(index, &error).await =>
                 {
                     tracing::debug!(index, "the layer below was collected, starting again from the bottom");
+                    self.remove_active().await;
                     restarts += 1;
                     reports.clear();
                     continue;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let echo = self.stop.fail(error);
+                    self.remove_active().await;
+                    return Err(echo);
+                }
             };
             let state = match report.outcome {
                 LayerOutcome::Existed => LayerState::Exists,
@@ -88,7 +97,8 @@ impl Unpacker<'_> {
         plans: &mut [LayerPlan],
         downloads: &mut Downloads,
     ) -> Result<LayerReport, PullError> {
-        let layer = &self.image.layers[index];
+        let image = self.image;
+        let layer = &image.layers[index];
         let entry = plans[index].clone();
         let existed = match entry.expectation {
             Expectation::Mounts if entry.question != Question::Fetch => false,
@@ -122,15 +132,7 @@ impl Unpacker<'_> {
             }
             Answer::Mounts(key, mounts) => (key, mounts),
         };
-
-        let unpacked = self.fill(index, plans, downloads, &key, &mounts, &snapshot_labels).await;
-        match unpacked {
-            Ok(report) => Ok(report),
-            Err(error) => {
-                self.remove(&key).await;
-                Err(error)
-            }
-        }
+        self.fill(index, plans, downloads, &key, &mounts, &snapshot_labels).await
     }
 
     async fn stat(&self, layer: &LayerToPlan) -> Result<bool, PullError> {
@@ -139,29 +141,33 @@ impl Unpacker<'_> {
         Ok(found.map_err(|source| self.store_error("looking for", layer, source))?.is_some())
     }
 
-    async fn ask(&self, index: usize, labels: &Labels, downloads: &Downloads) -> Result<Answer, PullError> {
-        let layer = &self.image.layers[index];
-        let parent = self.parent(index);
+    async fn ask(
+        &mut self,
+        index: usize,
+        labels: &Labels,
+        downloads: &Downloads,
+    ) -> Result<Answer, PullError> {
+        let image = self.image;
+        let layer = &image.layers[index];
+        let parent = index.checked_sub(1).map(|below| &image.layers[below].chain_id);
         for _ in 0..limits::PREPARE_TRIES {
             let key = SnapshotKey::for_extraction(&unique(), &layer.chain_id);
+            // Before there is an answer, which may be lost while the snapshot is made.
+            self.active = Some(key.clone());
             let prepared = {
                 let snapshots = &self.store.snapshots;
                 let call = snapshots.prepare(self.lease, &self.image.snapshotter, &key, parent, labels);
                 let call =
                     async { call.await.map_err(|source| self.store_error("asking for", layer, source)) };
-                downloads.or_stop(call).await
+                downloads.or_stop(call).await?
             };
             match prepared {
-                Ok(Prepared::Active(mounts)) => return Ok(Answer::Mounts(key, mounts)),
-                Ok(Prepared::Exists) => {
+                Prepared::Active(mounts) => return Ok(Answer::Mounts(key, mounts)),
+                Prepared::Exists => {
+                    self.active = None;
                     if self.stat(layer).await? {
                         return Ok(Answer::There);
                     }
-                }
-                Err(error) => {
-                    // The answer may be lost while the snapshot was made.
-                    self.remove(&key).await;
-                    return Err(error);
                 }
             }
         }
@@ -181,7 +187,8 @@ impl Unpacker<'_> {
         mounts: &[Mount],
         labels: &Labels,
     ) -> Result<LayerReport, PullError> {
-        let layer = &self.image.layers[index];
+        let image = self.image;
+        let layer = &image.layers[index];
         // Newer daemons answer with a read-only mount where the content is in place already.
         if mounts.last().is_some_and(|mount| mount.options.iter().any(|option| option == "ro")) {
             self.commit(layer, key, labels).await?;
@@ -200,7 +207,7 @@ impl Unpacker<'_> {
         let download = downloads.start(index, &layer.descriptor);
         for (above, plan) in plans.iter().enumerate().skip(index + 1) {
             if plan.expectation == Expectation::Mounts {
-                let descriptor = &self.image.layers[above].descriptor;
+                let descriptor = &image.layers[above].descriptor;
                 downloads.start_behind(above, descriptor, &download);
             }
         }
@@ -220,10 +227,7 @@ impl Unpacker<'_> {
         }
         // Before the snapshot is there: a pull that dies in between would leave a layer that no later pull looks at.
         downloads.label_applied(&layer.descriptor, layer.diff_id.as_str()).await?;
-        if self.commit(layer, key, labels).await? == Committed::Exists {
-            // Another client was faster; its snapshot is as good, and ours is not needed.
-            self.remove(key).await;
-        }
+        self.commit(layer, key, labels).await?;
         let outcome = match fetched {
             Fetched::Downloaded(_) => LayerOutcome::Fetched,
             Fetched::Existed => LayerOutcome::Applied,
@@ -277,30 +281,31 @@ impl Unpacker<'_> {
     }
 
     async fn commit(
-        &self,
+        &mut self,
         layer: &LayerToPlan,
         key: &SnapshotKey,
         labels: &Labels,
-    ) -> Result<Committed, PullError> {
-        let snapshotter = &self.image.snapshotter;
-        let committed =
-            self.store.snapshots.commit(self.lease, snapshotter, &layer.chain_id, key, labels).await;
-        committed.map_err(|source| self.store_error("committing", layer, source))
-    }
-
-    /// Removes an active snapshot. A failure to do so only costs disk space until the lease ends.
-    async fn remove(&self, key: &SnapshotKey) {
-        let removal = self.store.snapshots.remove(&self.image.snapshotter, key);
-        match tokio::time::timeout(limits::CLEANUP_TIMEOUT, removal).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) if error.class() == Class::NotFound => {}
-            Ok(Err(error)) => tracing::debug!(%key, %error, "an active snapshot stays behind"),
-            Err(_) => tracing::debug!(%key, "an active snapshot stays behind: no answer"),
+    ) -> Result<(), PullError> {
+        let (snapshots, snapshotter) = (&self.store.snapshots, &self.image.snapshotter);
+        let committed = snapshots.commit(self.lease, snapshotter, &layer.chain_id, key, labels).await;
+        match committed.map_err(|source| self.store_error("committing", layer, source))? {
+            Committed::New => self.active = None,
+            // Another client was faster; its snapshot is as good, and ours is not needed.
+            Committed::Exists => self.remove_active().await,
         }
+        Ok(())
     }
 
-    fn parent(&self, index: usize) -> Option<&ChainId> {
-        index.checked_sub(1).map(|below| &self.image.layers[below].chain_id)
+    /// Removes the active snapshot. A failure to do so only costs disk space until the lease ends.
+    async fn remove_active(&mut self) {
+        let Some(key) = self.active.take() else { return };
+        let removal = self.store.snapshots.remove(&self.image.snapshotter, &key);
+        match self.stop.clean_up(removal).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) if error.class() == Class::NotFound => {}
+            Some(Err(error)) => tracing::debug!(%key, %error, "an active snapshot stays behind"),
+            None => tracing::debug!(%key, "an active snapshot stays behind: no answer"),
+        }
     }
 
     fn tell(&self, index: usize, state: LayerState) {
@@ -310,7 +315,7 @@ impl Unpacker<'_> {
     /// What went wrong with an encrypted layer is nearly always a decoder or a key, and not the layer.
     fn apply_error(&self, layer: &LayerToPlan, source: StoreError) -> PullError {
         let Descriptor { media_type, digest, annotations, .. } = &layer.descriptor;
-        let of_the_call = [Class::Unreachable, Class::Ended, Class::Denied];
+        let of_the_call = [Class::Unreachable, Class::Silent, Class::Ended, Class::Denied];
         if !media_type.is_encrypted() || of_the_call.contains(&source.class()) {
             return self.store_error("unpacking", layer, source);
         }

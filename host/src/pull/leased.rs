@@ -3,16 +3,16 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
-
 use super::documents::{DocumentFetcher, Documents, Found};
 use super::downloads::Downloads;
 use super::fetch::{BlobFetcher, Fetched, Source};
+use super::job::Job;
 use super::layers::Unpacker;
 use super::report::{plugin_report, suitability_report};
+use super::stop::Stop;
 use super::{
-    ImageReport, LayerOutcome, LayerReport, Outcome, PullError, PullReport, PullRequest, Timings, Totals,
-    World, labels, milliseconds, store_error, validate_plan,
+    ImageReport, LayerOutcome, LayerReport, Outcome, PullError, PullReport, Timings, Totals, labels,
+    milliseconds, rounded, store_error, validate_plan,
 };
 use crate::image::{Platforms, rank};
 use crate::oci::{ChainId, Descriptor, Digest, Reference};
@@ -28,17 +28,9 @@ pub(super) struct Unpacking<'a> {
 
 /// A pull that has its lease.
 pub(super) struct LeasedPull<'a> {
-    pub(super) world: &'a World,
-    pub(super) request: &'a PullRequest,
-    /// Name of the image record.
-    pub(super) name: &'a str,
-    /// Where blobs come from; `None` if nothing may be fetched.
-    pub(super) reference: Option<&'a Reference>,
-    pub(super) unpacking: Option<Unpacking<'a>>,
+    pub(super) job: Job<'a>,
     pub(super) lease: &'a LeaseId,
-    pub(super) stop: &'a CancellationToken,
-    /// What it will have been. The image record is written by a pull only.
-    pub(super) outcome: Outcome,
+    pub(super) stop: &'a Stop,
 }
 
 /// What became of the layers of all images.
@@ -51,21 +43,23 @@ struct Carried {
 }
 
 impl LeasedPull<'_> {
-    /// Brings everything below the target into the store, and binds the name to it.
+    /// Brings everything below the target into the store, and binds the name to it. A failure may be an echo of
+    /// another one, see [`Stop::reason`].
     pub(super) async fn run(self, resolved: Resolved) -> Result<PullReport, PullError> {
-        let registry = &self.world.registry;
+        let registry = &self.job.world.registry;
         let source =
             |reference: &Reference| Source { registry: registry.clone(), reference: reference.clone() };
         let blobs = BlobFetcher {
-            content: self.world.store.content.clone(),
-            source: self.reference.map(source),
+            content: self.job.world.store.content.clone(),
+            source: self.job.reference.map(source),
             lease: self.lease.clone(),
             stop: self.stop.clone(),
         };
         let target = resolved.descriptor.clone();
 
         let since = Instant::now();
-        let fetcher = DocumentFetcher::new(self.name, &blobs, self.world, &self.request.platforms);
+        let fetcher =
+            DocumentFetcher::new(self.job.name, &blobs, self.job.world, &self.job.request.platforms);
         let found = fetcher.fetch(resolved).await?;
         let documents_time = since.elapsed();
         self.warn_of_platforms(&found).await?;
@@ -74,23 +68,27 @@ impl LeasedPull<'_> {
         }
 
         let since = Instant::now();
-        let parallel = self.request.parallel_downloads;
-        let is_last_step = self.unpacking.is_none();
-        let progress = self.world.progress.clone();
+        let parallel = self.job.request.parallel_downloads;
+        let is_last_step = self.job.unpacking.is_none();
+        let progress = self.job.world.progress.clone();
         let mut downloads = Downloads::new(blobs.clone(), parallel, is_last_step, progress);
-        let carried = match &self.unpacking {
+        let carried = match &self.job.unpacking {
             Some(unpacking) => self.unpack(unpacking, &found.best, &blobs, &mut downloads).await,
             None => self.fetch(&found, &mut downloads).await,
         };
-        if carried.is_err() {
-            downloads.stop().await;
-        }
-        let mut carried = carried?;
+        let mut carried = match carried {
+            Ok(carried) => carried,
+            Err(error) => {
+                let echo = self.stop.fail(error);
+                downloads.drain().await;
+                return Err(echo);
+            }
+        };
         let layers_time = since.elapsed();
 
         let since = Instant::now();
-        if self.outcome == Outcome::Pulled {
-            let put = self.world.store.images.put(self.name, &target).await;
+        if self.job.outcome == Outcome::Pulled {
+            let put = self.job.world.store.images.put(self.job.name, &target).await;
             put.map_err(|source| store_error("writing the image record", source))?;
         }
         let timings = Timings {
@@ -108,9 +106,9 @@ impl LeasedPull<'_> {
     /// Says what the user may not expect: a platform that was asked for and is not there, and an image without
     /// index, which is pulled whatever its platform, as every client does.
     async fn warn_of_platforms(&self, found: &Found) -> Result<(), PullError> {
-        let matcher = self.world.matcher.as_ref();
-        let wanted = self.request.platforms.wanted();
-        if matches!(self.request.platforms, Platforms::All { .. }) {
+        let matcher = self.job.world.matcher.as_ref();
+        let wanted = self.job.request.platforms.wanted();
+        if matches!(self.job.request.platforms, Platforms::All { .. }) {
             return Ok(());
         }
         let platforms: Vec<_> = found.images().map(|image| image.platform.clone()).collect();
@@ -127,7 +125,7 @@ impl LeasedPull<'_> {
                     format!("the image is for {stated} only and was pulled although {platform} is wanted")
                 }
             };
-            self.world.progress.event(Event::Warning { message });
+            self.job.world.progress.event(Event::Warning { message });
         }
         Ok(())
     }
@@ -144,13 +142,15 @@ impl LeasedPull<'_> {
         let plan = plan_for(unpacking, &image).await?;
         let layers = image.layers.iter().map(|l| (l.descriptor.digest.clone(), l.descriptor.size)).collect();
         let platforms = vec![documents.platform.clone()];
-        self.world.progress.event(Event::Planned { platforms, layers });
+        self.job.world.progress.event(Event::Planned { platforms, layers });
 
         let mut unpacker = Unpacker {
-            store: &self.world.store,
+            store: &self.job.world.store,
             lease: self.lease,
             image: &image,
-            progress: &self.world.progress,
+            stop: self.stop,
+            progress: &self.job.world.progress,
+            active: None,
             waiting: Duration::ZERO,
             applying: Duration::ZERO,
         };
@@ -184,8 +184,8 @@ impl LeasedPull<'_> {
             chain_id,
         };
         Ok(ImageToPlan {
-            reference: self.request.name.clone(),
-            canonical: self.name.to_owned(),
+            reference: self.job.request.name.clone(),
+            canonical: self.job.name.to_owned(),
             snapshotter: unpacking.snapshotter.clone(),
             index: documents.index.clone(),
             manifest: documents.manifest_descriptor.clone(),
@@ -204,7 +204,7 @@ impl LeasedPull<'_> {
         let distinct: Vec<&Descriptor> = all.filter(|layer| seen.insert(&layer.digest)).collect();
         let layers = distinct.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
         let platforms = found.images().map(|image| image.platform.clone()).collect();
-        self.world.progress.event(Event::Planned { platforms, layers });
+        self.job.world.progress.event(Event::Planned { platforms, layers });
         for (index, layer) in distinct.into_iter().enumerate() {
             downloads.start(index, layer);
         }
@@ -221,25 +221,26 @@ impl LeasedPull<'_> {
     }
 
     fn report(&self, target: &Descriptor, carried: Carried, totals: Totals, timings: Timings) -> PullReport {
-        let matcher = &self.world.matcher;
+        let matcher = &self.job.world.matcher;
         let mut plugins = vec![plugin_report("platform", matcher.identity(), matcher.timings())];
-        if let Some(Unpacking { planner, .. }) = self.unpacking {
+        if let Some(Unpacking { planner, .. }) = self.job.unpacking {
             plugins.push(plugin_report("snapshotter", planner.identity(), planner.timings()));
         }
-        let timings = Timings { plugins: plugins.iter().map(|plugin| plugin.timings.sum()).sum(), ..timings };
+        let sum = plugins.iter().map(|plugin| plugin.timings.sum()).sum();
+        let timings = Timings { plugins: rounded(sum), ..timings };
         let (suitability, hints) = match carried.plan {
             Some(plan) => (Some(suitability_report(&plan)), plan.hints),
             None => (None, Vec::new()),
         };
         PullReport {
             schema: "dray.pull/v1",
-            name: self.name.to_owned(),
-            outcome: self.outcome,
+            name: self.job.name.to_owned(),
+            outcome: self.job.outcome,
             target: target.digest.clone(),
             target_media_type: target.media_type.clone(),
             image: carried.best,
             more: carried.others,
-            snapshotter: self.unpacking.as_ref().map(|unpacking| unpacking.snapshotter.to_string()),
+            snapshotter: self.job.unpacking.as_ref().map(|unpacking| unpacking.snapshotter.to_string()),
             suitability,
             plugins,
             totals,

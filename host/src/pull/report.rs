@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use serde::Serialize;
 
-use super::milliseconds;
+use super::{milliseconds, rounded};
 use crate::oci::{ChainId, DiffId, Digest, MediaType, Platform};
 use crate::ports::{Plan, PluginCallTimings, PluginIdentity, Suitability};
 
@@ -42,6 +44,13 @@ impl PullReport {
     /// All images, the best match first.
     pub fn images(&self) -> impl Iterator<Item = &ImageReport> {
         std::iter::once(&self.image).chain(&self.more)
+    }
+
+    /// Counts what the caller did for the pull before it began: connecting to the store and loading the plugins.
+    pub fn add_preparation(&mut self, took: Duration) {
+        let took = milliseconds(took);
+        self.timings.prepare = rounded(self.timings.prepare + took);
+        self.timings.total = rounded(self.timings.total + took);
     }
 }
 
@@ -205,16 +214,20 @@ pub struct Totals {
     pub downloaded_bytes: u64,
 }
 
-/// Where the time went, in milliseconds. Downloads and unpacking overlap, so the parts of `layers` do not add
-/// up.
+/// Where the time went, in milliseconds. `prepare`, `resolve`, `documents`, `layers` and `record` follow one another;
+/// what `total` has beyond them are the lookups in the store and the lease. `plugins` lies across them, and
+/// the parts of `layers` overlap.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Timings {
+    /// What the caller did before the pull and [counts](PullReport::add_preparation) as part of it: the program
+    /// connects to the store, and compiles or loads the plugins.
+    pub prepare: f64,
     /// Asking the registry what the reference stands for.
     pub resolve: f64,
     /// Index, manifest and config.
     pub documents: f64,
-    /// Both plugins: loading, instances, calls.
+    /// The plugins, in all they cost: compiling and loading them, which is mostly preparation, instances and calls.
     pub plugins: f64,
     /// From the first question to the snapshotter to the last commit.
     pub layers: f64,
@@ -224,6 +237,6 @@ pub struct Timings {
     pub applying: f64,
     /// Labels and image record.
     pub record: f64,
-    /// The whole, from the request to the release of the lease.
+    /// The whole, from the request to the release of the lease, with the preparation.
     pub total: f64,
 }

@@ -2,6 +2,7 @@
 
 mod containerd_rules;
 mod faults;
+mod leases;
 mod planned;
 mod stored;
 
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::image::Platforms;
+use crate::limits;
 use crate::oci::{Algorithm, ChainId, Descriptor, Digest, MediaType, Platform};
 use crate::ports::fakes::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
 use crate::ports::{

@@ -25,10 +25,12 @@ pub(crate) fn is_fitting(happened: &[Happened], ended: &Ended) -> bool {
     let Some(first) = first else { return pulled.is_ok() };
     match (first.how, first.call) {
         // The image is there, and a lease that is left ends by itself; a blob that breaks off is opened again.
-        (How::Refused | How::Lost, RELEASE_LEASE) | (How::Lost, NEXT_BYTES) => pulled.is_ok(),
+        (How::Refused | How::Lost | How::Unanswered, RELEASE_LEASE) | (How::Lost, NEXT_BYTES) => {
+            pulled.is_ok()
+        }
         // Too late: nothing is left to do that can be given up.
         (How::Cancelled, SET_LABELS | PUT_IMAGE | RELEASE_LEASE) if pulled.is_ok() => true,
-        (How::Cancelled, _) => matches!(pulled, Err(PullError::Cancelled)),
+        (How::Cancelled | How::Unanswered, _) => matches!(pulled, Err(PullError::Cancelled)),
         (How::Refused | How::Lost, _) => {
             pulled.as_ref().is_err_and(|error| is_of(first.port, error) && says_why(error))
         }
@@ -85,7 +87,10 @@ impl Left<'_> {
         // A record stands for everything, also where the pull did not hear that it was written.
         let state = self.state;
         let has = |how, call| self.happened.iter().any(|fault| fault.is(how, call));
-        let written = self.succeeded || has(How::Lost, PUT_IMAGE) || has(How::Dropped, RELEASE_LEASE);
+        let written = self.succeeded
+            || has(How::Lost, PUT_IMAGE)
+            || has(How::Unanswered, PUT_IMAGE)
+            || has(How::Dropped, RELEASE_LEASE);
         let unclear = has(How::Dropped, PUT_IMAGE);
         assert!(unclear || state.images.is_empty() != written, "{state}");
         if !state.images.is_empty() {
@@ -101,7 +106,9 @@ impl Left<'_> {
         let state = self.state;
         // Nobody can release a lease whose name was lost. It protects nothing, and both kinds expire.
         let unreleased = self.happened.iter().any(|fault| fault.is(How::Refused, RELEASE_LEASE));
-        let unnamed = self.happened.iter().any(|fault| fault.is(How::Lost, CREATE_LEASE));
+        let is_unnamed =
+            |fault: &Happened| fault.is(How::Lost, CREATE_LEASE) || fault.is(How::Unanswered, CREATE_LEASE);
+        let unnamed = self.happened.iter().any(is_unnamed);
         assert_eq!(state.leases.len(), usize::from(unreleased) + usize::from(unnamed), "{state}");
         for lease in state.leases.values() {
             assert!(lease.labels.contains_key(EXPIRY), "{state}");

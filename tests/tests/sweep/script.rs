@@ -1,6 +1,7 @@
 //! What goes wrong in a pull: which call, and in which way.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dray::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
@@ -56,6 +57,8 @@ pub(crate) enum How {
     Cancelled,
     /// The pull's future is dropped while it is under way.
     Dropped,
+    /// It has its effect and is never answered, and the pull is cancelled meanwhile.
+    Unanswered,
 }
 
 /// The `nth` call, from 1, goes wrong.
@@ -79,9 +82,13 @@ impl Happened {
         self.how == how && self.call == call
     }
 
-    /// Whether a call of this name failed, with or without an effect.
-    pub(crate) fn is_failed(&self, call: &str) -> bool {
-        self.is(How::Refused, call) || self.is(How::Lost, call)
+    /// Whether this may leave a lease, of which the user is told.
+    pub(crate) fn may_leave_a_lease(&self) -> bool {
+        match self.how {
+            How::Refused | How::Lost => self.call == RELEASE_LEASE,
+            How::Unanswered => [CREATE_LEASE, RELEASE_LEASE].contains(&self.call),
+            How::Cancelled | How::Dropped => false,
+        }
     }
 }
 
@@ -105,6 +112,11 @@ struct Course {
 impl Script {
     pub(crate) fn new(faults: &[Fault]) -> Arc<Self> {
         Arc::new(Self { faults: faults.to_owned(), ..Self::default() })
+    }
+
+    /// Whether a call is not answered at all.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.faults.iter().any(|fault| fault.how == How::Unanswered)
     }
 
     /// How many calls there were, by port and by name.
@@ -138,6 +150,11 @@ impl Script {
             Some(How::Dropped) => {
                 self.drop.cancel();
                 effect.await
+            }
+            Some(How::Unanswered) => {
+                self.cancel.cancel();
+                drop(effect.await);
+                pending().await
             }
         }
     }
