@@ -237,6 +237,8 @@ impl Snapshots for FakeStore {
                 return Ok(Prepared::Exists);
             }
             if state.refuses.contains(target) {
+                // As one does that dies over it.
+                state.active.insert(key.to_string(), (parent, None));
                 return Err(StoreError::new(Class::Unknown, "mount from afar").with_source("no route"));
             }
             if state.provides.contains(target) {

@@ -113,6 +113,8 @@ impl Unpacker<'_> {
         let answer = match self.ask(index, &question_labels, downloads).await {
             Err(error) if self.fetches_instead(index, &entry, &error).await => {
                 self.fetch_instead(index, plans, &error);
+                // A snapshotter that fails may have made the snapshot before.
+                self.remove_active().await;
                 self.ask(index, &Labels::new(), downloads).await?
             }
             answer => answer?,
