@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
@@ -23,7 +24,7 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 fn leb(mut number: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
-        let byte = (number & 0x7f) as u8;
+        let byte = (number & 0x7f).to_le_bytes()[0];
         number >>= 7;
         if number == 0 {
             bytes.push(byte);
@@ -86,9 +87,10 @@ fn nested(levels: usize) -> Vec<u8> {
 
 /// Many locals, all alive in many loops.
 fn locals_in_loops(locals: usize, loops: usize) -> Vec<u8> {
-    let uses: String = (1..=locals)
-        .map(|local| format!("local.get {local} i64.const 1 i64.add local.set {local}\n"))
-        .collect();
+    let mut uses = String::new();
+    for local in 1..=locals {
+        let _ = writeln!(uses, "local.get {local} i64.const 1 i64.add local.set {local}");
+    }
     let text = format!(
         "(module (func (param i32) (local {types}) {start} {uses} {end}))",
         types = "i64 ".repeat(locals),
