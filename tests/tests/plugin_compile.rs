@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
@@ -23,7 +24,7 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 fn leb(mut number: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
-        let byte = (number & 0x7f) as u8;
+        let byte = (number & 0x7f).to_le_bytes()[0];
         number >>= 7;
         if number == 0 {
             bytes.push(byte);
@@ -43,8 +44,8 @@ fn overlayfs(more: &[Vec<u8>]) -> Vec<u8> {
     [source.bytes(), &more.concat()].concat()
 }
 
-/// How many components the embedded one has, which is the index of the next.
-fn components() -> usize {
+/// How many sections of a kind the embedded component has at its outermost level.
+fn sections(kind: u8) -> usize {
     let source = PluginSource::embedded("overlayfs").expect("it comes along");
     let mut rest = &source.bytes()[8..];
     let mut count = 0;
@@ -52,7 +53,7 @@ fn components() -> usize {
         let digits = after.iter().take_while(|byte| **byte >= 0x80).count() + 1;
         let digit = |(at, byte): (usize, &u8)| usize::from(byte & 0x7f) << (7 * at);
         let size: usize = after[..digits].iter().enumerate().map(digit).sum();
-        count += usize::from(*id == 4);
+        count += usize::from(*id == kind);
         rest = &after[digits + size..];
     }
     count
@@ -70,7 +71,7 @@ fn multiplying(levels: usize, times: usize) -> Vec<u8> {
     for _ in 0..levels {
         inner = [COMPONENT, &section(4, &inner), &instances(&vec![0; times])].concat();
     }
-    overlayfs(&[section(4, &inner), instances(&[components()])])
+    overlayfs(&[section(4, &inner), instances(&[sections(4)])])
 }
 
 fn nested(levels: usize) -> Vec<u8> {
@@ -86,9 +87,10 @@ fn nested(levels: usize) -> Vec<u8> {
 
 /// Many locals, all alive in many loops.
 fn locals_in_loops(locals: usize, loops: usize) -> Vec<u8> {
-    let uses: String = (1..=locals)
-        .map(|local| format!("local.get {local} i64.const 1 i64.add local.set {local}\n"))
-        .collect();
+    let mut uses = String::new();
+    for local in 1..=locals {
+        let _ = writeln!(uses, "local.get {local} i64.const 1 i64.add local.set {local}");
+    }
     let text = format!(
         "(module (func (param i32) (local {types}) {start} {uses} {end}))",
         types = "i64 ".repeat(locals),
@@ -176,6 +178,19 @@ async fn what_is_below_the_limits_is_compiled() {
         let source = read(&bytes);
         assert!(PluginHost::new(None).unwrap().planner(&source, "{}").await.is_ok());
     }
+}
+
+/// They cost little to compile. It is the sandbox that does not make so many.
+#[tokio::test]
+async fn more_instances_than_a_plugin_may_have() {
+    let module = section(1, b"\0asm\x01\0\0\0");
+    let instance = [&[0][..], &leb(sections(1)), &[0]].concat();
+    let instances = section(2, &[leb(33), instance.repeat(33)].concat());
+    let source = read(&overlayfs(&[module, instances]));
+    let failure = PluginHost::new(None).unwrap().planner(&source, "{}").await.err().expect("there are 33");
+    assert_eq!(failure.fault, PluginFault::OutOfMemory, "{failure}");
+    let cause = failure.source.unwrap().to_string();
+    assert!(cause.contains("instance count too high"), "{cause}");
 }
 
 #[test]

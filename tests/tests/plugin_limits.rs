@@ -518,36 +518,6 @@ async fn handles() {
     bench.fails(&waiting(hoard), PluginFault::OutOfMemory, "more handles than a plugin may have").await;
 }
 
-#[tokio::test]
-async fn instances() {
-    let bench = Bench::new();
-    let component = Guest::snapshotter().component();
-    let modules = sections(&component, 1);
-    let mut many = vec![33];
-    many.extend([0, modules, 0].repeat(33));
-    let empty = b"\0asm\x01\0\0\0";
-    let sections = [&[1, 8][..], empty, &[2, u8::try_from(many.len()).unwrap()], &many].concat();
-    let path = bench.scratch.path().join("guest.wasm");
-    std::fs::write(&path, [component, sections].concat()).unwrap();
-    let failure = bench.host.planner(&PluginSource::read(&path).unwrap(), "{}").await.err().unwrap();
-    assert_eq!(failure.fault, PluginFault::OutOfMemory, "{}", chain(&failure));
-    assert!(chain(&failure).contains("instance count too high"), "{}", chain(&failure));
-}
-
-/// How many sections of a kind a component has at its outermost level.
-fn sections(component: &[u8], kind: u8) -> u8 {
-    let mut rest = &component[8..];
-    let mut count = 0;
-    while let [id, after @ ..] = rest {
-        let digits = after.iter().take_while(|byte| **byte >= 0x80).count() + 1;
-        let digit = |(at, byte): (usize, &u8)| usize::from(byte & 0x7f) << (7 * at);
-        let size: usize = after[..digits].iter().enumerate().map(digit).sum();
-        count += u8::from(*id == kind);
-        rest = &after[digits + size..];
-    }
-    count
-}
-
 /// That there is not enough address space is not the plugin's fault.
 #[test]
 fn a_machine_without_room() {

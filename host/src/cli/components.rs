@@ -15,7 +15,7 @@ const COMPILE: &str = "--compile-component";
 
 /// What the program does where it was started to compile.
 pub(super) fn compile_if_asked(arguments: &[OsString]) -> Option<ExitCode> {
-    (arguments.len() == 2 && arguments[1] == COMPILE).then(|| ExitCode::from(serve_compiler()))
+    (arguments.len() == 2 && arguments[1] == COMPILE).then(serve_compiler)
 }
 
 /// What runs plugins, and keeps what it compiled in this place.

@@ -6,7 +6,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -127,14 +127,14 @@ fn judge(label: &str, ended: ExitStatus, said: &str) -> PluginFailure {
     }
 }
 
-/// Exit codes of the process that compiles.
+/// Exit codes of the process that compiles. The first is that of [`ExitCode::FAILURE`].
 const REFUSED: i32 = 1;
 const TOO_SLOW: i32 = 3;
 
 /// Compiles the component on standard input to standard output, within limits of its own, and says how the
 /// process is to end. For a program whose [`PluginHost`](super::PluginHost) compiles apart; nothing else may run in
 /// it.
-pub fn serve_compiler() -> u8 {
+pub fn serve_compiler() -> ExitCode {
     let served = limit_this_process(COMPILE_TIMEOUT).and_then(|()| {
         let mut component = Vec::new();
         io::stdin().lock().take(COMPONENT_BYTES).read_to_end(&mut component)?;
@@ -143,10 +143,10 @@ pub fn serve_compiler() -> u8 {
         io::stdout().lock().write_all(&code)
     });
     match served {
-        Ok(()) => 0,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = write!(io::stderr(), "{error}");
-            REFUSED as u8
+            ExitCode::FAILURE
         }
     }
 }

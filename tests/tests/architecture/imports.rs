@@ -70,7 +70,7 @@ const STANDARD: [(&str, &[&str]); 6] = [
     ("env", &["cli", "main"]),
     ("fs", &["cli", "main", "config", "plugin", "registry", "layer", "containerd"]),
     ("net", &["cli", "main", "config", "registry", "containerd", "oci"]),
-    ("process", &["cli", "main", "registry"]),
+    ("process", &["cli", "main", "registry", "plugin"]),
     ("signal", &["cli", "main"]),
     ("thread", &["cli", "main", "plugin", "registry", "layer", "containerd"]),
 ];

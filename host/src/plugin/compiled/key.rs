@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 
 use crate::oci::Digest;
-use crate::plugin::{PluginKind, imports, wasmtime_version};
+use crate::plugin::{PluginKind, imports};
 
 /// Everything that decides what code a component has, and whether it may be used, in one hash.
 pub(super) struct Key([u8; 32]);
@@ -18,14 +18,11 @@ impl Key {
     /// The key for a component that was compiled by this program, for one kind of plugin.
     pub(super) fn new(engine: &Engine, component: &Digest, kind: PluginKind) -> Self {
         let mut parts = Parts(Sha256::new());
-        for part in
-            [component.as_str(), kind.as_str(), wasmtime_version(), ARCH, OS, env!("CARGO_PKG_VERSION")]
-        {
+        for part in [component.as_str(), kind.as_str(), ARCH, OS] {
             part.hash(&mut parts);
         }
-        // Two builds of one version may differ in what they offer.
-        INTERFACE.hash(&mut parts);
-        // The settings of the engine and the features of the processor.
+        BUILD.hash(&mut parts);
+        // The version and the settings of the compiler, and the features of the processor.
         engine.precompile_compatibility_hash().hash(&mut parts);
         Self(parts.0.finalize().into())
     }
@@ -44,11 +41,11 @@ impl Key {
     }
 }
 
-/// The plugin interface of this build, and what it lets a component import: an entry stands for a component that
-/// was compared with both.
-static INTERFACE: LazyLock<[u8; 32]> = LazyLock::new(|| {
+/// What is the same for all components of this build: the plugin interface, and what a component may import. An
+/// entry stands for a component that was compared with both, and two builds of one version may differ in them.
+static BUILD: LazyLock<[u8; 32]> = LazyLock::new(|| {
     let mut parts = Parts(Sha256::new());
-    for text in WIT {
+    for text in [env!("CARGO_PKG_VERSION")].into_iter().chain(WIT) {
         text.hash(&mut parts);
     }
     imports::offered().hash(&mut parts);
