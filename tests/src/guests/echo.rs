@@ -4,6 +4,8 @@
 //! place is written as a path, such as `image.layers.1.descriptor.urls.0`: members by name, entries by number, and
 //! `some` for what an option holds.
 
+use std::fmt::Write as _;
+
 use wit_parser::{Resolve, SizeAlign, Type, TypeDefKind};
 
 use super::answers::{self, LayerPlan, Plan, Question};
@@ -52,7 +54,7 @@ impl Guest {
                     "(i32.store (i32.const {to}) {from}) (i32.store offset=4 (i32.const {to}) (i32.const {length}))"
                 )
             };
-            body.push_str(&match *place {
+            let shows = match *place {
                 Shown::Text(path) => copied(to + LAYER, &at(path)),
                 Shown::Number(path) => text(&at(path), 8),
                 Shown::Length(path) => text(&format!("(i32.add {} (i32.const 4))", at(path)), 4),
@@ -60,7 +62,8 @@ impl Guest {
                 Shown::Presence(path) => {
                     format!("(i32.store8 (i32.const {}) (i32.load8_u {}))", to + KEEP_BLOB, at(path))
                 }
-            });
+            };
+            body.push_str(&shows);
         }
         guest.on(Export::Work, &format!("{body} (i32.const {answer})"))
     }
@@ -71,12 +74,11 @@ impl Guest {
         let arguments = Arguments::of("platform", "matcher", "rank");
         let mut guest = Self::platform();
         let answer = answers::error(&mut guest.memory, OTHER, "", "", None);
-        let mut body: String = (0..6)
-            .map(|local| {
-                format!("(i32.store offset={} (i32.const {ARGUMENTS}) (local.get {local}))", 4 * local)
-            })
-            .collect();
         let base = format!("(i32.const {ARGUMENTS})");
+        let mut body = String::new();
+        for local in 0..6 {
+            let _ = write!(body, "(i32.store offset={} {base} (local.get {local}))", 4 * local);
+        }
         body.push_str(&copied(answer + answers::CODE, &arguments.place(&base, code)));
         body.push_str(&copied(answer + answers::MESSAGE, &arguments.place(&base, message)));
         guest.on(Export::Work, &format!("{body} (i32.const {answer})"))
