@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, WasmFeatures};
@@ -48,23 +49,25 @@ pub(super) struct Runtime {
 }
 
 impl Runtime {
-    /// The runtime of this process.
+    /// The runtime of this process, and how long this call took to make it: nothing if it was there, or if another
+    /// call made it meanwhile.
     ///
     /// # Errors
     ///
     /// Fails if the engine does not accept its settings, or if no thread can be started.
-    pub(super) fn get() -> wasmtime::Result<&'static Self> {
+    pub(super) fn get() -> wasmtime::Result<(&'static Self, Duration)> {
         static RUNTIME: OnceLock<Runtime> = OnceLock::new();
         static MAKING: Mutex<()> = Mutex::new(());
         if let Some(runtime) = RUNTIME.get() {
-            return Ok(runtime);
+            return Ok((runtime, Duration::ZERO));
         }
         let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = RUNTIME.get() {
-            return Ok(runtime);
+            return Ok((runtime, Duration::ZERO));
         }
+        let started = Instant::now();
         let made = Self::new()?;
-        Ok(RUNTIME.get_or_init(|| made))
+        Ok((RUNTIME.get_or_init(|| made), started.elapsed()))
     }
 
     fn new() -> wasmtime::Result<Self> {
