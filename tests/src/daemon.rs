@@ -237,8 +237,6 @@ impl Containerd {
 
 impl Drop for Containerd {
     fn drop(&mut self) {
-        // A frozen one would not end before it is killed.
-        self.thaw();
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();

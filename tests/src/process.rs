@@ -62,6 +62,8 @@ impl Process {
         if let Ok(None) = self.child.try_wait() {
             // The child was not waited for yet, so its id cannot have passed to another process.
             signal(self.child.id(), Signal::TERM);
+            // A stopped one would not see it.
+            signal(self.child.id(), Signal::CONT);
             if wait_for(&mut self.child, PATIENCE).is_none() {
                 self.kill9();
             }
