@@ -74,6 +74,10 @@ pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// accepts 16 MiB.
 pub const CONTENT_CHUNK_BYTES: usize = MIB;
 
+/// Size of the first such message of a blob; the later ones double what is sent. A blob that fits into one large
+/// message would be sent only when all of it has come.
+pub const CONTENT_FIRST_CHUNK_BYTES: usize = 64 * KIB;
+
 /// Messages with blob bytes under way to containerd before the first has been confirmed. Hides the time of
 /// the answer; together with the number of downloads and the chunk size it bounds memory.
 pub const CONTENT_CHUNKS_IN_FLIGHT: usize = 4;

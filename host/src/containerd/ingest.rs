@@ -84,17 +84,19 @@ impl Upload {
 
     async fn append(&mut self, mut bytes: &[u8]) -> Result<(), Cause> {
         while !bytes.is_empty() {
+            let sent = self.position - self.buffer.len() as u64;
+            let message = message_bytes(sent);
             if self.buffer.is_empty() {
                 // Only as much as is still to come, so that a small blob takes a small buffer.
                 let missing = self.descriptor.size.saturating_sub(self.position);
                 let missing = usize::try_from(missing).unwrap_or(usize::MAX);
-                self.buffer.reserve_exact(missing.min(limits::CONTENT_CHUNK_BYTES));
+                self.buffer.reserve_exact(missing.min(message));
             }
-            let room = limits::CONTENT_CHUNK_BYTES - self.buffer.len();
+            let room = message - self.buffer.len();
             let (fitting, rest) = bytes.split_at(room.min(bytes.len()));
             self.buffer.extend_from_slice(fitting);
             self.position += fitting.len() as u64;
-            if self.buffer.len() == limits::CONTENT_CHUNK_BYTES {
+            if self.buffer.len() == message {
                 self.flush().await?;
             }
             bytes = rest;
@@ -247,6 +249,12 @@ impl Ingest for Upload {
     }
 }
 
+/// Size of the message behind so many bytes: as much again, within bounds.
+fn message_bytes(sent: u64) -> usize {
+    let sent = usize::try_from(sent).unwrap_or(usize::MAX);
+    sent.clamp(limits::CONTENT_FIRST_CHUNK_BYTES, limits::CONTENT_CHUNK_BYTES)
+}
+
 /// The commit's own failure is what the caller must see, so a second one is only told.
 fn report_leftover(name: &IngestRef, discarded: Result<(), Cause>) {
     if let Err(cause) = discarded {
@@ -316,5 +324,22 @@ impl Call {
         let Self { store, requests, mut answers } = self;
         drop(requests);
         while let Ok(Ok(Some(_))) = store.patiently(answers.message()).await {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_grow_with_what_was_sent() {
+        const KIB: u64 = 1024;
+        let mut sent = 0;
+        let sizes = std::iter::repeat_with(|| {
+            let size = message_bytes(sent) as u64;
+            sent += size;
+            size / KIB
+        });
+        assert_eq!(sizes.take(7).collect::<Vec<_>>(), [64, 64, 128, 256, 512, 1024, 1024]);
     }
 }
