@@ -1,33 +1,24 @@
 //! Signals to a pull that waits: for a registry, and for a containerd that does not answer.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dray::limits;
 use dray_tests::command::{Dray, Running};
 use dray_tests::daemon::{Containerd, Generation};
 use dray_tests::image::{Compression, Entry, Image, Layer};
-use dray_tests::require;
+use dray_tests::moment::wait_until;
+use dray_tests::process::{signal, wait_for};
 use dray_tests::scripted_registry::{Rule, ScriptedRegistry};
 use dray_tests::state::State;
+use dray_tests::{require, tools};
+use rustix::process::Signal;
 
 const NAMESPACE: &str = "interrupt";
 /// What a slow machine needs for anything here.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Waits until something is so. Fails when that takes too long.
-#[track_caller]
-fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let since = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(since.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
 
 /// A pull from a registry that takes the request and never answers.
 fn hanging_pull(daemon: &Containerd, more: &[&str]) -> (Running, TcpStream) {
@@ -35,13 +26,12 @@ fn hanging_pull(daemon: &Containerd, more: &[&str]) -> (Running, TcpStream) {
     let reference = format!("{}/never:1", registry.local_addr().expect("a listener has an address"));
     let running = Dray::with(daemon, NAMESPACE).args(["pull", &reference]).spawn(more);
     registry.set_nonblocking(true).expect("a listener can be made so");
-    let mut request = wait_until("dray connects", || match registry.accept() {
-        Ok((request, _)) => Some(request),
-        Err(error) => {
-            assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
-            None
-        }
+    let mut request = None;
+    wait_until("dray connects", || {
+        request = registry.accept().ok();
+        request.is_some()
     });
+    let (mut request, _) = request.expect("it has connected");
     request.set_nonblocking(false).expect("a connection can be made so");
     request.set_read_timeout(Some(PATIENCE)).expect("a connection can be made so");
     request.read_exact(&mut [0; 1]).expect("dray sends a request");
@@ -88,7 +78,7 @@ fn ctrl_c_ends_a_pull_from_a_daemon_that_is_frozen() {
     wait_until("a part of the layer is in the store", || {
         let state = State::of(&daemon, NAMESPACE);
         let is_begun = |name: &String| name.ends_with(layer) && state.ingests[name].offset > 0;
-        state.ingests.keys().any(is_begun).then_some(())
+        state.ingests.keys().any(is_begun)
     });
     daemon.freeze();
     let since = Instant::now();
@@ -107,4 +97,32 @@ fn ctrl_c_ends_a_pull_from_a_daemon_that_is_frozen() {
     let since = Instant::now();
     dray.run(["pull", &reference]).success();
     assert!(since.elapsed() < PATIENCE / 2, "something is locked: {:?}", since.elapsed());
+}
+
+/// Whoever reads standard error may have stopped to: nothing that is to be told holds up the end.
+#[test]
+fn the_second_signal_ends_a_pull_that_nobody_listens_to() {
+    // What a pipe holds by default.
+    const FULL: usize = 64 * 1024;
+    let daemon = require!(Containerd::start(Generation::Debian16));
+    let (unread, mut pipe) = io::pipe().expect("a pipe can be made");
+    pipe.write_all(&vec![b'x'; FULL]).expect("a pipe takes what it holds");
+    let registry = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let reference = format!("{}/never:1", registry.local_addr().expect("a listener has an address"));
+    let mut dray = Command::new(tools::dray());
+    dray.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(pipe);
+    dray.arg("-a").arg(daemon.socket()).args(["pull", &reference]);
+    let mut dray = dray.spawn().expect("dray can be started");
+    let (_request, _) = registry.accept().expect("dray connects");
+
+    // Two different ones, since the kernel makes one of two that are the same and wait.
+    signal(dray.id(), Signal::INT);
+    signal(dray.id(), Signal::TERM);
+    let ended = wait_for(&mut dray, PATIENCE);
+    if ended.is_none() {
+        dray.kill().expect("an own child can be killed");
+    }
+    let code = ended.and_then(|status| status.code());
+    assert!(matches!(code, Some(130 | 143)), "{ended:?}");
+    drop(unread);
 }

@@ -1,9 +1,13 @@
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{self, SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::screen::Screen;
 
@@ -26,37 +30,40 @@ impl Signal {
     }
 }
 
+/// How long telling the user may hold up the cancelling: standard error may be a pipe that nobody reads.
+const TELLING: Duration = Duration::from_secs(1);
+
 /// Watches for signals until it is dropped: the first cancels and lets the clean-up happen, the second ends
 /// the program at once.
 pub(super) struct Interrupt {
     cancel: CancellationToken,
     first: Arc<OnceLock<Signal>>,
-    _watch: AbortOnDropHandle<()>,
+    _watched: DropGuard,
 }
 
 impl Interrupt {
-    /// Begins to watch. Must be called inside the runtime.
+    /// Begins to watch, in a thread of its own: whatever keeps the other threads busy, or blocks them, keeps no signal
+    /// waiting.
     pub(super) fn watch(screen: Arc<Screen>) -> io::Result<Self> {
-        let mut interrupts = signal(SignalKind::interrupt())?;
-        let mut terminations = signal(SignalKind::terminate())?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        drop(entered);
         let cancel = CancellationToken::new();
         let first = Arc::new(OnceLock::new());
-        let (cancelled, remembered) = (cancel.clone(), Arc::clone(&first));
-        let watch = tokio::spawn(async move {
-            loop {
-                let signal = tokio::select! {
-                    _ = interrupts.recv() => Signal::Interrupt,
-                    _ = terminations.recv() => Signal::Terminate,
-                };
-                if remembered.set(signal).is_err() {
-                    exit_at_once(signal);
+        let watched = CancellationToken::new();
+        let watch = watch(signals, screen, cancel.clone(), Arc::clone(&first));
+        let unwatched = watched.clone().cancelled_owned();
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = unwatched => {}
+                    () = watch => {}
                 }
-                // In this order: a pull that ends at once must not end before the user has been told.
-                screen.print("cancelling, press ctrl-c again to stop at once");
-                cancelled.cancel();
-            }
-        });
-        Ok(Self { cancel, first, _watch: AbortOnDropHandle::new(watch) })
+            });
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { cancel, first, _watched: watched.drop_guard() })
     }
 
     /// Is cancelled by the first signal.
@@ -67,6 +74,31 @@ impl Interrupt {
     /// The first signal, if one came.
     pub(super) fn signal(&self) -> Option<Signal> {
         self.first.get().copied()
+    }
+}
+
+async fn watch(
+    (mut interrupts, mut terminations): (unix::Signal, unix::Signal),
+    screen: Arc<Screen>,
+    cancel: CancellationToken,
+    first: Arc<OnceLock<Signal>>,
+) {
+    loop {
+        let signal = tokio::select! {
+            _ = interrupts.recv() => Signal::Interrupt,
+            _ = terminations.recv() => Signal::Terminate,
+        };
+        if first.set(signal).is_err() {
+            exit_at_once(signal);
+        }
+        let (screen, cancel) = (Arc::clone(&screen), cancel.clone());
+        tokio::spawn(async move {
+            // In this order: a pull that ends at once must not end before the user has been told.
+            let telling =
+                spawn_blocking(move || screen.print("cancelling, press ctrl-c again to stop at once"));
+            let _ = timeout(TELLING, telling).await;
+            cancel.cancel();
+        });
     }
 }
 
