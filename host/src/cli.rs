@@ -8,6 +8,7 @@ mod arguments;
 mod color;
 mod completions;
 mod components;
+mod early_registry;
 pub mod environment;
 mod escape;
 mod failure;

@@ -55,5 +55,5 @@ pub(super) fn run(command: ImageCommand, globals: &Globals, context: &Context) -
 
 /// Runs a command that changes nothing, so that a signal may end it anywhere.
 fn read(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
 }

@@ -45,7 +45,7 @@ struct Answer {
 /// Asks, and prints the answer.
 pub(super) fn run(arguments: &ResolveArguments, context: &Context) -> Result<(), Failure> {
     let registry = registry_client(&arguments.registry, context)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let resolved = runtime.block_on(resolve_digest(&registry, &arguments.reference));
     // A name lookup that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();

@@ -5,8 +5,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::runtime::Builder;
+
 use super::arguments::Format;
 use super::color::{self, Style};
+use super::early_registry::EarlyRegistry;
 use super::failure::Failure;
 use super::interrupt::Interrupt;
 use super::progress::{Manner, View};
@@ -67,7 +70,7 @@ pub(super) fn run(
         Sources { planner: planner.transpose()?, matcher: components::matcher(&settings.platform_plugin)? };
     let registry = registry_client(&options.registry, context)?;
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime(settings.unpack).enable_all().build()?;
     let done = runtime.block_on(transfer(began, task, settings, &sources, registry, options, context));
     // A name lookup that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
@@ -85,6 +88,12 @@ pub(super) fn run(
         (false, Format::Text) => output::write(report::summary(&report).as_bytes()),
         (false, Format::Json) => output::write_json(&report),
     }
+}
+
+/// One thread where containerd unpacks: it takes longer than any download, and threads that wake one another are what
+/// a small image would wait for. Where nothing is unpacked the downloads are all there is, and have every processor.
+fn runtime(unpack: bool) -> Builder {
+    if unpack { Builder::new_current_thread() } else { Builder::new_multi_thread() }
 }
 
 /// The components of a pull, read and not yet compiled.
@@ -115,6 +124,12 @@ async fn transfer(
     context: &Context,
 ) -> Result<PullReport, Failure> {
     let interrupt = Interrupt::watch(Arc::clone(&context.screen))?;
+    // Only what is asked of the registry in any case. Anything else may be an id, which only looks like a name.
+    let reference = match task {
+        Task::Ensure(PullMode::Always) => Reference::parse(&settings.name).ok(),
+        _ => None,
+    };
+    let registry = EarlyRegistry::ask(Arc::new(registry), reference.as_ref());
     // On the heap: what connecting and compiling need at once is much for a stack.
     let connecting = Box::pin(connect(settings, sources));
     // Nothing has been changed yet, so the future can simply be dropped.
@@ -122,11 +137,7 @@ async fn transfer(
     let Connected { store, planner, matcher } =
         connected.ok_or_else(|| Failure::cancelled(interrupt.signal()))??;
 
-    // What is not asked of the registry may be an id, which only looks like a name.
-    let shown = match (task, Reference::parse(&settings.name)) {
-        (Task::Ensure(PullMode::Always), Ok(reference)) => reference.to_string(),
-        _ => settings.name.clone(),
-    };
+    let shown = reference.map_or_else(|| settings.name.clone(), |reference| reference.to_string());
     let view = View::start(manner(options, context), &context.screen, &shown);
     let world = World { store, registry: Arc::new(registry), matcher, progress: view.progress() };
     let snapshotter = settings.daemon.snapshotter.clone();

@@ -223,7 +223,7 @@ pub struct Timings {
     /// What the caller did before the pull and [counts](PullReport::add_preparation) as part of it: the program
     /// connects to the store, and compiles or loads the plugins.
     pub prepare: f64,
-    /// Asking the registry what the reference stands for.
+    /// Waiting for the registry to say what the reference stands for.
     pub resolve: f64,
     /// Index, manifest and config.
     pub documents: f64,
@@ -235,7 +235,7 @@ pub struct Timings {
     pub waiting_for_blobs: f64,
     /// Of that: applying layers.
     pub applying: f64,
-    /// Labels and image record.
+    /// The image record.
     pub record: f64,
     /// The whole, from the request to the release of the lease, with the preparation.
     pub total: f64,
