@@ -63,6 +63,17 @@ fn a_log_gets_plain_lines() {
 }
 
 #[test]
+fn who_did_what_is_said_on_request() {
+    let Some(scene) = Scene::with_layers(1) else { return };
+    let run = scene.dray("more").run(scene.arguments(&["-v"])).success();
+    for step in ["connected to containerd", "the name is resolved", "under a lease", "the layers are planned"]
+    {
+        assert_eq!(run.stderr.matches(step).count(), 1, "{step}: {run}");
+    }
+    assert!(run.stderr.contains("code=\"plain\""), "{run}");
+}
+
+#[test]
 fn a_program_gets_the_name_or_the_report() {
     let Some(scene) = Scene::with_layers(1) else { return };
     let quiet = scene.dray("program").run(scene.arguments(&["--quiet"])).success();

@@ -51,7 +51,9 @@ impl Containerd {
             let store = Self { channel, namespace };
             // Until something has been answered, the other side may be anything.
             let mut client = client!(store, VersionClient<_>);
-            answer(client.version(store.request(()))).await.map_err(|cause| cause.during(during()))?;
+            let version =
+                answer(client.version(store.request(()))).await.map_err(|cause| cause.during(during()))?;
+            tracing::info!(address, version = version.version, "connected to containerd");
             Ok(store)
         };
         timeout(limits::DAEMON_CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| {

@@ -74,12 +74,12 @@ fn count(blobs: usize) -> String {
 ///
 /// # Errors
 ///
-/// Fails as [`pull_image`] does; in mode `never` also if the store lacks something, with
+/// Fails as [`pull_image`](super::pull_image) does; in mode `never` also if the store lacks something, with
 /// [`PullError::NotAvailable`].
 ///
 /// # Cancellation
 ///
-/// The same as for [`pull_image`].
+/// The same as for [`pull_image`](super::pull_image).
 pub async fn ensure_image(
     world: &World,
     request: &PullRequest,
@@ -111,11 +111,11 @@ pub async fn ensure_image(
 /// # Errors
 ///
 /// Fails with [`PullError::NotAvailable`] if there is no such image or if it lacks something, and as
-/// [`pull_image`] does while it unpacks.
+/// [`pull_image`](super::pull_image) does while it unpacks.
 ///
 /// # Cancellation
 ///
-/// The same as for [`pull_image`].
+/// The same as for [`pull_image`](super::pull_image).
 pub async fn existing_image(
     world: &World,
     request: &PullRequest,
@@ -145,11 +145,11 @@ pub async fn existing_image(
 ///
 /// # Errors
 ///
-/// Fails with [`PullError::NotAvailable`] if there is no record, and as [`pull_image`] does.
+/// Fails with [`PullError::NotAvailable`] if there is no record, and as [`pull_image`](super::pull_image) does.
 ///
 /// # Cancellation
 ///
-/// The same as for [`pull_image`].
+/// The same as for [`pull_image`](super::pull_image).
 pub async fn fetch_image(
     world: &World,
     request: &PullRequest,

@@ -42,6 +42,7 @@ impl Job<'_> {
             return Err(PullError::Cancelled);
         }
         let lease = take_lease(world, &stop).await?;
+        tracing::info!(%lease, "what follows is under a lease");
         let pulled = if stop.is_cancelled() {
             Err(PullError::Cancelled)
         } else {

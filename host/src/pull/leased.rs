@@ -140,6 +140,8 @@ impl LeasedPull<'_> {
     ) -> Result<Carried, PullError> {
         let image = self.image(unpacking, documents)?;
         let plan = plan_for(unpacking, &image).await?;
+        let (snapshotter, suitability) = (&unpacking.snapshotter, plan.suitability);
+        tracing::info!(%snapshotter, ?suitability, code = plan.code, "the layers are planned");
         let layers = image.layers.iter().map(|l| (l.descriptor.digest.clone(), l.descriptor.size)).collect();
         let platforms = vec![documents.platform.clone()];
         self.job.world.progress.event(Event::Planned { platforms, layers });

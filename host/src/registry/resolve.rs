@@ -37,7 +37,11 @@ pub(super) async fn resolve(
     while let Some((server, patience)) = attempts.next() {
         let resolution = Resolution { server: &server, patience, reference };
         match resolution.run().await {
-            Ok(resolved) => return Ok(resolved),
+            Ok(resolved) => {
+                let (host, digest) = (server.endpoint().host(), &resolved.descriptor.digest);
+                tracing::info!(host, %digest, "the name is resolved");
+                return Ok(resolved);
+            }
             Err(failure) => attempts.failed(&server, failure),
         }
     }
