@@ -5,7 +5,7 @@
 //! done in a process of its own: itself, started once more, which limits itself before it reads a byte.
 
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use wasmtime::component::Component;
 
 use super::PluginSource;
 use super::engine::{self, Runtime};
-use super::failure::{Cause, Failure, unreadable};
+use super::failure::{Cause, Failure, incompatible, unreadable};
 use super::text::clean;
 use crate::limits::{
     COMPILE_MEMORY_BYTES, COMPILE_THREADS, COMPILE_TIMEOUT, COMPILED_STORE_BYTES, COMPONENT_BYTES,
@@ -42,7 +42,7 @@ impl Compiler {
         source: &PluginSource,
     ) -> Result<(Component, Vec<u8>), PluginFailure> {
         let label = source.label();
-        tracing::debug!(plugin = label, "compiling");
+        tracing::info!(plugin = label, "compiling");
         let fails = |error: wasmtime::Error| {
             unreadable(label, format!("plugin `{label}` does not compile"))
                 .caused_by(error.into_boxed_dyn_error())
@@ -75,6 +75,8 @@ fn start(argument: &str) -> io::Result<Child> {
     Command::new("/proc/self/exe")
         .arg(argument)
         .env_clear()
+        // A ctrl-c is for this program, which then ends the other one.
+        .process_group(0)
         .env("RAYON_NUM_THREADS", threads().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -97,7 +99,9 @@ fn converse(mut child: Child, source: &PluginSource) -> Result<Vec<u8>, PluginFa
         scope.spawn(|| errors.map(|errors| errors.take(PLUGIN_TEXT_BYTES as u64).read_to_end(&mut said)));
         output.map_or(Ok(0), |output| output.take(COMPILED_STORE_BYTES).read_to_end(&mut code))
     });
-    let ended = read.and_then(|_| child.wait()).map_err(|error| {
+    // Also where reading failed: a child that nobody waits for stays in the table of processes.
+    let ended = child.wait();
+    let ended = read.and(ended).map_err(|error| {
         unreadable(label, format!("plugin `{label}` cannot be compiled")).caused_by(error)
     })?;
     if ended.success() {
@@ -111,10 +115,14 @@ fn judge(label: &str, ended: ExitStatus, said: &str) -> PluginFailure {
     let too_slow = Failure::new(PluginFault::Timeout, label, message("takes too long"))
         .because(Cause(format!("it may take {COMPILE_TIMEOUT:?}")));
     let said = clean(said.trim(), PLUGIN_TEXT_BYTES);
-    match (ended.code(), ended.signal()) {
+    match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
         (Some(TOO_SLOW), _) => too_slow.into(),
         (Some(REFUSED), _) => {
             unreadable(label, format!("plugin `{label}` does not compile")).caused_by(Cause(said))
+        }
+        (Some(UNABLE), _) => {
+            incompatible(label, format!("plugin `{label}` cannot be compiled on this machine"))
+                .caused_by(Cause(said))
         }
         (_, Some(signal)) if signal == Signal::XCPU.as_raw() => too_slow.into(),
         // The process ends itself where memory is refused, and the kernel where there is none.
@@ -128,41 +136,53 @@ fn judge(label: &str, ended: ExitStatus, said: &str) -> PluginFailure {
 }
 
 /// Exit codes of the process that compiles. The first is that of [`ExitCode::FAILURE`].
-const REFUSED: i32 = 1;
-const TOO_SLOW: i32 = 3;
+const REFUSED: u8 = 1;
+const TOO_SLOW: u8 = 3;
+/// It is not the component's fault.
+const UNABLE: u8 = 4;
 
 /// Compiles the component on standard input to standard output, within limits of its own, and says how the
 /// process is to end. For a program whose [`PluginHost`](super::PluginHost) compiles apart; nothing else may run in
 /// it.
 pub fn serve_compiler() -> ExitCode {
-    let served = limit_this_process(COMPILE_TIMEOUT).and_then(|()| {
+    let prepared = limit_this_process(COMPILE_TIMEOUT).and_then(|()| {
         let mut component = Vec::new();
         io::stdin().lock().take(COMPONENT_BYTES).read_to_end(&mut component)?;
-        let engine = Engine::new(&engine::config()).map_err(io::Error::other)?;
-        let code = here(&engine, &component).map_err(|error| io::Error::other(format!("{error:#}")))?;
-        io::stdout().lock().write_all(&code)
+        Ok((Engine::new(&engine::config()).map_err(io::Error::other)?, component))
     });
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = write!(io::stderr(), "{error}");
-            ExitCode::FAILURE
-        }
+    let unable = |error: io::Error| {
+        let _ = write!(io::stderr(), "{error}");
+        ExitCode::from(UNABLE)
+    };
+    match prepared {
+        Err(error) => unable(error),
+        Ok((engine, component)) => match here(&engine, &component) {
+            Err(error) => {
+                let _ = write!(io::stderr(), "{error:#}");
+                ExitCode::FAILURE
+            }
+            Ok(code) => io::stdout().lock().write_all(&code).map_or_else(unable, |()| ExitCode::SUCCESS),
+        },
     }
 }
 
 fn limit_this_process(time: Duration) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let limit = |limit: u64| Rlimit { current: Some(limit), maximum: Some(limit) };
-    rustix::process::setrlimit(Resource::Data, limit(COMPILE_MEMORY_BYTES))?;
-    rustix::process::setrlimit(Resource::Core, limit(0))?;
-    rustix::process::setrlimit(Resource::Cpu, limit(time.as_secs() * COMPILE_THREADS as u64))?;
+    lower(Resource::Data, COMPILE_MEMORY_BYTES)?;
+    lower(Resource::Core, 0)?;
+    lower(Resource::Cpu, time.as_secs() * COMPILE_THREADS as u64)?;
     thread::Builder::new().name("deadline".into()).spawn(move || {
         thread::sleep(time);
         #[expect(clippy::exit, reason = "the compiler cannot be stopped in another way")]
-        std::process::exit(TOO_SLOW);
+        std::process::exit(TOO_SLOW.into());
     })?;
     Ok(())
+}
+
+/// Lowers a limit. Where it is lower already it stays: only root may raise it.
+fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
+    let limit = rustix::process::getrlimit(resource).maximum.map_or(wanted, |present| present.min(wanted));
+    Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
 }
 
 #[cfg(test)]
@@ -175,8 +195,9 @@ mod tests {
             (Signal::ABORT.as_raw(), PluginFault::OutOfMemory),
             (Signal::KILL.as_raw(), PluginFault::OutOfMemory),
             (Signal::XCPU.as_raw(), PluginFault::Timeout),
-            (TOO_SLOW << 8, PluginFault::Timeout),
-            (REFUSED << 8, PluginFault::Unreadable),
+            (i32::from(TOO_SLOW) << 8, PluginFault::Timeout),
+            (i32::from(REFUSED) << 8, PluginFault::Unreadable),
+            (i32::from(UNABLE) << 8, PluginFault::Incompatible),
             (Signal::SEGV.as_raw(), PluginFault::Unreadable),
         ] {
             let failure = judge("x", ExitStatus::from_raw(status), "because\x1b");
