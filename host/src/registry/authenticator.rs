@@ -191,7 +191,8 @@ impl Authenticator {
         began: Instant,
     ) -> Result<Option<Arc<Sighting>>, FetchFailure> {
         let mut last = self.last.lock().await;
-        let is_outdated = last.as_ref().is_none_or(|last| Arc::ptr_eq(last, refused) && last.at < began);
+        let is_outdated =
+            last.as_ref().is_none_or(|last| last.at < began && last.credentials() == refused.credentials());
         if is_outdated {
             *last = Some(self.look().await?);
         }

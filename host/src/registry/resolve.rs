@@ -39,7 +39,7 @@ pub(super) async fn resolve(
         match resolution.run().await {
             Ok(resolved) => {
                 let (host, digest) = (server.endpoint().host(), &resolved.descriptor.digest);
-                tracing::info!(host, %digest, "the name is resolved");
+                tracing::info!(%reference, host, %digest, "the name is resolved");
                 return Ok(resolved);
             }
             Err(failure) => attempts.failed(&server, failure),

@@ -82,14 +82,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn pauses_without_end() {
-        let timing = Timing { first_pause: Duration::MAX, longest_pause: Duration::MAX, ..Timing::default() };
-        for tries in 0..100 {
-            assert!(back_off(&timing, tries) >= Duration::MAX / 2);
-        }
-    }
-
     proptest! {
         #[test]
         fn no_field_can_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {

@@ -98,6 +98,24 @@ async fn a_password_expires_and_that_is_forbidden() {
     assert_eq!(statuses(&scene)[before..], [403, 200]);
 }
 
+/// That a second look found nothing new does not mean that there never will be.
+#[tokio::test]
+async fn a_password_changes_after_it_was_looked_for_in_vain() {
+    let scene = scene();
+    scene.registry.require(Auth::basic("user", "pass"));
+    let configured = client_with_config(&scene.registry, USER_CONFIG);
+    configured.client.resolve(&scene.reference).await.unwrap();
+    scene.registry.require(Auth::basic("user", "new"));
+    let expired = "your authorization token has expired";
+    scene.registry.on(Rule::any("/v2/").first(3).error(403, "DENIED", expired));
+    let before = statuses(&scene).len();
+    let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Denied, "{failure}");
+    configured.change(&scene.registry, NEW_CONFIG);
+    configured.client.resolve(&scene.reference).await.unwrap();
+    assert_eq!(statuses(&scene)[before..], [403, 403, 403, 200]);
+}
+
 #[tokio::test]
 async fn a_token_of_the_user_is_replaced() {
     let scene = scene();
