@@ -126,3 +126,32 @@ fn the_second_signal_ends_a_pull_that_nobody_listens_to() {
     assert!(matches!(code, Some(130 | 143)), "{ended:?}");
     drop(unread);
 }
+
+/// Whether a process has a handler for a signal.
+fn catches(id: u32, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a child has a status");
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).expect("it is a mask");
+    caught >> (signal.as_raw() - 1) & 1 == 1
+}
+
+/// The last that a pull does is to say how it ended, and then nobody cleans up any more.
+#[test]
+fn a_signal_ends_a_pull_that_cannot_say_how_it_ended() {
+    const FULL: usize = 64 * 1024;
+    let (unread, mut pipe) = io::pipe().expect("a pipe can be made");
+    pipe.write_all(&vec![b'x'; FULL]).expect("a pipe takes what it holds");
+    let mut dray = Command::new(tools::dray());
+    dray.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(pipe);
+    dray.args(["-a", "/nowhere/containerd.sock", "pull", "127.0.0.1:1/never:1"]);
+    let mut dray = dray.spawn().expect("dray can be started");
+    wait_until("it catches signals", || catches(dray.id(), Signal::TERM));
+    let mut ended = None;
+    wait_until("it ends", || {
+        signal(dray.id(), Signal::TERM);
+        ended = wait_for(&mut dray, Duration::from_millis(100));
+        ended.is_some()
+    });
+    assert_eq!(ended.and_then(|status| status.code()), Some(143));
+    drop(unread);
+}

@@ -1,9 +1,9 @@
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -33,37 +33,37 @@ impl Signal {
 /// How long telling the user may hold up the cancelling: standard error may be a pipe that nobody reads.
 const TELLING: Duration = Duration::from_secs(1);
 
-/// Watches for signals until it is dropped: the first cancels and lets the clean-up happen, the second ends
-/// the program at once.
+/// Watches for signals: the first cancels and lets the clean-up happen, the second ends the program at once. After
+/// it was dropped there is nothing more to clean up, and the first one ends the program.
 pub(super) struct Interrupt {
     cancel: CancellationToken,
     first: Arc<OnceLock<Signal>>,
-    _watched: DropGuard,
+    _cleaned_up: DropGuard,
 }
 
 impl Interrupt {
     /// Begins to watch, in a thread of its own: whatever keeps the other threads busy, or blocks them, keeps no signal
     /// waiting.
     pub(super) fn watch(screen: Arc<Screen>) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let entered = runtime.enter();
-        let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        drop(entered);
         let cancel = CancellationToken::new();
         let first = Arc::new(OnceLock::new());
-        let watched = CancellationToken::new();
-        let watch = watch(signals, screen, cancel.clone(), Arc::clone(&first));
-        let unwatched = watched.clone().cancelled_owned();
-        thread::Builder::new().name("signals".into()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = unwatched => {}
-                    () = watch => {}
-                }
-            });
-            runtime.shutdown_background();
+        let cleaned_up = CancellationToken::new();
+        let watch = Watch {
+            screen,
+            cancel: cancel.clone(),
+            first: Arc::clone(&first),
+            cleaned_up: cleaned_up.clone(),
+        };
+        let (begun, begins) = mpsc::channel();
+        thread::Builder::new().name("signals".into()).spawn(move || match registered() {
+            Ok((runtime, signals)) => {
+                let _ = begun.send(Ok(()));
+                runtime.block_on(watch.run(signals));
+            }
+            Err(error) => drop(begun.send(Err(error))),
         })?;
-        Ok(Self { cancel, first, _watched: watched.drop_guard() })
+        begins.recv().map_err(io::Error::other)??;
+        Ok(Self { cancel, first, _cleaned_up: cleaned_up.drop_guard() })
     }
 
     /// Is cancelled by the first signal.
@@ -77,28 +77,45 @@ impl Interrupt {
     }
 }
 
-async fn watch(
-    (mut interrupts, mut terminations): (unix::Signal, unix::Signal),
+type Signals = (unix::Signal, unix::Signal);
+
+fn registered() -> io::Result<(Runtime, Signals)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let entered = runtime.enter();
+    let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    drop(entered);
+    Ok((runtime, signals))
+}
+
+/// What the thread knows.
+struct Watch {
     screen: Arc<Screen>,
     cancel: CancellationToken,
     first: Arc<OnceLock<Signal>>,
-) {
-    loop {
-        let signal = tokio::select! {
-            _ = interrupts.recv() => Signal::Interrupt,
-            _ = terminations.recv() => Signal::Terminate,
-        };
-        if first.set(signal).is_err() {
-            exit_at_once(signal);
+    cleaned_up: CancellationToken,
+}
+
+impl Watch {
+    async fn run(self, (mut interrupts, mut terminations): Signals) {
+        loop {
+            let signal = tokio::select! {
+                _ = interrupts.recv() => Signal::Interrupt,
+                _ = terminations.recv() => Signal::Terminate,
+            };
+            if self.first.set(signal).is_err() || self.cleaned_up.is_cancelled() {
+                exit_at_once(signal);
+            }
+            let (screen, cancel) = (Arc::clone(&self.screen), self.cancel.clone());
+            tokio::spawn(async move {
+                let words = match signal {
+                    Signal::Interrupt => "cancelling, press ctrl-c again to stop at once",
+                    Signal::Terminate => "cancelling",
+                };
+                // In this order: a pull that ends at once must not end before the user has been told.
+                let _ = timeout(TELLING, spawn_blocking(move || screen.print(words))).await;
+                cancel.cancel();
+            });
         }
-        let (screen, cancel) = (Arc::clone(&screen), cancel.clone());
-        tokio::spawn(async move {
-            // In this order: a pull that ends at once must not end before the user has been told.
-            let telling =
-                spawn_blocking(move || screen.print("cancelling, press ctrl-c again to stop at once"));
-            let _ = timeout(TELLING, telling).await;
-            cancel.cancel();
-        });
     }
 }
 
