@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::choose::{choose, suits};
@@ -94,6 +96,7 @@ pub async fn read_manifest(
             return Err(ImageError::NoPlatform { wanted: platforms.to_string(), offered: vec![found] });
         }
     }
+    let indexes = indexes.into_iter().map(Arc::unwrap_or_clone).collect();
     Ok(ChosenManifest { indexes, descriptor, manifest })
 }
 

@@ -1,5 +1,7 @@
 //! The order in which the documents of an image are looked at.
 
+use std::sync::Arc;
+
 use super::choose::Choices;
 use super::document::{DocumentFault, bounded};
 use crate::limits;
@@ -9,7 +11,9 @@ use crate::oci::{Descriptor, MediaKind, Platform};
 #[derive(Clone, Debug)]
 pub(crate) struct Path {
     /// The indexes on the way, the outermost first; none if this is the target.
-    pub(crate) indexes: Vec<Descriptor>,
+    ///
+    /// Shared, since a descriptor may have MiB of annotations, and an index a thousand entries below it.
+    pub(crate) indexes: Vec<Arc<Descriptor>>,
     /// Where it leads, with what the entry of the index says about its platform.
     pub(crate) end: Descriptor,
 }
@@ -26,7 +30,7 @@ impl Path {
 pub(crate) struct Walk {
     /// The next one last.
     open: Vec<Path>,
-    /// Entries of all indexes so far.
+    /// Chosen entries of all indexes so far.
     taken: usize,
     /// The platforms that the indexes state, chosen or not.
     pub(crate) offered: Vec<Platform>,
@@ -49,7 +53,7 @@ impl Walk {
         self.offered.extend(offered);
         self.taken += entries.len();
         bounded("entries together with other indexes", self.taken, limits::INDEX_ENTRIES)?;
-        indexes.push(end);
+        indexes.push(Arc::new(end));
         let below = entries.into_iter().map(|end| Path { indexes: indexes.clone(), end });
         let below: Vec<Path> = below.collect();
         if below.iter().any(Path::leads_to_index) {

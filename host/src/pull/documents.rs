@@ -1,5 +1,7 @@
 //! Index, manifest and image config: fetched, verified, understood, and then stored byte for byte.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::blob::Blob;
@@ -12,7 +14,7 @@ use crate::ports::{DocumentState, Event, Ingest, Labels, PluginFailure, Resolved
 /// The documents of one image, all of them in the store.
 pub(super) struct Documents {
     /// The index that the manifest was chosen from; the innermost, where indexes are nested.
-    pub(super) index: Option<Descriptor>,
+    pub(super) index: Option<Arc<Descriptor>>,
     pub(super) manifest_descriptor: Descriptor,
     pub(super) manifest: Manifest,
     pub(super) config: ImageConfig,
@@ -230,8 +232,8 @@ impl<'a> DocumentFetcher<'a> {
                 Ok(understood)
             }
             Err(error) => {
-                // What is no image does not end the pull where there are others.
-                if !matches!(error, PullError::NotAnImage { .. }) {
+                // What is no image does not end the pull where there may be others.
+                if self.platforms.is_one() || !matches!(error, PullError::NotAnImage { .. }) {
                     self.blobs.stop.begin_clean_up();
                 }
                 self.blobs.abandon(ingest, descriptor).await;

@@ -122,7 +122,7 @@ impl LeasedPull<'_> {
                 Documents { index: Some(_), .. } => format!("the image has nothing for {platform}"),
                 Documents { platform: stated, .. } if stated.os.is_empty() => continue,
                 Documents { platform: stated, .. } => {
-                    format!("the image is for {stated} only and was pulled although {platform} is wanted")
+                    format!("the image is for {stated} only, and is pulled although {platform} is wanted")
                 }
             };
             self.job.world.progress.event(Event::Warning { message });
@@ -140,8 +140,8 @@ impl LeasedPull<'_> {
     ) -> Result<Carried, PullError> {
         let image = self.image(unpacking, documents)?;
         let plan = plan_for(unpacking, &image).await?;
-        let (snapshotter, suitability) = (&unpacking.snapshotter, plan.suitability);
-        tracing::info!(%snapshotter, ?suitability, code = plan.code, "the layers are planned");
+        let (snapshotter, suitability) = (&unpacking.snapshotter, plan.suitability.as_str());
+        tracing::info!(%snapshotter, suitability, code = plan.code, "the layers are planned");
         let layers = image.layers.iter().map(|l| (l.descriptor.digest.clone(), l.descriptor.size)).collect();
         let platforms = vec![documents.platform.clone()];
         self.job.world.progress.event(Event::Planned { platforms, layers });
@@ -189,7 +189,7 @@ impl LeasedPull<'_> {
             reference: self.job.request.name.clone(),
             canonical: self.job.name.to_owned(),
             snapshotter: unpacking.snapshotter.clone(),
-            index: documents.index.clone(),
+            index: documents.index.as_deref().cloned(),
             manifest: documents.manifest_descriptor.clone(),
             manifest_annotations: documents.manifest.annotations.clone(),
             config: documents.manifest.config.clone(),
