@@ -149,7 +149,7 @@ fn an_image_without_index_is_only_what_it_says() {
     scene.registry.add(&image("linux/arm64"), "single", "1");
     let name = scene.registry.image("single:1");
     let run = scene.dray.run(["pull", &name]).success();
-    let warning = "warning: the image is for linux/arm64 only and was pulled although linux/amd64 is wanted";
+    let warning = "warning: the image is for linux/arm64 only, and is pulled although linux/amd64 is wanted";
     assert!(run.stderr.contains(warning), "{run}");
     let (code, _, stderr) = scene.run("never", &[], &name);
     assert_eq!(code, 4);

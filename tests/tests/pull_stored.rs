@@ -15,7 +15,7 @@ use serde_json::json;
 const NAMESPACE: &str = "default";
 
 on_each_generation! {
-    a_second_namespace,
+    a_second_namespace_downloads_nothing,
     a_stated_size_that_is_wrong,
     a_manifest_that_is_truncated,
 }
@@ -27,7 +27,7 @@ fn image() -> ImageBuilder {
 }
 
 /// All bytes are there, so that only the name has to be asked for.
-fn a_second_namespace(generation: Generation) {
+fn a_second_namespace_downloads_nothing(generation: Generation) {
     let daemon = require!(Containerd::start(generation));
     let registry = ScriptedRegistry::start();
     registry.add(&Index::new(Flavour::Oci, vec![image().build()]), "stored", "1");

@@ -152,12 +152,10 @@ impl Downloads {
         Ok(())
     }
 
-    /// Waits until each download, all of which have been stopped, has given up its lock.
+    /// Waits until each download, all of which have been stopped, has given up its lock. One that has no time for it
+    /// leaves its ingest to the lease.
     pub(super) async fn drain(&mut self) {
-        let drained = async { while self.tasks.join_next().await.is_some() {} };
-        if self.shared.blobs.stop.clean_up(drained).await.is_none() {
-            tracing::warn!("containerd does not answer: an ingest stays behind until the lease expires");
-        }
+        while self.tasks.join_next().await.is_some() {}
     }
 
     /// Marks a layer's blob as applied.

@@ -42,7 +42,7 @@ impl Job<'_> {
             return Err(PullError::Cancelled);
         }
         let lease = take_lease(world, &stop).await?;
-        tracing::info!(%lease, "what follows is under a lease");
+        tracing::info!(%lease, "a lease is taken");
         let pulled = if stop.is_cancelled() {
             Err(PullError::Cancelled)
         } else {
@@ -62,24 +62,29 @@ impl Job<'_> {
 async fn take_lease(world: &World, stop: &Stop) -> Result<LeaseId, PullError> {
     let Some(created) = stop.or_give_up(world.store.leases.create(limits::LEASE_EXPIRY)).await else {
         let message =
-            format!("a lease may be left: containerd did not answer when asked for one; {}", fate());
+            format!("a lease may be left, since containerd did not answer when asked for one; {}", fate());
         world.progress.event(Event::Warning { message });
         return Err(PullError::Cancelled);
     };
     created.map_err(|source| store_error("taking a lease", source))
 }
 
-/// Releases the lease, and tells the user if that cannot be done.
+/// Releases the lease, and tells the user if that cannot be done. Where all went well it may take its time: the store
+/// collects what nobody needs before it answers.
 async fn release(world: &World, lease: &LeaseId, stop: &Stop) {
-    let why = match stop.last_step(world.store.leases.release(lease)).await {
+    let released = world.store.leases.release(lease);
+    let released =
+        if stop.is_cancelled() { stop.last_step(released).await } else { stop.or_give_up(released).await };
+    let why = match released {
         Some(Ok(())) => return,
-        Some(Err(error)) => {
-            let causes = std::iter::successors(error.source(), |&cause| cause.source());
-            causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-        }
+        // The error itself only says again what was tried.
+        Some(Err(error)) => match error.source() {
+            Some(cause) => cause.to_string(),
+            None => error.to_string(),
+        },
         None => "containerd does not answer".to_owned(),
     };
-    let message = format!("lease `{lease}` is left: {why}; {}", fate());
+    let message = format!("lease `{lease}` is left, since {why}; {}", fate());
     world.progress.event(Event::Warning { message });
 }
 
@@ -87,5 +92,5 @@ async fn release(world: &World, lease: &LeaseId, stop: &Stop) {
 fn fate() -> String {
     const HOUR: Duration = Duration::from_hours(1);
     let hours = limits::LEASE_EXPIRY.as_secs() / HOUR.as_secs();
-    format!("it protects what was pulled, and ends by itself after {hours} h")
+    format!("the lease keeps what was pulled, and ends by itself after {hours} h")
 }

@@ -256,11 +256,11 @@ impl Unpacker<'_> {
     }
 
     /// Whether the plan wants a layer fetched because the snapshotter failed where it was asked. That the layer
-    /// below is gone is no failure of the snapshotter.
+    /// below is gone is no failure of the snapshotter, and neither is that nobody answers.
     async fn fetches_instead(&self, index: usize, entry: &LayerPlan, error: &PullError) -> bool {
         entry.on_error != OnError::Fail
             && entry.question != Question::Fetch
-            && matches!(error, PullError::Store { .. })
+            && matches!(error, PullError::Store { source, .. } if !is_of_the_call(source))
             && !self.has_lost_parent(index, error).await
     }
 
@@ -317,8 +317,7 @@ impl Unpacker<'_> {
     /// What went wrong with an encrypted layer is nearly always a decoder or a key, and not the layer.
     fn apply_error(&self, layer: &LayerToPlan, source: StoreError) -> PullError {
         let Descriptor { media_type, digest, annotations, .. } = &layer.descriptor;
-        let of_the_call = [Class::Unreachable, Class::Silent, Class::Ended, Class::Denied];
-        if !media_type.is_encrypted() || of_the_call.contains(&source.class()) {
+        if !media_type.is_encrypted() || is_of_the_call(&source) {
             return self.store_error("unpacking", layer, source);
         }
         let scheme = |key: &String| key.strip_prefix(labels::WRAPPED_KEY).map(str::to_owned);
@@ -362,6 +361,11 @@ fn stop_asking(plans: &mut [LayerPlan]) {
             plan.question = Question::Ask;
         }
     }
+}
+
+/// Whether a call failed as a call, and says nothing of the layer.
+fn is_of_the_call(error: &StoreError) -> bool {
+    matches!(error.class(), Class::Unreachable | Class::Silent | Class::Ended | Class::Denied)
 }
 
 /// The labels of a layer's snapshot: what the plan says, and the protocol's own.

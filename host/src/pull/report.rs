@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{milliseconds, rounded};
 use crate::oci::{ChainId, DiffId, Digest, MediaType, Platform};
-use crate::ports::{Plan, PluginCallTimings, PluginIdentity, Suitability};
+use crate::ports::{Plan, PluginCallTimings, PluginIdentity};
 
 /// What a pull did. The JSON form is the schema `dray.pull/v1`, documented in `docs/report.md`: members are
 /// added in later versions, never renamed or removed. Sizes are bytes, times are milliseconds.
@@ -148,13 +148,11 @@ pub(super) fn plugin_report(
 }
 
 pub(super) fn suitability_report(plan: &Plan) -> SuitabilityReport {
-    let verdict = match plan.suitability {
-        Suitability::Native => "native",
-        Suitability::Partial => "partial",
-        Suitability::Plain => "plain",
-        Suitability::Foreign => "foreign",
-    };
-    SuitabilityReport { verdict, code: plan.code.clone(), reason: plan.reason.clone() }
+    SuitabilityReport {
+        verdict: plan.suitability.as_str(),
+        code: plan.code.clone(),
+        reason: plan.reason.clone(),
+    }
 }
 
 /// How a layer came to be in the snapshotter, or its blob in the content store.

@@ -6,7 +6,7 @@ mod leases;
 mod planned;
 mod stored;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
@@ -16,12 +16,24 @@ use crate::limits;
 use crate::oci::{Algorithm, ChainId, Descriptor, Digest, MediaType, Platform};
 use crate::ports::fakes::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
 use crate::ports::{
-    Expectation, FetchFault, ImageToPlan, Labels, LayerPlan, OnError, OnMounts, Plan, Question, SnapshotKey,
-    Suitability,
+    Expectation, FetchFault, ImageToPlan, Labels, LayerPlan, OnError, OnMounts, Plan, Progress, Question,
+    SnapshotKey, Suitability,
 };
 use crate::verify::digest_of;
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// What a user would be told.
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Progress for Warnings {
+    fn event(&self, event: Event) {
+        if let Event::Warning { message } = event {
+            self.0.lock().unwrap().push(message);
+        }
+    }
+}
 
 struct Fixture {
     store: FakeStore,

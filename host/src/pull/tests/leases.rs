@@ -1,14 +1,13 @@
 //! The lease of a pull, where the store is slow to answer or does not answer at all.
 
 use std::future::pending;
-use std::sync::Mutex;
 
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::limits::{CLEANUP_STEPS_TIMEOUT, CLEANUP_TIMEOUT};
-use crate::ports::{Class, LeaseId, Leases, Progress};
+use crate::ports::{Class, LeaseId, Leases};
 
 const NEVER: Duration = Duration::MAX;
 
@@ -39,17 +38,6 @@ impl Leases for SlowLeases {
             return Err(StoreError::new(Class::Unknown, "release it").with_source("the disk is full"));
         }
         self.inner.release(lease).await
-    }
-}
-
-#[derive(Default)]
-struct Warnings(Mutex<Vec<String>>);
-
-impl Progress for Warnings {
-    fn event(&self, event: Event) {
-        if let Event::Warning { message } = event {
-            self.0.lock().unwrap().push(message);
-        }
     }
 }
 
@@ -109,7 +97,7 @@ async fn a_lease_whose_release_is_not_answered_is_told_about() {
     let [warning] = &slow.warnings()[..] else { panic!("{:?}", slow.warnings()) };
     assert!(warning.contains("does not answer") && warning.ends_with("after 24 h"), "{warning}");
     let lease = slow.fixture.store.state().leases.iter().next().unwrap().clone();
-    assert!(warning.starts_with(&format!("lease `{lease}` is left: ")), "{warning}");
+    assert!(warning.starts_with(&format!("lease `{lease}` is left, since ")), "{warning}");
 }
 
 /// Also where the pull has failed, whose error says nothing of the lease.
@@ -124,6 +112,6 @@ async fn a_lease_that_cannot_be_released_is_told_about_with_the_cause() {
         let pulled = pull_image(&slow.world, &request, &CancellationToken::new()).await;
         assert_eq!(pulled.is_err(), fails, "{pulled:?}");
         let [warning] = &slow.warnings()[..] else { panic!("{:?}", slow.warnings()) };
-        assert!(warning.contains("cannot release it: the disk is full"), "{warning}");
+        assert!(warning.contains("is left, since the disk is full; "), "{warning}");
     }
 }

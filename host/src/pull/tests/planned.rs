@@ -1,20 +1,6 @@
 //! What a plan says for the case that things go another way.
 
-use std::sync::Mutex;
-
 use super::*;
-use crate::ports::{Event, Progress};
-
-#[derive(Default)]
-struct Warnings(Mutex<Vec<String>>);
-
-impl Progress for Warnings {
-    fn event(&self, event: Event) {
-        if let Event::Warning { message } = event {
-            self.0.lock().unwrap().push(message);
-        }
-    }
-}
 
 fn lazy_or(on_error: OnError) -> impl Fn(&ImageToPlan) -> Plan {
     move |image| {
