@@ -1,10 +1,9 @@
 //! Runs plugins: engine, compiled-code store, limits, bindings, one adapter per plugin kind.
 //!
-//! The way of a component: [`PluginSource`] reads its bytes, `shape` looks at what it imports and exports,
-//! `weight` and
-//! `imports` refuse what costs too much and what this host cannot serve, `compiled` and `compiler` find or make its
-//! machine code, `sandbox` runs
-//! one call of it within limits, and `matcher` and `planner` turn calls into the ports of a pull.
+//! The way of a component: [`PluginSource`] reads its bytes, `shape` looks at what it imports and exports, `weight`
+//! and `imports` refuse what costs too much and what this host cannot serve, `compiled` and `compiler` find or make
+//! its machine code, `sandbox` runs one call of it within limits, and `matcher` and `planner` turn calls into the
+//! ports of a pull.
 //!
 //! A component is never trusted: not while it is parsed, not while it runs, not in what it returns. Nothing
 //! of one call is left in the next, since every call has a store and an instance of its own.

@@ -47,8 +47,8 @@ const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
 /// # Errors
 ///
 /// After an error the store has no image record, no lease, no active snapshot and no locked ingest of this
-/// pull, if it still answers. What helps a retry stays for about a day, or until the store collects it: layers that were committed
-/// before the error, and the bytes of blobs that broke off.
+/// pull, if it still answers. What helps a retry stays for about a day, or until the store collects it: layers that
+/// were committed before the error, and the bytes of blobs that broke off.
 ///
 /// # Cancellation
 ///

@@ -387,6 +387,17 @@ fn errors_for_programs() {
     "#);
 }
 
+/// It changes with every build of the component.
+#[test]
+fn the_readme_shows_the_plugin_that_is_embedded() {
+    let inspected = Dray::new().run(["plugin", "inspect", "overlayfs"]).success().stdout;
+    let readme = include_str!("../../README.md");
+    assert!(
+        readme.contains(&inspected),
+        "README.md has another output of `dray plugin inspect overlayfs`:\n{inspected}"
+    );
+}
+
 #[test]
 fn a_manual_page_that_is_not_there() {
     assert_snapshot!(run(&["man", "plugin", "missing"]), @r#"

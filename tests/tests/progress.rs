@@ -66,11 +66,12 @@ fn a_log_gets_plain_lines() {
 fn who_did_what_is_said_on_request() {
     let Some(scene) = Scene::with_layers(1) else { return };
     let run = scene.dray("more").run(scene.arguments(&["-v"])).success();
-    for step in ["connected to containerd", "the name is resolved", "under a lease", "the layers are planned"]
+    for step in
+        ["connected to containerd", "the name is resolved", "a lease is taken", "the layers are planned"]
     {
         assert_eq!(run.stderr.matches(step).count(), 1, "{step}: {run}");
     }
-    assert!(run.stderr.contains("code=\"plain\""), "{run}");
+    assert!(run.stderr.contains("suitability=\"plain\" code=\"plain\""), "{run}");
 }
 
 #[test]

@@ -11,7 +11,8 @@ use crate::text::deceives;
 /// longer than anybody reads, and would push the error itself off the screen.
 const SHOWN_CHARACTERS: usize = 2000;
 
-/// One line of text in which every character that could deceive is visible as `\u{…}`, and which ends with `…` where it was too long.
+/// One line of text in which every character that could deceive is visible as `\u{…}`, and which ends with `…`
+/// where it was too long.
 pub(super) fn line(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for (count, character) in text.chars().enumerate() {

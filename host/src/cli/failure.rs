@@ -18,6 +18,7 @@ use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
 use crate::oci::{Digest, MediaType, Platform, ReferenceError};
+use crate::plugin::PluginSource;
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
 use crate::pull::{Lack, PullError};
 
@@ -239,9 +240,7 @@ const WRONG_SIZE_HINT: &str =
 
 fn hint_of_reference(error: &ReferenceError) -> String {
     let scheme = match error {
-        ReferenceError::Format { text } => {
-            ["https://", "http://"].into_iter().find(|&scheme| text.starts_with(scheme))
-        }
+        ReferenceError::Format { text } => text.find("://").map(|end| &text[..end + "://".len()]),
         _ => None,
     };
     match scheme {
@@ -257,8 +256,11 @@ fn hint_of_reference(error: &ReferenceError) -> String {
 /// A plugin that cannot be read is mostly a mistyped file.
 fn hint_of_plugin(failure: &PluginFailure) -> Option<String> {
     let mistyped = || {
-        "check the name of the file: a plugin is a WebAssembly component, and those that come with dray need no file"
-            .to_owned()
+        let embedded = listed(PluginSource::all_embedded().iter().map(|plugin| plugin.label().to_owned()));
+        format!(
+            "check the path of the file; without one, plugins that come with dray are {}",
+            embedded.unwrap_or_default()
+        )
     };
     let hint = failure.hint.clone();
     if failure.fault == PluginFault::Unreadable { hint.or_else(|| Some(mistyped())) } else { hint }

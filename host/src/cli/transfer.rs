@@ -29,7 +29,7 @@ use crate::registry::RegistryClient;
 #[derive(Debug, clap::Args)]
 pub(super) struct TransferOptions {
     /// Download this many layers at the same time
-    #[arg(long, value_name = "NUMBER", default_value_t = limits::PARALLEL_DOWNLOADS)]
+    #[arg(long, value_name = "NUMBER", default_value_t = limits::PARALLEL_DOWNLOADS, value_parser = at_least_one)]
     max_concurrent_downloads: NonZeroUsize,
 
     /// Print nothing but the name of the image in normal form
@@ -46,6 +46,10 @@ pub(super) struct TransferOptions {
 
     #[command(flatten)]
     registry: RegistryOptions,
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "it must be a number, and at least 1")
 }
 
 /// What is to be done.

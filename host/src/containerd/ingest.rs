@@ -111,9 +111,9 @@ impl Upload {
         while self.unconfirmed.len() >= limits::CONTENT_CHUNKS_IN_FLIGHT {
             self.confirm().await?;
         }
+        let permit = self.call.room().await?;
         // From here on nothing waits: whoever stops waiting finds the bytes in the buffer, or on their way with an
         // answer due.
-        let permit = self.call.room().await?;
         let data = mem::take(&mut self.buffer);
         // The offset is zero only in an empty ingest. Anywhere else containerd would start it over.
         let offset = convert::to_signed(self.position - data.len() as u64);

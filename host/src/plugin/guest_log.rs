@@ -156,6 +156,7 @@ mod tests {
         }
         assert_eq!((log.lines, log.bytes, log.dropped), (16, PLUGIN_LOG_BYTES, 4));
     }
+
     #[test]
     fn a_stream_has_the_lines_that_it_was_written_with() {
         let mut log = GuestLog::new("x");

@@ -1,7 +1,8 @@
 //! What a component imports, exports and says about its making, read from its bytes.
 //!
-//! Nothing is compiled or run, and nothing is validated that would cost too much to compile. Types are validated, so that names and functions are those that the runtime
-//! would see; bodies of functions are not, since the compiler does it anyway.
+//! Nothing is compiled or run, and nothing is validated that would cost too much to compile. Types are validated, so
+//! that names and functions are those that the runtime would see; bodies of functions are not, since the compiler
+//! does it anyway.
 
 use wasmparser::component_types::{ComponentEntityType, ComponentItem};
 use wasmparser::types::TypesRef;

@@ -52,6 +52,18 @@ pub enum Suitability {
     Foreign,
 }
 
+impl Suitability {
+    /// The word for it, in reports and in the plugin interface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Partial => "partial",
+            Self::Plain => "plain",
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
 /// How to ask the snapshotter for a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {

@@ -99,7 +99,9 @@ impl Kind {
             Self::Corrupt => {
                 "what the registry serves, or what containerd has stored, is damaged or contradicts itself; or the answer is none of a registry"
             }
-            Self::Plugin => "a plugin failed, broke a limit, or made a plan that is not allowed",
+            Self::Plugin => {
+                "a plugin does not fit this program, failed, broke a limit, or made a plan that is not allowed"
+            }
             Self::Containerd => "containerd or the snapshotter cannot be reached, may not be used, or failed",
             Self::Unsupported => {
                 "the image is sound, but not for this program, this platform or this snapshotter"

@@ -217,7 +217,11 @@ fn a_reference_with_a_scheme_is_told_to_leave_it_out() {
 fn a_plugin_that_cannot_be_read_gets_a_hint() {
     let without =
         |fault| Failure::from(PluginFailure::new(fault, "/none", "cannot read plugin `/none`")).hints;
-    assert!(without(PluginFault::Unreadable)[0].starts_with("check the name of the file"));
+    assert!(
+        without(PluginFault::Unreadable)[0].starts_with(
+            "check the path of the file; without one, plugins that come with dray are `overlayfs`"
+        )
+    );
     assert!(without(PluginFault::Trap).is_empty());
     assert_eq!(Failure::from(plugin(PluginFault::Unreadable)).hints, ["ask its authors"]);
 }

@@ -3,8 +3,8 @@
 //! The compiler brings a function into a form where each value is assigned once. Where ways meet, and at the
 //! start of each loop, it needs one more value for each local that lives across. So what counts for a local is
 //! the number of blocks from the start of the function, where every local has a value, to its last use; a loop
-//! that it is used in counts to its end, because the local may live from one round to the next. Values that blocks, branches and calls pass on add up as
-//! they stand there.
+//! that it is used in counts to its end, because the local may live from one round to the next. Values that blocks,
+//! branches and calls pass on add up as they stand there.
 
 use wasmparser::{BlockType, FunctionBody, Operator};
 
