@@ -263,8 +263,8 @@ fn what_can_be_seen_from_outside() {
         import dray:host/log@0.2.0;";
     let source = read(&dummy(&[clocks, newer], world)).unwrap();
     let inspection = inspect(&source).unwrap();
-    assert_eq!(inspection.world, Some(PluginKind::Snapshotter));
-    assert_eq!(inspection.world_name.as_deref(), Some("dray:snapshotter/plugin@0.1.0"));
+    assert_eq!(inspection.kind, Some(PluginKind::Snapshotter));
+    assert_eq!(inspection.world.as_deref(), Some("dray:snapshotter/plugin@0.1.0"));
     assert_eq!(inspection.size, source.bytes().len() as u64);
     let names = |imports: &[dray::plugin::ImportedInterface]| {
         let mut names: Vec<String> = imports
@@ -291,6 +291,6 @@ fn what_can_be_seen_from_outside() {
     assert_eq!(exports, ["dray:snapshotter/planner@0.1.0", "dray:types/describe@0.1.0"]);
     assert!(inspection.metadata.producers.iter().any(|producer| producer.name == "wit-component"));
     let json = serde_json::to_value(&inspection).unwrap();
-    assert_eq!(json["world"], "snapshotter");
+    assert_eq!(json["kind"], "snapshotter");
     assert_eq!(json["toolchain"][0]["functions"][0], "now");
 }

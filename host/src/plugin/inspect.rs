@@ -16,9 +16,9 @@ pub struct Inspection {
     /// Its size in bytes.
     pub size: u64,
     /// Which kind of plugin it is, by what it exports.
-    pub world: Option<PluginKind>,
-    /// The world in full, such as `dray:snapshotter/plugin@0.1.0`.
-    pub world_name: Option<String>,
+    pub kind: Option<PluginKind>,
+    /// Its world, such as `dray:snapshotter/plugin@0.1.0`.
+    pub world: Option<String>,
     /// Imports that every plugin gets.
     pub granted: Vec<ImportedInterface>,
     /// Imports that an operator must grant. This version of the host has none of that kind.
@@ -84,7 +84,7 @@ pub struct Producer {
 /// [`Incompatible`](crate::ports::PluginFault::Incompatible) if it would cost too much to compile.
 pub fn inspect(source: &PluginSource) -> Result<Inspection, PluginFailure> {
     let shape = shape::read(source.bytes()).map_err(|error| imports::unfit(source.label(), error))?;
-    let (world, world_name) = imports::kind(&shape).unzip();
+    let (kind, world) = imports::kind(&shape).unzip();
     let standing = |wanted: Standing| {
         let imports = shape.imports.iter().filter(|import| imports::standing(import) == wanted);
         imports.map(imported).collect()
@@ -92,8 +92,8 @@ pub fn inspect(source: &PluginSource) -> Result<Inspection, PluginFailure> {
     Ok(Inspection {
         digest: source.digest().clone(),
         size: source.bytes().len() as u64,
+        kind,
         world,
-        world_name,
         granted: standing(Standing::Granted),
         needs_grant: Vec::new(),
         toolchain: standing(Standing::Toolchain),

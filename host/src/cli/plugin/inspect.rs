@@ -38,7 +38,6 @@ pub(in crate::cli) struct InspectArguments {
 struct Inspected {
     name: String,
     origin: &'static str,
-    kind: &'static str,
     #[serde(flatten)]
     inspection: Inspection,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +69,6 @@ pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(),
     let inspected = Inspected {
         name: source.label().to_string(),
         origin: if source.is_embedded() { "embedded" } else { "file" },
-        kind: kind_name(inspection.world),
         inspection,
         description,
     };
@@ -92,15 +90,15 @@ fn describe(source: &PluginSource, context: &Context) -> Result<Described, Failu
 
 impl Inspected {
     fn to_text(&self) -> String {
-        let Self { name, origin, kind, inspection, description } = self;
+        let Self { name, origin, inspection, description } = self;
         let mut text = String::new();
         let mut row = |key: &str, value: &str| {
             let _ = writeln!(text, "{key:<12} {}", escape::line(value));
         };
         row("name", name);
         row("origin", origin);
-        row("kind", kind);
-        row("world", inspection.world_name.as_deref().unwrap_or("none that this program knows"));
+        row("kind", kind_name(inspection.kind));
+        row("world", inspection.world.as_deref().unwrap_or("none that this program knows"));
         row("digest", inspection.digest.as_str());
         row("size", &amounts::bytes(inspection.size));
         for (group, interfaces) in [

@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &ListArguments) -> Result<(), Failure> {
     let mut entries = Vec::new();
     for source in PluginSource::all_embedded() {
         entries.push(Entry {
-            kind: kind_name(inspect(&source)?.world),
+            kind: kind_name(inspect(&source)?.kind),
             name: source.label().to_string(),
             digest: source.digest().clone(),
             size: source.bytes().len(),
