@@ -186,10 +186,11 @@ async fn plugins(
     sources: &Sources,
 ) -> Result<(Arc<dyn PlatformMatcher>, Option<Arc<dyn Planner>>), PluginFailure> {
     let host = components::host(settings.compiled_store.as_deref())?;
-    let matcher = host.matcher(&sources.matcher, components::config(&settings.platform_plugin));
-    let planner = async {
-        let Some(source) = &sources.planner else { return Ok(None) };
-        host.planner(source, components::config(&settings.snapshotter_plugin)).await.map(Some)
+    // One after the other: beside the registry and containerd there is no processor left that would be idle.
+    let matcher = host.matcher(&sources.matcher, components::config(&settings.platform_plugin)).await?;
+    let planner = match &sources.planner {
+        Some(source) => Some(host.planner(source, components::config(&settings.snapshotter_plugin)).await?),
+        None => None,
     };
-    tokio::try_join!(matcher, planner)
+    Ok((matcher, planner))
 }
