@@ -1,8 +1,8 @@
 //! Signals to a pull that waits: for a registry, and for a containerd that does not answer.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, PipeReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dray::limits;
@@ -99,20 +99,25 @@ fn ctrl_c_ends_a_pull_from_a_daemon_that_is_frozen() {
     assert!(since.elapsed() < PATIENCE / 2, "something is locked: {:?}", since.elapsed());
 }
 
+/// dray with a standard error that takes nothing more, as long as the other end lives and is not read.
+fn unheard(arguments: &[&str]) -> (Child, PipeReader) {
+    // What a pipe holds by default.
+    const FULL: usize = 64 * 1024;
+    let (unread, mut pipe) = io::pipe().expect("a pipe can be made");
+    pipe.write_all(&vec![b'x'; FULL]).expect("a pipe takes what it holds");
+    let mut dray = Command::new(tools::dray());
+    dray.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(pipe).args(arguments);
+    (dray.spawn().expect("dray can be started"), unread)
+}
+
 /// Whoever reads standard error may have stopped to: nothing that is to be told holds up the end.
 #[test]
 fn the_second_signal_ends_a_pull_that_nobody_listens_to() {
-    // What a pipe holds by default.
-    const FULL: usize = 64 * 1024;
     let daemon = require!(Containerd::start(Generation::Debian16));
-    let (unread, mut pipe) = io::pipe().expect("a pipe can be made");
-    pipe.write_all(&vec![b'x'; FULL]).expect("a pipe takes what it holds");
     let registry = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let reference = format!("{}/never:1", registry.local_addr().expect("a listener has an address"));
-    let mut dray = Command::new(tools::dray());
-    dray.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(pipe);
-    dray.arg("-a").arg(daemon.socket()).args(["pull", &reference]);
-    let mut dray = dray.spawn().expect("dray can be started");
+    let socket = daemon.socket().display().to_string();
+    let (mut dray, _unread) = unheard(&["-a", &socket, "pull", &reference]);
     let (_request, _) = registry.accept().expect("dray connects");
 
     // Two different ones, since the kernel makes one of two that are the same and wait.
@@ -124,7 +129,6 @@ fn the_second_signal_ends_a_pull_that_nobody_listens_to() {
     }
     let code = ended.and_then(|status| status.code());
     assert!(matches!(code, Some(130 | 143)), "{ended:?}");
-    drop(unread);
 }
 
 /// Whether a process has a handler for a signal.
@@ -138,13 +142,7 @@ fn catches(id: u32, signal: Signal) -> bool {
 /// The last that a pull does is to say how it ended, and then nobody cleans up any more.
 #[test]
 fn a_signal_ends_a_pull_that_cannot_say_how_it_ended() {
-    const FULL: usize = 64 * 1024;
-    let (unread, mut pipe) = io::pipe().expect("a pipe can be made");
-    pipe.write_all(&vec![b'x'; FULL]).expect("a pipe takes what it holds");
-    let mut dray = Command::new(tools::dray());
-    dray.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(pipe);
-    dray.args(["-a", "/nowhere/containerd.sock", "pull", "127.0.0.1:1/never:1"]);
-    let mut dray = dray.spawn().expect("dray can be started");
+    let (mut dray, _unread) = unheard(&["-a", "/nowhere/containerd.sock", "pull", "127.0.0.1:1/never:1"]);
     wait_until("it catches signals", || catches(dray.id(), Signal::TERM));
     let mut ended = None;
     wait_until("it ends", || {
@@ -153,5 +151,4 @@ fn a_signal_ends_a_pull_that_cannot_say_how_it_ended() {
         ended.is_some()
     });
     assert_eq!(ended.and_then(|status| status.code()), Some(143));
-    drop(unread);
 }
