@@ -15,6 +15,7 @@ mod failure;
 mod host_platform;
 mod image;
 mod interrupt;
+mod json;
 mod logging;
 mod man;
 mod output;

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::failure::Failure;
+use super::json;
 
 /// Writes everything that a command has to say. A reader that has gone away has all it wanted, so that is no
 /// failure.
@@ -16,10 +17,23 @@ pub(super) fn write(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Writes a value as JSON.
+/// Writes a value as JSON, in several lines.
 pub(super) fn write_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let mut text = serde_json::to_vec_pretty(value)
-        .map_err(|error| Failure::internal("cannot write the output as JSON", &error))?;
-    text.push(b'\n');
-    write(&text)
+    write_lines(&[json::pretty(value)])
+}
+
+/// Writes values as JSON, one in each line.
+pub(super) fn write_json_lines(values: &[impl serde::Serialize]) -> Result<(), Failure> {
+    write_lines(&values.iter().map(json::line).collect::<Vec<_>>())
+}
+
+fn write_lines(made: &[serde_json::Result<String>]) -> Result<(), Failure> {
+    let mut text = String::new();
+    for json in made {
+        let json =
+            json.as_ref().map_err(|error| Failure::internal("cannot write the output as JSON", error))?;
+        text.push_str(json);
+        text.push('\n');
+    }
+    write(text.as_bytes())
 }

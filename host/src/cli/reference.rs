@@ -1,10 +1,8 @@
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use super::arguments::Format;
 use super::failure::{Failure, Kind, message_of};
-use super::output;
+use super::{escape, output};
 use crate::oci::{Digest, Named, ReferenceError, parse_repo_tag};
 
 /// Show how names of images are understood
@@ -26,27 +24,26 @@ pub(super) struct ReferenceArguments {
 
 /// Prints what each name means.
 pub(super) fn run(arguments: &ReferenceArguments) -> Result<(), Failure> {
-    let mut text = String::new();
-    let mut refused = 0;
-    for name in &arguments.names {
-        let parsed = Named::parse(name);
-        refused += usize::from(parsed.is_err());
-        match (arguments.format, parsed) {
-            (Format::Json, parsed) => {
-                let _ = writeln!(text, "{}", to_json(name, parsed.as_ref()));
-            }
-            (Format::Text, Ok(named)) => {
-                let _ = writeln!(text, "{}", named.to_reference());
-            }
-            (Format::Text, Err(error)) => {
-                let _ = writeln!(text, "refused: {}", super::escape::line(&message_of(&error)));
-            }
+    let given = arguments.names.len();
+    let parsed: Vec<_> = arguments.names.iter().map(|name| Named::parse(name)).collect();
+    match arguments.format {
+        Format::Json => {
+            let answers = arguments.names.iter().zip(&parsed);
+            let answers = answers.map(|(name, parsed)| to_json(name, parsed.as_ref()));
+            output::write_json_lines(&answers.collect::<Vec<_>>())?;
         }
+        Format::Text => output::write(parsed.iter().map(to_text).collect::<String>().as_bytes())?,
     }
-    output::write(text.as_bytes())?;
-    match refused {
+    match parsed.iter().filter(|parsed| parsed.is_err()).count() {
         0 => Ok(()),
-        _ => Err(Failure::new(Kind::Usage, format!("{refused} of {} names refused", arguments.names.len()))),
+        refused => Err(Failure::new(Kind::Usage, format!("{refused} of {given} names refused"))),
+    }
+}
+
+fn to_text(parsed: &Result<Named, ReferenceError>) -> String {
+    match parsed {
+        Ok(named) => format!("{}\n", named.to_reference()),
+        Err(error) => format!("refused: {}\n", escape::line(&message_of(error))),
     }
 }
 

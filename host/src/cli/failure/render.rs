@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Failure;
 use crate::cli::color::{Palette, Style};
-use crate::cli::escape;
+use crate::cli::{escape, json};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -42,6 +42,6 @@ impl Failure {
             hints: &self.hints,
         };
         // Texts in a fixed shape: nothing in it can fail to be JSON.
-        serde_json::to_string(&Document { error }).unwrap_or_default()
+        json::line(&Document { error }).unwrap_or_default()
     }
 }

@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use crate::cli::arguments::Format;
@@ -27,29 +25,27 @@ pub(in crate::cli) struct ParseArguments {
 /// Prints what each platform means.
 pub(super) fn run(arguments: &ParseArguments) -> Result<(), Failure> {
     let host = host_platform::detect();
-    let mut text = String::new();
-    let mut refused = 0;
-    for spec in &arguments.specs {
-        let parsed = Platform::parse(spec, &host);
-        refused += usize::from(parsed.is_err());
-        match (arguments.format, parsed) {
-            (Format::Json, parsed) => {
-                let _ = writeln!(text, "{}", to_json(spec, parsed.as_ref()));
-            }
-            (Format::Text, Ok(platform)) => {
-                let _ = writeln!(text, "{}", escape::line(&platform.format_all()));
-            }
-            (Format::Text, Err(error)) => {
-                let _ = writeln!(text, "refused: {}", escape::line(&message_of(&error)));
-            }
-        }
-    }
-    output::write(text.as_bytes())?;
-    if refused == 0 {
-        return Ok(());
-    }
     let given = arguments.specs.len();
-    Err(Failure::new(Kind::Usage, format!("{refused} of {given} platforms refused")))
+    let parsed: Vec<_> = arguments.specs.iter().map(|spec| Platform::parse(spec, &host)).collect();
+    match arguments.format {
+        Format::Json => {
+            let answers = arguments.specs.iter().zip(&parsed);
+            let answers = answers.map(|(spec, parsed)| to_json(spec, parsed.as_ref()));
+            output::write_json_lines(&answers.collect::<Vec<_>>())?;
+        }
+        Format::Text => output::write(parsed.iter().map(to_text).collect::<String>().as_bytes())?,
+    }
+    match parsed.iter().filter(|parsed| parsed.is_err()).count() {
+        0 => Ok(()),
+        refused => Err(Failure::new(Kind::Usage, format!("{refused} of {given} platforms refused"))),
+    }
+}
+
+fn to_text(parsed: &Result<Platform, PlatformError>) -> String {
+    match parsed {
+        Ok(platform) => format!("{}\n", escape::line(&platform.format_all())),
+        Err(error) => format!("refused: {}\n", escape::line(&message_of(error))),
+    }
 }
 
 fn to_json(input: &str, parsed: Result<&Platform, &PlatformError>) -> Value {

@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 use clap::ValueEnum;
 use serde_json::json;
 
@@ -59,18 +57,14 @@ pub(super) fn run(arguments: &RankArguments, context: &Context) -> Result<(), Fa
     let wanted = parsed(&arguments.wanted, "wanted platforms", limits::WANTED_PLATFORMS, &host)?;
     let offered = parsed(&arguments.offered, "offered platforms", limits::INDEX_ENTRIES, &host)?;
     let ranked = ranked(arguments.matcher, &wanted, &offered, context)?;
-    let mut text = String::new();
     match arguments.format {
-        Format::Json => {
-            let _ = writeln!(text, "{}", json!(ranked));
-        }
+        Format::Json => output::write_json_lines(&[ranked]),
         Format::Text => {
-            for platform in ranked.into_iter().filter_map(|index| offered.get(index)) {
-                let _ = writeln!(text, "{}", escape::line(&platform.format_all()));
-            }
+            let platforms = ranked.into_iter().filter_map(|index| offered.get(index));
+            let lines = platforms.map(|platform| format!("{}\n", escape::line(&platform.format_all())));
+            output::write(lines.collect::<String>().as_bytes())
         }
     }
-    output::write(text.as_bytes())
 }
 
 fn parsed(
