@@ -163,7 +163,7 @@ impl Dray {
 pub struct Running {
     child: Reading,
     replacements: Vec<(String, String)>,
-    /// dray would make its home again if it disappeared under it.
+    /// The home lives as long as a program that uses it.
     _home: Arc<Scratch>,
 }
 

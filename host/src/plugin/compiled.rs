@@ -24,6 +24,7 @@ mod directory;
 mod entry;
 mod key;
 mod prune;
+mod way;
 
 use std::io;
 use std::path::Path;
@@ -53,12 +54,19 @@ impl CompiledStore {
         opened
             .inspect_err(|error| {
                 let place = place.display();
-                let is_others = error.kind() == io::ErrorKind::PermissionDenied;
-                if is_others && rustix::process::geteuid().is_root() {
+                match error.kind() {
                     // As with `sudo`, where it keeps the home of who typed it: nothing is wrong, and whoever owns
                     // the directory shall not have files of root in it.
-                    tracing::debug!(%place, %error, "compiled plugins are not kept");
-                    return;
+                    io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => {
+                        tracing::debug!(%place, %error, "compiled plugins are not kept");
+                        return;
+                    }
+                    // As for a system user, whose home is not there on purpose.
+                    io::ErrorKind::NotFound => {
+                        tracing::info!(%place, %error, "compiled plugins are not kept");
+                        return;
+                    }
+                    _ => {}
                 }
                 tracing::warn!(%place, %error, "compiled plugins are not kept: the store cannot be used");
             })

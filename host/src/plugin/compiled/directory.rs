@@ -5,37 +5,50 @@
 //! that whoever looks finds the old, the new or none, whatever happens in between.
 
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
-use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use rand::{Rng as _, RngCore as _};
 use rustix::fs::OFlags;
 
 use super::entry::SECRET_BYTES;
+use super::{key, way};
 
 /// Name of the file with the secret. Short, so that no entry can have it.
 pub(super) const SECRET: &str = "secret";
 
-/// How names of files in the making begin.
+/// How names of files in the making begin. Sixteen hexadecimal digits follow.
 pub(super) const UNFINISHED: &str = ".new-";
+
+/// How names of files end that were put aside.
+const ASIDE: &str = ".aside";
+
+/// Whether a file of this name is the store's to remove.
+fn is_removable(name: &str) -> bool {
+    let aside = name.strip_suffix(ASIDE);
+    let unfinished = name.strip_prefix(UNFINISHED);
+    aside == Some(SECRET)
+        || key::is_file_name(aside.unwrap_or(name))
+        || unfinished.is_some_and(|digits| digits.len() == 16 && is_hex(digits))
+}
+
+/// Whether a text consists of hexadecimal digits as this program writes them.
+pub(super) fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
 
 /// An open directory that belongs to this user and that nobody else can write to.
 pub(super) struct Directory(Dir);
 
 impl Directory {
-    /// Opens a directory, or makes it. The error for one of another user is that permission is denied.
+    /// Opens a directory, or makes it, and up to two above it. The error for one of another user, or on a way that
+    /// another user chose, is that permission is denied.
     pub(super) fn open(place: &Path) -> io::Result<Self> {
-        let directory = match Dir::open_ambient_dir(place, ambient_authority()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(place)?;
-                Dir::open_ambient_dir(place, ambient_authority())?
-            }
-            other => other?,
-        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(way::open(place)?, ".", flags, rustix::fs::Mode::empty())?;
+        let directory = Dir::from_std_file(opened.into());
         let metadata = directory.dir_metadata()?;
         if is_of_another(&metadata) {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, OTHER_OWNER));
@@ -125,7 +138,7 @@ impl Directory {
     /// Takes a file out of use. It stays under another name, for whoever wants to know what happened, until
     /// the store needs its space.
     pub(super) fn put_aside(&self, name: &str) {
-        let aside = format!("{name}.aside");
+        let aside = format!("{name}{ASIDE}");
         if self.0.rename(name, &self.0, &aside).is_err() {
             // A directory in place of a file, for example.
             tracing::debug!(name, "cannot be put aside");
@@ -144,14 +157,15 @@ impl Directory {
             .and_then(|file| file.set_modified(SystemTime::now()));
     }
 
-    /// Names of all files but the secret, with size and time of the last use.
+    /// Names of all files of the store but the secret, with size and time of the last use. What has another name
+    /// was put here by somebody else.
     pub(super) fn files(&self) -> io::Result<Vec<(String, u64, SystemTime)>> {
         let mut files = Vec::new();
         for entry in self.0.entries()? {
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             let metadata = self.0.symlink_metadata(&name)?;
-            if name != SECRET && !metadata.is_dir() {
+            if is_removable(&name) && !metadata.is_dir() {
                 files.push((name, metadata.len(), metadata.modified()?.into_std()));
             }
         }

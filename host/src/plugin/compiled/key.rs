@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 
+use super::directory::is_hex;
 use crate::oci::Digest;
 use crate::plugin::{PluginKind, imports};
 
@@ -63,6 +64,11 @@ const WIT: [&str; 7] = [
 ];
 
 const SUFFIX: &str = ".compiled";
+
+/// Whether a name is that of an entry, whatever its key.
+pub(super) fn is_file_name(name: &str) -> bool {
+    name.strip_suffix(SUFFIX).is_some_and(|key| key.len() == 64 && is_hex(key))
+}
 
 /// Feeds what is hashed for a table of the standard library to SHA-256 instead.
 struct Parts(Sha256);

@@ -41,24 +41,43 @@ mod tests {
     }
 
     #[test]
-    fn the_least_recently_used_go_first() {
+    fn the_least_recently_used_go_first_and_nothing_else_goes() {
         let scratch = tempfile::tempdir().unwrap();
         let place = scratch.path().join("store");
         let directory = Directory::open(&place).unwrap();
         directory.secret().unwrap();
-        for (name, hours) in [("a", 5), ("b", 3), ("c", 4), (".new-1", 2), (".new-2", 0)] {
+        let entry = |letter: &str| format!("{}.compiled", letter.repeat(64));
+        let [a, b, c] = ["a", "b", "c"].map(entry);
+        let aside = format!("{c}.aside");
+        let [old, young] = [".new-000000000000000a", ".new-000000000000000b"].map(str::to_owned);
+        let ours = [(&a, 5), (&b, 3), (&aside, 4), (&old, 2), (&young, 0)];
+        let others = [
+            "notes.txt",
+            "x.compiled",
+            ".new-1",
+            "secret.old",
+            &entry("g"),
+            &entry("A"),
+            &format!("{}.compiled", "a".repeat(63)),
+        ];
+        for (name, hours) in ours {
             file(&place, name, Duration::from_hours(hours));
         }
-        let names = || {
-            let mut names: Vec<String> =
-                directory.files().unwrap().into_iter().map(|(name, ..)| name).collect();
-            names.sort();
-            names
+        for name in others {
+            file(&place, name, Duration::from_hours(9));
+        }
+        let left = || {
+            let present = |name: &&&str| place.join(name).exists();
+            assert_eq!(others.iter().filter(present).count(), others.len());
+            ours.iter()
+                .filter(|(name, _)| place.join(name).exists())
+                .map(|(name, _)| *name)
+                .collect::<Vec<_>>()
         };
         prune(&directory, 100);
-        assert_eq!(names(), [".new-2", "a", "b", "c"]);
+        assert_eq!(left(), [&a, &b, &aside, &young]);
         prune(&directory, 25);
-        assert_eq!(names(), [".new-2", "b"]);
+        assert_eq!(left(), [&b, &young]);
         directory.secret().unwrap();
     }
 }

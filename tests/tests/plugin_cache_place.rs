@@ -1,0 +1,162 @@
+//! Where compiled plugins are kept, and where they are not: a home or a cache that another user has a hand in.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
+use std::fs::{self, File};
+use std::os::unix::fs::{chown, lchown, symlink};
+use std::path::{Path, PathBuf};
+
+use dray_tests::command::Dray;
+use dray_tests::require;
+use dray_tests::tools;
+
+/// Somebody who is not root.
+const ANN: u32 = 12345;
+
+/// More than the store holds, so that the program would remove something.
+const TOO_MUCH: u64 = 257 * 1024 * 1024;
+
+/// A directory of root like one that a link could lead to, with a large file under a name of the store and one under
+/// another.
+struct Target {
+    folder: PathBuf,
+    before: Vec<PathBuf>,
+}
+
+impl Target {
+    fn new(folder: &Path) -> Self {
+        let store = folder.join("dray/compiled");
+        fs::create_dir_all(&store).unwrap();
+        for name in ["notes.txt", &format!("{}.compiled", "a".repeat(64))] {
+            File::create(store.join(name)).unwrap().set_len(TOO_MUCH).unwrap();
+        }
+        Self { folder: folder.to_owned(), before: files(folder) }
+    }
+
+    fn is_untouched(&self, what: &str) {
+        assert_eq!(files(&self.folder), self.before, "{what}");
+    }
+}
+
+/// Everything below a directory, links not followed.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut open = vec![folder.to_owned()];
+    let mut found = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                open.push(entry.path());
+            }
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Runs a plugin, which has to be compiled if no code is kept. Nothing about the store ever fails it, and nothing is
+/// said of it without being asked.
+fn run(variables: &[(&str, &Path)]) {
+    let dray = variables.iter().fold(Dray::new(), |dray, (name, value)| dray.env(name, value));
+    let run = dray.run(["plugin", "inspect", "--describe", "overlayfs"]).success();
+    assert_eq!(run.stderr, "");
+}
+
+fn entries(folder: &Path) -> usize {
+    let folder = folder.join("dray/compiled");
+    let entries = fs::read_dir(folder).map(|entries| entries.count());
+    entries.unwrap_or_default()
+}
+
+const NONE: &str = "";
+
+#[test]
+fn as_root_nothing_is_made_or_removed_by_another_users_choice() {
+    require!(tools::root());
+    let scratch = tempfile::tempdir().unwrap();
+    let target = Target::new(&scratch.path().join("target"));
+    let home = scratch.path().join("ann");
+    let cache = home.join(".cache");
+    fs::create_dir(&home).unwrap();
+    chown(&home, Some(ANN), None).unwrap();
+
+    run(&[("HOME", &home), ("XDG_CACHE_HOME", Path::new(NONE))]);
+    assert_eq!(files(&home), [""; 0].map(PathBuf::from), "made in another user's home");
+    run(&[("XDG_CACHE_HOME", &cache)]);
+    assert_eq!(files(&home), [""; 0].map(PathBuf::from), "made in another user's home");
+
+    for owner in [ANN, 0] {
+        symlink(&target.folder, &cache).unwrap();
+        lchown(&cache, Some(owner), None).unwrap();
+        for variables in
+            [&[("HOME", &*home), ("XDG_CACHE_HOME", Path::new(NONE))][..], &[("XDG_CACHE_HOME", &cache)]]
+        {
+            run(variables);
+            target.is_untouched(&format!("a link of {owner} in another user's home"));
+        }
+        fs::remove_file(&cache).unwrap();
+    }
+
+    // Further down: the directories are another user's, and so are the links in them.
+    fs::create_dir_all(&cache).unwrap();
+    symlink(target.folder.join("dray"), cache.join("dray")).unwrap();
+    for path in [&cache, &cache.join("dray")] {
+        lchown(path, Some(ANN), None).unwrap();
+    }
+    run(&[("HOME", &home), ("XDG_CACHE_HOME", Path::new(NONE))]);
+    target.is_untouched("a link further down");
+
+    // A link of another user in a directory of root that everybody may write to, such as `/tmp`.
+    let link = scratch.path().join("link");
+    symlink(&target.folder, &link).unwrap();
+    lchown(&link, Some(ANN), None).unwrap();
+    run(&[("XDG_CACHE_HOME", &link)]);
+    run(&[("XDG_CACHE_HOME", &link.join("."))]);
+    target.is_untouched("a link in a directory of root");
+}
+
+#[test]
+fn links_of_root_are_followed() {
+    require!(tools::root());
+    let scratch = tempfile::tempdir().unwrap();
+    let [disk, link] = ["disk", "link"].map(|name| scratch.path().join(name));
+    fs::create_dir(&disk).unwrap();
+    symlink("disk", &link).unwrap();
+    for place in [link.clone(), scratch.path().join("disk/../link")] {
+        run(&[("XDG_CACHE_HOME", &place)]);
+        assert_eq!(entries(&disk), 2, "the secret and one entry");
+        fs::remove_dir_all(disk.join("dray")).unwrap();
+    }
+    // One that leads to itself leads nowhere.
+    let turning = scratch.path().join("turning");
+    symlink("turning", &turning).unwrap();
+    let dray = Dray::new().env("XDG_CACHE_HOME", &turning);
+    let run = dray.run(["plugin", "inspect", "--describe", "overlayfs"]).success();
+    assert!(run.stderr.contains("compiled plugins are not kept"), "{run}");
+}
+
+#[test]
+fn a_home_that_does_not_exist_is_not_made() {
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path().join("nonexistent");
+    run(&[("HOME", &home), ("XDG_CACHE_HOME", Path::new(NONE))]);
+    run(&[("XDG_CACHE_HOME", &home.join(".cache"))]);
+    assert!(!home.exists());
+    // What is missing below it is made.
+    fs::create_dir(&home).unwrap();
+    run(&[("HOME", &home), ("XDG_CACHE_HOME", Path::new(NONE))]);
+    assert_eq!(entries(&home.join(".cache")), 2, "the secret and one entry");
+}
+
+#[test]
+fn only_files_of_the_store_are_removed_from_it() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = scratch.path().join("dray/compiled");
+    let target = Target::new(scratch.path());
+    let [notes, entry] =
+        ["notes.txt".to_owned(), format!("{}.compiled", "a".repeat(64))].map(|name| store.join(name));
+    assert_eq!(target.before.iter().filter(|path| [&notes, &entry].contains(path)).count(), 2);
+    run(&[("XDG_CACHE_HOME", scratch.path())]);
+    assert!(notes.exists(), "a file that the store has nothing to do with");
+    assert!(!entry.exists(), "the store is over its limit");
+}
