@@ -285,7 +285,7 @@ async fn when_another_try_makes_sense_is_told() {
     let failure = Bench::new().plan(&Guest::snapshotter().fail_for_now(1500), &image()).await.unwrap_err();
     assert_eq!(failure.fault, PluginFault::Refused);
     assert_eq!(failure.source().unwrap().to_string(), "it is busy (`busy`)");
-    assert_eq!(failure.hint.as_deref(), Some("try again in 1.5s"));
+    assert_eq!(failure.hint.as_deref(), Some("try again in 2 s"));
 }
 
 #[tokio::test]

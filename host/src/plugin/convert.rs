@@ -1,7 +1,5 @@
 //! From the values of the program to those of the interface, and back.
 
-use std::time::Duration;
-
 use super::bindings::described::dray::types::{errors, oci};
 use super::bindings::snapshotter::exports::dray::snapshotter::planner as wit;
 use super::failure::{Cause, Failure};
@@ -111,16 +109,39 @@ fn layer_plan(plan: wit::LayerPlan) -> LayerPlan {
     }
 }
 
+/// What a plugin was asked about when it answered with an error.
+#[derive(Clone, Copy)]
+pub(super) enum Subject {
+    /// `check-config`.
+    Configuration,
+    /// `plan`.
+    Image,
+    /// `rank`.
+    Platforms,
+}
+
 /// The failure that a plugin's own error is.
-pub(super) fn refusal(plugin: &str, error: &errors::Error) -> PluginFailure {
+pub(super) fn refusal(plugin: &str, subject: Subject, error: &errors::Error) -> PluginFailure {
     let (fault, detail, what) = match error {
         errors::Error::InvalidConfig(detail) => {
             (PluginFault::InvalidConfig, detail, "does not accept its configuration")
         }
         errors::Error::Unsupported(detail) => {
-            (PluginFault::Refused, detail, "does not handle images of this kind")
+            let what = match subject {
+                Subject::Configuration => "does not handle a configuration of this kind",
+                Subject::Image => "does not handle images of this kind",
+                Subject::Platforms => "does not handle platforms of this kind",
+            };
+            (PluginFault::Refused, detail, what)
         }
-        errors::Error::Denied(detail) => (PluginFault::Refused, detail, "decided against the image"),
+        errors::Error::Denied(detail) => {
+            let what = match subject {
+                Subject::Configuration => "decided against its configuration",
+                Subject::Image => "decided against the image",
+                Subject::Platforms => "decided against the platforms",
+            };
+            (PluginFault::Refused, detail, what)
+        }
         errors::Error::NotFound(detail) => {
             (PluginFault::Refused, detail, "does not find something that it needs")
         }
@@ -136,6 +157,45 @@ pub(super) fn refusal(plugin: &str, error: &errors::Error) -> PluginFailure {
         _ => None,
     };
     Failure::new(fault, plugin, format!("plugin `{plugin}` {what}"))
-        .hint(retry.map(|milliseconds| format!("try again in {:?}", Duration::from_millis(milliseconds))))
+        .hint(retry.map(try_again))
         .caused_by(Cause(format!("{message} (`{code}`)")))
+}
+
+/// When to try again, rounded up to a whole unit: the number is a plugin's and can be any.
+fn try_again(milliseconds: u64) -> String {
+    const SECOND: u64 = 1000;
+    const MINUTE: u64 = 60 * SECOND;
+    const HOUR: u64 = 60 * MINUTE;
+    let (unit, name) = match milliseconds {
+        0 => return "try again".to_owned(),
+        1..SECOND => (1, "ms"),
+        SECOND..MINUTE => (SECOND, "s"),
+        MINUTE..HOUR => (MINUTE, "min"),
+        _ if milliseconds <= 24 * HOUR => (HOUR, "h"),
+        _ => return "the plugin asks to wait for more than a day".to_owned(),
+    };
+    format!("try again in {} {name}", milliseconds.div_ceil(unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_time_to_wait_is_told_in_a_few_letters() {
+        for (milliseconds, told) in [
+            (0, "try again"),
+            (1, "try again in 1 ms"),
+            (999, "try again in 999 ms"),
+            (1000, "try again in 1 s"),
+            (1001, "try again in 2 s"),
+            (90_000, "try again in 2 min"),
+            (3_600_000, "try again in 1 h"),
+            (86_400_000, "try again in 24 h"),
+            (86_400_001, "the plugin asks to wait for more than a day"),
+            (u64::MAX, "the plugin asks to wait for more than a day"),
+        ] {
+            assert_eq!(try_again(milliseconds), told, "{milliseconds}");
+        }
+    }
 }

@@ -74,3 +74,30 @@ impl fmt::Display for Cause {
 }
 
 impl Error for Cause {}
+
+/// Texts that explain one another, the first what is nearest to the failure.
+#[derive(Debug)]
+pub(super) struct Causes {
+    text: String,
+    next: Option<Box<Self>>,
+}
+
+impl Causes {
+    /// `None` if there is no text.
+    pub(super) fn new(texts: Vec<String>) -> Option<Self> {
+        let chain = |next: Option<Self>, text| Some(Self { text, next: next.map(Box::new) });
+        texts.into_iter().rev().fold(None, chain)
+    }
+}
+
+impl fmt::Display for Causes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Causes {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.next.as_deref().map(|next| next as &dyn Error)
+    }
+}

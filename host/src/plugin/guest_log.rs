@@ -1,5 +1,6 @@
 //! What a plugin logs in one call, within bounds.
 
+use std::collections::VecDeque;
 use std::sync::PoisonError;
 
 use super::bindings::described::dray::host::{feature, log};
@@ -27,12 +28,31 @@ pub(super) struct GuestLog {
     loud: usize,
     /// What was written to standard error since the last line end.
     unfinished: Vec<u8>,
+    /// The first lines of standard error, as they may be shown.
+    first: Vec<String>,
+    /// The last of those after them.
+    last: VecDeque<String>,
 }
 
 impl GuestLog {
     pub(super) fn new(plugin: &str) -> Self {
         let plugin = clean(plugin, PLUGIN_TEXT_BYTES).into();
-        Self { plugin, bytes: 0, lines: 0, dropped: 0, loud: 0, unfinished: Vec::new() }
+        Self {
+            plugin,
+            bytes: 0,
+            lines: 0,
+            dropped: 0,
+            loud: 0,
+            unfinished: Vec::new(),
+            first: Vec::new(),
+            last: VecDeque::new(),
+        }
+    }
+
+    /// The first and the last lines of what was written to standard error: some languages begin with what went
+    /// wrong, some end with it. There is a line `…` where lines were left out.
+    pub(super) fn standard_error(&self) -> impl Iterator<Item = &str> {
+        self.first.iter().chain(&self.last).map(String::as_str)
     }
 
     /// Takes one line, or counts it if there have been too many.
@@ -82,8 +102,29 @@ impl GuestLog {
 
     fn end_line(&mut self, level: Level) {
         let line = std::mem::take(&mut self.unfinished);
-        if !line.is_empty() {
-            self.write(level, &String::from_utf8_lossy(&line));
+        if line.is_empty() {
+            return;
+        }
+        // Some languages indent by tabs, which would be replaced as control characters.
+        let line = String::from_utf8_lossy(&line).replace('\t', " ");
+        self.remember(without_gaps(&clean(line.trim(), PLUGIN_LOUD_LINE_BYTES)));
+        self.write(level, &line);
+    }
+
+    fn remember(&mut self, line: String) {
+        if line.is_empty() {
+            return;
+        }
+        if self.first.len() < SHOWN_LINES {
+            self.first.push(line);
+            return;
+        }
+        self.last.push_back(line);
+        if self.last.len() > SHOWN_LINES + 1 {
+            self.last.pop_front();
+        }
+        if self.last.len() > SHOWN_LINES {
+            "…".clone_into(&mut self.last[0]);
         }
     }
 
@@ -105,6 +146,9 @@ impl GuestLog {
 }
 
 const TARGET: &str = "dray::plugin";
+
+/// Lines of standard error that are remembered from its beginning, and as many from its end.
+const SHOWN_LINES: usize = 3;
 
 /// One space in the place of several: a row of them could push the rest of a line to where a terminal starts the
 /// next.
@@ -168,6 +212,25 @@ mod tests {
         assert_eq!((log.lines, log.bytes), (3, "one line in piecestwothree".len()));
         log.write_stream(Level::Debug, &[b'a'; 2 * PLUGIN_LOG_LINE_BYTES]);
         assert_eq!(log.unfinished.len(), PLUGIN_LOG_LINE_BYTES);
+    }
+
+    #[test]
+    fn of_a_long_stream_the_beginning_and_the_end_are_remembered() {
+        let remembered = |text: &str| {
+            let mut log = GuestLog::new("x");
+            log.write_stream(Level::Debug, text.as_bytes());
+            log.finish();
+            log.standard_error().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(remembered(""), [""; 0]);
+        assert_eq!(
+            remembered("panic: boom\n\n\tmain.go:7 \x1b[31m"),
+            ["panic: boom", "main.go:7 \u{fffd}[31m"]
+        );
+        assert_eq!(remembered("1\n2\n3\n4\n5\n6\n"), ["1", "2", "3", "4", "5", "6"]);
+        assert_eq!(remembered("1\n2\n3\n4\n5\n6\n7\n8"), ["1", "2", "3", "…", "6", "7", "8"]);
+        let long = remembered(&"x".repeat(2 * PLUGIN_LOUD_LINE_BYTES));
+        assert_eq!(long, ["x".repeat(PLUGIN_LOUD_LINE_BYTES)]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use wasmtime::component::{Component, Instance, InstancePre};
 use super::bindings::described::DescribedIndices;
 use super::compiled::CompiledStore;
 use super::compiler::Compiler;
+use super::convert::Subject;
 use super::engine::Runtime;
 use super::failure::{Cause, Failure, incompatible, invalid_output, other_types};
 use super::sandbox::{self, Guest, typed};
@@ -109,7 +110,7 @@ impl Loaded {
         })
         .await?
         .map_err(|error| {
-            let mut refusal = convert::refusal(&self.label, &error);
+            let mut refusal = convert::refusal(&self.label, Subject::Configuration, &error);
             if refusal.fault == PluginFault::InvalidConfig {
                 refusal.hint =
                     Some(format!("`dray plugin inspect --describe {}` shows the schema", self.label));

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 
 use super::bindings::platform::PlatformIndices;
+use super::convert::Subject;
 use super::failure::invalid_output;
 use super::loaded::Loaded;
 use super::sandbox::typed;
@@ -47,7 +48,7 @@ impl PlatformMatcher for Matcher {
                 })
             })
             .await?
-            .map_err(|error| convert::refusal(&self.loaded.label, &error))?;
+            .map_err(|error| convert::refusal(&self.loaded.label, Subject::Platforms, &error))?;
         output::check_rank(&ranked, offered.len())
             .map_err(|rule| invalid_output(&self.loaded.label, "rank", rule))
     }

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 
 use super::bindings::snapshotter::SnapshotterIndices;
+use super::convert::Subject;
 use super::failure::invalid_output;
 use super::loaded::Loaded;
 use super::sandbox::typed;
@@ -45,7 +46,7 @@ impl Planner for SnapshotterPlanner {
                 })
             })
             .await?
-            .map_err(|error| convert::refusal(&self.loaded.label, &error))?;
+            .map_err(|error| convert::refusal(&self.loaded.label, Subject::Image, &error))?;
         output::check_plan(&plan).map_err(|rule| invalid_output(&self.loaded.label, "plan", rule))?;
         Ok(convert::plan(plan))
     }

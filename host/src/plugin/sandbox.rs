@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use tokio::time::error::Elapsed;
 use wasmtime::component::{Instance, InstancePre, ResourceTable, ResourceTableError};
-use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
+use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtx};
 
 use super::engine::Runtime;
-use super::failure::{self, Cause, Failure};
+use super::failure::{self, Causes, Failure};
 use super::guest_log::GuestLog;
+use super::text::clean;
 use crate::limits::{
     PLUGIN_CALL_TIMEOUT, PLUGIN_CROSSING_BYTES, PLUGIN_HANDLES, PLUGIN_INSTANCES, PLUGIN_MEMORIES,
-    PLUGIN_MEMORY_BYTES, PLUGIN_TABLE_ELEMENTS, PLUGIN_TABLES, PLUGIN_TICK, PLUGIN_TICKS,
+    PLUGIN_MEMORY_BYTES, PLUGIN_NAME_BYTES, PLUGIN_TABLE_ELEMENTS, PLUGIN_TABLES, PLUGIN_TICK, PLUGIN_TICKS,
 };
 use crate::ports::{PluginFailure, PluginFault};
 
@@ -159,9 +160,10 @@ impl Ended<'_> {
         match outcome {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => Err(self.failure(error)),
-            Err(elapsed) => Err(self
-                .fault(PluginFault::Timeout, "took too long")
-                .caused_by(Cause(format!("{elapsed}: a call may take {PLUGIN_CALL_TIMEOUT:?}")))),
+            Err(elapsed) => {
+                let cause = format!("{elapsed}: a call may take {PLUGIN_CALL_TIMEOUT:?}");
+                Err(self.fault(PluginFault::Timeout, "took too long", [cause]))
+            }
         }
     }
 
@@ -172,33 +174,40 @@ impl Ended<'_> {
         let trap = error.downcast_ref::<Trap>().copied();
         if trap == Some(Trap::Interrupt) {
             let limit = PLUGIN_TICK * u32::try_from(PLUGIN_TICKS).unwrap_or(u32::MAX);
-            return self
-                .fault(PluginFault::Timeout, "took too long")
-                .caused_by(Cause(format!("a call may compute for {limit:?}")));
+            let cause = format!("a call may compute for {limit:?}");
+            return self.fault(
+                PluginFault::Timeout,
+                "took too long",
+                [cause].into_iter().chain(place(&error)),
+            );
         }
         if let Some(what) = self.guest.quota.exceeded {
-            let cause = Cause(format!("the limit is {}", limit_of(what)));
-            return self
-                .fault(PluginFault::OutOfMemory, &format!("wanted more {what} than a plugin may have"))
-                .caused_by(cause);
+            let message = format!("wanted more {what} than a plugin may have");
+            let cause = format!("the limit is {}", limit_of(what));
+            return self.fault(PluginFault::OutOfMemory, &message, [cause]);
         }
         if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
-            return self
-                .fault(PluginFault::OutOfMemory, "wanted more handles than a plugin may have")
-                .caused_by(Cause(format!("the limit is {PLUGIN_HANDLES}")));
+            let cause = format!("the limit is {PLUGIN_HANDLES}");
+            return self.fault(
+                PluginFault::OutOfMemory,
+                "wanted more handles than a plugin may have",
+                [cause],
+            );
         }
         match trap {
-            Some(trap) if breaks_the_boundary(trap) => self.invalid(trap),
-            Some(trap) => self.fault(PluginFault::Trap, "ended itself or was ended").caused_by(trap),
-            None if error.is::<I32Exit>() => {
-                self.fault(PluginFault::Trap, "ended itself").caused_by(error.into_boxed_dyn_error())
+            Some(trap) if breaks_the_boundary(trap) => self.invalid(causes(&error)),
+            Some(_) => self.fault(PluginFault::Trap, "ended itself or was ended", causes(&error)),
+            None if error.is::<I32Exit>() => self.fault(PluginFault::Trap, "ended itself", causes(&error)),
+            None if is_out_of_crossing(&error) => {
+                let cause =
+                    format!("at most {PLUGIN_CROSSING_BYTES} bytes may be passed to the host at once");
+                self.invalid([cause])
             }
-            None if is_out_of_crossing(&error) => self.invalid(Cause(format!(
-                "at most {PLUGIN_CROSSING_BYTES} bytes may be passed to the host at once"
-            ))),
-            None if !self.is_instantiated && is_too_many(&error) => self
-                .fault(PluginFault::OutOfMemory, "does not fit into what a plugin may have")
-                .caused_by(error.into_boxed_dyn_error()),
+            None if !self.is_instantiated && is_too_many(&error) => self.fault(
+                PluginFault::OutOfMemory,
+                "does not fit into what a plugin may have",
+                causes(&error),
+            ),
             // Everything that can be linked has been linked before, and the guest has hardly run. What is left
             // is address space that this process does not get.
             None if !self.is_instantiated && is_of_the_machine(&error) => failure::incompatible(
@@ -209,20 +218,57 @@ impl Ended<'_> {
             .caused_by(error.into_boxed_dyn_error()),
             // The host could not make sense of what the guest passed: text that is not UTF-8, a list that
             // lies outside of the memory.
-            None => self.invalid(error.into_boxed_dyn_error()),
+            None => self.invalid(causes(&error)),
         }
     }
 
-    fn invalid(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PluginFailure {
-        self.fault(PluginFault::InvalidOutput, "passed something to the host that breaks its contract")
-            .caused_by(cause)
+    fn invalid(&self, causes: impl IntoIterator<Item = String>) -> PluginFailure {
+        let what = "passed something to the host that breaks its contract";
+        self.fault(PluginFault::InvalidOutput, what, causes)
     }
 
-    fn fault(&self, fault: PluginFault, what: &str) -> Failure {
+    /// A failure of the plugin. What it wrote to standard error is shown with it: it says more than a trap does,
+    /// and without `-vv` it is not seen in the log.
+    fn fault(
+        &self,
+        fault: PluginFault,
+        what: &str,
+        causes: impl IntoIterator<Item = String>,
+    ) -> PluginFailure {
         let message = format!("`{}` of plugin `{}` {what}", self.function, self.plugin);
-        Failure::new(fault, self.plugin, message).hint(Some("report this to the author of the plugin"))
+        let log = self.guest.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = log.standard_error().map(|line| format!("it wrote: {line:?}"));
+        let causes = Causes::new(causes.into_iter().chain(written).collect());
+        let failure =
+            Failure::new(fault, self.plugin, message).hint(Some("report this to the author of the plugin"));
+        match causes {
+            Some(causes) => failure.caused_by(causes),
+            None => failure.into(),
+        }
     }
 }
+
+/// What an error of the runtime says, each in one line: its backtrace has a line of its own for each function.
+fn causes(error: &wasmtime::Error) -> impl Iterator<Item = String> {
+    let backtrace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string);
+    let texts = error.chain().map(ToString::to_string);
+    texts.filter(move |text| Some(text) != backtrace.as_ref()).chain(place(error))
+}
+
+/// In which function a guest was, where its functions have names.
+fn place(error: &wasmtime::Error) -> Option<String> {
+    let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
+    let names: Vec<String> = frames
+        .iter()
+        .filter_map(|frame| frame.func_name())
+        .take(SHOWN_FRAMES)
+        .map(|name| format!("`{}`", clean(name, PLUGIN_NAME_BYTES)))
+        .collect();
+    (!names.is_empty()).then(|| format!("in {}", names.join(", called by ")))
+}
+
+/// Functions of a backtrace that are shown, the innermost first: what is further out is mostly the same for all.
+const SHOWN_FRAMES: usize = 4;
 
 fn limit_of(what: &str) -> String {
     match what {
