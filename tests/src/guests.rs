@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, UnresolvedPackageGroup, WorldId};
 
 pub use answers::{Info, LayerPlan, Plan, Question};
 pub use echo::Shown;
@@ -225,7 +225,10 @@ pub const PACKAGES: [&str; 4] = ["types", "host", "snapshotter", "platform"];
 pub fn interface() -> Resolve {
     let mut resolve = Resolve::default();
     for package in PACKAGES {
-        resolve.push_dir(wit().join(package)).unwrap_or_else(|error| panic!("{package}: {error:?}"));
+        // Without the folder `deps`, which has what is here already.
+        let files = UnresolvedPackageGroup::parse_dir(wit().join(package));
+        let files = files.unwrap_or_else(|error| panic!("{package}: {error:?}"));
+        resolve.push_group(files).unwrap_or_else(|error| panic!("{package}: {error:?}"));
     }
     resolve
 }

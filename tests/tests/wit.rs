@@ -1,8 +1,11 @@
 //! The plugin interface is written as it must be.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use dray_tests::guests::{PACKAGES, interface, wit};
+use dray_tests::scratch::{Place, Scratch};
 use wit_parser::{Docs, Resolve, Stability, TypeDefKind, World, WorldItem};
 
 /// Looks at the doc comment and the gate of each item.
@@ -152,7 +155,7 @@ fn the_host_names_the_packages_that_are_here() {
     let mut folders: Vec<String> = folders
         .flatten()
         .map(|folder| folder.file_name().to_string_lossy().into_owned())
-        .filter(|name| name != "released")
+        .filter(|name| name != "released" && name != "README.md")
         .collect();
     folders.sort();
     let mut listed = PACKAGES.map(str::to_owned);
@@ -185,4 +188,76 @@ fn no_secret_and_no_handle_crosses() {
         let parts: Vec<&str> = name.split('-').collect();
         assert!(!parts.iter().any(|part| forbidden.contains(part)), "`{name}` must not cross the interface");
     }
+}
+
+/// Faults in the layout of the interface: of the folder of a kind that is not whole by itself, and of copies of a
+/// package that are not equal to it.
+fn layout_faults(root: &Path) -> Vec<String> {
+    let mut faults = Vec::new();
+    for kind in KINDS {
+        let folder = root.join(kind);
+        let mut resolve = Resolve::default();
+        match resolve.push_dir(&folder) {
+            Ok((package, _)) if resolve.select_world(&[package], Some("plugin")).is_ok() => {}
+            Ok(_) => faults.push(format!("`{kind}` has no world `plugin`")),
+            Err(error) => faults.push(format!("`{kind}` is not whole: {error:#}")),
+        }
+        for copied in DEPENDENCIES {
+            if files(&root.join(copied)) != files(&folder.join("deps").join(copied)) {
+                faults.push(format!("`{kind}/deps/{copied}` differs from `{copied}`; run `make wit`"));
+            }
+        }
+        let there = names(&folder.join("deps"));
+        if there != DEPENDENCIES {
+            faults.push(format!("`{kind}/deps` has {there:?}"));
+        }
+    }
+    faults
+}
+
+/// Packages with a world for plugins.
+const KINDS: [&str; 2] = ["platform", "snapshotter"];
+/// Packages that these build on.
+const DEPENDENCIES: [&str; 2] = ["host", "types"];
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+fn files(folder: &Path) -> Vec<(String, Option<Vec<u8>>)> {
+    names(folder).into_iter().map(|name| (name.clone(), fs::read(folder.join(name)).ok())).collect()
+}
+
+#[test]
+fn each_kind_is_whole_and_its_copies_are_equal() {
+    assert_eq!(layout_faults(&wit()), [""; 0]);
+    for version in names(&wit().join("released")) {
+        assert_eq!(layout_faults(&wit().join("released").join(&version)), [""; 0], "{version}");
+    }
+}
+
+#[test]
+fn a_copy_that_differs_is_found() {
+    let scratch = Scratch::new(Place::Memory);
+    let root = scratch.path();
+    let copied = Command::new("cp").arg("-r").arg(wit().join(".")).arg(root).status();
+    assert!(copied.expect("files can be copied").success());
+    assert_eq!(layout_faults(root), [""; 0]);
+    let spoil = |path: &str, text: &str| fs::write(root.join(path), text).expect("a copy can be changed");
+    let mend = |path: &str| fs::copy(wit().join(path), root.join(path)).expect("a copy can be mended");
+    spoil("types/oci.wit", "// changed\n");
+    spoil("types/new.wit", "");
+    assert_eq!(
+        layout_faults(root),
+        KINDS.map(|kind| format!("`{kind}/deps/types` differs from `types`; run `make wit`"))
+    );
+    mend("types/oci.wit");
+    fs::remove_file(root.join("types/new.wit")).expect("a file can be removed");
+    fs::remove_dir_all(root.join("platform/deps/host")).expect("a folder can be removed");
+    let faults = layout_faults(root);
+    assert!(faults.len() == 3 && faults[0].starts_with("`platform` is not whole"), "{faults:?}");
 }

@@ -34,7 +34,7 @@ pub(super) mod snapshotter {
                 export dray:snapshotter/planner@0.1.0;
             }
         ",
-        path: ["../wit/types", "../wit/host", "../wit/snapshotter"],
+        path: "../wit/snapshotter",
         world: "dray:bindings/snapshotter",
         exports: { default: async },
         with: {
@@ -53,7 +53,7 @@ pub(super) mod platform {
                 export dray:platform/matcher@0.1.0;
             }
         ",
-        path: ["../wit/types", "../wit/host", "../wit/platform"],
+        path: "../wit/platform",
         world: "dray:bindings/platform",
         exports: { default: async },
         with: {

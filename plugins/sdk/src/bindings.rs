@@ -38,7 +38,7 @@ pub mod snapshotter {
                 export dray:snapshotter/planner@0.1.0;
             }
         ",
-        path: ["../../wit/types", "../../wit/host", "../../wit/snapshotter"],
+        path: ["../../wit/snapshotter"],
         world: "dray:sdk/snapshotter",
         with: {
             "dray:types/oci@0.1.0": crate::bindings::described::dray::types::oci,
@@ -59,7 +59,7 @@ pub mod platform {
                 export dray:platform/matcher@0.1.0;
             }
         ",
-        path: ["../../wit/types", "../../wit/host", "../../wit/platform"],
+        path: ["../../wit/platform"],
         world: "dray:sdk/platform",
         with: {
             "dray:types/oci@0.1.0": crate::bindings::described::dray::types::oci,

@@ -1,7 +1,7 @@
 //! The host's log.
 //!
-//! The host marks each line with the name of the plugin, replaces control characters, and cuts what is too
-//! long or too much. Do not log configuration values: logs are read by more people than configurations.
+//! The host marks each line with the name by which the operator gave the plugin, replaces control characters, and
+//! cuts what is too long or too much. Do not log configuration values: logs are read by more people than configurations.
 //!
 //! In a native test the lines are kept; [`testing::taken_log`](crate::testing::taken_log) returns them.
 

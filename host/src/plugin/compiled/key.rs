@@ -96,7 +96,9 @@ mod tests {
         let mut open = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit"))];
         let mut files = 0;
         while let Some(path) = open.pop() {
-            if path.is_dir() {
+            if path.ends_with("deps") || path.ends_with("released") {
+                // Copies, which a test of the interface compares, and what was released earlier.
+            } else if path.is_dir() {
                 open.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
             } else if path.extension().is_some_and(|extension| extension == "wit") {
                 let text = std::fs::read_to_string(&path).unwrap();
