@@ -21,6 +21,7 @@ mod fetch;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod hosts;
+mod identity;
 mod ping;
 mod public_only;
 mod remembered;

@@ -6,52 +6,62 @@ use http::HeaderValue;
 use tokio::sync::Mutex;
 
 use super::challenge::{BearerChallenge, Challenge};
-use super::credentials::{CredentialStore, Found};
+use super::credentials::CredentialStore;
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
+use super::identity::{Identity, Sighting};
 use super::remembered::Remembered;
 use super::secret::{self, Credentials};
 use super::token::{self, Token};
 use crate::limits;
 use crate::ports::{FetchFailure, FetchFault};
 
-/// Answers the challenges of one registry, and remembers the answers for each repository.
-///
-/// Credentials are looked for when the registry first wants to know who asks, and again when it, or its token
-/// server, does not take what was found then: a password may have expired, or the user logged in meanwhile. Where
-/// a method takes a time, it is when the request began that the authorization is for. What has been looked for
-/// since then is as new as can be, and is not looked for again.
+/// Answers the challenges of one server, and remembers the answers for each repository.
 pub(super) struct Authenticator {
     endpoint: Endpoint,
     exchange: Arc<Exchange>,
-    credentials: Arc<CredentialStore>,
-    /// What was found last. The lock is held while somebody looks: the others wait rather than look as well.
-    last: Mutex<Option<Arc<Sighting>>>,
+    identity: Identity,
     /// By repository. Each has its own lock, which is held while a token is fetched: whoever needs the same
     /// token waits for it rather than fetching another.
     ways: StdMutex<Remembered<String, Arc<Mutex<Option<Way>>>>>,
 }
 
-/// The user's credentials for this registry, or that there are none, at some time.
-struct Sighting {
-    found: Option<Found>,
-    at: Instant,
+/// A request that the server did not answer because it wants to know who asks.
+pub(super) struct Refusal<'a> {
+    pub(super) repository: &'a str,
+    /// How the server wants to be answered, the better ways first.
+    pub(super) challenges: Vec<Challenge>,
+    /// The authorization that the request had.
+    pub(super) used: Option<&'a HeaderValue>,
+    pub(super) began: Instant,
 }
 
-/// How the registry wants to be approached.
+/// An answer to a challenge.
+#[derive(Clone)]
 enum Way {
-    Basic {
-        authorization: HeaderValue,
-        by: Arc<Sighting>,
-    },
+    /// User and password.
+    Basic { authorization: HeaderValue, by: Arc<Sighting> },
+    /// A token.
     Bearer {
         challenge: BearerChallenge,
         token: Token,
         by: Arc<Sighting>,
-        /// Whether the registry has ever taken this token. One that it refused from the beginning is not
-        /// worth replacing, as the next would be the same, unless the credentials are others.
-        accepted: bool,
+        /// Whether the server has ever taken this token.
+        is_accepted: bool,
     },
+}
+
+/// What there is of an answer to a Bearer challenge.
+enum Standing<'a> {
+    /// No token, or one for another challenge.
+    Unanswered,
+    /// A token that was not refused: somebody else has fetched it since the request began.
+    Answered(&'a Way),
+    /// A token that the server took at some time and now refuses, or that is about to expire.
+    Expired,
+    /// A token that the server has refused from the beginning. The next would be the same, unless the credentials are
+    /// others.
+    Worthless(&'a Sighting),
 }
 
 impl Authenticator {
@@ -60,11 +70,12 @@ impl Authenticator {
         exchange: Arc<Exchange>,
         credentials: Arc<CredentialStore>,
     ) -> Self {
+        let identity = Identity::new(endpoint.host(), credentials);
         let ways = StdMutex::new(Remembered::new(limits::REMEMBERED_REPOSITORIES));
-        Self { endpoint, exchange, credentials, last: Mutex::default(), ways }
+        Self { endpoint, exchange, identity, ways }
     }
 
-    /// The authorization for a repository, as far as the registry has asked for one before. A token that is
+    /// The authorization for a repository, as far as the server has asked for one before. A token that is
     /// about to expire is replaced first.
     pub(super) async fn known(
         &self,
@@ -83,53 +94,24 @@ impl Authenticator {
     }
 
     /// The authorization that answers a challenge, or `None` if there is none beside the one just refused.
-    pub(super) async fn answer(
-        &self,
-        repository: &str,
-        challenges: &[Challenge],
-        refused: Option<&HeaderValue>,
-        began: Instant,
-    ) -> Result<Option<HeaderValue>, FetchFailure> {
+    pub(super) async fn answer(&self, refusal: Refusal<'_>) -> Result<Option<HeaderValue>, FetchFailure> {
+        let Refusal { repository, challenges, used, began } = refusal;
         let way = self.way(repository);
         let mut way = way.lock().await;
-        let is_refused = |way: &Way| refused == Some(way.authorization());
-        let answer = match challenges.first() {
+        let answer = match challenges.into_iter().next() {
             None => None,
-            Some(Challenge::Basic) => {
-                let sighting = self.sighting().await?;
-                match Way::basic(&sighting).filter(|way| !is_refused(way)) {
-                    Some(answer) => Some(answer),
-                    None => self.renewed(&sighting, began).await?.and_then(|newer| Way::basic(&newer)),
-                }
-            }
+            Some(Challenge::Basic) => self.answer_basic(used, began).await?,
             Some(Challenge::Bearer(challenge)) => {
-                if let Some(current @ Way::Bearer { challenge: known, token, by, accepted }) = &*way
-                    && known == challenge
-                {
-                    if !is_refused(current) && !token.is_stale() {
-                        return Ok(Some(token.authorization.clone()));
-                    }
-                    if !accepted && self.renewed(by, began).await?.is_none() {
-                        return Ok(None);
-                    }
-                }
-                let answer = self.by_token(repository, challenge.clone(), began).await?;
-                // The user may have brought the token along, and then it is the same as long as nobody looks for
-                // another.
-                if is_refused(&answer) && self.renewed(answer.by(), began).await?.is_some() {
-                    Some(self.by_token(repository, challenge.clone(), began).await?)
-                } else {
-                    Some(answer)
-                }
+                self.answer_bearer(repository, challenge, way.as_ref(), used, began).await?
             }
         };
         let Some(answer) = answer else { return Ok(None) };
-        let authorization = (!is_refused(&answer)).then(|| answer.authorization().clone());
+        let authorization = answer.unless_refused(used).cloned();
         *way = Some(answer);
         Ok(authorization)
     }
 
-    /// The authorization in place of one that the registry understands and that gives no right, if the credentials
+    /// The authorization in place of one that the server understands and that gives no right, if the credentials
     /// have changed since it was made. Some registries say so of a password that has expired.
     pub(super) async fn instead_of(
         &self,
@@ -143,7 +125,7 @@ impl Authenticator {
         if known.authorization() != powerless {
             return Ok(Some(known.authorization().clone()));
         }
-        let Some(newer) = self.renewed(known.by(), began).await? else { return Ok(None) };
+        let Some(newer) = self.identity.renewed(known.by(), began).await? else { return Ok(None) };
         let answer = match known {
             Way::Basic { .. } => Way::basic(&newer),
             Way::Bearer { challenge, .. } => Some(self.by_token(repository, challenge.clone(), began).await?),
@@ -154,19 +136,17 @@ impl Authenticator {
         Ok(Some(authorization))
     }
 
-    /// Takes note that the registry did not refuse this authorization.
+    /// Takes note that the server did not refuse this authorization.
     pub(super) async fn accepted(&self, repository: &str, authorization: Option<&HeaderValue>) {
         let Some(authorization) = authorization else { return };
-        if let Some(Way::Bearer { token, accepted, .. }) = &mut *self.way(repository).lock().await {
-            *accepted |= token.authorization == *authorization;
+        if let Some(Way::Bearer { token, is_accepted, .. }) = &mut *self.way(repository).lock().await {
+            *is_accepted |= token.authorization == *authorization;
         }
     }
 
-    /// What a user can do when the registry denies access. Looks nowhere that has not been looked at.
+    /// What a user can do when the server denies access. Looks nowhere that has not been looked at.
     pub(super) async fn denial_hint(&self) -> String {
-        let last = self.last.lock().await;
-        let found = last.as_ref().and_then(|sighting| sighting.found.as_ref());
-        self.credentials.denial_hint(self.endpoint.host(), found)
+        self.identity.denial_hint().await
     }
 
     fn way(&self, repository: &str) -> Arc<Mutex<Option<Way>>> {
@@ -174,34 +154,43 @@ impl Authenticator {
         Arc::clone(ways.get_or_insert_with(&repository.to_owned(), Arc::default))
     }
 
-    /// The credentials as they were found last. A failure to find them is told, as an anonymous answer would only
-    /// hide it.
-    async fn sighting(&self) -> Result<Arc<Sighting>, FetchFailure> {
-        let mut last = self.last.lock().await;
-        match &*last {
-            Some(sighting) => Ok(Arc::clone(sighting)),
-            None => Ok(Arc::clone(last.insert(self.look().await?))),
-        }
-    }
-
-    /// Other credentials than those that were just refused, if there are any by now.
-    async fn renewed(
+    async fn answer_basic(
         &self,
-        refused: &Arc<Sighting>,
+        used: Option<&HeaderValue>,
         began: Instant,
-    ) -> Result<Option<Arc<Sighting>>, FetchFailure> {
-        let mut last = self.last.lock().await;
-        let is_outdated =
-            last.as_ref().is_none_or(|last| last.at < began && last.credentials() == refused.credentials());
-        if is_outdated {
-            *last = Some(self.look().await?);
+    ) -> Result<Option<Way>, FetchFailure> {
+        let sighting = self.identity.sighting().await?;
+        if let Some(way) = Way::basic(&sighting)
+            && way.unless_refused(used).is_some()
+        {
+            return Ok(Some(way));
         }
-        Ok(last.clone().filter(|last| last.credentials() != refused.credentials()))
+        let newer = self.identity.renewed(&sighting, began).await?;
+        Ok(newer.as_ref().and_then(Way::basic))
     }
 
-    async fn look(&self) -> Result<Arc<Sighting>, FetchFailure> {
-        let found = self.credentials.find(self.endpoint.host()).await?;
-        Ok(Arc::new(Sighting { found, at: Instant::now() }))
+    async fn answer_bearer(
+        &self,
+        repository: &str,
+        challenge: BearerChallenge,
+        known: Option<&Way>,
+        used: Option<&HeaderValue>,
+        began: Instant,
+    ) -> Result<Option<Way>, FetchFailure> {
+        match Standing::of(known, &challenge, used) {
+            Standing::Answered(way) => return Ok(Some(way.clone())),
+            Standing::Worthless(by) if self.identity.renewed(by, began).await?.is_none() => return Ok(None),
+            Standing::Worthless(_) | Standing::Expired | Standing::Unanswered => {}
+        }
+        let answer = self.by_token(repository, challenge.clone(), began).await?;
+        if answer.unless_refused(used).is_some() {
+            return Ok(Some(answer));
+        }
+        // The user has brought the refused token along, and it stays the same as long as nobody looks for another.
+        match self.identity.renewed(answer.by(), began).await? {
+            Some(_) => self.by_token(repository, challenge, began).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// A token by the user's credentials, and by newer ones if these are denied.
@@ -211,16 +200,16 @@ impl Authenticator {
         challenge: BearerChallenge,
         began: Instant,
     ) -> Result<Way, FetchFailure> {
-        let mut by = self.sighting().await?;
+        let mut by = self.identity.sighting().await?;
         let mut token = self.fetch_token(repository, &challenge, &by).await;
         if token.as_ref().is_err_and(|failure| failure.fault == FetchFault::Denied)
-            && let Some(newer) = self.renewed(&by, began).await?
+            && let Some(newer) = self.identity.renewed(&by, began).await?
         {
             token = self.fetch_token(repository, &challenge, &newer).await;
             by = newer;
         }
         match token {
-            Ok(token) => Ok(Way::Bearer { challenge, token, by, accepted: false }),
+            Ok(token) => Ok(Way::Bearer { challenge, token, by, is_accepted: false }),
             Err(failure) if failure.fault == FetchFault::Denied => {
                 Err(failure.with_hint(self.denial_hint().await))
             }
@@ -241,14 +230,8 @@ impl Authenticator {
     }
 }
 
-impl Sighting {
-    fn credentials(&self) -> Option<&Credentials> {
-        self.found.as_ref().map(|found| &found.credentials)
-    }
-}
-
 impl Way {
-    /// The way of user and password. A registry without a token server cannot do anything with tokens.
+    /// The way of user and password. A server without a token server cannot do anything with tokens.
     fn basic(by: &Arc<Sighting>) -> Option<Self> {
         let authorization = match by.credentials()? {
             Credentials::Password { user, password } => secret::basic(user, password)?,
@@ -264,9 +247,31 @@ impl Way {
         }
     }
 
+    /// The authorization, unless it is the one that was refused.
+    fn unless_refused(&self, refused: Option<&HeaderValue>) -> Option<&HeaderValue> {
+        Some(self.authorization()).filter(|&authorization| Some(authorization) != refused)
+    }
+
     fn by(&self) -> &Arc<Sighting> {
         match self {
             Self::Basic { by, .. } | Self::Bearer { by, .. } => by,
+        }
+    }
+}
+
+impl<'a> Standing<'a> {
+    fn of(known: Option<&'a Way>, asked: &BearerChallenge, refused: Option<&HeaderValue>) -> Self {
+        match known {
+            Some(way @ Way::Bearer { challenge, token, by, is_accepted }) if challenge == asked => {
+                if way.unless_refused(refused).is_some() && !token.is_stale() {
+                    Self::Answered(way)
+                } else if *is_accepted {
+                    Self::Expired
+                } else {
+                    Self::Worthless(by)
+                }
+            }
+            _ => Self::Unanswered,
         }
     }
 }

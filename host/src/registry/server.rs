@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use http::HeaderValue;
 
-use super::authenticator::Authenticator;
+use super::authenticator::{Authenticator, Refusal};
 use super::challenge;
 use super::credentials::CredentialStore;
 use super::endpoint::Endpoint;
@@ -118,7 +118,8 @@ impl Server {
         let used = call.authorization.as_ref();
         if response.asks_for_authorization() {
             let challenges = challenge::parse(response.headers());
-            return self.authenticator.answer(repository, &challenges, used, began).await;
+            let refusal = Refusal { repository, challenges, used, began };
+            return self.authenticator.answer(refusal).await;
         }
         match used {
             Some(used) if response.forbids() => self.authenticator.instead_of(repository, used, began).await,

@@ -18,6 +18,7 @@ use crate::limits;
 use crate::ports::{FetchFailure, FetchFault};
 
 /// Proof of a right, for some time.
+#[derive(Clone)]
 pub(super) struct Token {
     /// The `Authorization` that carries it.
     pub(super) authorization: HeaderValue,
