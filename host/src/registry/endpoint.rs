@@ -36,7 +36,8 @@ impl Endpoint {
             Ok(address) => format!("[{address}]"),
             Err(_) => server.host.clone(),
         };
-        let is_itself = namespace == server.host || (namespace == hub::NAME && server.host == hub::API);
+        let is_itself = namespace.eq_ignore_ascii_case(&server.host)
+            || (hub::is_without_api(namespace) && hub::is_api(&server.host));
         let mut endpoint = Self {
             scheme: server.scheme,
             host,

@@ -22,19 +22,53 @@ pub(super) fn find(roots: &[PathBuf], host: &str) -> Result<Option<PathBuf>, Fet
     let names = names(host);
     for root in roots {
         for name in &names {
-            let path = file::below(root, Path::new(name));
-            match fs::metadata(&path) {
-                Ok(_) => return Ok(Some(path)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(unreadable(&path, error)),
+            if let Some(path) = existing(root, name)? {
+                return Ok(Some(path));
             }
+        }
+        if let Some(path) = in_any_case(root, &names)? {
+            return Ok(Some(path));
+        }
+        if let Some(path) = existing(root, "_default")? {
+            return Ok(Some(path));
         }
     }
     Ok(None)
 }
 
+fn existing(root: &Path, name: &str) -> Result<Option<PathBuf>, FetchFailure> {
+    let path = file::below(root, Path::new(name));
+    match fs::metadata(&path) {
+        Ok(_) => Ok(Some(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(&path, error)),
+    }
+}
+
+/// The directory that has one of the names but for its capitals, which do not matter in the name of a host.
+fn in_any_case(root: &Path, names: &[String]) -> Result<Option<PathBuf>, FetchFailure> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        // A directory may be passable and not readable. What has exactly the name has been found already.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(unreadable(root, error)),
+    };
+    let mut found: Option<(usize, String)> = None;
+    for entry in entries {
+        let entry = entry.map_err(|error| unreadable(root, error))?.file_name();
+        let Some(entry) = entry.to_str() else { continue };
+        if let Some(rank) = names.iter().position(|name| name.eq_ignore_ascii_case(entry)) {
+            let candidate = (rank, entry.to_owned());
+            found = Some(found.map_or(candidate.clone(), |found| found.min(candidate)));
+        }
+    }
+    Ok(found.map(|(_, name)| file::below(root, Path::new(&name))))
+}
+
 /// Names of the directory, best first: as containerd writes them, then with or without the port that HTTPS
-/// has anyway, then the one for all registries.
+/// has anyway.
 fn names(host: &str) -> Vec<String> {
     let mut names = as_written(host);
     match name::split(host) {
@@ -44,7 +78,6 @@ fn names(host: &str) -> Vec<String> {
         }
         _ => {}
     }
-    names.push("_default".to_owned());
     names
 }
 
@@ -133,11 +166,11 @@ mod tests {
     #[test]
     fn directory_names() {
         for (host, expected) in [
-            ("quay.io", vec!["quay.io", "quay.io_443_", "quay.io:443", "_default"]),
-            ("quay.io:443", vec!["quay.io_443_", "quay.io:443", "quay.io", "_default"]),
-            ("quay.io:5000", vec!["quay.io_5000_", "quay.io:5000", "_default"]),
-            ("[::1]:5000", vec!["[::1]_5000_", "[::1]:5000", "_default"]),
-            ("::1", vec![":_1_", "::1", "_default"]),
+            ("quay.io", vec!["quay.io", "quay.io_443_", "quay.io:443"]),
+            ("quay.io:443", vec!["quay.io_443_", "quay.io:443", "quay.io"]),
+            ("quay.io:5000", vec!["quay.io_5000_", "quay.io:5000"]),
+            ("[::1]:5000", vec!["[::1]_5000_", "[::1]:5000"]),
+            ("::1", vec![":_1_", "::1"]),
         ] {
             assert_eq!(names(host), expected, "{host}");
         }

@@ -11,10 +11,15 @@ pub(in crate::registry) const OLD_NAME: &str = "index.docker.io";
 
 /// Whether a host is a name of Docker Hub under which its API cannot be reached.
 pub(in crate::registry) fn is_without_api(host: &str) -> bool {
-    matches!(host, NAME | OLD_NAME)
+    [NAME, OLD_NAME].iter().any(|name| name.eq_ignore_ascii_case(host))
+}
+
+/// Whether a host is the one that has the API.
+pub(in crate::registry) fn is_api(host: &str) -> bool {
+    API.eq_ignore_ascii_case(host)
 }
 
 /// Whether a host is any of its names.
 pub(in crate::registry) fn is_hub(host: &str) -> bool {
-    host == API || is_without_api(host)
+    is_api(host) || is_without_api(host)
 }

@@ -23,7 +23,7 @@ pub(super) fn in_order(host: &str, loaded: Loaded, settings: &HostsSettings) -> 
 
 /// Applies what the user said of servers whose scheme no file fixes. Docker Hub has always spoken TLS.
 fn without_address(registry: &mut HostEndpoint, settings: &HostsSettings) {
-    if registry.host == hub::API {
+    if hub::is_api(&registry.host) {
         return;
     }
     if settings.plain_http == PlainHttp::Everywhere {
@@ -51,7 +51,7 @@ fn completed(host: &str, mut server: Entry) -> Entry {
             server.skip_verify.get_or_insert(true);
         }
     }
-    let host = if host == hub::NAME { hub::API } else { host };
+    let host = if hub::is_without_api(host) { hub::API } else { host };
     server.address = Some(Address { scheme, host: host.to_owned(), path: "/v2".to_owned() });
     server.capabilities = Capabilities::default();
     server.override_path = false;

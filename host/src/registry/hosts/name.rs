@@ -7,7 +7,7 @@ use crate::ports::{FetchFailure, FetchFault};
 /// and addresses.
 pub(super) fn checked(host: &str) -> Result<&str, FetchFailure> {
     if is_registry_name(host) {
-        return Ok(if host == hub::OLD_NAME { hub::NAME } else { host });
+        return Ok(if hub::is_without_api(host) { hub::NAME } else { host });
     }
     let message = format!("`{}` cannot be the name of a registry", super::super::failure::printable(host));
     Err(FetchFailure::new(FetchFault::Configuration, message)
@@ -88,7 +88,9 @@ mod tests {
         ] {
             assert!(!is_registry_name(name), "{name}");
         }
-        assert_eq!(checked("index.docker.io").unwrap(), "docker.io");
+        for name in ["docker.io", "index.docker.io", "Docker.IO"] {
+            assert_eq!(checked(name).unwrap(), "docker.io");
+        }
         assert_eq!(checked("a/b\n").unwrap_err().message, "`a/b` cannot be the name of a registry");
     }
 

@@ -281,9 +281,39 @@ fn the_first_root_with_any_match_decides() {
     ] {
         assert_eq!(endpoints(host, &settings), [format!("https://{server}/v2")], "{host}");
     }
+    for (host, server) in [("A.Example:5000", "underscores"), ("B.EXAMPLE", "two"), ("Docker.IO", "hub")] {
+        assert_eq!(endpoints(host, &settings), [format!("https://{server}/v2")], "{host}");
+    }
     let found = host_endpoints("b.example", &settings).unwrap();
     assert_eq!(found[0].file.as_deref(), Some(tree.path().join("two/b.example/hosts.toml").as_path()));
     assert_eq!(host_endpoints("empty.example", &settings).unwrap()[0].file, None);
+}
+
+#[test]
+fn capitals_do_not_matter_in_the_name_of_a_directory() {
+    let tree = tree(&[
+        ("r/Registry.Example/hosts.toml", "server = 'capitals'"),
+        ("r/Ported.example_5000_/hosts.toml", "server = 'port'"),
+        ("r/PORTED.example:5000/hosts.toml", "server = 'colon'"),
+        ("r/Both.example/hosts.toml", "server = 'first'"),
+        ("r/both.example/hosts.toml", "server = 'exact'"),
+        ("r/_default/hosts.toml", "server = 'default'"),
+        ("s/other.example/hosts.toml", "server = 'never'"),
+    ]);
+    let settings = settings(&tree, &["r", "s"]);
+    for (host, server) in [
+        ("registry.example", "capitals"),
+        ("REGISTRY.example", "capitals"),
+        ("registry.example:443", "capitals"),
+        ("ported.example:5000", "port"),
+        ("both.example", "exact"),
+        ("Both.example", "first"),
+        ("BOTH.EXAMPLE", "first"),
+        ("Other.Example", "default"),
+    ] {
+        assert_eq!(endpoints(host, &settings), [format!("https://{server}/v2")], "{host}");
+    }
+    assert_eq!(endpoints("Docker.IO", &HostsSettings::default()), ["https://registry-1.docker.io/v2"]);
 }
 
 #[test]
