@@ -22,6 +22,7 @@ mod fetch;
 pub mod fuzzing;
 mod hosts;
 mod identity;
+mod json;
 mod ping;
 mod public_only;
 mod remembered;

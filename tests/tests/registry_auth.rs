@@ -165,15 +165,47 @@ fn what_cannot_be_read() {
     --- stderr
     {"error":{"kind":"configuration","message":"the docker configuration file `[HOME]/home/.docker/config.json` is not valid JSON of its kind","causes":["syntax error at line 2 column 2"],"hints":["correct `[HOME]/home/.docker/config.json`, or log in again"]}}
     "#);
-    let dray = dray.env("DOCKER_AUTH_CONFIG", r#"{"credsStore":"sesame"}"#);
-    assert_snapshot!(dray.run(["registry", "credentials", "docker.io"]).to_string(), @r"
-    exit code: 3
-    --- stdout
-    --- stderr
-    error: environment variable `DOCKER_AUTH_CONFIG` is not valid JSON of its kind
-      1: unexpected member or type of value at line 1 column 13
-    hint: correct `DOCKER_AUTH_CONFIG`, or unset it
-    ");
+}
+
+/// Some programs put the whole file into the variable. Nothing of that ends a pull, and the file counts as well.
+#[test]
+fn the_variable_has_more_than_is_used() {
+    const USED: &str = "of environment variable `DOCKER_AUTH_CONFIG` only the `auth` of each entry is used";
+    let password = "password of user ann for quay.io, entry quay.io of DOCKER_AUTH_CONFIG\n";
+    let of_file = "password of user ann for quay.io, entry quay.io of [HOME]/home/.docker/config.json\n";
+    let file = r#"{"auths":{"quay.io":{"auth":"YW5uOnNlc2FtZQ=="}}}"#;
+    for (variable, found, warning) in [
+        (
+            r#"{"credsStore":"failing","credHelpers":{"quay.io":"failing"},"auths":{"quay.io":{"auth":"YW5uOnNlc2FtZQ=="}}}"#,
+            password,
+            format!("{USED}; ignored: `credHelpers`, `credsStore`\n"),
+        ),
+        (
+            r#"{"auths":{"quay.io":{"auth":"YW5uOnNlc2FtZQ==","email":"ann@example.com","username":"sesame"}}}"#,
+            password,
+            format!("{USED}; ignored: `email`, `username`\n"),
+        ),
+        (
+            r#"{"auths":{"quay.io":{"username":"ben","password":"sesame"}}}"#,
+            of_file,
+            format!("{USED}; ignored: `password`, `username`\n"),
+        ),
+        (r#"{"auths":{"quay.io":{}}}"#, of_file, String::new()),
+        (r#"{"auths":{"ghcr.io":{"auth":"sesame"}}}"#, of_file, String::new()),
+        ("{}", of_file, String::new()),
+        (
+            "sesame",
+            of_file,
+            "environment variable `DOCKER_AUTH_CONFIG` is not valid JSON of its kind and is ignored: syntax error at line 1 column 1\n".to_owned(),
+        ),
+    ] {
+        let dray = dray(file).env("DOCKER_AUTH_CONFIG", variable);
+        let run = dray.run(["registry", "credentials", "quay.io"]).success();
+        assert_eq!(run.stdout.replace(&dray.directory().display().to_string(), "[HOME]"), found, "{variable}");
+        assert!(run.stderr.ends_with(&warning), "{variable}: {}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), usize::from(!warning.is_empty()), "{variable}: {}", run.stderr);
+        assert!(!run.stderr.contains("sesame"), "{variable}: {}", run.stderr);
+    }
 }
 
 #[test]

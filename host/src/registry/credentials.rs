@@ -12,9 +12,10 @@ mod tests;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use self::keychain::{HelperError, Helpers};
-use super::docker_config::{Auths, DockerConfig, Keeper, VARIABLE};
+use super::docker_config::{Auths, DockerConfig, Keeper, VARIABLE, of_variable};
 use super::secret::Credentials;
 use crate::limits;
 use crate::ports::{FetchFailure, FetchFault};
@@ -24,7 +25,8 @@ use crate::ports::{FetchFailure, FetchFault};
 pub struct CredentialSettings {
     /// Docker's `config.json`. A file that does not exist is the same as none.
     pub docker_config: Option<PathBuf>,
-    /// Value of `DOCKER_AUTH_CONFIG`: JSON with the member `auths` of that file.
+    /// Value of `DOCKER_AUTH_CONFIG`: JSON with the member `auths` of that file. Only the `auth` of each entry is used;
+    /// anything else, and a value that is not JSON, is warned of and ignored.
     pub auth_config: Option<String>,
     /// The folders in which programs are looked for, credential helpers among them. What is not an absolute
     /// path is left out.
@@ -95,16 +97,13 @@ pub async fn find_credentials(
     Ok(store.find(host).await?.map(|found| store.report(found)))
 }
 
-/// The places that credentials come from. They are looked at anew every time: whoever logs in changes them.
+/// The places that credentials come from. The file and the helpers are asked anew every time: whoever logs in changes
+/// what they have.
 pub(super) struct CredentialStore {
     settings: CredentialSettings,
+    /// What the variable says, which does not change.
+    variable: OnceLock<Auths>,
     helpers: Helpers,
-}
-
-/// What has been read of the places.
-struct Documents {
-    variable: Auths,
-    file: DockerConfig,
 }
 
 /// Credentials, and where they were.
@@ -125,18 +124,21 @@ enum Place {
 impl CredentialStore {
     pub(super) fn new(settings: CredentialSettings) -> Self {
         let helpers = Helpers::new(settings.helper_folders.clone(), limits::CREDENTIAL_HELPER_TIMEOUT);
-        Self { settings, helpers }
+        Self { settings, variable: OnceLock::new(), helpers }
     }
 
     /// Credentials for a host, with its port where one was given.
     pub(super) async fn find(&self, host: &str) -> Result<Option<Found>, FetchFailure> {
-        let Documents { variable, file } = self.read().await?;
         let keys = keys::of(host);
         for key in &keys {
-            if let Some((key, credentials)) = variable.get(key)? {
+            if let Some((key, credentials)) = self.variable().get(key)? {
                 return Ok(Some(Found { credentials, place: Place::Variable, key }));
             }
         }
+        let file = match &self.settings.docker_config {
+            None => DockerConfig::default(),
+            Some(path) => DockerConfig::read(path).await?,
+        };
         // A helper may fail with one spelling and know another. If none is known, the failure counts: the user
         // has credentials, and going on without them would end in a puzzle.
         let mut failed = None;
@@ -187,16 +189,9 @@ impl CredentialStore {
         format!("check the name, and the credentials for `{host}` {place}; or log in again")
     }
 
-    async fn read(&self) -> Result<Documents, FetchFailure> {
-        let variable = match &self.settings.auth_config {
-            None => Auths::default(),
-            Some(text) => Auths::of_variable(text)?,
-        };
-        let file = match &self.settings.docker_config {
-            None => DockerConfig::default(),
-            Some(path) => DockerConfig::read(path).await?,
-        };
-        Ok(Documents { variable, file })
+    fn variable(&self) -> &Auths {
+        let text = self.settings.auth_config.as_deref();
+        self.variable.get_or_init(|| text.map(of_variable).unwrap_or_default())
     }
 
     fn report(&self, found: Found) -> CredentialReport {
@@ -207,7 +202,9 @@ impl CredentialStore {
             Place::Helper(helper) => (CredentialSource::Helper, file, Some(helper)),
         };
         let (user, kind) = match found.credentials {
-            Credentials::Password { user, .. } => (Some(user), CredentialKind::Password),
+            Credentials::Password { user, .. } => {
+                (Some(String::from_utf8_lossy(&user).into_owned()), CredentialKind::Password)
+            }
             Credentials::IdentityToken(_) => (None, CredentialKind::IdentityToken),
             Credentials::RegistryToken(_) => (None, CredentialKind::RegistryToken),
         };

@@ -1,19 +1,22 @@
+mod variable;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::de::MapAccess;
 use tokio::io::AsyncReadExt as _;
 
+use super::json::{self, Json};
 use super::secret::{Credentials, Secret};
 use crate::limits;
 use crate::ports::{FetchFailure, FetchFault};
 
-/// The variable that holds entries beside those of the file.
-pub(super) const VARIABLE: &str = "DOCKER_AUTH_CONFIG";
+pub(super) use self::variable::{VARIABLE, of_variable};
 
 /// Docker's configuration file, as far as it is about credentials.
 #[derive(Default)]
@@ -46,18 +49,45 @@ enum Origin {
     File(PathBuf),
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Entry {
-    #[serde(default)]
     auth: Option<String>,
-    #[serde(default)]
     username: Option<String>,
-    #[serde(default)]
     password: Option<String>,
-    #[serde(default)]
-    identitytoken: Option<String>,
-    #[serde(default)]
-    registrytoken: Option<String>,
+    identity_token: Option<String>,
+    registry_token: Option<String>,
+}
+
+impl json::Object for Entry {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, _: &str, value: &mut A) -> Result<(), A::Error> {
+        match name {
+            "auth" => json::take(&mut self.auth, value),
+            "username" => json::take(&mut self.username, value),
+            "password" => json::take(&mut self.password, value),
+            "identitytoken" => json::take(&mut self.identity_token, value),
+            "registrytoken" => json::take(&mut self.registry_token, value),
+            _ => json::skip(value),
+        }
+    }
+}
+
+/// The members of the file that are of interest.
+#[derive(Default)]
+struct Document {
+    auths: BTreeMap<String, Json<Entry>>,
+    creds_store: String,
+    cred_helpers: BTreeMap<String, Option<String>>,
+}
+
+impl json::Object for Document {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, _: &str, value: &mut A) -> Result<(), A::Error> {
+        match name {
+            "auths" => json::add(&mut self.auths, value),
+            "credsstore" => json::take(&mut self.creds_store, value),
+            "credhelpers" => json::add(&mut self.cred_helpers, value),
+            _ => json::skip(value),
+        }
+    }
 }
 
 impl DockerConfig {
@@ -74,35 +104,22 @@ impl DockerConfig {
         let mut bounded = file.take(limits::DOCKER_CONFIG_BYTES + 1);
         bounded.read_to_end(&mut bytes).await.map_err(reading)?;
         if bytes.len() as u64 > limits::DOCKER_CONFIG_BYTES {
-            let problem = format!("has more than {} bytes", limits::DOCKER_CONFIG_BYTES);
-            return Err(origin.unusable(&"", &problem, None));
+            return Err(origin.unusable(&"", &too_long(), None));
         }
         Self::parse(&bytes, origin)
     }
 
+    /// Understands a file. Docker leaves an empty one behind when its disk is full, and reads it as one without
+    /// entries.
     fn parse(bytes: &[u8], origin: Origin) -> Result<Self, FetchFailure> {
-        #[derive(Default, Deserialize)]
-        struct Document {
-            #[serde(default)]
-            auths: Option<BTreeMap<String, Option<Entry>>>,
-            #[serde(default, rename = "credsStore")]
-            creds_store: Option<String>,
-            #[serde(default, rename = "credHelpers")]
-            cred_helpers: Option<BTreeMap<String, String>>,
-        }
-        // Docker leaves an empty file behind when its disk is full, and reads it as one without entries.
-        let Document { auths, creds_store, cred_helpers } = match bytes.trim_ascii() {
-            [] => Document::default(),
-            json => serde_json::from_slice(json).map_err(|error| origin.not_json(&error))?,
-        };
-        let entries = auths.unwrap_or_default().into_iter();
+        let Document { auths, creds_store, cred_helpers } =
+            json::object(bytes).map_err(|error| origin.not_json(&error))?;
+        let entries = auths.into_iter().map(|(key, Json(entry))| (key, entry)).collect();
+        let helper = |(key, name): (String, Option<String>)| (key, name.unwrap_or_default());
         Ok(Self {
-            auths: Auths {
-                entries: entries.map(|(key, entry)| (key, entry.unwrap_or_default())).collect(),
-                origin,
-            },
-            creds_store: creds_store.filter(|name| !name.is_empty()),
-            cred_helpers: cred_helpers.unwrap_or_default(),
+            auths: Auths { entries, origin },
+            creds_store: Some(creds_store).filter(|name| !name.is_empty()),
+            cred_helpers: cred_helpers.into_iter().map(helper).collect(),
         })
     }
 
@@ -111,16 +128,26 @@ impl DockerConfig {
     /// A helper of the host's own comes before the one for all. Where the host has an empty name in place of one,
     /// no helper is asked.
     pub(super) fn keepers<'a>(&'a self, keys: &'a [String]) -> Vec<(&'a str, Keeper<'a>)> {
-        let own = |key: &String| self.cred_helpers.get(key).map(String::as_str);
+        let own = |key: &str| {
+            let in_any_case = || self.cred_helpers.iter().find(|(other, _)| other.eq_ignore_ascii_case(key));
+            let found = self.cred_helpers.get_key_value(key).or_else(in_any_case);
+            found.map(|(key, name)| (key.as_str(), name.as_str()))
+        };
         let of_all = match &self.creds_store {
-            Some(name) if !keys.iter().any(|key| own(key) == Some("")) => Keeper::Helper(name),
+            Some(name) if !keys.iter().any(|key| matches!(own(key), Some((_, "")))) => Keeper::Helper(name),
             _ => Keeper::File,
         };
         let mut keepers = Vec::new();
         let mut others = Vec::new();
         for key in keys {
             match own(key) {
-                Some(name) if !name.is_empty() => keepers.push((key.as_str(), Keeper::Helper(name))),
+                Some((written, name)) if !name.is_empty() => {
+                    // A helper minds capitals: it may know the host as it is written here, or as it is asked for.
+                    keepers.push((written, Keeper::Helper(name)));
+                    if written != key {
+                        keepers.push((key, Keeper::Helper(name)));
+                    }
+                }
                 _ => others.push((key.as_str(), of_all)),
             }
         }
@@ -130,31 +157,6 @@ impl DockerConfig {
 }
 
 impl Auths {
-    /// Reads the value of [`VARIABLE`]. Docker allows nothing in it but `auths` with an `auth` in each entry.
-    pub(super) fn of_variable(text: &str) -> Result<Self, FetchFailure> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Document {
-            #[serde(default)]
-            auths: BTreeMap<String, Only>,
-        }
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Only {
-            auth: String,
-        }
-        let origin = Origin::Variable;
-        if text.len() as u64 > limits::DOCKER_CONFIG_BYTES {
-            let problem = format!("has more than {} bytes", limits::DOCKER_CONFIG_BYTES);
-            return Err(origin.unusable(&"", &problem, None));
-        }
-        let Document { auths } = serde_json::from_str(text).map_err(|error| origin.not_json(&error))?;
-        let entries = auths.into_iter();
-        let entries =
-            entries.map(|(key, Only { auth })| (key, Entry { auth: Some(auth), ..Entry::default() }));
-        Ok(Self { entries: entries.collect(), origin })
-    }
-
     /// The credentials of a key with the key as it is written: of the entry of that name, else of one whose
     /// name is a whole address of the host, such as `https://host/v2/`.
     pub(super) fn get(&self, key: &str) -> Result<Option<(String, Credentials)>, FetchFailure> {
@@ -173,8 +175,10 @@ impl Auths {
     ) -> Result<Option<(String, Credentials)>, FetchFailure> {
         let exact = self.entries.get_key_value(wanted);
         // Backwards, so that `https://host` comes before `http://host`.
-        let by_host = self.entries.iter().rev().filter(|(key, _)| host_part(key) == wanted);
-        for (key, entry) in exact.into_iter().chain(by_host) {
+        let backwards = || self.entries.iter().rev();
+        let in_any_case = backwards().filter(|(key, _)| key.eq_ignore_ascii_case(wanted));
+        let by_host = backwards().filter(|(key, _)| host_part(key).eq_ignore_ascii_case(wanted));
+        for (key, entry) in exact.into_iter().chain(in_any_case).chain(by_host) {
             let credentials = read(entry).map_err(|NotUserAndPassword| {
                 let problem = "has an `auth` that is not the base64 form of `user:password`";
                 self.origin.unusable(&format!("entry `{key}` of"), problem, None)
@@ -189,8 +193,13 @@ impl Auths {
 
 /// A key without its scheme and path.
 fn host_part(key: &str) -> &str {
-    let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    key.split('/').next().unwrap_or_default()
+    let rest = match key.split_once("://") {
+        Some((scheme, rest)) if ["https", "http"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
+            rest
+        }
+        _ => key,
+    };
+    rest.split('/').next().unwrap_or_default()
 }
 
 /// For the fuzz targets, which have no file: reads one and takes the entry of a host from it.
@@ -202,7 +211,7 @@ pub(super) fn look_up(bytes: &[u8], host: &str) {
             let _ = config.auths.get(key);
         }
     }
-    let _ = Auths::of_variable(&String::from_utf8_lossy(bytes)).map(|auths| auths.get(host).is_ok());
+    let _ = of_variable(&String::from_utf8_lossy(bytes)).get(host);
 }
 
 struct NotUserAndPassword;
@@ -212,20 +221,20 @@ impl Entry {
         if let Some(token) = self.registry_token() {
             return Ok(Some(token));
         }
-        if let Some(token) = given(self.identitytoken.as_ref()) {
+        if let Some(token) = given(self.identity_token.as_ref()) {
             return Ok(Some(Credentials::IdentityToken(Secret::new(token))));
         }
         let (user, password) = if let Some(auth) = given(self.auth.as_ref()) {
             decode(&auth)?
         } else {
-            let text = |value: &Option<String>| value.clone().unwrap_or_default();
+            let text = |value: &Option<String>| value.clone().unwrap_or_default().into_bytes();
             (text(&self.username), text(&self.password))
         };
         Ok(Credentials::of_user(user, Secret::new(password)))
     }
 
     fn registry_token(&self) -> Option<Credentials> {
-        Some(Credentials::RegistryToken(Secret::new(given(self.registrytoken.as_ref())?)))
+        Some(Credentials::RegistryToken(Secret::new(given(self.registry_token.as_ref())?)))
     }
 }
 
@@ -233,11 +242,29 @@ fn given(value: Option<&String>) -> Option<String> {
     value.filter(|value| !value.is_empty()).cloned()
 }
 
-fn decode(auth: &str) -> Result<(String, String), NotUserAndPassword> {
-    let bytes = STANDARD.decode(auth.trim()).map_err(|_| NotUserAndPassword)?;
-    let text = String::from_utf8(bytes).map_err(|_| NotUserAndPassword)?;
-    let (user, password) = text.split_once(':').ok_or(NotUserAndPassword)?;
-    Ok((user.to_owned(), password.trim_matches('\0').to_owned()))
+/// How Go decodes: a last digit with bits to spare is none of its concern.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// User and password of an `auth`, which may be broken into lines.
+fn decode(auth: &str) -> Result<(Vec<u8>, Vec<u8>), NotUserAndPassword> {
+    let digits: Vec<u8> = auth.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let decoded = BASE64.decode(digits).map_err(|_| NotUserAndPassword)?;
+    let colon = decoded.iter().position(|&byte| byte == b':').ok_or(NotUserAndPassword)?;
+    let password: &[u8] = &decoded[colon + 1..];
+    // Docker pads what it decodes with zeros, and some programs have written them down.
+    let is_padding = |&byte: &u8| byte == 0;
+    let start = password.iter().take_while(|byte| is_padding(byte)).count();
+    let end = password.len() - password[start..].iter().rev().take_while(|byte| is_padding(byte)).count();
+    Ok((decoded[..colon].to_owned(), password[start..end].to_owned()))
+}
+
+fn too_long() -> String {
+    format!("has more than {} bytes", limits::DOCKER_CONFIG_BYTES)
 }
 
 impl Origin {

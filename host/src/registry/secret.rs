@@ -4,16 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 
-/// A password or token. Shows itself to nobody who does not ask by name.
+/// A password or token, in whatever encoding it was written down. Shows itself to nobody who does not ask by name.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(String);
+pub(super) struct Secret(Vec<u8>);
 
 impl Secret {
-    pub(super) fn new(text: String) -> Self {
-        Self(text)
+    pub(super) fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
     }
 
-    pub(super) fn expose(&self) -> &str {
+    pub(super) fn expose(&self) -> &[u8] {
         &self.0
     }
 }
@@ -29,8 +29,8 @@ impl fmt::Debug for Secret {
 pub(super) enum Credentials {
     /// Name and password.
     Password {
-        /// The name.
-        user: String,
+        /// The name, in the encoding of the password.
+        user: Vec<u8>,
         /// The password.
         password: Secret,
     },
@@ -42,29 +42,30 @@ pub(super) enum Credentials {
 
 impl Credentials {
     /// What user and password stand for; nothing without a password.
-    pub(super) fn of_user(user: String, password: Secret) -> Option<Self> {
-        match (user.as_str(), password.expose()) {
-            (_, "") => None,
+    pub(super) fn of_user(user: Vec<u8>, password: Secret) -> Option<Self> {
+        match (user.as_slice(), password.expose()) {
+            (_, b"") => None,
             // The name that docker's helpers give to an identity token.
-            ("<token>", _) => Some(Self::IdentityToken(password)),
+            (b"<token>", _) => Some(Self::IdentityToken(password)),
             _ => Some(Self::Password { user, password }),
         }
     }
 }
 
 /// The `Authorization` of the Basic scheme (RFC 7617).
-pub(super) fn basic(user: &str, password: &Secret) -> Option<HeaderValue> {
-    sensitive(&format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose()))))
+pub(super) fn basic(user: &[u8], password: &Secret) -> Option<HeaderValue> {
+    let encoded = STANDARD.encode([user, b":", password.expose()].concat());
+    sensitive(&[b"Basic ", encoded.as_bytes()].concat())
 }
 
 /// The `Authorization` of the Bearer scheme (RFC 6750). Absent if the token has characters that no header
 /// may have.
 pub(super) fn bearer(token: &Secret) -> Option<HeaderValue> {
-    sensitive(&format!("Bearer {}", token.expose()))
+    sensitive(&[b"Bearer ", token.expose()].concat())
 }
 
-fn sensitive(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
+fn sensitive(value: &[u8]) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_bytes(value).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
@@ -75,11 +76,11 @@ mod tests {
 
     #[test]
     fn secrets_do_not_show_themselves() {
-        let credentials = Credentials::Password { user: "ann".into(), password: Secret::new("pass".into()) };
-        assert_eq!(format!("{credentials:?}"), r#"Password { user: "ann", password: <redacted> }"#);
-        let header = basic("ann", &Secret::new("pass".into())).unwrap();
+        let credentials = Credentials::Password { user: b"ann".to_vec(), password: Secret::new("pass") };
+        assert_eq!(format!("{credentials:?}"), "Password { user: [97, 110, 110], password: <redacted> }");
+        let header = basic(b"ann", &Secret::new("pass")).unwrap();
         assert_eq!(header, "Basic YW5uOnBhc3M=");
         assert_eq!(format!("{header:?}"), "Sensitive");
-        assert!(bearer(&Secret::new("a\nb".into())).is_none());
+        assert!(bearer(&Secret::new("a\nb")).is_none());
     }
 }

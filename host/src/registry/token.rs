@@ -2,16 +2,17 @@ use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method};
-use serde::Deserialize;
+use serde::de::MapAccess;
 use serde_json::Value;
 use url::Url;
-use url::form_urlencoded::Serializer;
+use url::form_urlencoded::byte_serialize;
 
 use super::body::BodyError;
 use super::challenge::BearerChallenge;
 use super::endpoint::Endpoint;
 use super::exchange::{Call, Exchange, Role};
 use super::failure;
+use super::json;
 use super::secret::{self, Credentials, Secret};
 use super::transport::Response;
 use crate::limits;
@@ -114,31 +115,36 @@ fn realm(registry: &Endpoint, challenge: &BearerChallenge) -> Result<Url, FetchF
 }
 
 /// What OAuth calls a grant: the proof that is exchanged for a token (RFC 6749, sections 4.3 and 6).
-fn grant(credentials: &Credentials) -> Vec<(&'static str, &str)> {
+fn grant(credentials: &Credentials) -> Vec<(&'static str, &[u8])> {
     match credentials {
         Credentials::Password { user, password } => {
-            vec![("grant_type", "password"), ("username", user), ("password", password.expose())]
+            vec![("grant_type", b"password"), ("username", user), ("password", password.expose())]
         }
         Credentials::IdentityToken(token) => {
-            vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())]
+            vec![("grant_type", b"refresh_token"), ("refresh_token", token.expose())]
         }
         Credentials::RegistryToken(_) => Vec::new(),
     }
 }
 
-fn oauth_call(realm: &Url, service: Option<&str>, scopes: &[String], grant: &[(&'static str, &str)]) -> Call {
-    let mut form = Serializer::new(String::new());
-    form.extend_pairs(grant);
-    form.append_pair("client_id", CLIENT_ID);
-    if let Some(service) = service {
-        form.append_pair("service", service);
-    }
-    form.append_pair("scope", &scopes.join(" "));
+fn oauth_call(realm: &Url, service: Option<&str>, scopes: &[String], grant: &[(&str, &[u8])]) -> Call {
+    let scope = scopes.join(" ");
+    let mut pairs = grant.to_vec();
+    pairs.push(("client_id", CLIENT_ID.as_bytes()));
+    pairs.extend(service.map(|service| ("service", service.as_bytes())));
+    pairs.push(("scope", scope.as_bytes()));
     let mut call = Call::new(Role::TokenServer, Method::POST, realm.clone());
     call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    call.form = Some(Secret::new(form.finish()));
+    call.form = Some(Secret::new(encoded(&pairs)));
     call
+}
+
+/// Pairs as forms and queries have them. The values may be in any encoding.
+fn encoded(pairs: &[(&str, &[u8])]) -> String {
+    let pair =
+        |(name, value): &(&str, &[u8])| format!("{name}={}", byte_serialize(value).collect::<String>());
+    pairs.iter().map(pair).collect::<Vec<String>>().join("&")
 }
 
 fn lacks_oauth(response: &Response) -> bool {
@@ -180,14 +186,22 @@ async fn read(call: &Call, response: Response) -> Result<Token, FetchFailure> {
     Ok(Token { authorization, refresh_at: received + life.mul_f64(0.9) })
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct RawToken {
-    #[serde(default)]
-    token: Option<String>,
-    #[serde(default)]
-    access_token: Option<String>,
-    #[serde(default)]
+    token: String,
+    access_token: String,
     expires_in: Value,
+}
+
+impl json::Object for RawToken {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, _: &str, value: &mut A) -> Result<(), A::Error> {
+        match name {
+            "token" => json::take(&mut self.token, value),
+            "access_token" => json::take(&mut self.access_token, value),
+            "expires_in" => json::take(&mut self.expires_in, value),
+            _ => json::skip(value),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -197,9 +211,8 @@ pub(super) struct Granted {
 }
 
 pub(super) fn parse(body: &[u8]) -> Option<Granted> {
-    let raw: RawToken = serde_json::from_slice(body).ok()?;
-    let given = |token: Option<String>| token.filter(|token| !token.is_empty());
-    let token = given(raw.access_token).or(given(raw.token))?;
+    let raw: RawToken = json::object(body).ok()?;
+    let token = [raw.access_token, raw.token].into_iter().find(|token| !token.is_empty())?;
     let life = match raw.expires_in.as_f64() {
         Some(seconds) if seconds >= 1.0 => {
             Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE)
@@ -227,12 +240,14 @@ mod tests {
             (r#"{"token":"a","expires_in":-5}"#, Some(("a", 60))),
             (r#"{"token":"a","expires_in":1e300}"#, Some(("a", 86400))),
             (r#"{"token":"a","expires_in":"300","issued_at":"x"}"#, Some(("a", 60))),
+            ("{\"Token\":\"a\",\"other\":1e400}\n<!-- cached -->", Some(("a", 60))),
+            (r#"{"token":null,"access_token":null}"#, None),
             (r#"{"token":""}"#, None),
             (r#"{"token":5}"#, None),
             ("<html>", None),
         ] {
             let expected = expected.map(|(token, seconds)| Granted {
-                token: Secret::new(token.to_owned()),
+                token: Secret::new(token),
                 life: Duration::from_secs(seconds),
             });
             assert_eq!(parse(body.as_bytes()), expected, "{body}");

@@ -7,12 +7,13 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use serde::Deserialize;
+use serde::de::MapAccess;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use crate::limits;
 use crate::registry::failure::printable;
+use crate::registry::json;
 use crate::registry::secret::{Credentials, Secret};
 
 /// Programs that keep credentials, as the docker-credential-helpers project defines them:
@@ -160,16 +161,26 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, excess: Excess) -> Result<Ve
     Ok(kept)
 }
 
+/// An answer without a secret, or none at all, is that of a helper that has nothing.
 fn parse(answer: &[u8]) -> Result<Option<Credentials>, HelperError> {
-    #[derive(Deserialize)]
-    struct Answer {
-        #[serde(rename = "Username")]
-        user: String,
-        #[serde(rename = "Secret")]
-        secret: String,
+    let Answer { username, secret } = json::object(answer).map_err(|_| HelperError::Unreadable)?;
+    Ok(Credentials::of_user(username.into_bytes(), Secret::new(secret)))
+}
+
+#[derive(Default)]
+struct Answer {
+    username: String,
+    secret: String,
+}
+
+impl json::Object for Answer {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, _: &str, value: &mut A) -> Result<(), A::Error> {
+        match name {
+            "username" => json::take(&mut self.username, value),
+            "secret" => json::take(&mut self.secret, value),
+            _ => json::skip(value),
+        }
     }
-    let Answer { user, secret } = serde_json::from_slice(answer).map_err(|_| HelperError::Unreadable)?;
-    Ok(Credentials::of_user(user, Secret::new(secret)))
 }
 
 impl HelperError {
@@ -227,21 +238,28 @@ mod tests {
 
     #[test]
     fn answers() {
-        let password = |user: &str| Credentials::Password {
-            user: user.to_owned(),
-            password: Secret::new("s".to_owned()),
+        let password = |user: &str| {
+            Some(Credentials::Password { user: user.as_bytes().to_vec(), password: Secret::new("s") })
         };
         for (answer, expected) in [
-            (r#"{"ServerURL":"h","Username":"ann","Secret":"s"}"#, Some(password("ann"))),
-            (
-                r#"{"Username":"<token>","Secret":"s"}"#,
-                Some(Credentials::IdentityToken(Secret::new("s".to_owned()))),
-            ),
+            (r#"{"ServerURL":"h","Username":"ann","Secret":"s"}"#, password("ann")),
+            (r#"{"username":"ann","secret":"s"}"#, password("ann")),
+            ("{\"SECRET\":\"s\",\"Username\":\"ann\",\"Expires\":1e400}\nlogged in", password("ann")),
+            (r#"{"Secret":"s"}"#, password("")),
+            (r#"{"Username":"<token>","Secret":"s"}"#, Some(Credentials::IdentityToken(Secret::new("s")))),
             (r#"{"ServerURL":"h","Username":"","Secret":""}"#, None),
+            (r#"{"Username":"hunter2"}"#, None),
+            (r#"{"Username":null,"Secret":null}"#, None),
+            ("{}", None),
+            ("null", None),
+            ("\n", None),
+            ("", None),
         ] {
             assert_eq!(parse(answer.as_bytes()).unwrap(), expected, "{answer}");
         }
-        for garbage in ["", "null", "hunter2", r#"{"Username":"hunter2"}"#, r#"["hunter2"]"#] {
+        for garbage in
+            ["hunter2", "\"hunter2\"", r#"{"Secret":["hunter2"]}"#, r#"["hunter2"]"#, r#"{"hunter2""#]
+        {
             let error = parse(garbage.as_bytes()).unwrap_err();
             assert!(!format!("{error:?} {error}").contains("hunter2"), "{garbage}");
         }

@@ -5,11 +5,24 @@ const HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// The spellings under which credentials of a host may be kept, best first: the order of nerdctl, whose
 /// `login` always writes the port. For Docker Hub those follow that people write by hand.
+///
+/// Capitals do not matter in the name of a host. They do to a helper, which is asked for the host as it is written, and
+/// then for the usual form.
 pub(super) fn of(host: &str) -> Vec<String> {
     let (name, port) = split(host);
     let port = port.unwrap_or("443");
-    let is_hub = port == "443" && hub::is_hub(name);
-    let name = if is_hub { hub::API } else { name };
+    if port == "443" && hub::is_hub(name) {
+        return spellings(hub::API, port, true);
+    }
+    let mut keys = spellings(name, port, false);
+    let usual = name.to_ascii_lowercase();
+    if usual != name {
+        keys.extend(spellings(&usual, port, false));
+    }
+    keys
+}
+
+fn spellings(name: &str, port: &str, is_hub: bool) -> Vec<String> {
     let mut keys = vec![format!("{name}:{port}")];
     if is_hub {
         keys.push(HUB_KEY.to_owned());
@@ -46,6 +59,8 @@ mod tests {
             assert_eq!(of(host), expected, "{host}");
         }
         assert_eq!(of("host:443"), of("host"));
+        assert_eq!(of("Host:5000"), [of("Host:5000"), of("host:5000")].concat()[..6]);
+        assert_eq!(of("Host:5000")[2..4], ["http://Host:5000", "host:5000"]);
         assert_eq!(of("[::1]")[0], "[::1]:443");
     }
 
@@ -66,7 +81,7 @@ mod tests {
                 "docker.io",
             ]
         );
-        for name in ["index.docker.io", "registry-1.docker.io", "registry-1.docker.io:443"] {
+        for name in ["index.docker.io", "Docker.IO", "registry-1.docker.io", "registry-1.docker.io:443"] {
             assert_eq!(of(name), keys, "{name}");
         }
         assert_eq!(of("docker.io:5000")[0], "docker.io:5000");

@@ -61,6 +61,15 @@ async fn order_of_look_ups() {
         (&["index.docker.io", "docker.io"], "docker.io", Some("index.docker.io")),
         (&["registry-1.docker.io"], "docker.io", Some("registry-1.docker.io")),
         (&["docker.io"], "other.docker.io", None),
+        (&["Registry.Example"], "registry.example", Some("Registry.Example")),
+        (&["registry.example"], "Registry.EXAMPLE", Some("registry.example")),
+        (
+            &["HTTPS://Registry.Example:5000/v2/"],
+            "registry.example:5000",
+            Some("HTTPS://Registry.Example:5000/v2/"),
+        ),
+        (&["registry.example", "Registry.Example"], "Registry.Example", Some("Registry.Example")),
+        (&["HTTPS://INDEX.docker.io/v1/"], "Docker.IO", Some("HTTPS://INDEX.docker.io/v1/")),
         (&["[::1]"], "[::1]", Some("[::1]")),
         (&["[::1]:5000"], "[::1]:5000", Some("[::1]:5000")),
     ] {
@@ -135,6 +144,10 @@ async fn a_helper_may_fail_with_one_spelling_and_know_another() {
             (Some("picky"), "https://index.docker.io/v1/")
         );
     }
+    // A helper minds capitals.
+    let own = Configured::new(r#"{"credHelpers":{"Plain.Example":"picky"}}"#);
+    assert_eq!(own.find("PLAIN.example").await.unwrap().unwrap().key, "plain.example");
+    assert_eq!(configured.find("PLAIN.example").await.unwrap().unwrap().key, "plain.example");
     let failure = configured.find("other.example").await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Configuration);
     assert_eq!(failure.source.unwrap().to_string(), "it says: no such item: other.example:443");
