@@ -160,6 +160,9 @@ pub const AMBIGUOUS_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Warnings of registries that are shown, in bytes.
 pub const WARNING_BYTES: usize = 4 * KIB;
 
+/// `WWW-Authenticate` fields of one answer that are read, in bytes. Most have 200; a ticket of Kerberos may have 12 KiB.
+pub const CHALLENGE_BYTES: usize = 32 * KIB;
+
 /// Time that a credential helper has for its answer. Long enough to type a password, short enough not to seem a
 /// program that hangs.
 pub const CREDENTIAL_HELPER_TIMEOUT: Duration = Duration::from_secs(30);

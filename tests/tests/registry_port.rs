@@ -136,6 +136,8 @@ fn everything(failure: &FetchFailure) -> String {
 mod authentication;
 #[path = "registry_port/blobs.rs"]
 mod blobs;
+#[path = "registry_port/challenges.rs"]
+mod challenges;
 #[path = "registry_port/changes.rs"]
 mod changes;
 #[path = "registry_port/manifests.rs"]

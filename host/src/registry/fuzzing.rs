@@ -9,7 +9,11 @@ use super::{challenge, docker_config, failure, fetch, retry, token, warning};
 
 /// Reads the challenges of an answer whose `WWW-Authenticate` fields are the lines of `fields`.
 pub fn challenges(fields: &[u8]) {
-    let _ = challenge::parse(&headers(&WWW_AUTHENTICATE, fields));
+    let headers = headers(&WWW_AUTHENTICATE, fields);
+    let found = challenge::parse(&headers).len();
+    assert!(found <= fields.len(), "{found} challenges in {} bytes", fields.len());
+    assert!(found == 0 || challenge::unsupported(&headers).is_none());
+    let _ = challenge::lacking_scope(&headers);
 }
 
 /// How long a `Retry-After` says to wait.

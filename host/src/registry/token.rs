@@ -127,11 +127,11 @@ fn grant(credentials: &Credentials) -> Vec<(&'static str, &[u8])> {
     }
 }
 
-fn oauth_call(realm: &Url, service: Option<&str>, scopes: &[String], grant: &[(&str, &[u8])]) -> Call {
+fn oauth_call(realm: &Url, service: Option<&[u8]>, scopes: &[String], grant: &[(&str, &[u8])]) -> Call {
     let scope = scopes.join(" ");
     let mut pairs = grant.to_vec();
     pairs.push(("client_id", CLIENT_ID.as_bytes()));
-    pairs.extend(service.map(|service| ("service", service.as_bytes())));
+    pairs.extend(service.map(|service| ("service", service)));
     pairs.push(("scope", scope.as_bytes()));
     let mut call = Call::new(Role::TokenServer, Method::POST, realm.clone());
     call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -152,15 +152,13 @@ fn lacks_oauth(response: &Response) -> bool {
     matches!(response.status().as_u16(), 400 | 401 | 404 | 405) || response.status().is_redirection()
 }
 
-fn with_query(mut realm: Url, service: Option<&str>, scopes: &[String]) -> Url {
-    let mut query = realm.query_pairs_mut();
-    if let Some(service) = service {
-        query.append_pair("service", service);
-    }
-    for scope in scopes {
-        query.append_pair("scope", scope);
-    }
-    drop(query);
+fn with_query(mut realm: Url, service: Option<&[u8]>, scopes: &[String]) -> Url {
+    let service = service.iter().map(|&service| ("service", service));
+    let scopes = scopes.iter().map(|scope| ("scope", scope.as_bytes()));
+    let pairs: Vec<_> = service.chain(scopes).collect();
+    let own = realm.query().filter(|query| !query.is_empty()).map(str::to_owned);
+    let parts: Vec<String> = own.into_iter().chain((!pairs.is_empty()).then(|| encoded(&pairs))).collect();
+    realm.set_query((!parts.is_empty()).then(|| parts.join("&")).as_deref());
     realm
 }
 
