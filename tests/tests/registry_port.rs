@@ -144,5 +144,7 @@ mod changes;
 mod manifests;
 #[path = "registry_port/proxies.rs"]
 mod proxies;
+#[path = "registry_port/tokens.rs"]
+mod tokens;
 #[path = "registry_port/transport.rs"]
 mod transport;

@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Instant;
 
@@ -28,7 +27,10 @@ pub(super) struct Authenticator {
 
 /// A request that the server did not answer because it wants to know who asks.
 pub(super) struct Refusal<'a> {
+    /// The repository, as it stands in the name of the image.
     pub(super) repository: &'a str,
+    /// What the server itself calls it.
+    pub(super) name: String,
     /// How the server wants to be answered, the better ways first.
     pub(super) challenges: Vec<Challenge>,
     /// The authorization that the request had.
@@ -88,21 +90,21 @@ impl Authenticator {
             && token.is_stale()
         {
             let challenge = challenge.clone();
-            *way = Some(self.by_token(repository, challenge, began).await?);
+            *way = Some(self.by_token(challenge, began).await?);
         }
         Ok(way.as_ref().map(|way| way.authorization().clone()))
     }
 
     /// The authorization that answers a challenge, or `None` if there is none beside the one just refused.
     pub(super) async fn answer(&self, refusal: Refusal<'_>) -> Result<Option<HeaderValue>, FetchFailure> {
-        let Refusal { repository, challenges, used, began } = refusal;
+        let Refusal { repository, name, challenges, used, began } = refusal;
         let way = self.way(repository);
         let mut way = way.lock().await;
-        let answer = match challenges.into_iter().next() {
+        let answer = match self.choose(challenges) {
             None => None,
             Some(Challenge::Basic) => self.answer_basic(used, began).await?,
             Some(Challenge::Bearer(challenge)) => {
-                self.answer_bearer(repository, challenge, way.as_ref(), used, began).await?
+                self.answer_bearer(challenge.naming(&name), way.as_ref(), used, began).await?
             }
         };
         let Some(answer) = answer else { return Ok(None) };
@@ -128,7 +130,7 @@ impl Authenticator {
         let Some(newer) = self.identity.renewed(known.by(), began).await? else { return Ok(None) };
         let answer = match known {
             Way::Basic { .. } => Way::basic(&newer),
-            Way::Bearer { challenge, .. } => Some(self.by_token(repository, challenge.clone(), began).await?),
+            Way::Bearer { challenge, .. } => Some(self.by_token(challenge.clone(), began).await?),
         };
         let Some(answer) = answer else { return Ok(None) };
         let authorization = answer.authorization().clone();
@@ -154,6 +156,16 @@ impl Authenticator {
         Arc::clone(ways.get_or_insert_with(&repository.to_owned(), Arc::default))
     }
 
+    /// The first challenge that can be answered. If there is none, the first, so that it can be said why.
+    fn choose(&self, challenges: Vec<Challenge>) -> Option<Challenge> {
+        let can_be_answered = |challenge: &Challenge| match challenge {
+            Challenge::Basic => true,
+            Challenge::Bearer(challenge) => token::is_usable(&self.endpoint, challenge),
+        };
+        let chosen = challenges.iter().position(can_be_answered).unwrap_or_default();
+        challenges.into_iter().nth(chosen)
+    }
+
     async fn answer_basic(
         &self,
         used: Option<&HeaderValue>,
@@ -171,7 +183,6 @@ impl Authenticator {
 
     async fn answer_bearer(
         &self,
-        repository: &str,
         challenge: BearerChallenge,
         known: Option<&Way>,
         used: Option<&HeaderValue>,
@@ -182,30 +193,25 @@ impl Authenticator {
             Standing::Worthless(by) if self.identity.renewed(by, began).await?.is_none() => return Ok(None),
             Standing::Worthless(_) | Standing::Expired | Standing::Unanswered => {}
         }
-        let answer = self.by_token(repository, challenge.clone(), began).await?;
+        let answer = self.by_token(challenge.clone(), began).await?;
         if answer.unless_refused(used).is_some() {
             return Ok(Some(answer));
         }
         // The user has brought the refused token along, and it stays the same as long as nobody looks for another.
         match self.identity.renewed(answer.by(), began).await? {
-            Some(_) => self.by_token(repository, challenge, began).await.map(Some),
+            Some(_) => self.by_token(challenge, began).await.map(Some),
             None => Ok(None),
         }
     }
 
     /// A token by the user's credentials, and by newer ones if these are denied.
-    async fn by_token(
-        &self,
-        repository: &str,
-        challenge: BearerChallenge,
-        began: Instant,
-    ) -> Result<Way, FetchFailure> {
+    async fn by_token(&self, challenge: BearerChallenge, began: Instant) -> Result<Way, FetchFailure> {
         let mut by = self.identity.sighting().await?;
-        let mut token = self.fetch_token(repository, &challenge, &by).await;
+        let mut token = self.fetch_token(&challenge, &by).await;
         if token.as_ref().is_err_and(|failure| failure.fault == FetchFault::Denied)
             && let Some(newer) = self.identity.renewed(&by, began).await?
         {
-            token = self.fetch_token(repository, &challenge, &newer).await;
+            token = self.fetch_token(&challenge, &newer).await;
             by = newer;
         }
         match token {
@@ -217,16 +223,8 @@ impl Authenticator {
         }
     }
 
-    async fn fetch_token(
-        &self,
-        repository: &str,
-        challenge: &BearerChallenge,
-        by: &Sighting,
-    ) -> Result<Token, FetchFailure> {
-        let own = format!("repository:{repository}:pull");
-        let scopes: BTreeSet<String> = challenge.scopes.iter().cloned().chain([own]).collect();
-        let scopes: Vec<String> = scopes.into_iter().collect();
-        token::request(&self.exchange, &self.endpoint, challenge, &scopes, by.credentials()).await
+    async fn fetch_token(&self, challenge: &BearerChallenge, by: &Sighting) -> Result<Token, FetchFailure> {
+        token::request(&self.exchange, &self.endpoint, challenge, by.credentials()).await
     }
 }
 

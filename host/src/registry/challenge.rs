@@ -28,6 +28,24 @@ pub(super) struct BearerChallenge {
     pub(super) scopes: Vec<String>,
 }
 
+impl BearerChallenge {
+    /// The challenge with the right to pull from `repository`, unless it names a repository by itself: the server may
+    /// have another name for it, and a strict token server gives no token for what it does not know.
+    pub(super) fn naming(mut self, repository: &str) -> Self {
+        if !self.scopes.iter().any(|scope| is_of_repository(scope)) {
+            self.scopes.push(format!("repository:{repository}:pull"));
+        }
+        self.scopes.sort_unstable();
+        self.scopes.dedup();
+        self
+    }
+}
+
+/// Whether a scope is one of rights to a repository; its type may have a class, as in `repository(plugin):a:pull`.
+fn is_of_repository(scope: &str) -> bool {
+    scope.split([':', '(']).next() == Some("repository")
+}
+
 /// Reads the challenges of all `WWW-Authenticate` fields, those of the stronger scheme first.
 ///
 /// What cannot be read and what is not supported is left out, so that one strange challenge does not spoil

@@ -101,6 +101,24 @@ impl Endpoint {
         self.url("/")
     }
 
+    /// What the server itself calls a repository.
+    pub(super) fn name_of(&self, repository: &str) -> String {
+        match self.api() {
+            (_, "") => repository.to_owned(),
+            (_, project) => format!("{project}/{repository}"),
+        }
+    }
+
+    /// The path of the API, and what stands between it and a repository.
+    fn api(&self) -> (&str, &str) {
+        match self.prefix.find("/v2/") {
+            Some(at) if !self.prefix.ends_with("/v2") => {
+                (&self.prefix[..at + "/v2".len()], &self.prefix[at + "/v2/".len()..])
+            }
+            _ => (&self.prefix, ""),
+        }
+    }
+
     fn url(&self, path: &str) -> Result<Url, FetchFailure> {
         let Self { host, prefix, .. } = self;
         let parsed = Url::parse(&format!("{}://{host}{prefix}{path}", self.scheme()));
@@ -185,6 +203,25 @@ mod tests {
         server.path = String::new();
         let endpoint = Endpoint::new("mirror:5000", &server).unwrap();
         assert_eq!(endpoint.blob("a", "x").unwrap().as_str(), "https://mirror:5000/a/blobs/x");
+    }
+
+    #[test]
+    fn a_path_may_lead_into_the_api() {
+        let settings = crate::registry::HostsSettings::default();
+        let mut server = crate::registry::host_endpoints("mirror", &settings).unwrap().remove(0);
+        for (path, name) in [
+            ("/v2", "team/app"),
+            ("/us/v2/", "team/app"),
+            ("/v2/project", "project/team/app"),
+            ("/us/v2/a/b/", "a/b/team/app"),
+            ("/v2/project/v2", "team/app"),
+            ("/hub", "team/app"),
+            ("", "team/app"),
+        ] {
+            server.path = path.to_owned();
+            let endpoint = Endpoint::new("mirror", &server).unwrap();
+            assert_eq!(endpoint.name_of("team/app"), name, "{path}");
+        }
     }
 
     #[test]

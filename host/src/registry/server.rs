@@ -118,7 +118,8 @@ impl Server {
         let used = call.authorization.as_ref();
         if response.asks_for_authorization() {
             let challenges = challenge::parse(response.headers());
-            let refusal = Refusal { repository, challenges, used, began };
+            let name = self.endpoint.name_of(repository);
+            let refusal = Refusal { repository, name, challenges, used, began };
             return self.authenticator.answer(refusal).await;
         }
         match used {

@@ -10,7 +10,7 @@ use url::form_urlencoded::byte_serialize;
 use super::body::BodyError;
 use super::challenge::BearerChallenge;
 use super::endpoint::Endpoint;
-use super::exchange::{Call, Exchange, Role};
+use super::exchange::{Call, Exchange, Patience, Role};
 use super::failure;
 use super::json;
 use super::secret::{self, Credentials, Secret};
@@ -52,41 +52,49 @@ const DEFAULT_LIFE: Duration = Duration::from_mins(1);
 /// Life of a token that states a longer one. No pull is longer, and a sum of times stays in its range.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
-/// Asks the token server of a challenge for a token that is good for `scopes`, unless the user has one for the
-/// registry already.
+/// Asks the token server of a challenge for a token with the rights that the challenge names, unless the user has one
+/// for the registry already.
 ///
-/// With credentials the OAuth form comes first, as only it knows identity tokens. Servers that do not have
-/// it answer 404 or 405 (GCR), 400 (ACR) or 401 (Artifactory), and are asked in the older way.
+/// Only the OAuth form takes identity tokens, and only the older way, a GET with user and password, works everywhere:
+/// servers without the form answer it with 400 (ACR), 401 (Artifactory), 403, 404 (GCR), 405, 415, 422, 501, a redirect,
+/// or a web page. So a password is sent in the form once, and whatever comes of it but a token, the older way decides.
 pub(super) async fn request(
     exchange: &Exchange,
     registry: &Endpoint,
     challenge: &BearerChallenge,
-    scopes: &[String],
     credentials: Option<&Credentials>,
 ) -> Result<Token, FetchFailure> {
     if let Some(Credentials::RegistryToken(token)) = credentials {
         return Token::of_user(token);
     }
     let realm = realm(registry, challenge)?;
-    let service = challenge.service.as_deref();
-    let grant = credentials.map(grant).unwrap_or_default();
     let mut basic = None;
-    if !grant.is_empty() {
-        let call = oauth_call(&realm, service, scopes, &grant);
-        let response = exchange.send(&call).await?;
-        match credentials {
-            Some(Credentials::Password { user, password }) if lacks_oauth(&response) => {
-                response.discard().await;
-                basic = secret::basic(user, password);
-            }
-            _ => return read(&call, response).await,
+    match credentials {
+        Some(Credentials::IdentityToken(token)) => {
+            let grant = [("grant_type", &b"refresh_token"[..]), ("refresh_token", token.expose())];
+            return send(exchange, oauth_call(realm, challenge, &grant)).await;
         }
+        Some(Credentials::Password { user, password }) => {
+            let grant =
+                [("grant_type", &b"password"[..]), ("username", user), ("password", password.expose())];
+            let mut call = oauth_call(realm.clone(), challenge, &grant);
+            call.patience = Patience::Hurried;
+            match send(exchange, call).await {
+                Ok(token) => return Ok(token),
+                Err(failure) => tracing::debug!(%failure, "asking for a token in the older way"),
+            }
+            basic = secret::basic(user, password);
+        }
+        Some(Credentials::RegistryToken(_)) | None => {}
     }
-    let mut call = Call::new(Role::TokenServer, Method::GET, with_query(realm, service, scopes));
-    call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let mut call = Call::new(Role::TokenServer, Method::GET, with_query(realm, challenge));
     call.authorization = basic;
-    let response = exchange.send(&call).await?;
-    read(&call, response).await
+    send(exchange, call).await
+}
+
+/// Whether a token can be had by a challenge. A realm that is no address cannot be asked.
+pub(super) fn is_usable(registry: &Endpoint, challenge: &BearerChallenge) -> bool {
+    realm(registry, challenge).is_ok()
 }
 
 /// What a user can do about a registry that names a token server which nobody can use.
@@ -114,30 +122,27 @@ fn realm(registry: &Endpoint, challenge: &BearerChallenge) -> Result<Url, FetchF
     }
 }
 
-/// What OAuth calls a grant: the proof that is exchanged for a token (RFC 6749, sections 4.3 and 6).
-fn grant(credentials: &Credentials) -> Vec<(&'static str, &[u8])> {
-    match credentials {
-        Credentials::Password { user, password } => {
-            vec![("grant_type", b"password"), ("username", user), ("password", password.expose())]
-        }
-        Credentials::IdentityToken(token) => {
-            vec![("grant_type", b"refresh_token"), ("refresh_token", token.expose())]
-        }
-        Credentials::RegistryToken(_) => Vec::new(),
-    }
-}
-
-fn oauth_call(realm: &Url, service: Option<&[u8]>, scopes: &[String], grant: &[(&str, &[u8])]) -> Call {
-    let scope = scopes.join(" ");
+/// A call with what OAuth calls a grant, the proof that is exchanged for a token (RFC 6749, sections 4.3 and 6).
+fn oauth_call(realm: Url, challenge: &BearerChallenge, grant: &[(&str, &[u8])]) -> Call {
+    let scope = challenge.scopes.join(" ");
     let mut pairs = grant.to_vec();
     pairs.push(("client_id", CLIENT_ID.as_bytes()));
-    pairs.extend(service.map(|service| ("service", service)));
+    pairs.extend(challenge.service.iter().map(|service| ("service", service.as_slice())));
     pairs.push(("scope", scope.as_bytes()));
-    let mut call = Call::new(Role::TokenServer, Method::POST, realm.clone());
-    call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let mut call = Call::new(Role::TokenServer, Method::POST, realm);
     call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     call.form = Some(Secret::new(encoded(&pairs)));
     call
+}
+
+fn with_query(mut realm: Url, challenge: &BearerChallenge) -> Url {
+    let service = challenge.service.iter().map(|service| ("service", service.as_slice()));
+    let scopes = challenge.scopes.iter().map(|scope| ("scope", scope.as_bytes()));
+    let pairs: Vec<_> = service.chain(scopes).collect();
+    let own = realm.query().filter(|query| !query.is_empty()).map(str::to_owned);
+    let parts: Vec<String> = own.into_iter().chain((!pairs.is_empty()).then(|| encoded(&pairs))).collect();
+    realm.set_query((!parts.is_empty()).then(|| parts.join("&")).as_deref());
+    realm
 }
 
 /// Pairs as forms and queries have them. The values may be in any encoding.
@@ -147,19 +152,10 @@ fn encoded(pairs: &[(&str, &[u8])]) -> String {
     pairs.iter().map(pair).collect::<Vec<String>>().join("&")
 }
 
-fn lacks_oauth(response: &Response) -> bool {
-    // A redirect cannot be followed with a form full of secrets.
-    matches!(response.status().as_u16(), 400 | 401 | 404 | 405) || response.status().is_redirection()
-}
-
-fn with_query(mut realm: Url, service: Option<&[u8]>, scopes: &[String]) -> Url {
-    let service = service.iter().map(|&service| ("service", service));
-    let scopes = scopes.iter().map(|scope| ("scope", scope.as_bytes()));
-    let pairs: Vec<_> = service.chain(scopes).collect();
-    let own = realm.query().filter(|query| !query.is_empty()).map(str::to_owned);
-    let parts: Vec<String> = own.into_iter().chain((!pairs.is_empty()).then(|| encoded(&pairs))).collect();
-    realm.set_query((!parts.is_empty()).then(|| parts.join("&")).as_deref());
-    realm
+async fn send(exchange: &Exchange, mut call: Call) -> Result<Token, FetchFailure> {
+    call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let response = exchange.send(&call).await?;
+    read(&call, response).await
 }
 
 async fn read(call: &Call, response: Response) -> Result<Token, FetchFailure> {
@@ -275,6 +271,32 @@ mod tests {
                 Some(reason) => assert!(failure.unwrap().contains(reason), "{realm_text}"),
             }
         }
+    }
+
+    #[test]
+    fn what_a_token_server_is_asked() {
+        let challenge = |service: Option<&[u8]>, scopes: &[&str]| BearerChallenge {
+            realm: String::new(),
+            service: service.map(<[u8]>::to_vec),
+            scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
+        };
+        for (realm, challenge, expected) in [
+            ("https://a/t", challenge(None, &[]), "https://a/t"),
+            ("https://a/t?", challenge(Some(b"host:5000"), &[]), "https://a/t?service=host%3A5000"),
+            (
+                "https://a/t?account=me",
+                challenge(Some(b"My \xe9"), &["repository:a/b:pull", "x"]),
+                "https://a/t?account=me&service=My+%E9&scope=repository%3Aa%2Fb%3Apull&scope=x",
+            ),
+        ] {
+            assert_eq!(with_query(Url::parse(realm).unwrap(), &challenge).as_str(), expected);
+        }
+        let realm = Url::parse("https://a/t").unwrap();
+        let call =
+            oauth_call(realm, &challenge(Some("é".as_bytes()), &["x", "y"]), &[("password", b"&=\xff")]);
+        let form = call.form.unwrap();
+        let form = String::from_utf8_lossy(form.expose()).into_owned();
+        assert_eq!(form, "password=%26%3D%FF&client_id=dray&service=%C3%A9&scope=x+y");
     }
 
     proptest! {

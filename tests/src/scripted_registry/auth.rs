@@ -23,6 +23,7 @@ pub struct BearerAuth {
     expires_in: Option<i64>,
     field: &'static str,
     uses: usize,
+    only_scopes: Option<String>,
     basic_first: bool,
     given: usize,
     /// How often the token given out last may still be used.
@@ -38,6 +39,7 @@ impl Default for BearerAuth {
             expires_in: Some(300),
             field: "token",
             uses: usize::MAX,
+            only_scopes: None,
             basic_first: false,
             given: 0,
             left: 0,
@@ -91,6 +93,12 @@ impl BearerAuth {
         Self { uses, ..self }
     }
 
+    /// Gives tokens only for these rights, with blanks between them: for more, as for less, the answer is 403.
+    #[must_use]
+    pub fn only_for(self, scopes: &str) -> Self {
+        Self { only_scopes: Some(scopes.to_owned()), ..self }
+    }
+
     /// Offers Basic as well, in a header field of its own before the other.
     #[must_use]
     pub fn basic_first(self) -> Self {
@@ -104,6 +112,9 @@ impl BearerAuth {
     pub(super) fn token(&mut self, request: &Recorded) -> Answer {
         if !self.knows(request) {
             return Answer::json(401, &serde_json::json!({"details": "incorrect username or password"}));
+        }
+        if self.only_scopes.as_ref().is_some_and(|only| *only != scopes(request)) {
+            return Answer::json(403, &serde_json::json!({"details": "requested access is denied"}));
         }
         self.given += 1;
         self.left = self.uses;
@@ -162,6 +173,14 @@ impl Auth {
         );
         if bearer.basic_first { vec![basic, challenge] } else { vec![challenge] }
     }
+}
+
+/// The rights that a request to a token server asks for, with blanks between them.
+fn scopes(request: &Recorded) -> String {
+    let body = request.body_text();
+    let pairs = request.query.split('&').chain(body.split('&'));
+    let scopes: Vec<&str> = pairs.filter_map(|pair| pair.strip_prefix("scope=")).collect();
+    scopes.join(" ").replace("%3A", ":").replace("%2F", "/").replace("%2C", ",").replace('+', " ")
 }
 
 /// The `Authorization` of the Basic scheme.

@@ -41,3 +41,23 @@ async fn a_token_answers_bearer_however_it_is_written() {
         assert_eq!(asked.query, "service=host%3A5000&scope=repository%3Ateam%2Fapp%3Apull", "{challenge}");
     }
 }
+
+/// What cannot be answered does not stand in the way of what can.
+#[tokio::test]
+async fn a_token_server_without_an_address_beside_basic() {
+    for realm in ["/token", "registry", "ftp://host/token", "https://user:pass@host/token", ""] {
+        let scene = scene();
+        scene.registry.require(Auth::basic("user", "pass"));
+        let challenge = format!(r#"Bearer realm="{realm}",service="s", Basic realm="registry""#);
+        scene.registry.on(Rule::any("/v2/").header("www-authenticate", challenge));
+        let configured = client_with_config(&scene.registry, USER_CONFIG);
+        configured.client.resolve(&scene.reference).await.unwrap_or_else(|e| panic!("{realm}: {e:?}"));
+    }
+    let scene = scene();
+    scene.registry.on(Rule::any("/v2/").status(401).header("www-authenticate", "Bearer realm=\"/token\""));
+    let failure = scene.digest().await.unwrap_err();
+    assert!(
+        failure.message.ends_with("names the token server `/token`, which is not an address"),
+        "{failure}"
+    );
+}

@@ -134,6 +134,24 @@ fn a_challenge_beside_one_that_is_not_supported() {
 }
 
 #[test]
+fn a_repository_is_only_named_where_the_challenge_names_none() {
+    for (scopes, expected) in [
+        (&[][..], &["repository:team/app:pull"][..]),
+        (&["x", "*", "x"], &["*", "repository:team/app:pull", "x"]),
+        (
+            &["registry:catalog:*", "repositories"],
+            &["registry:catalog:*", "repositories", "repository:team/app:pull"],
+        ),
+        (&["repository:proxy/team/app:pull"], &["repository:proxy/team/app:pull"]),
+        (&["x", "repository:team/app:pull,push"], &["repository:team/app:pull,push", "x"]),
+        (&["repository(plugin):a:pull"], &["repository(plugin):a:pull"]),
+    ] {
+        let Challenge::Bearer(challenge) = bearer("https://a/t", None, scopes) else { unreachable!() };
+        assert_eq!(challenge.naming("team/app").scopes, expected, "{scopes:?}");
+    }
+}
+
+#[test]
 fn values_in_another_encoding() {
     let expected = Challenge::Bearer(BearerChallenge {
         realm: "https://a/t".to_owned(),
