@@ -146,6 +146,10 @@ pub const REMEMBERED_REGISTRIES: usize = 256;
 /// Repositories of one server of which the authorization is remembered: with tokens of a few KiB, a few MiB.
 pub const REMEMBERED_REPOSITORIES: usize = 1024;
 
+/// Servers that one server redirects to of which the authorization is remembered. Most redirects lead to storage that
+/// asks for none.
+pub const REMEMBERED_REDIRECTS: usize = 16;
+
 /// Blobs of which it is remembered who has sent them, and which of them one server has sent wrongly. Far more than
 /// can be on the way at one time.
 pub const REMEMBERED_BLOBS: usize = 4096;

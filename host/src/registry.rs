@@ -25,6 +25,7 @@ mod identity;
 mod json;
 mod ping;
 mod public_only;
+mod redirected;
 mod remembered;
 mod resolve;
 mod retry;

@@ -144,6 +144,8 @@ mod changes;
 mod manifests;
 #[path = "registry_port/proxies.rs"]
 mod proxies;
+#[path = "registry_port/redirected.rs"]
+mod redirected;
 #[path = "registry_port/tokens.rs"]
 mod tokens;
 #[path = "registry_port/transport.rs"]

@@ -52,6 +52,17 @@ impl Endpoint {
         Ok(endpoint)
     }
 
+    /// A server that another redirects to.
+    pub(super) fn redirected(url: &Url) -> Self {
+        let scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
+        let mut host = authority(url).to_owned();
+        if scheme == Scheme::Http && url.port().is_none() {
+            // Without a port, credentials are for the one of HTTPS.
+            host.push_str(":80");
+        }
+        Self { scheme, host, prefix: "/v2".to_owned(), namespace: None, fallback: None }
+    }
+
     /// The registry itself, where no directory says anything about it.
     #[cfg(test)]
     pub(super) fn of(reference: &crate::oci::Reference, plain_http: super::PlainHttp) -> Self {
@@ -221,6 +232,19 @@ mod tests {
             server.path = path.to_owned();
             let endpoint = Endpoint::new("mirror", &server).unwrap();
             assert_eq!(endpoint.name_of("team/app"), name, "{path}");
+        }
+    }
+
+    #[test]
+    fn credentials_of_a_server_that_is_redirected_to_are_those_of_its_port() {
+        for (url, host) in [
+            ("https://ghcr.io/v2/a/manifests/1", "ghcr.io"),
+            ("https://ghcr.io:443/v2/", "ghcr.io"),
+            ("https://ghcr.io:5000/v2/", "ghcr.io:5000"),
+            ("http://ghcr.io/v2/", "ghcr.io:80"),
+            ("https://[::1]/v2/", "[::1]"),
+        ] {
+            assert_eq!(Endpoint::redirected(&Url::parse(url).unwrap()).host(), host, "{url}");
         }
     }
 

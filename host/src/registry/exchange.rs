@@ -5,11 +5,12 @@ use std::time::SystemTime;
 
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, Method};
-use url::Url;
+use url::{Origin, Url};
 
 use super::endpoint::{Endpoint, Fallback};
 use super::failure;
 use super::hosts::{HostHeaders, without_port};
+use super::redirected;
 use super::retry;
 use super::secret::Secret;
 use super::settings::Timing;
@@ -26,6 +27,8 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
     /// Shown only to the origin of `url`.
     pub(super) authorization: Option<HeaderValue>,
+    /// Those for servers that the call is redirected to, each shown only to its origin.
+    pub(super) elsewhere: Vec<(Origin, HeaderValue)>,
     /// The body of a POST.
     pub(super) form: Option<Secret>,
     pub(super) role: Role,
@@ -68,10 +71,22 @@ impl Call {
             url,
             headers: HeaderMap::new(),
             authorization: None,
+            elsewhere: Vec::new(),
             form: None,
             role,
             patience: Patience::Full,
         }
+    }
+
+    /// What the server at `url` is shown of who asks. Where the call is redirected to, nobody is told but for something
+    /// of a repository: whoever redirects must not choose what else is asked in the user's name.
+    pub(super) fn authorization_for(&self, url: &Url) -> Option<&HeaderValue> {
+        let origin = url.origin();
+        if origin == self.url.origin() {
+            return self.authorization.as_ref();
+        }
+        redirected::repository_in(url)?;
+        self.elsewhere.iter().find(|(other, _)| *other == origin).map(|(_, authorization)| authorization)
     }
 }
 

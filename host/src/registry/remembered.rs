@@ -46,6 +46,11 @@ impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
         &mut entry.value
     }
 
+    /// All that is remembered, in any order. Does not count as a use.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().map(|(key, entry)| (key, &entry.value))
+    }
+
     pub(super) fn remove<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,

@@ -1,15 +1,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use http::HeaderValue;
+use http::StatusCode;
+use url::Url;
 
 use super::authenticator::{Authenticator, Refusal};
 use super::challenge;
 use super::credentials::CredentialStore;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, authority};
 use super::exchange::{Call, Exchange};
 use super::failure;
 use super::hosts::{Capability, HostEndpoint};
+use super::redirected::{self, Redirected};
 use super::remembered::Remembered;
 use super::settings::Timing;
 use super::transport::{Response, TransportSettings, Transports};
@@ -24,6 +26,7 @@ pub(super) struct Server {
     endpoint: Endpoint,
     exchange: Arc<Exchange>,
     authenticator: Authenticator,
+    redirected: Redirected,
     warnings: Arc<Warnings>,
     rests_until: Mutex<Option<Instant>>,
     /// Blobs in whose place it has sent something else.
@@ -52,13 +55,14 @@ impl Server {
             public_only: false,
         })?;
         let headers = settings.headers.to_map();
-        let exchange = Arc::new(Exchange::new(transport, shared.timing, &endpoint, headers));
         let credentials = Arc::clone(&shared.credentials);
+        let redirected = Redirected::new(Arc::clone(&transport), shared.timing, Arc::clone(&credentials));
+        let exchange = Arc::new(Exchange::new(transport, shared.timing, &endpoint, headers));
         let authenticator = Authenticator::new(endpoint.clone(), Arc::clone(&exchange), credentials);
         let warnings = Arc::clone(&shared.warnings);
         let rests_until = Mutex::default();
         let wrong = Mutex::new(Remembered::new(limits::REMEMBERED_BLOBS));
-        Ok(Self { settings, endpoint, exchange, authenticator, warnings, rests_until, wrong })
+        Ok(Self { settings, endpoint, exchange, authenticator, redirected, warnings, rests_until, wrong })
     }
 
     pub(super) fn settings(&self) -> &HostEndpoint {
@@ -80,24 +84,24 @@ impl Server {
     }
 
     /// Sends a call about `repository` with whatever authorization is known, and again with another when
-    /// the server asks for it. The response may have any status that is not worth another try. The call then
-    /// has the address that was asked.
+    /// the server, or one that it redirects to, asks for it. The response may have any status that is not worth
+    /// another try. The call then has the address that was asked.
     pub(super) async fn send(&self, repository: &str, call: &mut Call) -> Result<Response, FetchFailure> {
-        // One answer may be made of what has been known for long, and one of what has been found since.
-        const ANSWERS: usize = 2;
+        // For each of two servers, one answer may be made of what has been known for long, and one of what has been
+        // found since.
+        const ANSWERS: usize = 4;
         let began = Instant::now();
         call.authorization = self.authenticator.known(repository, began).await?;
+        call.elsewhere = self.redirected.known(repository, began).await;
         let mut response = self.exchange.send(call).await?;
         for _ in 0..ANSWERS {
-            let other = self.other_authorization(repository, call, &response, began).await?;
-            let Some(authorization) = other else { break };
+            if !self.authorize(repository, call, &response, began).await? {
+                break;
+            }
             response.discard().await;
-            call.authorization = Some(authorization);
             response = self.exchange.send(call).await?;
         }
-        if !response.asks_for_authorization() {
-            self.authenticator.accepted(repository, call.authorization.as_ref()).await;
-        }
+        self.note_accepted(repository, call, &response).await;
         if let Some(plain) = self.endpoint.fallback().and_then(|fallback| fallback.known(&call.url)) {
             call.url = plain;
         }
@@ -107,33 +111,103 @@ impl Server {
         Ok(response)
     }
 
-    /// What to try instead of the authorization that got this response, if that is the reason for it.
-    async fn other_authorization(
+    /// Gives the call another authorization than the one that got this response, if that is the reason for it and
+    /// there is another.
+    async fn authorize(
         &self,
         repository: &str,
-        call: &Call,
+        call: &mut Call,
         response: &Response,
         began: Instant,
-    ) -> Result<Option<HeaderValue>, FetchFailure> {
-        let used = call.authorization.as_ref();
-        if response.asks_for_authorization() {
-            let challenges = challenge::parse(response.headers());
-            let name = self.endpoint.name_of(repository);
-            let refusal = Refusal { repository, name, challenges, used, began };
-            return self.authenticator.answer(refusal).await;
+    ) -> Result<bool, FetchFailure> {
+        if !response.is_from_first_hop() {
+            return self.authorize_elsewhere(repository, call, response, began).await;
         }
-        match used {
-            Some(used) if response.forbids() => self.authenticator.instead_of(repository, used, began).await,
-            _ => Ok(None),
+        let used = call.authorization.as_ref();
+        let name = self.endpoint.name_of(repository);
+        let other = match (response.status(), used) {
+            (StatusCode::UNAUTHORIZED, _) => {
+                let challenges = challenge::parse(response.headers());
+                self.authenticator.answer(Refusal { repository, name, challenges, used, began }).await?
+            }
+            (StatusCode::FORBIDDEN, Some(used)) => {
+                self.authenticator.instead_of(repository, used, began).await?
+            }
+            _ => None,
+        };
+        let Some(authorization) = other else { return Ok(false) };
+        call.authorization = Some(authorization);
+        Ok(true)
+    }
+
+    /// The same for a server that the call was redirected to.
+    async fn authorize_elsewhere(
+        &self,
+        repository: &str,
+        call: &mut Call,
+        response: &Response,
+        began: Instant,
+    ) -> Result<bool, FetchFailure> {
+        let url = response.url();
+        let Some(name) = redirected::repository_in(url).filter(|_| self.may_be_told(url)) else {
+            return Ok(false);
+        };
+        let used = call.authorization_for(url);
+        let other = match (response.status(), used) {
+            (StatusCode::UNAUTHORIZED, _) => {
+                let challenges = challenge::parse(response.headers());
+                if challenges.is_empty() {
+                    return Ok(false);
+                }
+                let refusal = Refusal { repository, name: name.to_owned(), challenges, used, began };
+                self.redirected.authenticator(url).answer(refusal).await?
+            }
+            (StatusCode::FORBIDDEN, Some(used)) => match self.redirected.known_authenticator(url) {
+                Some(authenticator) => authenticator.instead_of(repository, used, began).await?,
+                None => None,
+            },
+            _ => None,
+        };
+        let Some(authorization) = other else { return Ok(false) };
+        call.elsewhere.retain(|(origin, _)| *origin != url.origin());
+        call.elsewhere.push((url.origin(), authorization));
+        Ok(true)
+    }
+
+    /// Whether a server that the call was redirected to may be told who asks: without TLS only if this one is spoken
+    /// with in the same way.
+    fn may_be_told(&self, url: &Url) -> bool {
+        url.scheme() == "https" || self.endpoint.allows_plain(url)
+    }
+
+    /// Takes note of the authorizations that were not refused.
+    async fn note_accepted(&self, repository: &str, call: &Call, response: &Response) {
+        let is_refused = response.status() == StatusCode::UNAUTHORIZED;
+        if !(is_refused && response.is_from_first_hop()) {
+            self.authenticator.accepted(repository, call.authorization.as_ref()).await;
+        }
+        if !(is_refused || response.is_from_first_hop())
+            && let Some(authenticator) = self.redirected.known_authenticator(response.url())
+        {
+            authenticator.accepted(repository, call.authorization_for(response.url())).await;
         }
     }
 
     /// The failure that a response with an unwelcome status stands for.
     pub(super) async fn failure(&self, call: &Call, response: Response) -> FetchFailure {
-        let from_registry = response.is_from_first_hop();
+        let is_from_first_hop = response.is_from_first_hop();
+        let url = response.url().clone();
         let mut failure = failure::of_status(call, response).await;
-        if failure.fault == FetchFault::Denied && from_registry {
+        if failure.fault != FetchFault::Denied {
+            return failure;
+        }
+        if is_from_first_hop {
             failure.hint = Some(self.authenticator.denial_hint().await);
+        } else if !self.may_be_told(&url) {
+            let host = authority(&url);
+            failure.hint = Some(format!("no credentials are sent to `{host}`, which is reached without TLS"));
+        } else if let Some(authenticator) = self.redirected.known_authenticator(&url) {
+            failure.hint = Some(authenticator.denial_hint().await);
         }
         failure
     }

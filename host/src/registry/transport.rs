@@ -105,7 +105,8 @@ impl Transport {
     }
 
     /// Sends the call to `url`, which is its own or one that it was redirected to, with header fields that
-    /// only this server sees. Only the origin that the call was meant for gets its authorization and its form.
+    /// only this server sees. Each origin gets the authorization that is for it, and only the one that the call was
+    /// meant for gets its form.
     pub(super) async fn send(
         &self,
         call: &Call,
@@ -123,14 +124,12 @@ impl Transport {
         for (name, value) in &call.headers {
             request.headers_mut().append(name, value.clone());
         }
+        if let Some(authorization) = call.authorization_for(url) {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
         let is_first_hop = url.origin() == call.url.origin();
-        if is_first_hop {
-            if let Some(authorization) = &call.authorization {
-                request.headers_mut().insert(AUTHORIZATION, authorization.clone());
-            }
-            if let Some(form) = &call.form {
-                *request.body_mut() = Some(form.expose().to_owned().into());
-            }
+        if let Some(form) = call.form.as_ref().filter(|_| is_first_hop) {
+            *request.body_mut() = Some(form.expose().to_owned().into());
         }
         let client = self.client(url).await?;
         let silence = self.timing.connect.saturating_add(self.timing.stall);

@@ -35,16 +35,6 @@ impl Response {
         self.is_first_hop
     }
 
-    /// Whether the server that the call was meant for wants to know who asks.
-    pub(in crate::registry) fn asks_for_authorization(&self) -> bool {
-        self.status() == StatusCode::UNAUTHORIZED && self.is_first_hop
-    }
-
-    /// Whether the server that the call was meant for knows who asks, and says no.
-    pub(in crate::registry) fn forbids(&self) -> bool {
-        self.status() == StatusCode::FORBIDDEN && self.is_first_hop
-    }
-
     /// The body.
     pub(in crate::registry) fn into_body(self) -> Body {
         Body::new(self.inner, self.stall)
