@@ -20,6 +20,7 @@ mod failure;
 mod fetch;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod hidden;
 mod hosts;
 mod identity;
 mod json;

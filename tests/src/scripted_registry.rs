@@ -90,6 +90,8 @@ struct State {
     /// By path, for requests outside of the API.
     files: BTreeMap<String, Bytes>,
     auth: Option<Auth>,
+    /// What those get who are not let in, in place of a challenge.
+    hides: Option<u16>,
     rules: Vec<Rule>,
     requests: Vec<Recorded>,
     connections: usize,
@@ -198,6 +200,12 @@ impl ScriptedRegistry {
     /// Lets only those in who authenticate in this way.
     pub fn require(&self, auth: impl Into<Auth>) {
         lock(&self.state).auth = Some(auth.into());
+    }
+
+    /// Tells those whom it does not let in with this status that there is nothing, and asks who they are at the root of
+    /// the API only.
+    pub fn hide_with(&self, status: u16) {
+        lock(&self.state).hides = Some(status);
     }
 
     /// Forgets all tokens that were given out, as if they had expired.

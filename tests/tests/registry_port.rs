@@ -140,6 +140,8 @@ mod blobs;
 mod challenges;
 #[path = "registry_port/changes.rs"]
 mod changes;
+#[path = "registry_port/hidden.rs"]
+mod hidden;
 #[path = "registry_port/manifests.rs"]
 mod manifests;
 #[path = "registry_port/proxies.rs"]

@@ -146,6 +146,11 @@ impl Authenticator {
         }
     }
 
+    /// Whether the user has credentials for the server.
+    pub(super) async fn has_credentials(&self) -> Result<bool, FetchFailure> {
+        self.identity.is_known().await
+    }
+
     /// What a user can do when the server denies access. Looks nowhere that has not been looked at.
     pub(super) async fn denial_hint(&self) -> String {
         self.identity.denial_hint().await

@@ -41,6 +41,16 @@ impl BearerChallenge {
     }
 }
 
+impl Challenge {
+    /// The challenge as it would be for no repository in particular.
+    pub(super) fn without_repository(mut self) -> Self {
+        if let Self::Bearer(challenge) = &mut self {
+            challenge.scopes.retain(|scope| !is_of_repository(scope));
+        }
+        self
+    }
+}
+
 /// Whether a scope is one of rights to a repository; its type may have a class, as in `repository(plugin):a:pull`.
 fn is_of_repository(scope: &str) -> bool {
     scope.split([':', '(']).next() == Some("repository")

@@ -112,6 +112,12 @@ impl Endpoint {
         self.url("/")
     }
 
+    /// Address of the API as a whole. It is another than the root where a path leads into the API, as to the project of
+    /// a mirror in `https://mirror/v2/project`.
+    pub(super) fn base(&self) -> Result<Url, FetchFailure> {
+        self.at(&format!("{}/", self.api().0))
+    }
+
     /// What the server itself calls a repository.
     pub(super) fn name_of(&self, repository: &str) -> String {
         match self.api() {
@@ -131,8 +137,12 @@ impl Endpoint {
     }
 
     fn url(&self, path: &str) -> Result<Url, FetchFailure> {
-        let Self { host, prefix, .. } = self;
-        let parsed = Url::parse(&format!("{}://{host}{prefix}{path}", self.scheme()));
+        self.at(&format!("{}{path}", self.prefix))
+    }
+
+    fn at(&self, path: &str) -> Result<Url, FetchFailure> {
+        let host = &self.host;
+        let parsed = Url::parse(&format!("{}://{host}{path}", self.scheme()));
         let mut url = parsed.map_err(|source| {
             let message = format!("`{host}` is not an address that a registry can have");
             FetchFailure::new(FetchFault::Configuration, message)
@@ -220,17 +230,18 @@ mod tests {
     fn a_path_may_lead_into_the_api() {
         let settings = crate::registry::HostsSettings::default();
         let mut server = crate::registry::host_endpoints("mirror", &settings).unwrap().remove(0);
-        for (path, name) in [
-            ("/v2", "team/app"),
-            ("/us/v2/", "team/app"),
-            ("/v2/project", "project/team/app"),
-            ("/us/v2/a/b/", "a/b/team/app"),
-            ("/v2/project/v2", "team/app"),
-            ("/hub", "team/app"),
-            ("", "team/app"),
+        for (path, base, name) in [
+            ("/v2", "https://mirror/v2/", "team/app"),
+            ("/us/v2/", "https://mirror/us/v2/", "team/app"),
+            ("/v2/project", "https://mirror/v2/", "project/team/app"),
+            ("/us/v2/a/b/", "https://mirror/us/v2/", "a/b/team/app"),
+            ("/v2/project/v2", "https://mirror/v2/project/v2/", "team/app"),
+            ("/hub", "https://mirror/hub/", "team/app"),
+            ("", "https://mirror/", "team/app"),
         ] {
             server.path = path.to_owned();
             let endpoint = Endpoint::new("mirror", &server).unwrap();
+            assert_eq!(endpoint.base().unwrap().as_str(), base, "{path}");
             assert_eq!(endpoint.name_of("team/app"), name, "{path}");
         }
     }

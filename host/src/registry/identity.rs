@@ -5,6 +5,7 @@ use tokio::sync::Mutex;
 
 use super::credentials::{CredentialStore, Found};
 use super::secret::Credentials;
+use crate::limits;
 use crate::ports::FetchFailure;
 
 /// Who the user is towards one host.
@@ -59,6 +60,17 @@ impl Identity {
             *last = Some(self.look().await?);
         }
         Ok(last.clone().filter(|last| last.credentials() != refused.credentials()))
+    }
+
+    /// Whether the user has credentials. That there are none is looked at again after a while.
+    pub(super) async fn is_known(&self) -> Result<bool, FetchFailure> {
+        let mut last = self.last.lock().await;
+        let is_recent = |last: &Sighting| last.found.is_some() || last.at.elapsed() < limits::HOST_REST;
+        let sighting = match last.take().filter(|last| is_recent(last)) {
+            Some(recent) => recent,
+            None => self.look().await?,
+        };
+        Ok(last.insert(sighting).found.is_some())
     }
 
     /// What a user can do when the host denies access. Looks nowhere that has not been looked at.

@@ -10,6 +10,7 @@ use super::credentials::CredentialStore;
 use super::endpoint::{Endpoint, authority};
 use super::exchange::{Call, Exchange};
 use super::failure;
+use super::hidden::Hidden;
 use super::hosts::{Capability, HostEndpoint};
 use super::redirected::{self, Redirected};
 use super::remembered::Remembered;
@@ -27,6 +28,7 @@ pub(super) struct Server {
     exchange: Arc<Exchange>,
     authenticator: Authenticator,
     redirected: Redirected,
+    hidden: Hidden,
     warnings: Arc<Warnings>,
     rests_until: Mutex<Option<Instant>>,
     /// Blobs in whose place it has sent something else.
@@ -62,7 +64,18 @@ impl Server {
         let warnings = Arc::clone(&shared.warnings);
         let rests_until = Mutex::default();
         let wrong = Mutex::new(Remembered::new(limits::REMEMBERED_BLOBS));
-        Ok(Self { settings, endpoint, exchange, authenticator, redirected, warnings, rests_until, wrong })
+        let hidden = Hidden::default();
+        Ok(Self {
+            settings,
+            endpoint,
+            exchange,
+            authenticator,
+            redirected,
+            hidden,
+            warnings,
+            rests_until,
+            wrong,
+        })
     }
 
     pub(super) fn settings(&self) -> &HostEndpoint {
@@ -127,11 +140,23 @@ impl Server {
         let name = self.endpoint.name_of(repository);
         let other = match (response.status(), used) {
             (StatusCode::UNAUTHORIZED, _) => {
+                self.hidden.note_challenge();
                 let challenges = challenge::parse(response.headers());
                 self.authenticator.answer(Refusal { repository, name, challenges, used, began }).await?
             }
             (StatusCode::FORBIDDEN, Some(used)) => {
                 self.authenticator.instead_of(repository, used, began).await?
+            }
+            (StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND, None) => {
+                let Self { authenticator, endpoint, exchange, .. } = self;
+                let patience = call.patience;
+                let challenges = self.hidden.challenges(authenticator, endpoint, exchange, patience).await;
+                let refusal =
+                    Refusal { repository, name, challenges: challenges.to_vec(), used: None, began };
+                self.authenticator.answer(refusal).await.unwrap_or_else(|failure| {
+                    self.hidden.warn(&failure);
+                    None
+                })
             }
             _ => None,
         };

@@ -150,6 +150,9 @@ pub(super) fn correct(state: &mut State, request: &Recorded) -> Answer {
     if let Some(auth) = &mut state.auth
         && !auth.admits(request)
     {
+        if let Some(status) = state.hides.filter(|_| !rest.is_empty()) {
+            return Answer::error(status, "MANIFEST_UNKNOWN", "nothing that everybody may see");
+        }
         let mut answer = Answer::error(401, "UNAUTHORIZED", "authentication required");
         for challenge in auth.challenges(&state.realm, rest) {
             answer.add("www-authenticate", &challenge);
