@@ -208,6 +208,38 @@ fn the_variable_has_more_than_is_used() {
     }
 }
 
+/// The services of a system have no `HOME`. Their user has one all the same, where it is known to the system.
+#[test]
+fn without_the_variable_the_home_is_that_of_the_user_database() {
+    let home = tempfile::tempdir().expect("a directory can be made");
+    std::fs::create_dir(home.path().join(".docker")).expect("a directory can be made");
+    std::fs::write(home.path().join(".docker/config.json"), HUB).expect("a file can be written");
+    let users = home.path().join("passwd");
+    let root = format!("root:x:0:0:root:{}:/bin/sh\n", home.path().display());
+    std::fs::write(&users, root).expect("a file can be written");
+    for unset in ["unset HOME", "export HOME="] {
+        let run = |arguments: &str| {
+            let script =
+                format!("mount --bind {} /etc/passwd && {unset} && exec \"$0\" {arguments}", users.display());
+            let run = std::process::Command::new("unshare")
+                .args(["--mount", "sh", "-c", &script])
+                .arg(tools::dray())
+                .env_clear()
+                .env("PATH", tools::SEARCH_PATH)
+                .output()
+                .expect("a program can be started");
+            assert!(run.status.success(), "{unset}: {run:?}");
+            String::from_utf8_lossy(&run.stdout).into_owned()
+        };
+        let found = run("registry credentials docker.io");
+        assert!(found.starts_with("password of user ann for docker.io"), "{unset}: {found}");
+        run("plugin inspect --describe overlayfs");
+        let cache = home.path().join(".cache/dray/compiled");
+        assert!(cache.join("secret").exists(), "{unset}: nothing is kept in {}", cache.display());
+        std::fs::remove_dir_all(home.path().join(".cache")).expect("a directory can be removed");
+    }
+}
+
 #[test]
 fn what_is_no_host() {
     for host in ["", "https://ghcr.io", "ghcr.io/v2", "ann@ghcr.io", "a b"] {

@@ -61,7 +61,7 @@ pub const PATH: Variable = Variable {
 pub const HOME: Variable = Variable {
     names: &["HOME"],
     meaning: "home folder, for the defaults of `DOCKER_CONFIG`, `XDG_CONFIG_HOME` and `XDG_CACHE_HOME`",
-    default: "no credentials, and plugins are compiled anew each time",
+    default: "that of the user database",
 };
 
 /// Folder of the user's configuration.
@@ -131,9 +131,12 @@ pub const VARIABLES: [Variable; 14] = [
     TERM,
 ];
 
-/// Reads the environment of this process.
+/// Reads the environment of this process. Where it names no home, as in the units of a system's services, the home is
+/// the one that the user database has.
 pub(super) fn read() -> Environment {
-    read_from(|name| std::env::var_os(name))
+    let environment = read_from(|name| std::env::var_os(name));
+    let home = environment.home.or_else(|| std::env::home_dir().map(OsString::from));
+    Environment { home: home.filter(|home| !home.is_empty()), ..environment }
 }
 
 fn read_from(lookup: impl Fn(&str) -> Option<OsString>) -> Environment {
