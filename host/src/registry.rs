@@ -3,7 +3,8 @@
 //! [`RegistryClient`] resolves references and opens blobs. Below it lie, from the outside in: `resolve` and
 //! `fetch` know the API; `attempts` goes from one server of a registry to the next, in the order that `hosts`
 //! finds; `server` is one of them, for which `authenticator` answers challenges with the help of
-//! `credentials`; `exchange` repeats what is worth repeating and follows redirects; `transport` speaks HTTP,
+//! `credentials`, those of the servers that it redirects to (`redirected`) and those that it only shows at its root
+//! (`hidden`) as well; `exchange` repeats what is worth repeating and follows redirects; `transport` speaks HTTP,
 //! over `tls`. `failure` words what went wrong. Nothing here reads the environment, and nothing here trusts a
 //! byte of a blob.
 

@@ -177,6 +177,7 @@ async fn credentials_that_a_helper_has() {
         (r#"{"credsStore":"keeper"}"#, BearerAuth::password("user", "pass")),
         (r#"{"credHelpers":{"HOST":"keeper"}}"#, BearerAuth::password("user", "pass")),
         (r#"{"credsStore":"tokens"}"#, BearerAuth::identity_token("long-lived")),
+        (r#"{"credsstore":"small"}"#, BearerAuth::password("user", "pass")),
         // What the helper has is newer than what was left in the file.
         (
             r#"{"credsStore":"keeper","auths":{"HOST":{"auth":"b2xkOm9sZA=="}}}"#,
@@ -197,16 +198,46 @@ async fn credentials_that_a_helper_has() {
 
 #[tokio::test]
 async fn a_helper_that_does_not_know_the_registry() {
-    let scene = scene();
-    let configured = client_with_config(&scene.registry, r#"{"credsStore":"empty"}"#);
-    scene.registry.require(BearerAuth::anonymous());
-    configured.client.resolve(&scene.reference).await.unwrap();
+    for config in [r#"{"credsStore":"empty"}"#, r#"{"credsStore":"null"}"#] {
+        let scene = scene();
+        let configured = client_with_config(&scene.registry, config);
+        scene.registry.require(BearerAuth::anonymous());
+        configured.client.resolve(&scene.reference).await.unwrap();
 
+        scene.registry.require(BearerAuth::password("user", "pass"));
+        let other = Reference::parse(&scene.registry.image("team/other:1")).unwrap();
+        let failure = configured.client.resolve(&other).await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Denied);
+        assert!(failure.hint.as_deref().unwrap().contains("needs credentials"), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_docker_would_find_in_a_file() {
+    for config in [
+        r#"{"Auths":{"HTTP://HOST/v2/":{"Auth":"dXNl\ncjpwYXNz\n"}}}"#,
+        r#"{"auths":{"HOST":{"auth":"dXNlcjpwYXNz"}},"auths":{"other":{}}} and more"#,
+        r#"{"auths":{"HOST":{"Username":"user","PASSWORD":"pass","auth":null}},"detachKeys":1e400}"#,
+    ] {
+        let scene = scene();
+        scene.registry.require(BearerAuth::password("user", "pass"));
+        let configured = client_with_config(&scene.registry, config);
+        configured.client.resolve(&scene.reference).await.unwrap_or_else(|e| panic!("{config}: {e:?}"));
+    }
+}
+
+/// The name of an image and the file may be written by two people.
+#[tokio::test]
+async fn a_host_in_capitals() {
+    let scene = scene();
     scene.registry.require(BearerAuth::password("user", "pass"));
-    let other = Reference::parse(&scene.registry.image("team/other:1")).unwrap();
-    let failure = configured.client.resolve(&other).await.unwrap_err();
-    assert_eq!(failure.fault, FetchFault::Denied);
-    assert!(failure.hint.as_deref().unwrap().contains("needs credentials"), "{failure:?}");
+    let port = scene.host().rsplit(':').next().unwrap().to_owned();
+    for (host, key) in [("LOCALHOST", "localhost"), ("localhost", "LocalHost")] {
+        let config = format!(r#"{{"auths":{{"{key}:{port}":{{"auth":"dXNlcjpwYXNz"}}}}}}"#);
+        let configured = client_with_config(&scene.registry, &config);
+        let reference = Reference::parse(&format!("{host}:{port}/team/app:1")).unwrap();
+        configured.client.resolve(&reference).await.unwrap_or_else(|e| panic!("{host}: {e:?}"));
+    }
 }
 
 /// A private image that is silently asked for anonymously would end in a puzzle.
@@ -296,6 +327,16 @@ async fn the_variable_comes_before_the_file() {
         (entry("b2xkOm9sZA=="), Some(entry("dXNlcjpwYXNz"))),
         (entry("dXNlcjpwYXNz"), Some(r#"{"auths":{"other":{"auth":"b2xkOm9sZA=="}}}"#.to_owned())),
         (entry("dXNlcjpwYXNz"), None),
+        // What docker does not use of the variable is ignored, and the file counts.
+        (
+            entry("b2xkOm9sZA=="),
+            Some(
+                entry("dXNlcjpwYXNz").replace("{\"auth\"", "{\"email\":\"a@b\",\"username\":\"x\",\"auth\""),
+            ),
+        ),
+        (entry("b2xkOm9sZA=="), Some(entry("dXNlcjpwYXNz").replacen('{', r#"{"credHelpers":{"x":"y"},"#, 1))),
+        (entry("dXNlcjpwYXNz"), Some(entry("").replace(r#"{"auth":""}"#, "{}"))),
+        (entry("dXNlcjpwYXNz"), Some("nonsense".to_owned())),
     ] {
         std::fs::write(&path, file).unwrap();
         let credentials = CredentialSettings {
