@@ -223,11 +223,13 @@ pub const COMPILE_TIMEOUT: Duration = Duration::from_mins(2);
 /// Threads that compile in such a process. Each may hold a function of the largest kind at the same time.
 pub const COMPILE_THREADS: usize = 4;
 
-/// Largest linear memory of a plugin, in bytes. A plan for 512 layers needs about 2 MiB.
+/// Linear memory of a plugin, in bytes: all that it has together. A plan for 512 layers needs about 2 MiB, a Python
+/// interpreter starts with 20.
 pub const PLUGIN_MEMORY_BYTES: usize = 64 * MIB;
 
-/// Linear memories of one plugin. Composed components have one per part.
-pub const PLUGIN_MEMORIES: usize = 2;
+/// Linear memories of one plugin, of which each takes 4 GiB of address space. Composed components have one per part;
+/// a toolchain that answers WASI by itself makes three.
+pub const PLUGIN_MEMORIES: usize = 8;
 
 /// Tables of one plugin.
 pub const PLUGIN_TABLES: usize = 16;

@@ -147,6 +147,9 @@ async fn endless_loops() {
     }
     let guest = Guest::snapshotter().item(&format!("(func $start {FOREVER}) (start $start)"));
     bench.fails(&guest, PluginFault::Timeout, "`get-info`").await;
+    let guest = Guest::snapshotter().item("(func $again (return_call $again))");
+    let guest = guest.on(Export::Work, "(call $again) unreachable");
+    bench.fails(&guest, PluginFault::Timeout, "a call may compute for 500ms").await;
 }
 
 #[tokio::test]
@@ -208,8 +211,11 @@ async fn tables_and_memories() {
     bench.fails(&guest, PluginFault::OutOfMemory, "the limit is 20000").await;
     let guest = Guest::snapshotter().item(&"(table 1 funcref)".repeat(17));
     bench.fails(&guest, PluginFault::OutOfMemory, "table count").await;
-    let guest = Guest::snapshotter().item("(memory 1) (memory 1)");
+    let guest = Guest::snapshotter().item(&"(memory 1)".repeat(8));
     bench.fails(&guest, PluginFault::OutOfMemory, "memory count").await;
+    // Each alone is within the limit.
+    let guest = Guest::snapshotter().item("(memory 512) (memory 512)");
+    bench.fails(&guest, PluginFault::OutOfMemory, "the limit is 67108864 bytes").await;
 }
 
 #[tokio::test]
@@ -459,7 +465,7 @@ async fn wasi_is_there_and_empty() {
         (func $assert_zero (param i64) (if (i64.ne (local.get 0) (i64.const 0)) (then unreachable)))"#;
     let guest = Guest::platform().import(world, &WASI).item(items);
     // What is found in WASI is checked in the guest; its answer is one index, taken by chance.
-    let checks = "(call $monotonic) (call $assert_zero)
+    let checks = "(call $assert_zero (i64.sub (call $monotonic) (i64.const 1)))
         (call $wall (i32.const 64)) (call $assert_zero (i64.load (i32.const 64)))
         (call $environment (i32.const 80)) (call $assert_zero (i64.load32_u (i32.const 84)))
         (call $arguments (i32.const 88)) (call $assert_zero (i64.load32_u (i32.const 92)))

@@ -85,7 +85,7 @@ fn store(runtime: &Runtime, plugin: &str) -> Store<Guest> {
     let mut handles = ResourceTable::new();
     handles.set_max_capacity(PLUGIN_HANDLES);
     let guest = Guest {
-        quota: Quota { exceeded: None },
+        quota: Quota { exceeded: None, memory: 0 },
         ticks: 0,
         log: Arc::new(Mutex::new(GuestLog::new(plugin))),
         handles,
@@ -114,6 +114,8 @@ fn store(runtime: &Runtime, plugin: &str) -> Store<Guest> {
 /// how that trap is told from others.
 struct Quota {
     exceeded: Option<&'static str>,
+    /// Bytes in all linear memories.
+    memory: usize,
 }
 
 impl Quota {
@@ -126,8 +128,13 @@ impl Quota {
 }
 
 impl ResourceLimiter for Quota {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.allow(desired, PLUGIN_MEMORY_BYTES, "memory"))
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.memory.saturating_add(desired.saturating_sub(current));
+        let is_allowed = self.allow(total, PLUGIN_MEMORY_BYTES, "memory");
+        if is_allowed {
+            self.memory = total;
+        }
+        Ok(is_allowed)
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
@@ -214,7 +221,7 @@ impl Ended<'_> {
                 self.plugin,
                 format!("plugin `{}` cannot be run on this machine", self.plugin),
             )
-            .hint(Some("a plugin needs 4 GiB of address space; see `ulimit -v`"))
+            .hint(Some("a plugin needs 4 GiB of address space for each of its memories; see `ulimit -v`"))
             .caused_by(error.into_boxed_dyn_error()),
             // The host could not make sense of what the guest passed: text that is not UTF-8, a list that
             // lies outside of the memory.
