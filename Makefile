@@ -4,7 +4,7 @@ CARGO ?= cargo
 # An image to pull instead of the one that the demo makes.
 IMAGE ?=
 
-.PHONY: help demo test build plugins wit daemons fuzz check fmt bench doc clean
+.PHONY: help demo test build plugins wit guests daemons fuzz check fmt bench doc clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -25,6 +25,9 @@ plugins: ## rebuild the WebAssembly components in plugins/dist
 wit: ## copy the packages of the plugin interface to where others depend on them
 	set -e; for kind in snapshotter platform; do \
 		rm -rf "wit/$$kind/deps"; mkdir "wit/$$kind/deps"; cp -R wit/types wit/host "wit/$$kind/deps/"; done
+
+guests: ## build the plugins in other languages that tests need (Go, Node.js)
+	@tests/guests-in/build.sh
 
 daemons: ## build the containerd versions that tests need beside Debian's (needs Go)
 	@tests/daemons/build.sh

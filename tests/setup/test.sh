@@ -8,6 +8,7 @@ cd "$(dirname "$0")/../.."
 tests/setup/install.sh
 ${CARGO:-cargo} build --workspace
 tests/daemons/build.sh
+tests/guests-in/build.sh
 
 # The plugins' own tests run natively: no WebAssembly target is needed for them.
 (cd plugins && ${CARGO:-cargo} test --workspace --quiet)

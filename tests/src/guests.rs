@@ -244,6 +244,21 @@ fn resolve(packages: &[&str], world: &str) -> (Resolve, WorldId) {
     (resolve, world)
 }
 
+/// Makes a component of a module that a compiler made for WASI 0.1, a plugin of this kind.
+pub fn component_of_wasip1(module: Vec<u8>, kind: &str) -> Vec<u8> {
+    let (resolve, world) = resolve(&[], &format!("include dray:{kind}/plugin@0.1.0;"));
+    let mut module = module;
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+        .expect("the world can be embedded");
+    let adapter = wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
+    let mut encoder = ComponentEncoder::default();
+    let encoded = encoder
+        .module(&module)
+        .and_then(|encoder| encoder.adapter("wasi_snapshot_preview1", adapter))
+        .and_then(ComponentEncoder::encode);
+    encoded.unwrap_or_else(|error| panic!("{error:?}"))
+}
+
 fn encode(mut module: Vec<u8>, resolve: &Resolve, world: WorldId) -> Vec<u8> {
     embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8, false)
         .expect("the world can be embedded");

@@ -9,6 +9,9 @@ pub const REQUIRE_ALL: &str = "DRAY_TESTS_REQUIRE_ALL";
 /// Where `make daemons` puts the containerd builds; a folder per generation.
 pub const DAEMONS_DIR: &str = "DRAY_DAEMONS_DIR";
 
+/// Where `make guests` puts plugins in other languages; a folder per language.
+pub const GUESTS_DIR: &str = "DRAY_GUESTS_DIR";
+
 /// Where Debian installs programs. Root's are not in everyone's `PATH`.
 pub const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -127,6 +130,19 @@ pub fn daemons_dir() -> PathBuf {
         return directory.into();
     }
     target_dir().join("daemons")
+}
+
+/// What `make guests` has built of the plugin in a language.
+pub fn guest(language: &str, file: &str) -> Result<PathBuf, Missing> {
+    let directory =
+        std::env::var_os(GUESTS_DIR).map_or_else(|| target_dir().join("guests-in"), PathBuf::from);
+    let path = directory.join(language).join(file);
+    // Written last.
+    if path.with_file_name("built-from").is_file() && path.is_file() {
+        return Ok(path);
+    }
+    let hint = "run `make guests`, which needs Go and Node.js 20".into();
+    Err(Missing { what: format!("`{}`", path.display()), hint })
 }
 
 /// The image of the demo: an OCI image layout of a Debian root file system, whose tag is `demo`.

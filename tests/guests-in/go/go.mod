@@ -1,0 +1,3 @@
+module github.com/dray-project/dray/tests/guests-in/go
+
+go 1.26

@@ -1,0 +1,133 @@
+//! Plugins in other languages than Rust run, with what their toolchains put into them. `tests/guests-in` has their
+//! sources, and `make guests` builds them.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
+use std::error::Error;
+use std::path::Path;
+
+use dray::oci::{Algorithm, ChainId, Descriptor, DiffId, Digest, MediaType, Platform};
+use dray::plugin::{PluginHost, PluginSource};
+use dray::ports::{ImageToPlan, LayerToPlan, PluginFault, Question, SnapshotterName, Suitability};
+use dray::verify::digest_of;
+use dray_tests::guests::component_of_wasip1;
+use dray_tests::{require, tools};
+
+fn digest(text: &str) -> Digest {
+    digest_of(Algorithm::Sha256, text.as_bytes())
+}
+
+const INDEX: &str = "containerd.io/snapshot/my/index";
+
+/// An image with two layers, of which the upper one has an annotation of the snapshotter.
+fn image() -> ImageToPlan {
+    let descriptor = |text: &str| Descriptor::new(MediaType::new("application/x"), digest(text), 1);
+    let diff_ids = ["bottom", "top"].map(|text| DiffId::from_uncompressed(digest(text)));
+    let chain_ids = ChainId::stack(&diff_ids);
+    let layers = ["a", "b"].into_iter().zip(diff_ids).zip(chain_ids);
+    let mut layers: Vec<LayerToPlan> = layers
+        .map(|((name, diff_id), chain_id)| LayerToPlan { descriptor: descriptor(name), diff_id, chain_id })
+        .collect();
+    layers[1].descriptor.annotations = [(INDEX.to_owned(), "7".to_owned())].into();
+    ImageToPlan {
+        reference: "debian".into(),
+        canonical: "docker.io/library/debian:latest".into(),
+        snapshotter: SnapshotterName::new("my"),
+        index: None,
+        manifest: descriptor("manifest"),
+        manifest_annotations: [].into(),
+        config: descriptor("config"),
+        config_labels: [].into(),
+        platform: Platform::new("linux", "amd64", ""),
+        layers,
+    }
+}
+
+fn offered() -> Vec<Platform> {
+    vec![
+        Platform::new("linux", "amd64", ""),
+        Platform::new("linux", "arm64", "v8"),
+        Platform::new("windows", "amd64", ""),
+    ]
+}
+
+fn chain(error: &dyn Error) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(error) = source {
+        texts.push(error.to_string());
+        source = error.source();
+    }
+    texts
+}
+
+/// A plan as it should be, and a configuration that is not accepted.
+async fn plans(component: &Path) {
+    let source = PluginSource::read(component).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let host = PluginHost::new(Some(&scratch.path().join("store"))).unwrap();
+    let planner = host.planner(&source, r#"{"keep-blobs":true}"#).await.unwrap();
+    assert_eq!(planner.identity().name, "mine-js");
+    // Twice: an instance has nothing of another.
+    for _ in 0..2 {
+        let plan = planner.plan(&image()).await.unwrap();
+        assert_eq!((plan.suitability, plan.code.as_str()), (Suitability::Partial, "partial"));
+        let labels = vec![(INDEX.to_owned(), "7".to_owned())];
+        let questions: Vec<&Question> = plan.layers.iter().map(|layer| &layer.question).collect();
+        assert_eq!(questions, [&Question::Ask, &Question::AskWithLabels(labels)]);
+        assert!(plan.layers.iter().all(|layer| layer.keep_blob), "{plan:?}");
+    }
+    let failure = host.planner(&source, r#"{"colour":1}"#).await.err().unwrap();
+    assert_eq!(failure.fault, PluginFault::InvalidConfig);
+    assert_eq!(chain(&failure)[1..], ["`colour` is not accepted (`not-accepted`)"]);
+}
+
+/// A ranking as it should be, and a configuration that is not accepted.
+async fn ranks(host: &PluginHost, source: &PluginSource, name: &str) {
+    for (config, ranked) in [("{}", [0, 2]), (r#"{"reverse":true}"#, [2, 0])] {
+        let matcher = host.matcher(source, config).await.unwrap();
+        assert_eq!(matcher.identity().name, name);
+        assert_eq!(matcher.rank(&offered()[..1], &offered()).await.unwrap(), ranked, "{config}");
+    }
+    let failure = host.matcher(source, r#"{"reverse":1}"#).await.err().unwrap();
+    assert_eq!(failure.fault, PluginFault::InvalidConfig);
+    assert!(chain(&failure)[1].ends_with("(`not-accepted`)"), "{:?}", chain(&failure));
+}
+
+/// With the small engine in the form that asks least of its host.
+#[tokio::test]
+async fn javascript_with_a_small_engine() {
+    plans(&require!(tools::guest("javascript", "small.wasm"))).await;
+}
+
+/// It has tail calls, and three memories.
+#[tokio::test]
+async fn javascript_with_the_smallest_engine() {
+    plans(&require!(tools::guest("javascript", "smallest.wasm"))).await;
+}
+
+#[tokio::test]
+async fn javascript_with_a_whole_engine() {
+    plans(&require!(tools::guest("javascript", "full.wasm"))).await;
+}
+
+/// Its runtime wants a clock that does not stand at zero.
+#[tokio::test]
+async fn go() {
+    let module = std::fs::read(require!(tools::guest("go", "plugin.wasm"))).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let component = scratch.path().join("plugin.wasm");
+    std::fs::write(&component, component_of_wasip1(module, "platform")).unwrap();
+    let source = PluginSource::read(&component).unwrap();
+    let host = PluginHost::new(Some(&scratch.path().join("store"))).unwrap();
+    ranks(&host, &source, "mine-go").await;
+
+    // What it says when it ends is shown: the trap alone says nothing.
+    let matcher = host.matcher(&source, r#"{"panic":"the plugin's own words"}"#).await.unwrap();
+    let failure = matcher.rank(&offered()[..1], &offered()).await.unwrap_err();
+    assert_eq!(failure.fault, PluginFault::Trap);
+    let told = chain(&failure);
+    for line in ["now is 1970-01-01 00:00:00 +0000 UTC", "panic: the plugin's own words"] {
+        assert!(told.contains(&format!("it wrote: {line:?}")), "{told:#?}");
+    }
+}
