@@ -1,7 +1,5 @@
 //! JSON on standard output and standard error holds no character that a terminal would obey or hide.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
-
 use dray_tests::command::{Dray, Run};
 use dray_tests::guests::{Guest, Info};
 use serde_json::Value;

@@ -64,7 +64,7 @@ fn run(variables: &[(&str, &Path)]) {
 
 fn entries(folder: &Path) -> usize {
     let folder = folder.join("dray/compiled");
-    let entries = fs::read_dir(folder).map(|entries| entries.count());
+    let entries = fs::read_dir(folder).map(Iterator::count);
     entries.unwrap_or_default()
 }
 

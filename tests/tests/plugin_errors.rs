@@ -77,7 +77,7 @@ const STREAMS: [&str; 2] = [
 /// A platform plugin that writes to standard error and then does this.
 fn writing(text: &str, ending: &str) -> Guest {
     let world = "import wasi:cli/stderr@0.2.3; import wasi:cli/exit@0.2.3; import wasi:io/streams@0.2.3;";
-    let escaped: String = text.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+    let escaped = text.bytes().map(|byte| format!("\\{byte:02x}")).collect::<Vec<_>>().concat();
     let items = format!(
         r#"(import "wasi:cli/stderr@0.2.3" "get-stderr" (func $stderr (result i32)))
            (import "wasi:cli/exit@0.2.3" "exit" (func $exit (param i32)))
@@ -109,7 +109,8 @@ async fn what_was_written_to_standard_error_comes_with_the_failure() {
 
 #[tokio::test]
 async fn of_much_that_was_written_a_part_comes_with_every_kind_of_failure() {
-    let text: String = (1..=300).map(|line| format!("line {line} {}\n", "x".repeat(5))).collect();
+    let lines: Vec<String> = (1..=300).map(|line| format!("line {line} xxxxx\n")).collect();
+    let text = lines.concat();
     for (ending, fault) in [
         ("unreachable", PluginFault::Trap),
         ("(call $exit (i32.const 1))", PluginFault::Trap),
