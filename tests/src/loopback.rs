@@ -21,6 +21,8 @@ pub(crate) trait Serve: Clone + Send + Sync + 'static {
 pub(crate) enum Ending {
     /// In order.
     Close,
+    /// In order, but without what a protocol on top of it says at its end.
+    Cut,
     /// With a reset.
     Reset,
     /// With a reset, and so do all others: nobody listens any more.
@@ -102,7 +104,7 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let served = async {
         let ending = service.serve(&mut stream).await.unwrap_or(Ending::Close);
-        if ending != Ending::Close {
+        if !is_in_order(ending) {
             delivered(&stream).await;
         }
         ending
@@ -111,11 +113,15 @@ async fn connection(
         ending = served => ending,
         _ = hung_up.wait_for(|now| *now) => Ending::Reset,
     };
-    if ending != Ending::Close {
+    if !is_in_order(ending) {
         // Without time to linger, closing sends a reset.
         let _ = stream.set_zero_linger();
     }
     ending
+}
+
+fn is_in_order(ending: Ending) -> bool {
+    matches!(ending, Ending::Close | Ending::Cut)
 }
 
 /// Waits until the client's side of the machine has everything that was written. A reset throws away the rest, and

@@ -1,7 +1,10 @@
-//! An HTTP proxy that knows where names lead, and counts what goes through it.
+//! A proxy that knows where names lead, and counts what goes through it.
 //!
-//! Requests with a whole address are passed on, `CONNECT` opens a tunnel. Loopback hosts are never asked for
+//! It speaks HTTP and SOCKS 5 on one port. Requests with a whole address are passed on, `CONNECT` and SOCKS open a
+//! tunnel. Loopback hosts are never asked for
 //! through a proxy, so tests give the registry a name that has no address: see [`Proxy::route`].
+
+mod socks;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::loopback::{Ending, Serve, Server};
+use crate::scripted_registry::http_basic;
 
 /// A proxy on a loopback port, which ends when it is dropped.
 pub struct Proxy {
@@ -21,7 +25,7 @@ pub struct Proxy {
 /// A request that came to a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passed {
-    /// Method, such as `CONNECT`.
+    /// Method, such as `CONNECT`; `SOCKS` of a tunnel by SOCKS.
     pub method: String,
     /// What was asked for: `host:port` of a tunnel, or a whole address.
     pub target: String,
@@ -32,7 +36,7 @@ pub struct Passed {
 #[derive(Default)]
 struct State {
     routes: BTreeMap<String, String>,
-    authorization: Option<String>,
+    user: Option<(String, String)>,
     refusal: Option<Refusal>,
     passed: Vec<Passed>,
     bytes: u64,
@@ -56,7 +60,12 @@ impl Proxy {
         format!("http://{}", self.server.address())
     }
 
-    /// The same with a user and a password.
+    /// The same for SOCKS, with a scheme such as `socks5`.
+    pub fn socks_url(&self, scheme: &str) -> String {
+        format!("{scheme}://{}", self.server.address())
+    }
+
+    /// Its address with a user and a password.
     pub fn url_with(&self, user: &str, password: &str) -> String {
         format!("http://{user}:{password}@{}", self.server.address())
     }
@@ -68,7 +77,7 @@ impl Proxy {
 
     /// Lets only this user through, and answers 407 to others.
     pub fn require(&self, user: &str, password: &str) {
-        lock(&self.state).authorization = Some(crate::scripted_registry::http_basic(user, password));
+        lock(&self.state).user = Some((user.to_owned(), password.to_owned()));
     }
 
     /// Answers every request with this status.
@@ -154,6 +163,10 @@ impl Head {
 
 impl Serve for Service {
     async fn serve(&self, stream: &mut TcpStream) -> io::Result<Ending> {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 1 && first == [socks::VERSION] {
+            return self.serve_socks(stream).await;
+        }
         let mut buffer = Vec::new();
         let (head, length) = loop {
             if stream.read_buf(&mut buffer).await? == 0 {
@@ -165,7 +178,8 @@ impl Serve for Service {
         };
         let refusal = {
             let mut state = lock(&self.0);
-            let wanted = state.authorization.as_ref().map(String::as_bytes);
+            let wanted = state.user.as_ref().map(|(user, password)| http_basic(user, password));
+            let wanted = wanted.as_ref().map(String::as_bytes);
             let stranger = wanted.is_some() && wanted != head.authorization();
             let refusal = state.refusal.or(stranger.then_some(Refusal::Status(407)));
             let status = match refusal {
@@ -196,6 +210,19 @@ impl Serve for Service {
 }
 
 impl Service {
+    async fn serve_socks(&self, stream: &mut TcpStream) -> io::Result<Ending> {
+        let user = lock(&self.0).user.clone();
+        let request = socks::read(stream, user.is_some()).await?;
+        let passed = Passed { method: "SOCKS".to_owned(), target: request.target.clone(), status: None };
+        lock(&self.0).passed.push(passed);
+        let server = if request.user == user { self.connect(&request.target).await } else { None };
+        socks::answer(stream, server.is_some()).await?;
+        match server {
+            Some(server) => self.pass(stream, server).await,
+            None => Ok(Ending::Close),
+        }
+    }
+
     async fn connect(&self, host: &str) -> Option<TcpStream> {
         let address = lock(&self.0).routes.get(host).cloned();
         TcpStream::connect(address.as_deref().unwrap_or(host)).await.ok()

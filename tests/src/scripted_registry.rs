@@ -15,6 +15,7 @@
 
 mod answer;
 mod auth;
+mod certificates;
 mod connection;
 mod rule;
 mod tls;
@@ -30,6 +31,7 @@ use crate::image::{Blob, Content};
 use crate::loopback::Server;
 
 pub use self::auth::{Auth, BearerAuth};
+pub use self::certificates::Certificate;
 pub use self::rule::Rule;
 pub use self::tls::{Authority, Security, TlsFiles};
 

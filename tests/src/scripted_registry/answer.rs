@@ -14,6 +14,8 @@ pub(super) struct Answer {
     /// The body before a range was cut out of it.
     whole: Option<Bytes>,
     pub(super) chunked: bool,
+    /// Whether the connection is closed instead.
+    pub(super) is_left_out: bool,
     pub(super) bytes_per_second: Option<u64>,
     /// After how many bytes of the body it pauses, and how long.
     pub(super) hold: Option<(usize, Hold)>,
@@ -26,6 +28,7 @@ pub(super) struct Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Close,
+    Cut,
     Reset,
     Stall,
     Kill,
@@ -48,6 +51,7 @@ impl Answer {
             body: Bytes::new(),
             whole: None,
             chunked: false,
+            is_left_out: false,
             bytes_per_second: None,
             hold: None,
             delay: Duration::ZERO,

@@ -98,6 +98,9 @@ where
             state.requests.push(Recorded { status: answer.status, ..request.clone() });
             (state.requests.len() - 1, answer)
         };
+        if answer.is_left_out {
+            return Ok(Ending::Close);
+        }
         let mut under_way = UnderWay::of(state, &request);
         tokio::time::sleep(answer.delay).await;
         let mut left = answer.body.len() as u64;
@@ -240,6 +243,7 @@ where
     if request.method == "HEAD" {
         return Ok(match answer.end {
             Some((_, End::Reset)) => Some(Ending::Reset),
+            Some((_, End::Cut)) => Some(Ending::Cut),
             Some(_) => Some(Ending::Close),
             None => last.then_some(Ending::Close),
         });
@@ -295,6 +299,7 @@ async fn ended(end: End) -> Ending {
     match end {
         End::Stall => std::future::pending().await,
         End::Close => Ending::Close,
+        End::Cut => Ending::Cut,
         End::Reset => Ending::Reset,
         End::Kill => Ending::Kill,
     }

@@ -33,6 +33,7 @@ enum Effect {
     Corrupt,
     IgnoreRange,
     Chunked,
+    LeaveOut,
     Throttle(u64),
     Hold(usize, Hold),
     Delay(Duration),
@@ -127,6 +128,12 @@ impl Rule {
         self.with(Effect::Chunked)
     }
 
+    /// Closes the connection instead of an answer.
+    #[must_use]
+    pub fn hang_up(self) -> Self {
+        self.with(Effect::LeaveOut)
+    }
+
     /// Sends so many bytes in a second.
     #[must_use]
     pub fn throttle(self, bytes_per_second: u64) -> Self {
@@ -163,6 +170,12 @@ impl Rule {
     #[must_use]
     pub fn short_body(self, bytes: usize) -> Self {
         self.with(Effect::End(bytes, End::Close))
+    }
+
+    /// Closes the connection after so many bytes of the body, without the end that TLS has of its own.
+    #[must_use]
+    pub fn cut_after(self, bytes: usize) -> Self {
+        self.with(Effect::End(bytes, End::Cut))
     }
 
     /// Resets the connection after so many bytes of the body.
@@ -226,6 +239,7 @@ impl Effect {
             Self::Corrupt => answer.corrupt(),
             Self::IgnoreRange => answer.undo_range(),
             Self::Chunked => answer.chunked = true,
+            Self::LeaveOut => answer.is_left_out = true,
             Self::Throttle(rate) => answer.bytes_per_second = Some(*rate),
             Self::Hold(after, hold) => answer.hold = Some((*after, *hold)),
             Self::Delay(time) => answer.delay = *time,

@@ -7,15 +7,17 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
 };
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
+use super::certificates::Certificate;
 use crate::scratch::{Place, Scratch};
 
 /// Names that the certificate of a server is good for, beside the addresses of loopback. Those below
 /// `invalid` have no address: they are reached through a proxy that knows where they lead.
-const NAMES: [&str; 6] =
+pub(super) const NAMES: [&str; 6] =
     ["localhost", "127.0.0.1", "::1", "registry.invalid", "mirror.invalid", "tokens.invalid"];
 
 /// What a registry speaks on its port.
@@ -94,32 +96,35 @@ impl Authority {
 
     /// TLS with a certificate of this authority for other names than those the registry is reached by.
     pub fn tls_for(&self, names: &[&str]) -> Security {
+        self.certificate_for(names).security
+    }
+
+    /// A server's certificate of this authority.
+    pub fn certificate(&self) -> Certificate {
+        self.certificate_for(&NAMES)
+    }
+
+    fn certificate_for(&self, names: &[&str]) -> Certificate {
         let (certificate, key) = self.server(names);
-        let config = builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-        Security::Tls(Arc::new(config))
+        let security = with_certificate(certificate.der().clone(), key_der(&key));
+        Certificate { pem: certificate.pem(), security }
     }
 
     /// The same for clients only that have a certificate of this authority as well.
     pub fn mutual_tls(&self) -> Security {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap();
         let (certificate, key) = self.server(&NAMES);
-        let config =
-            builder().with_client_cert_verifier(verifier).with_single_cert(vec![certificate], key).unwrap();
+        let builder = builder().with_client_cert_verifier(verifier);
+        let config = builder.with_single_cert(vec![certificate.der().clone()], key_der(&key)).unwrap();
         Security::Tls(Arc::new(config))
     }
 
-    fn server(&self, names: &[&str]) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "server");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    fn server(&self, names: &[&str]) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        (certificate.der().clone(), PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+        (server_params(names).signed_by(&key, &self.issuer).unwrap(), key)
     }
 }
 
@@ -130,9 +135,34 @@ fn named(name: &str) -> CertificateParams {
     params
 }
 
+#[expect(clippy::unwrap_used, reason = "the names are names")]
+pub(super) fn server_params(names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "server");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
+}
+
+pub(super) fn key_der(key: &KeyPair) -> PrivateKeyDer<'static> {
+    PrivateKeyDer::Pkcs8(key.serialize_der().into())
+}
+
+/// A server with this certificate.
+#[expect(clippy::unwrap_used, reason = "the key is that of the certificate")]
+pub(super) fn with_certificate(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> Security {
+    let config = builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    Security::Tls(Arc::new(config))
+}
+
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
 #[expect(clippy::unwrap_used, reason = "the provider supports the protocol versions of its own crate")]
-fn builder() -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
-    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
+pub(super) fn builder() -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
+    ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap()
 }
