@@ -1,17 +1,23 @@
+mod own;
+mod trusted;
+mod unchecked;
+
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ResolvesClientCert, WantsClientCert};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::client::WantsClientCert;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, SignatureScheme};
-use rustls_platform_verifier::Verifier;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
+use self::own::OwnCertificates;
+use self::trusted::Trusted;
+use self::unchecked::Unchecked;
 use super::hosts::{ClientPair, HostEndpoint};
 use crate::limits;
 
@@ -42,7 +48,9 @@ pub(super) enum TlsError {
     Unusable { what: &'static str, path: PathBuf, source: rustls::Error },
     /// This system trusts nobody.
     #[error("no certificate authority is known")]
-    NoAuthorities { source: rustls::Error },
+    NoAuthorities { source: Option<rustls_native_certs::Error> },
+    #[error("certificates cannot be checked")]
+    NoVerifier { source: rustls::client::VerifierBuilderError },
     #[error("no version of TLS can be spoken")]
     NoVersion { source: rustls::Error },
 }
@@ -50,40 +58,49 @@ pub(super) enum TlsError {
 /// Reads the files and makes of them what a connection needs. Takes a while: the certificates of the system
 /// are read as well, unless nobody looks at any.
 pub(super) fn config(settings: &TlsSettings) -> Result<ClientConfig, TlsError> {
-    // The cryptography of the process. If the program around us has chosen one, that is as good as ours.
-    let provider = CryptoProvider::get_default().cloned();
-    let provider = provider.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
+    let provider = provider();
     let verifier: Arc<dyn ServerCertVerifier> = if settings.skip_verify {
         // The files are read all the same: an error in them should not wait for the day when it matters.
         for path in &settings.ca {
             certificates(path)?;
         }
-        Arc::new(TakesAny(provider.signature_verification_algorithms))
+        Arc::new(Unchecked)
     } else {
-        Arc::new(verifier(&settings.ca, &provider)?)
+        Arc::new(Trusted::new(authorities(&settings.ca)?, &provider)?)
     };
-    let builder =
-        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|source| TlsError::NoVersion { source })?;
-    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    let builder = builder(&provider)?.dangerous().with_custom_certificate_verifier(verifier);
     let mut config = with_client(builder, &settings.client, &provider)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn verifier(ca: &[PathBuf], provider: &Arc<CryptoProvider>) -> Result<Verifier, TlsError> {
-    let mut roots = Vec::new();
-    for path in ca {
+/// What a client needs that makes no TLS connection. Reads nothing.
+pub(super) fn unused() -> Result<ClientConfig, TlsError> {
+    Ok(builder(&provider())?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+/// Not that of the process, which a program around this library may have chosen for its own purposes.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn builder(provider: &Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
+    ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|source| TlsError::NoVersion { source })
+}
+
+fn authorities(files: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let mut all = Vec::new();
+    for path in files {
         let certificates = certificates(path)?;
         for certificate in &certificates {
-            // Only the first error would be told below, and not of which file.
-            let added = rustls::RootCertStore::empty().add(certificate.clone());
+            let added = RootCertStore::empty().add(certificate.clone());
             added.map_err(|source| TlsError::Unusable { what: "certificate", path: path.clone(), source })?;
         }
-        roots.extend(certificates);
+        all.extend(certificates);
     }
-    Verifier::new_with_extra_roots(roots, Arc::clone(provider))
-        .map_err(|source| TlsError::NoAuthorities { source })
+    Ok(all)
 }
 
 fn with_client(
@@ -138,70 +155,4 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
         return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, problem)));
     }
     Ok(bytes)
-}
-
-/// Shows the first certificate whose key can sign as the server wants it, and of these rather one that an
-/// authority named by the server has issued.
-#[derive(Debug)]
-struct OwnCertificates(Vec<Arc<CertifiedKey>>);
-
-impl ResolvesClientCert for OwnCertificates {
-    fn resolve(&self, authorities: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        let mut usable = self.0.iter().filter(|key| key.key.choose_scheme(schemes).is_some()).peekable();
-        let first = usable.peek().copied();
-        let named = usable.find(|key| key.cert.iter().any(|link| is_issued_by(link, authorities)));
-        named.or(first).cloned()
-    }
-
-    fn has_certs(&self) -> bool {
-        !self.0.is_empty()
-    }
-}
-
-/// Whether the name of an authority stands in a certificate. It is there as its issuer, unless somebody has
-/// gone to great lengths, and then a certificate is shown that would have been shown anyway.
-fn is_issued_by(certificate: &[u8], authorities: &[&[u8]]) -> bool {
-    let names = |authority: &&[u8]| {
-        !authority.is_empty() && certificate.windows(authority.len()).any(|part| part == *authority)
-    };
-    authorities.iter().any(names)
-}
-
-/// Takes any certificate, but not any signature: who speaks must at least have the certificate's key.
-#[derive(Debug)]
-struct TakesAny(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for TakesAny {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
 }

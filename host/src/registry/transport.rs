@@ -18,7 +18,7 @@ use super::exchange::{Call, Patience};
 use super::public_only::{self, PublicOnly};
 use super::remembered::Remembered;
 use super::settings::{ProxySettings, Timing};
-use super::tls::{self, TlsError, TlsSettings};
+use super::tls::{self, TlsSettings};
 use crate::limits;
 use crate::ports::{FetchFailure, FetchFault};
 
@@ -52,9 +52,6 @@ impl Transports {
                 "the user agent is empty or cannot be one, and some registries refuse requests without";
             return Err(FetchFailure::new(FetchFault::Configuration, message));
         }
-        // The HTTP client takes the cryptography of the process. If the program around us has chosen one
-        // already, that is as good as ours.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let proxies = Proxies::new(proxy)?;
         let made = Mutex::new(Remembered::new(limits::REMEMBERED_REGISTRIES));
         Ok(Self { proxies, user_agent: user_agent.to_owned(), timing, made })
@@ -96,10 +93,12 @@ impl Transport {
             None => {}
         }
         let Transports { proxies, user_agent, .. } = made_by;
-        let plain = builder(&proxies.all, user_agent, timing, &settings)
-            .tls_certs_only([])
-            .build()
-            .map_err(|error| unusable("cannot set up the HTTP client", error))?;
+        let unusable = |error| {
+            FetchFailure::new(FetchFault::Configuration, "cannot set up the HTTP client").with_source(error)
+        };
+        let tls = tls::unused().map_err(|error| unusable(TransportError::bad_certificates(error)))?;
+        let plain = builder(proxies, user_agent, timing, &settings).tls_backend_preconfigured(tls).build();
+        let plain = plain.map_err(|error| unusable(error.into()))?;
         let (proxies, user_agent) = (proxies.clone(), user_agent.clone());
         Ok(Self { plain, secure: OnceCell::new(), settings, proxies, user_agent, timing })
     }
@@ -178,14 +177,8 @@ impl Transport {
             let config = tokio::task::spawn_blocking(move || tls::config(&settings)).await;
             let config =
                 config.map_err(|error| TransportError::new(TransportKind::Broken, Some(error.into())))?;
-            let config = config.map_err(|error| {
-                let kind = match &error {
-                    TlsError::NoAuthorities { .. } => TransportKind::NoCertificates,
-                    _ => TransportKind::BadCertificates,
-                };
-                TransportError::new(kind, Some(error.into()))
-            })?;
-            let builder = builder(&self.proxies.all, &self.user_agent, self.timing, &self.settings);
+            let config = config.map_err(TransportError::bad_certificates)?;
+            let builder = builder(&self.proxies, &self.user_agent, self.timing, &self.settings);
             builder.tls_backend_preconfigured(config).build().map_err(TransportError::from)
         };
         self.secure.get_or_try_init(build).await
@@ -209,11 +202,7 @@ fn builder(
     if settings.public_only {
         builder = builder.dns_resolver(PublicOnly);
     }
-    proxies.iter().cloned().fold(builder, ClientBuilder::proxy)
-}
-
-fn unusable(message: &str, error: reqwest::Error) -> FetchFailure {
-    FetchFailure::new(FetchFault::Configuration, message).with_source(TransportError::from(error))
+    builder
 }
 
 /// Whether the server is asked to look elsewhere, with a method whose request can simply be sent there.

@@ -1,5 +1,8 @@
 //! Private authorities and certificates of our own.
 
+use dray_tests::scripted_registry::Certificate;
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa};
+
 use super::*;
 
 fn toml(server: &ScriptedRegistry, more: &str) -> String {
@@ -27,6 +30,76 @@ async fn a_private_authority() {
     let reference = Reference::parse(&server.image("team/app:1")).unwrap();
     let client = directories.client();
     assert_eq!(client.resolve(&reference).await.unwrap().descriptor.digest, image.manifest);
+}
+
+/// The client of a registry whose `ca` is this certificate.
+fn trusting(server: &ScriptedRegistry, pem: &str) -> Client {
+    let directories = Directories::with(&toml(server, "ca = 'own.pem'"));
+    directories.add(REGISTRY, "own.pem", pem);
+    directories.client()
+}
+
+/// What `openssl req -x509` makes says that it is an authority, and what is pinned has an issuer that is not known.
+#[tokio::test]
+async fn a_certificate_that_is_trusted_itself() {
+    let authority = Authority::new();
+    for certificate in [
+        Certificate::self_signed(|_| {}),
+        Certificate::self_signed(|_| {}).tls12(),
+        Certificate::self_signed(|params| params.is_ca = IsCa::ExplicitNoCa),
+        Certificate::self_signed(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]),
+        authority.certificate(),
+    ] {
+        let (server, image) = server_with(certificate.security);
+        assert_eq!(resolve(&trusting(&server, &certificate.pem)).await.unwrap(), image.manifest);
+
+        let failure = resolve(&trusting(&server, &authority.certificate().pem)).await.unwrap_err();
+        assert!(failure.message.ends_with("is not trusted"), "another with the same name: {failure}");
+
+        // In the way of Docker.
+        let directories = Directories::new();
+        directories.add(&server.address(), "ca.crt", &certificate.pem);
+        let reference = Reference::parse(&server.image("team/app:1")).unwrap();
+        assert_eq!(directories.client().resolve(&reference).await.unwrap().descriptor.digest, image.manifest);
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_certificate_has_a_name_a_time_and_a_purpose() {
+    let past = |params: &mut CertificateParams| params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    let future = |params: &mut CertificateParams| params.not_before = rcgen::date_time_ymd(3000, 1, 1);
+    let other = |params: &mut CertificateParams| params.subject_alt_names.clear();
+    let client = |params: &mut CertificateParams| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    };
+    for (certificate, expected) in [
+        (Certificate::self_signed(past), "is not valid at this time"),
+        (Certificate::self_signed(future), "is not valid at this time"),
+        (Certificate::self_signed(other), "is for another name"),
+        (Certificate::self_signed(client), "is not trusted"),
+    ] {
+        let (server, _) = server_with(certificate.security);
+        let failure = resolve(&trusting(&server, &certificate.pem)).await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Configuration);
+        assert!(failure.message.ends_with(expected), "{failure}: {:?}", causes(&failure));
+    }
+}
+
+/// Also those that cannot be read, and keys that are too short to be trusted.
+#[tokio::test]
+async fn what_is_accepted_unchecked_may_be_anything() {
+    for certificate in [
+        Certificate::version1(),
+        Certificate::version1().tls12(),
+        Certificate::rsa1024(),
+        Certificate::rsa1024().tls12(),
+    ] {
+        let (server, image) = server_with(certificate.security);
+        let unchecked = Directories::with(&toml(&server, "skip_verify = true"));
+        assert_eq!(resolve(&unchecked.client()).await.unwrap(), image.manifest);
+        let checked = Directories::with(&toml(&server, ""));
+        assert_eq!(resolve(&checked.client()).await.unwrap_err().fault, FetchFault::Configuration);
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,18 @@ impl TransportError {
         Self::new(TransportKind::Silent(stall), None)
     }
 
+    pub(in crate::registry) fn broken(error: io::Error) -> Self {
+        Self::new(TransportKind::Broken, Some(error.into()))
+    }
+
+    pub(super) fn bad_certificates(error: TlsError) -> Self {
+        let kind = match &error {
+            TlsError::NoAuthorities { .. } => TransportKind::NoCertificates,
+            _ => TransportKind::BadCertificates,
+        };
+        Self::new(kind, Some(error.into()))
+    }
+
     /// What is to be told beside the kind.
     pub(in crate::registry) fn into_cause(self) -> Option<Box<dyn Error + Send + Sync>> {
         self.source.is_some().then(|| self.into())
