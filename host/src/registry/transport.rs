@@ -1,4 +1,5 @@
 mod error;
+mod no_proxy;
 mod proxies;
 mod response;
 
@@ -6,9 +7,9 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, StatusCode};
-use reqwest::{ClientBuilder, Proxy};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use reqwest::ClientBuilder;
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use url::Url;
@@ -147,7 +148,7 @@ impl Transport {
     pub(super) async fn is_there(&self, url: &Url) -> bool {
         const NOT_WORTH_WAITING: Duration = Duration::from_secs(5);
         let Some((host, port)) = url.host_str().zip(url.port_or_known_default()) else { return false };
-        if self.proxies.concern(url) {
+        if self.proxies.way_to(url).is_some() {
             return false;
         }
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -160,7 +161,7 @@ impl Transport {
     /// through it before the first request is about TLS.
     fn blamed(&self, url: &Url, error: reqwest::Error) -> TransportError {
         let is_about_tls = error::causes(&error).any(<dyn Error>::is::<rustls::Error>);
-        let is_by_proxy = error.is_connect() && !is_about_tls && self.proxies.concern(url);
+        let is_by_proxy = error.is_connect() && !is_about_tls && self.proxies.way_to(url).is_some();
         let mut error = TransportError::from(error);
         if is_by_proxy && error.kind != TransportKind::Forbidden {
             error.kind = TransportKind::Proxy;
@@ -169,7 +170,8 @@ impl Transport {
     }
 
     async fn client(&self, url: &Url) -> Result<&reqwest::Client, TransportError> {
-        if url.scheme() == "http" {
+        let proxy_speaks_tls = self.proxies.way_to(url).is_some_and(|proxy| proxy.scheme() == "https");
+        if url.scheme() == "http" && !proxy_speaks_tls {
             return Ok(&self.plain);
         }
         let build = || async {
@@ -186,7 +188,7 @@ impl Transport {
 }
 
 fn builder(
-    proxies: &[Proxy],
+    proxies: &Proxies,
     user_agent: &str,
     timing: Timing,
     settings: &TransportSettings,
@@ -198,7 +200,8 @@ fn builder(
         .connect_timeout(timing.connect)
         .http1_only()
         // Without this the client would look for proxies in the environment.
-        .no_proxy();
+        .no_proxy()
+        .proxy(proxies.for_client());
     if settings.public_only {
         builder = builder.dns_resolver(PublicOnly);
     }

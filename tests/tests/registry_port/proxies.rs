@@ -142,13 +142,66 @@ async fn a_registry_behind_a_proxy_that_cannot_be_trusted() {
 #[tokio::test]
 async fn hosts_that_need_no_proxy() {
     let behind = Behind::new(Authority::tls);
-    for exception in ["registry.invalid", ".invalid", "elsewhere,registry.invalid", "*"] {
+    for exception in [
+        "registry.invalid",
+        ".invalid",
+        "*.invalid",
+        "registry.invalid:443",
+        "elsewhere, Registry.Invalid",
+        "*",
+    ] {
         let mut settings = behind.settings(&behind.proxy.url());
         settings.proxy.no_proxy = Some(exception.to_owned());
         let failure = behind.read(settings).await.unwrap_err();
         assert_eq!(failure.message, "cannot find registry `registry.invalid`", "{exception}");
     }
     assert!(behind.proxy.passed().is_empty());
+    for other in [".registry.invalid", "registry.invalid:80", "xregistry.invalid", "*invalid"] {
+        let mut settings = behind.settings(&behind.proxy.url());
+        settings.proxy.no_proxy = Some(other.to_owned());
+        behind.read(settings).await.unwrap();
+    }
+}
+
+/// A name is for the proxy to resolve, whichever of the two schemes it has.
+#[tokio::test]
+async fn a_tunnel_by_socks() {
+    for scheme in ["socks5", "socks5h"] {
+        let behind = Behind::new(Authority::tls);
+        assert_eq!(
+            behind.read(behind.settings(&behind.proxy.socks_url(scheme))).await.unwrap(),
+            behind.layer_bytes
+        );
+        let passed = behind.proxy.passed();
+        assert!(passed.iter().all(|passed| passed.method == "SOCKS"), "{passed:?}");
+        assert_eq!(passed[0].target, "registry.invalid:443");
+
+        behind.proxy.require("ann", "sesame");
+        let user = behind.proxy.socks_url(scheme).replace("://", "://ann:sesame@");
+        behind.read(behind.settings(&user)).await.unwrap();
+        let failure = behind.read(behind.settings(&user.replace("sesame", "hunter2"))).await.unwrap_err();
+        assert_eq!(failure.fault, FetchFault::Unavailable);
+        assert_eq!(failure.message, "the proxy makes no connection to registry `registry.invalid`");
+        assert!(!everything(&failure).contains("hunter2"), "{failure:?}");
+    }
+    let plain = Behind::new(|_| Security::Plain);
+    let proxy = ProxySettings { http: Some(plain.proxy.socks_url("socks5")), ..ProxySettings::default() };
+    let settings = RegistrySettings { plain_http: PlainHttp::Everywhere, proxy, ..settings() };
+    assert_eq!(plain.read(settings).await.unwrap(), plain.layer_bytes);
+}
+
+#[tokio::test]
+async fn ways_to_write_a_proxy() {
+    let behind = Behind::new(Authority::tls);
+    let bare = behind.proxy.url().replace("http://", "");
+    for address in [bare.clone(), format!(" {bare}/ "), format!("HTTP://{bare}")] {
+        behind.read(behind.settings(&address)).await.unwrap();
+    }
+    for address in ["ftp://proxy.invalid", "http://", "socks4://proxy.invalid"] {
+        let failure = RegistryClient::new(behind.settings(address)).unwrap_err();
+        assert_eq!(failure.message, "the address of the HTTPS proxy cannot be used", "{address}");
+        assert!(failure.hint.unwrap().contains("socks5"));
+    }
 }
 
 /// A blob may be at a server to which another proxy leads, or none.
