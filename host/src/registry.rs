@@ -12,6 +12,7 @@ mod attempts;
 mod authenticator;
 mod body;
 mod challenge;
+mod coding;
 mod credentials;
 mod docker_config;
 mod elsewhere;

@@ -143,6 +143,12 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
     }
 }
 
+/// Whether a call broke off, for whatever reason.
+pub(super) fn is_broken(failure: &FetchFailure) -> bool {
+    let cause = failure.source.as_ref().and_then(|source| source.downcast_ref::<TransportError>());
+    cause.is_some_and(|error| error.kind == TransportKind::Broken)
+}
+
 const BROKEN: &str = "try again; if it stays, the log of the registry or of a proxy on the way may say why";
 const PROXY: &str = "check `HTTPS_PROXY` and `HTTP_PROXY`, with user and password where the proxy wants them, or except the host with `NO_PROXY`";
 const STRANGE: &str = "check that this is the address of a registry and that no proxy answers in its place";
@@ -172,6 +178,13 @@ pub(super) fn display(url: &Url) -> String {
     let mut shown = url.clone();
     // Fails only for addresses that cannot have a user or a password.
     let _ = shown.set_username("").and_then(|()| shown.set_password(None));
+/// The failure of content that is compressed in a way that nobody asked for.
+pub(super) fn of_coding(call: &Call, coding: &str) -> FetchFailure {
+    let hint = "the registry or a proxy on the way ignores that content is asked for as it is stored: let it not compress";
+    let problem = format!("sent content with the coding `{}`, which is not supported", printable(coding));
+    FetchFailure { hint: Some(hint.to_owned()), ..of_protocol(call, &problem) }
+}
+
     shown[..Position::AfterPath].to_owned()
 }
 

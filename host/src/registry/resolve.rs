@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 
 use super::body::BodyError;
+use super::coding::Coding;
 use super::exchange::{Call, Patience, Role};
 use super::hosts::Capability;
 use super::server::Server;
@@ -84,8 +85,13 @@ impl Resolution<'_> {
     /// here that could say why, so any error is left to GET as well.
     async fn head(&self) -> Result<Option<Descriptor>, FetchFailure> {
         let mut call = self.call(Method::HEAD)?;
-        let response = self.send(&mut call).await?;
-        if response.status() != StatusCode::OK {
+        let response = match self.send(&mut call).await {
+            Ok(response) => response,
+            Err(failure) if failure::is_broken(&failure) => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        // The length is that of what is compressed.
+        if response.status() != StatusCode::OK || response.coding() != Coding::None {
             return Ok(None);
         }
         let headers = response.headers();
@@ -120,12 +126,19 @@ impl Resolution<'_> {
                 }
                 return Err(failure);
             }
-            let (headers, url) = (response.headers().clone(), response.url().clone());
-            match response.into_body().read(limits::DOCUMENT_BYTES).await {
-                Ok(document) => break (headers, document),
+            if let Coding::Other(coding) = response.coding() {
+                return Err(failure::of_coding(&call, &coding));
+            }
                 Err(BodyError::TooLong(size)) => return Err(too_large(&call, size)),
                 Err(BodyError::Transport(_)) if tries < limits::REQUEST_TRIES => {}
                 Err(BodyError::Transport(error)) => {
+            let (headers, url) = (response.headers().clone(), response.url().clone());
+            let known = self.reference.digest().cloned().or_else(|| stated_digest(&headers));
+            let is_all = |bytes: &[u8]| {
+                known.is_some_and(|known| verify::digest_of(known.algorithm(), bytes) == known)
+            };
+            match response.into_body().read_if(limits::DOCUMENT_BYTES, is_all).await {
+                Ok(document) => break (headers, document),
                     return Err(failure::of_transport(&call, &url, error));
                 }
             }

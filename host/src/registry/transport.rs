@@ -48,7 +48,7 @@ pub(super) struct TransportSettings {
 
 impl Transports {
     pub(super) fn new(proxy: &ProxySettings, user_agent: &str, timing: Timing) -> Result<Self, FetchFailure> {
-        if user_agent.trim().is_empty() || http::HeaderValue::from_str(user_agent).is_err() {
+        if user_agent.trim().is_empty() || HeaderValue::from_str(user_agent).is_err() {
             let message =
                 "the user agent is empty or cannot be one, and some registries refuse requests without";
             return Err(FetchFailure::new(FetchFault::Configuration, message));
@@ -69,7 +69,7 @@ impl Transports {
     }
 }
 
-/// Sends single HTTP requests. Follows nothing, repeats nothing, decodes nothing.
+/// Sends single HTTP requests. Follows nothing, repeats nothing.
 pub(super) struct Transport {
     plain: reqwest::Client,
     /// Made when it is first needed: it reads the certificates of the system, which a server without TLS needs
@@ -118,6 +118,8 @@ impl Transport {
         }
         let mut request = reqwest::Request::new(call.method.clone(), url.clone());
         *request.headers_mut() = own.clone();
+        // Sizes, digests and ranges are about the bytes as they are stored.
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         for name in call.headers.keys() {
             request.headers_mut().remove(name);
         }

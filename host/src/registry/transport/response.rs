@@ -4,6 +4,7 @@ use http::{HeaderMap, StatusCode};
 use url::Url;
 
 use crate::registry::body::Body;
+use crate::registry::coding::{Coding, Gunzip};
 
 /// An answer whose body has not been read yet.
 pub(in crate::registry) struct Response {
@@ -35,9 +36,25 @@ impl Response {
         self.is_first_hop
     }
 
-    /// The body.
+    /// The coding that its body has on the way.
+    pub(in crate::registry) fn coding(&self) -> Coding {
+        Coding::of(self.headers())
+    }
+
+    /// How many bytes the body has as it is sent, if the server said so.
+    pub(in crate::registry) fn length(&self) -> Option<u64> {
+        self.inner.content_length()
+    }
+
+    /// The body, without the coding that it may have.
     pub(in crate::registry) fn into_body(self) -> Body {
-        Body::new(self.inner, self.stall)
+        let gunzip = (self.coding() == Coding::Gzip).then(Gunzip::new);
+        Body::new(self.inner, gunzip, self.stall)
+    }
+
+    /// The body as it is sent, whatever the server says about its coding.
+    pub(in crate::registry) fn into_body_as_sent(self) -> Body {
+        Body::new(self.inner, None, self.stall)
     }
 
     /// Reads a small body to its end, so that the connection can be used again.
