@@ -28,6 +28,7 @@ mod identity;
 mod json;
 mod ping;
 mod public_only;
+mod range;
 mod redirected;
 mod remembered;
 mod resolve;

@@ -2,13 +2,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, RANGE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{ACCEPT, RANGE};
+use http::{HeaderValue, Method, StatusCode};
 use url::Url;
 
 use super::body::Body;
-use super::exchange::{Call, Patience, Role};
+use super::coding::Coding;
+use super::exchange::{Call, Exchange, Patience, Role};
 use super::hosts::Capability;
+use super::range::{Part, Start};
 use super::senders::Sender;
 use super::server::Server;
 use super::transport::Response;
@@ -87,23 +89,33 @@ impl Opening<'_> {
     async fn at(&self, server: &Arc<Server>, patience: Patience) -> Result<BlobStream, FetchFailure> {
         let (endpoint, repository) = (server.endpoint(), self.reference.path());
         let digest = self.descriptor.digest.as_str();
+        let call = |url| Call { patience, ..Call::new(Role::Registry, Method::GET, url) };
+        let origin = Origin::Server(server);
         let blob = endpoint.blob(repository, digest)?;
-        match self.descriptor.media_type.kind() {
+        let answer = match self.descriptor.media_type.kind() {
             MediaKind::Index | MediaKind::Manifest | MediaKind::Schema1 => {
-                let manifest = endpoint.manifest(repository, digest)?;
-                let (call, response) = self.ask(server, patience, manifest).await?;
-                if response.status() == StatusCode::NOT_FOUND {
+                let manifest = self.ask(origin, call(endpoint.manifest(repository, digest)?)).await?;
+                if manifest.is_not_found() {
                     // Some registries keep as a mere blob what a tool has pushed as one.
-                    let (call, response) = self.ask(server, patience, blob).await?;
-                    if response.status() != StatusCode::NOT_FOUND {
-                        return self.begin(server, call, response).await;
-                    }
+                    let blob = self.ask(origin, call(blob)).await?;
+                    if blob.is_not_found() { manifest } else { blob }
+                } else {
+                    manifest
                 }
-                self.begin(server, call, response).await
             }
             MediaKind::ImageConfig | MediaKind::Layer | MediaKind::Other => {
-                let (call, response) = self.ask(server, patience, blob).await?;
-                self.begin(server, call, response).await
+                self.ask(origin, call(blob)).await?
+            }
+        };
+        match answer {
+            Answer::Stream(stream) => Ok(stream),
+            Answer::Refusal(refusal) => {
+                let (call, response) = *refusal;
+                let mut failure = server.failure(&call, response).await;
+                if failure.fault == FetchFault::NotFound {
+                    failure.hint = Some("the image is incomplete in the registry: push it again".to_owned());
+                }
+                Err(failure)
             }
         }
     }
@@ -123,117 +135,105 @@ impl Opening<'_> {
                 failures.push(attempts::not_asked(message));
                 continue;
             }
-            let mut call = call.clone();
-            self.complete(&mut call);
-            let response = match exchange.send(&call).await {
-                Ok(response) => response,
-                Err(failure) => {
-                    failures.push(failure);
-                    continue;
-                }
-            };
-            match start(&call, &response, self.offset) {
-                Ok(Some(start)) => {
+            match self.ask(Origin::Place(&exchange), call.clone()).await {
+                Ok(Answer::Stream(stream)) => {
                     senders.note(digest, Sender::Place(call.url.clone()), self.offset);
-                    return Ok(self.stream(None, call, response, &start));
+                    return Ok(stream);
                 }
-                Ok(None) => failures.push(failure::of_status(&call, response).await),
+                Ok(Answer::Refusal(refusal)) => {
+                    let (call, response) = *refusal;
+                    failures.push(failure::of_status(&call, response).await);
+                }
                 Err(failure) => failures.push(failure),
             }
         }
         Err(failures)
     }
 
-    async fn ask(
-        &self,
-        server: &Server,
-        patience: Patience,
-        url: Url,
-    ) -> Result<(Call, Response), FetchFailure> {
-        let mut call = Call::new(Role::Registry, Method::GET, url);
-        call.patience = patience;
-        self.complete(&mut call);
-        let response = server.send(self.reference.path(), &mut call).await?;
-        Ok((call, response))
-    }
-
-    /// Adds what a request for stored bytes needs, from the offset on.
-    fn complete(&self, call: &mut Call) {
+    /// Sends a call for the bytes from the offset on.
+    ///
+    /// Where the server gives no part of the blob, it is asked once more for all of it, of which the beginning is
+    /// then left out.
+    async fn ask(&self, origin: Origin<'_>, mut call: Call) -> Result<Answer, FetchFailure> {
         // A media type comes from the image and may have characters that no header may have.
         let accept = HeaderValue::from_str(&format!("{}, */*", self.descriptor.media_type));
         call.headers.insert(ACCEPT, accept.unwrap_or(HeaderValue::from_static("*/*")));
-        // Digests and ranges are about the bytes as they are stored.
-        call.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if self.offset > 0
             && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", self.offset))
         {
             call.headers.insert(RANGE, range);
         }
+        loop {
+            let response = self.send(origin, &mut call).await?;
+            let is_range = call.headers.contains_key(RANGE);
+            let part = Part { size: self.descriptor.size, offset: self.offset, is_range };
+            match part.start(response.status(), response.headers()) {
+                Start::Here { skip } => return self.stream(origin, call, response, skip).map(Answer::Stream),
+                Start::AtTheEnd => return Ok(Answer::Stream(Box::pin(stream::empty()))),
+                Start::OnlyAsAWhole => {
+                    tracing::debug!(
+                        url = failure::display(&call.url),
+                        "asking for the whole instead of a part"
+                    );
+                    response.discard().await;
+                    call.headers.remove(RANGE);
+                }
+                Start::Nowhere => return Ok(Answer::Refusal(Box::new((call, response)))),
+            }
+        }
     }
 
-    async fn begin(
-        &self,
-        server: &Arc<Server>,
-        call: Call,
-        response: Response,
-    ) -> Result<BlobStream, FetchFailure> {
-        if let Some(start) = start(&call, &response, self.offset)? {
-            return Ok(self.stream(Some(Arc::clone(server)), call, response, &start));
+    async fn send(&self, origin: Origin<'_>, call: &mut Call) -> Result<Response, FetchFailure> {
+        match origin {
+            Origin::Server(server) => server.send(self.reference.path(), call).await,
+            Origin::Place(exchange) => exchange.send(call).await,
         }
-        let mut failure = server.failure(&call, response).await;
-        if failure.fault == FetchFault::NotFound {
-            failure.hint = Some("the image is incomplete in the registry: push it again".to_owned());
-        }
-        Err(failure)
     }
 
     fn stream(
         &self,
-        server: Option<Arc<Server>>,
+        origin: Origin<'_>,
         call: Call,
         response: Response,
-        start: &Start,
-    ) -> BlobStream {
-        let Start::Here { skip } = *start else { return Box::pin(stream::empty()) };
-        let expected = self.descriptor.size.saturating_sub(self.offset);
+        skip: u64,
+    ) -> Result<BlobStream, FetchFailure> {
+        let server = match origin {
+            Origin::Server(server) => Some(Arc::clone(server)),
+            Origin::Place(_) => None,
+        };
+        let rest = self.descriptor.size.saturating_sub(self.offset);
         let url = response.url().clone();
-        let source = Source { server, call, url, body: response.into_body(), skip, expected };
-        Box::pin(stream::try_unfold(source, |mut source| async move {
+        // A layer is compressed, which some servers take for a coding of the answer: the size tells.
+        let body = match response.coding() {
+            _ if response.length() == Some(rest.saturating_add(skip)) => response.into_body_as_sent(),
+            Coding::None | Coding::Gzip => response.into_body(),
+            Coding::Other(coding) => return Err(failure::of_coding(&call, &coding)),
+        };
+        let source = Source { server, call, url, body, skip, expected: rest };
+        Ok(Box::pin(stream::try_unfold(source, |mut source| async move {
             let next = source.next().await?;
             Ok(next.map(|bytes| (bytes, source)))
-        }))
+        })))
     }
 }
 
-/// Where the body of an answer begins.
-enum Start {
-    /// So many bytes before the offset.
-    Here { skip: u64 },
-    /// There is nothing left to send.
-    AtTheEnd,
+/// Where a blob is asked for.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    Server(&'a Arc<Server>),
+    Place(&'a Exchange),
 }
 
-/// `None` if the answer is an error.
-fn start(call: &Call, response: &Response, offset: u64) -> Result<Option<Start>, FetchFailure> {
-    match response.status() {
-        // A server need not know about ranges.
-        StatusCode::OK => Ok(Some(Start::Here { skip: offset })),
-        StatusCode::PARTIAL_CONTENT => match range_start(response.headers()) {
-            Some(start) if start == offset => Ok(Some(Start::Here { skip: 0 })),
-            _ => Err(failure::of_content(call, &format!("sent another range than the one from {offset}"))),
-        },
-        // The blob ends here, whether or not that is where it should end.
-        StatusCode::RANGE_NOT_SATISFIABLE if offset > 0 => Ok(Some(Start::AtTheEnd)),
-        _ => Ok(None),
+enum Answer {
+    Stream(BlobStream),
+    /// What was asked, and an answer that is no part of the blob.
+    Refusal(Box<(Call, Response)>),
+}
+
+impl Answer {
+    fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refusal(refusal) if refusal.1.status() == StatusCode::NOT_FOUND)
     }
-}
-
-/// The first position of a `Content-Range` (RFC 9110, section 14.4).
-pub(super) fn range_start(headers: &HeaderMap) -> Option<u64> {
-    let text = headers.get(CONTENT_RANGE)?.to_str().ok()?.trim();
-    let (unit, range) = text.split_once(' ')?;
-    let (start, _) = range.trim_start().split_once('-')?;
-    unit.eq_ignore_ascii_case("bytes").then(|| start.parse().ok()).flatten()
 }
 
 struct Source {
@@ -258,6 +258,11 @@ impl Source {
                     }
                     return Ok(None);
                 }
+                // All has come; whether it is right shows its digest. TLS often ends without saying so.
+                Err(error) if self.expected == 0 => {
+                    tracing::debug!(url = failure::display(&self.url), %error, "broken off after the last byte");
+                    return Ok(None);
+                }
                 Err(error) => {
                     let failure = failure::of_transport(&self.call, &self.url, error);
                     self.note(&failure);
@@ -278,39 +283,6 @@ impl Source {
     fn note(&self, failure: &FetchFailure) {
         if let Some(server) = &self.server {
             server.note(failure);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn start_of(text: &str) -> Option<u64> {
-        range_start(&HeaderMap::from_iter([(CONTENT_RANGE, HeaderValue::from_str(text).ok()?)]))
-    }
-
-    #[test]
-    fn ranges() {
-        for (text, expected) in [
-            ("bytes 5-9/10", Some(5)),
-            ("Bytes 0-9/*", Some(0)),
-            ("bytes */10", None),
-            ("bytes -5/10", None),
-            ("lines 5-9/10", None),
-            ("bytes", None),
-            ("bytes 99999999999999999999-1/2", None),
-        ] {
-            assert_eq!(start_of(text), expected, "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_range_can_make_it_panic(text in "(bytes)? ?[0-9*-]{0,25}/?[0-9*]{0,5}") {
-            start_of(&text);
         }
     }
 }

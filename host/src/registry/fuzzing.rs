@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{challenge, docker_config, failure, fetch, retry, token, warning};
+use super::{challenge, docker_config, failure, range, retry, token, warning};
 
 /// Reads the challenges of an answer whose `WWW-Authenticate` fields are the lines of `fields`.
 pub fn challenges(fields: &[u8]) {
@@ -25,7 +25,7 @@ pub fn retry_after(field: &[u8]) -> Option<Duration> {
 
 /// Where a `Content-Range` begins.
 pub fn range_start(field: &[u8]) -> Option<u64> {
-    fetch::range_start(&headers(&CONTENT_RANGE, field))
+    range::range_start(&headers(&CONTENT_RANGE, field))
 }
 
 /// Takes the token from the answer of a token server.

@@ -1,5 +1,7 @@
 //! Blobs: ranges, redirects, and bodies that are not what they should be.
 
+use std::io::Write as _;
+
 use super::*;
 
 #[tokio::test]
@@ -41,15 +43,57 @@ async fn a_server_without_ranges() {
     assert_eq!(scene.registry.requests()[0].status, 200);
 }
 
+/// What stands in the way may be the range: then the whole is asked for once, and its beginning is left out.
 #[tokio::test]
-async fn a_range_that_was_not_asked_for() {
-    for value in ["bytes 999-1199999/1200000", "bytes */5", "nonsense"] {
+async fn a_server_that_refuses_ranges() {
+    let range = |value: &str| Rule::get("/blobs/").nth(1).header("content-range", value);
+    let partial = |scene: &Scene| Rule::get("/blobs/").nth(1).status(206).body(scene.layer_bytes.clone());
+    let refused = |status| move |_: &Scene| Rule::get("/blobs/").nth(1).status(status);
+    let rules: [(&str, Box<dyn Fn(&Scene) -> Rule>); 10] = [
+        ("400", Box::new(refused(400))),
+        ("403", Box::new(refused(403))),
+        ("405", Box::new(refused(405))),
+        ("412", Box::new(refused(412))),
+        ("416", Box::new(refused(416))),
+        ("501", Box::new(refused(501))),
+        ("another range", Box::new(|_| range("bytes 1001-1199999/1200000"))),
+        ("no range", Box::new(|_| range("bytes */5"))),
+        ("no unit", Box::new(|_| range("1000-1199999/1200000"))),
+        ("no field", Box::new(partial)),
+    ];
+    for (case, rule) in rules {
         let scene = scene();
-        scene.registry.on(Rule::get("/blobs/").header("content-range", value));
-        let failure = scene.read(1000).await.1.unwrap();
-        assert_eq!(failure.fault, FetchFault::Protocol);
-        assert!(failure.message.contains("another range than the one from 1000"), "{failure}");
+        scene.registry.on(rule(&scene));
+        let (bytes, failure) = scene.read(1000).await;
+        assert!(failure.is_none() && bytes == scene.layer_bytes[1000..], "{case}: {failure:?}");
+        let asked: Vec<_> = scene
+            .registry
+            .requests()
+            .iter()
+            .map(|request| request.header("range").map(str::to_owned))
+            .collect();
+        assert_eq!(asked, [Some("bytes=1000-".to_owned()), None], "{case}");
     }
+}
+
+#[tokio::test]
+async fn a_range_that_begins_earlier() {
+    let scene = scene();
+    let last = scene.layer.size - 1;
+    let whole = Rule::get("/blobs/").status(206).body(scene.layer_bytes.clone());
+    scene.registry.on(whole.header("content-range", format!("bytes 0-{last}/{}", scene.layer.size)));
+    let (bytes, failure) = scene.read(1000).await;
+    assert!(failure.is_none() && bytes == scene.layer_bytes[1000..]);
+    assert_eq!(scene.registry.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_refused_with_a_range_and_without() {
+    let scene = scene();
+    scene.registry.on(Rule::get("/blobs/").error(403, "DENIED", "not for you"));
+    let failure = scene.read(1000).await.1.unwrap();
+    assert_eq!(failure.fault, FetchFault::Denied);
+    assert_eq!(scene.registry.requests().len(), 2);
 }
 
 #[tokio::test]
@@ -58,11 +102,47 @@ async fn nothing_is_left_at_the_end() {
     let (bytes, failure) = scene.read(scene.layer.size).await;
     assert!(bytes.is_empty() && failure.is_none());
     assert_eq!(scene.registry.requests()[0].status, 416);
-    // Where the blob should not end yet, whoever counts the bytes says so. At its beginning it is an error.
+    // Where the blob should not end yet, it is an error.
     scene.registry.on(Rule::get("/blobs/").status(416));
-    let (bytes, failure) = scene.read(10).await;
-    assert!(bytes.is_empty() && failure.is_none());
-    assert_eq!(scene.read(0).await.1.unwrap().fault, FetchFault::Protocol);
+    for offset in [0, 10] {
+        assert_eq!(scene.read(offset).await.1.unwrap().fault, FetchFault::Protocol);
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// What is compressed on the way is not what is stored, and what is stored may be taken for something compressed.
+#[tokio::test]
+async fn codings_of_a_blob() {
+    for offset in [0, 1000] {
+        let scene = scene();
+        let compressed = gzip(&scene.layer_bytes);
+        scene.registry.on(Rule::get("/blobs/").header("content-encoding", "gzip").body(compressed));
+        let (bytes, failure) = scene.read(offset).await;
+        assert!(failure.is_none(), "{failure:?}");
+        assert!(bytes == scene.layer_bytes[usize::try_from(offset).unwrap()..]);
+    }
+    for coding in ["gzip", "x-gzip", "br", "aws-chunked"] {
+        let scene = scene();
+        scene.registry.on(Rule::get("/blobs/").header("content-encoding", coding));
+        for offset in [0, 1000] {
+            let (bytes, failure) = scene.read(offset).await;
+            assert!(failure.is_none(), "{coding}: {failure:?}");
+            assert!(bytes == scene.layer_bytes[usize::try_from(offset).unwrap()..], "{coding}");
+        }
+    }
+    let scene = scene();
+    scene.registry.on(Rule::get("/blobs/").header("content-encoding", "br").body("other bytes"));
+    let failure = scene.read(0).await.1.unwrap();
+    assert_eq!(failure.fault, FetchFault::Protocol);
+    assert!(failure.message.contains("sent content with the coding `br`"), "{failure}");
+    scene.registry.on(Rule::get("/blobs/").header("content-encoding", "gzip").body("no gzip"));
+    let failure = scene.read(0).await.1.unwrap();
+    assert!(failure.message.contains("broke off"), "{failure}");
 }
 
 #[tokio::test]
@@ -84,6 +164,24 @@ async fn bodies_that_break_off() {
         assert_eq!(failure.fault, FetchFault::Unavailable, "{case}");
         assert!(failure.message.contains(reason), "{case}: {failure}");
         assert!(bytes.len() >= least && bytes == scene.layer_bytes[..bytes.len()], "{case}");
+    }
+}
+
+/// The size says that all has come, and the digest, behind the port, whether it is right.
+#[tokio::test]
+async fn nothing_after_the_last_byte_matters() {
+    let all = scene().layer_bytes.len();
+    for rule in [
+        Rule::get("/blobs/").without_header("content-length").reset_after(all),
+        Rule::get("/blobs/").chunked().short_body(all),
+        Rule::get("/blobs/").chunked().reset_after(all),
+        Rule::get("/blobs/").header("content-length", (all + 5).to_string()).short_body(all),
+    ] {
+        let scene = scene();
+        let case = format!("{rule:?}");
+        scene.registry.on(rule);
+        let (bytes, failure) = scene.read(0).await;
+        assert!(failure.is_none() && bytes == scene.layer_bytes, "{case}: {failure:?}");
     }
 }
 
