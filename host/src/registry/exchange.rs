@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::LOCATION;
+use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
 use url::{Origin, Url};
 
@@ -97,7 +97,24 @@ pub(super) struct Exchange {
     /// Fields that the server wants to see with every request.
     headers: HeaderMap,
     fallback: Option<Fallback>,
+    /// Whether a redirect from HTTPS to plain HTTP is followed.
+    leaves_https: bool,
     host: String,
+}
+
+/// Why a redirect is not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RedirectProblem {
+    #[error("redirects without saying where to")]
+    NoLocation,
+    #[error("redirects to something that is not an address")]
+    NoAddress,
+    #[error("redirects from HTTPS to plain HTTP, which is not followed")]
+    ToPlainHttp,
+    #[error("redirects to something else than HTTP")]
+    NotHttp,
+    #[error("redirects too often")]
+    TooOften,
 }
 
 enum Obstacle {
@@ -114,12 +131,25 @@ impl Exchange {
         headers: HeaderMap,
     ) -> Self {
         let (fallback, host) = (endpoint.fallback().cloned(), endpoint.host().to_owned());
-        Self { transport, timing, headers, fallback, host }
+        Self { transport, timing, headers, fallback, leaves_https: false, host }
+    }
+
+    /// Follows redirects from HTTPS to plain HTTP as well: for a server whose certificate nobody looks at, and of
+    /// which so nothing is better protected.
+    pub(super) fn leaving_https(self) -> Self {
+        Self { leaves_https: true, ..self }
     }
 
     /// Calls for the sake of nobody in particular.
     pub(super) fn anonymous(transport: Arc<Transport>, timing: Timing) -> Self {
-        Self { transport, timing, headers: HeaderMap::new(), fallback: None, host: String::new() }
+        Self {
+            transport,
+            timing,
+            headers: HeaderMap::new(),
+            fallback: None,
+            leaves_https: false,
+            host: String::new(),
+        }
     }
 
     /// The answer to a call, with any status that another try would not change.
@@ -133,7 +163,7 @@ impl Exchange {
             tries += 1;
             let pause = retry::back_off(&self.timing, tries);
             let pause = match self.follow(&call).await {
-                Ok(response) if !retry::is_transient(response.status()) => return Ok(response),
+                Ok(response) if !is_worth_another_try(&call, &response) => return Ok(response),
                 Ok(response) => {
                     let asked = retry::retry_after(response.headers(), SystemTime::now());
                     let too_long = asked.is_some_and(|asked| asked > self.timing.longest_pause);
@@ -153,7 +183,7 @@ impl Exchange {
                         tries -= 1;
                         continue;
                     }
-                    if tries >= tries_worth_making(error.kind, call.patience) {
+                    if tries >= tries_worth_making(error.kind, &call) {
                         return Err(failure::of_transport(&call, &url, error));
                     }
                     pause
@@ -176,12 +206,13 @@ impl Exchange {
             if !transport::is_redirect(&call.method, response.status()) {
                 return Ok(response);
             }
-            let next = next_hop(&url, response.headers().get(LOCATION))
+            let leaves_https = self.leaves_https && call.role == Role::Registry;
+            let next = next_hop(&url, response.headers().get(LOCATION), leaves_https)
                 .map_err(|problem| Obstacle::Redirect(failure::of_redirect(call, &url, problem)))?;
             response.discard().await;
             url = self.fallback.as_ref().and_then(|fallback| fallback.known(&next)).unwrap_or(next);
         }
-        Err(Obstacle::Redirect(failure::of_redirect(call, &url, "redirects too often")))
+        Err(Obstacle::Redirect(failure::of_redirect(call, &url, RedirectProblem::TooOften)))
     }
 
     /// The server's own fields go to it and to its token server, and nowhere else. What proves to the server
@@ -230,9 +261,17 @@ impl Exchange {
     }
 }
 
+/// Whether the same call may fare better a little later. GET may fare better than HEAD at once.
+fn is_worth_another_try(call: &Call, response: &Response) -> bool {
+    let (status, headers) = (response.status(), response.headers());
+    let is_left_to_get =
+        call.method == Method::HEAD && status.is_server_error() && !headers.contains_key(RETRY_AFTER);
+    retry::is_transient(status) && !is_left_to_get
+}
+
 /// Tries that a kind of failure deserves. A server that is being started may refuse connections for a moment,
 /// a resolver may miss a beat; beyond that a user would rather know.
-fn tries_worth_making(kind: TransportKind, patience: Patience) -> u32 {
+fn tries_worth_making(kind: TransportKind, call: &Call) -> u32 {
     let tries = match kind {
         TransportKind::NotTls
         | TransportKind::Certificate
@@ -247,29 +286,31 @@ fn tries_worth_making(kind: TransportKind, patience: Patience) -> u32 {
         | TransportKind::Unreachable
         | TransportKind::Proxy
         | TransportKind::Silent(_) => 2,
+        // GET may fare better.
+        TransportKind::Broken if call.method == Method::HEAD => 1,
         TransportKind::Broken => limits::REQUEST_TRIES,
     };
-    match (patience, kind) {
+    match (call.patience, kind) {
         (Patience::Full, _) => tries,
         // The server may just have closed a connection that had been idle for long.
-        (Patience::Hurried, TransportKind::Broken) => 2,
+        (Patience::Hurried, TransportKind::Broken) => tries.min(2),
         (Patience::Hurried, _) => 1,
     }
 }
 
 /// Where a redirect leads, or what is wrong with it.
-fn next_hop(from: &Url, location: Option<&HeaderValue>) -> Result<Url, &'static str> {
+fn next_hop(from: &Url, location: Option<&HeaderValue>, leaves_https: bool) -> Result<Url, RedirectProblem> {
     let location = location.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-    let location = location.ok_or("redirects without saying where to")?;
-    let mut next = from.join(location).map_err(|_| "redirects to something that is not an address")?;
+    let location = location.ok_or(RedirectProblem::NoLocation)?;
+    let mut next = from.join(location).map_err(|_| RedirectProblem::NoAddress)?;
     match (from.scheme(), next.scheme()) {
-        ("https", "http") => return Err("redirects from HTTPS to HTTP, which is not followed"),
+        ("https", "http") if !leaves_https => return Err(RedirectProblem::ToPlainHttp),
         (_, "http" | "https") => {}
-        _ => return Err("redirects to something else than HTTP"),
+        _ => return Err(RedirectProblem::NotHttp),
     }
     // Credentials in an address would become an `Authorization`, which is never given on to another server.
     let stripped = next.set_username("").and_then(|()| next.set_password(None));
-    stripped.map_err(|()| "redirects to something that is not an address")?;
+    stripped.map_err(|()| RedirectProblem::NoAddress)?;
     next.set_fragment(None);
     Ok(next)
 }
@@ -278,9 +319,9 @@ fn next_hop(from: &Url, location: Option<&HeaderValue>) -> Result<Url, &'static 
 mod tests {
     use super::*;
 
-    fn hop(from: &str, location: &str) -> Result<String, &'static str> {
+    fn hop(from: &str, location: &str, leaves_https: bool) -> Result<String, RedirectProblem> {
         let location = HeaderValue::from_str(location).unwrap();
-        next_hop(&Url::parse(from).unwrap(), Some(&location)).map(String::from)
+        next_hop(&Url::parse(from).unwrap(), Some(&location), leaves_https).map(String::from)
     }
 
     #[test]
@@ -293,13 +334,14 @@ mod tests {
             ("https://a/v2/x", "https://user:pass@b/y", Ok("https://b/y")),
             ("http://a/v2/x", "https://b/y", Ok("https://b/y")),
             ("http://a/v2/x", "http://b/y", Ok("http://b/y")),
-            ("https://a/v2/x", "http://a/y", Err("redirects from HTTPS to HTTP, which is not followed")),
-            ("https://a/v2/x", "file:///etc/passwd", Err("redirects to something else than HTTP")),
-            ("https://a/v2/x", "https://:99999/", Err("redirects to something that is not an address")),
+            ("https://a/v2/x", "http://a/y", Err(RedirectProblem::ToPlainHttp)),
+            ("https://a/v2/x", "file:///etc/passwd", Err(RedirectProblem::NotHttp)),
+            ("https://a/v2/x", "https://:99999/", Err(RedirectProblem::NoAddress)),
         ] {
-            assert_eq!(hop(from, location).as_deref(), expected.as_ref().copied(), "{from} {location}");
+            assert_eq!(hop(from, location, false), expected.map(str::to_owned), "{from} {location}");
         }
+        assert_eq!(hop("https://a/v2/x", "http://b/y", true), Ok("http://b/y".to_owned()));
         let from = Url::parse("https://a/").unwrap();
-        assert_eq!(next_hop(&from, None), Err("redirects without saying where to"));
+        assert_eq!(next_hop(&from, None, false), Err(RedirectProblem::NoLocation));
     }
 }

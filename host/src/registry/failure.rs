@@ -7,7 +7,7 @@ use url::{Position, Url};
 
 use super::challenge;
 use super::endpoint::authority;
-use super::exchange::{Call, Role};
+use super::exchange::{Call, RedirectProblem, Role};
 use super::transport::{Response, TransportError, TransportKind};
 use crate::limits;
 use crate::ports::{FetchFailure, FetchFault};
@@ -154,16 +154,29 @@ const PROXY: &str = "check `HTTPS_PROXY` and `HTTP_PROXY`, with user and passwor
 const STRANGE: &str = "check that this is the address of a registry and that no proxy answers in its place";
 
 /// The failure of a redirect that is not followed.
-pub(super) fn of_redirect(call: &Call, from: &Url, problem: &str) -> FetchFailure {
+pub(super) fn of_redirect(call: &Call, from: &Url, problem: RedirectProblem) -> FetchFailure {
     let message = format!("{} {problem}, in answer to {} `{}`", peer(call, from), call.method, display(from));
-    FetchFailure::new(FetchFault::Protocol, message)
-        .with_hint("whoever runs the registry, or a proxy in front of it, has set up its redirects wrongly")
+    let hint = match problem {
+        RedirectProblem::ToPlainHttp if call.role == Role::Registry => {
+            "whoever runs the registry should let it redirect to HTTPS; `--insecure-registry`, or `skip_verify` in a \
+             `hosts.toml`, follows such a redirect all the same"
+        }
+        _ => "whoever runs the registry, or a proxy in front of it, has set up its redirects wrongly",
+    };
+    FetchFailure::new(FetchFault::Protocol, message).with_hint(hint)
 }
 
 /// The failure of content that is not what it should be: `problem` says how.
 pub(super) fn of_content(call: &Call, problem: &str) -> FetchFailure {
     let hint = "try again; if it stays, the registry or a proxy on the way changes what it serves";
     FetchFailure { hint: Some(hint.to_owned()), ..of_protocol(call, problem) }
+}
+
+/// The failure of content that is compressed in a way that nobody asked for.
+pub(super) fn of_coding(call: &Call, coding: &str) -> FetchFailure {
+    let hint = "the registry or a proxy on the way ignores that content is asked for as it is stored: let it not compress";
+    let problem = format!("sent content with the coding `{}`, which is not supported", printable(coding));
+    FetchFailure { hint: Some(hint.to_owned()), ..of_protocol(call, &problem) }
 }
 
 /// The failure of an answer that is against the protocol: `problem` says how.
@@ -178,13 +191,6 @@ pub(super) fn display(url: &Url) -> String {
     let mut shown = url.clone();
     // Fails only for addresses that cannot have a user or a password.
     let _ = shown.set_username("").and_then(|()| shown.set_password(None));
-/// The failure of content that is compressed in a way that nobody asked for.
-pub(super) fn of_coding(call: &Call, coding: &str) -> FetchFailure {
-    let hint = "the registry or a proxy on the way ignores that content is asked for as it is stored: let it not compress";
-    let problem = format!("sent content with the coding `{}`, which is not supported", printable(coding));
-    FetchFailure { hint: Some(hint.to_owned()), ..of_protocol(call, &problem) }
-}
-
     shown[..Position::AfterPath].to_owned()
 }
 

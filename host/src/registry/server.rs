@@ -59,7 +59,8 @@ impl Server {
         let headers = settings.headers.to_map();
         let credentials = Arc::clone(&shared.credentials);
         let redirected = Redirected::new(Arc::clone(&transport), shared.timing, Arc::clone(&credentials));
-        let exchange = Arc::new(Exchange::new(transport, shared.timing, &endpoint, headers));
+        let exchange = Exchange::new(transport, shared.timing, &endpoint, headers);
+        let exchange = Arc::new(if settings.skip_verify { exchange.leaving_https() } else { exchange });
         let authenticator = Authenticator::new(endpoint.clone(), Arc::clone(&exchange), credentials);
         let warnings = Arc::clone(&shared.warnings);
         let rests_until = Mutex::default();

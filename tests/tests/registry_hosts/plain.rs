@@ -102,3 +102,61 @@ async fn a_refused_proxy_is_no_reason() {
     assert_eq!(resolve(&directories.client()).await.unwrap(), image.manifest);
     assert_eq!(alive.passed().len(), 1);
 }
+
+/// Blobs on a storage without TLS: who looks at no certificate has nothing to lose there.
+#[tokio::test]
+async fn a_redirect_to_plain_http() {
+    let authority = Authority::new();
+    let (server, image) = server_with(authority.tls());
+    let storage = ScriptedRegistry::start();
+    storage.add_file("/layer", image.bytes.clone());
+    server.require(BearerAuth::anonymous());
+    let toml = format!("server = 'https://{}'\nca = '{}'", server.address(), authority.files().ca.display());
+    let unchecked = toml.clone() + "\nskip_verify = true\nheader = { x-own = 'sesame' }";
+    let checked = toml.clone() + "\nskip_verify = false";
+    for (directories, follows) in [
+        (Directories::with(&toml), false),
+        (Directories::with(&checked).insecure(), false),
+        (Directories::with(&toml).insecure(), true),
+        (Directories::with(&unchecked), true),
+    ] {
+        let client = directories.client();
+        resolve(&client).await.unwrap();
+        server.on(Rule::get("/blobs/").redirect(format!("http://{}/layer", storage.address())));
+        let (bytes, failure) = read(&client, &image.layer, 0).await;
+        if follows {
+            assert!(failure.is_none() && bytes == image.bytes, "{failure:?}");
+            continue;
+        }
+        let failure = failure.unwrap();
+        assert_eq!(failure.fault, FetchFault::Protocol);
+        assert!(failure.message.contains("redirects from HTTPS to plain HTTP"), "{failure}");
+        assert!(failure.hint.as_deref().unwrap().contains("--insecure-registry"), "{failure:?}");
+        assert!(storage.requests().is_empty());
+    }
+    assert_eq!(storage.requests().len(), 2);
+    for request in storage.requests() {
+        assert_eq!((request.header("authorization"), request.header("x-own")), (None, None));
+    }
+}
+
+/// Many servers end a connection without the end that TLS has of its own. What says that all has come counts.
+#[tokio::test]
+async fn tls_that_ends_without_saying_so() {
+    let authority = Authority::new();
+    let (server, image) = server_with(authority.tls());
+    let directories = Directories::with(&format!("server = 'https://{}'", server.address())).insecure();
+    let cut = |part: &str, after| Rule::get(part).without_header("content-length").cut_after(after);
+    server.on(Rule::head("/manifests/").status(405));
+    server.on(cut("/manifests/", usize::MAX));
+    server.on(cut("/blobs/", usize::MAX));
+    let client = directories.client();
+    assert_eq!(resolve(&client).await.unwrap(), image.manifest);
+    let (bytes, failure) = read(&client, &image.layer, 0).await;
+    assert!(failure.is_none() && bytes == image.bytes, "{failure:?}");
+
+    server.on(cut("/blobs/", 1000));
+    let (bytes, failure) = read(&client, &image.layer, 0).await;
+    assert_eq!(bytes, image.bytes[..1000]);
+    assert!(failure.unwrap().message.contains("broke off"));
+}
