@@ -17,6 +17,10 @@ pub const TOKEN_BYTES: u64 = (256 * KIB) as u64;
 /// How much of a registry's error body is read, in bytes. The rest is of no use to a reader.
 pub const ERROR_BODY_BYTES: u64 = (64 * KIB) as u64;
 
+/// Header fields of an answer. Proxies add some, and a content policy may be cut into many; Go has no bound but one
+/// for their bytes.
+pub const HEADER_FIELDS: usize = 1024;
+
 /// How many redirects are followed for one request. The usual bound of HTTP clients.
 pub const REDIRECTS: usize = 10;
 

@@ -49,9 +49,10 @@ impl MediaType {
     /// `application/vnd.docker.distribution.manifest.v1+json`.
     pub const SCHEMA1: &'static str = "application/vnd.docker.distribution.manifest.v1+json";
 
-    /// Takes a media type as written. Parameters (after a semicolon) and surrounding space are dropped.
+    /// Takes a media type as written, in any capitals (RFC 6838, section 4.2). Parameters (after a semicolon) and
+    /// surrounding space are dropped.
     pub fn new(text: &str) -> Self {
-        Self(text.split(';').next().unwrap_or_default().trim().into())
+        Self(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().into())
     }
 
     /// The text.
@@ -113,6 +114,7 @@ mod tests {
         for (text, kind) in [
             ("application/vnd.oci.image.index.v1+json", MediaKind::Index),
             ("application/vnd.oci.image.manifest.v1+json; charset=utf-8", MediaKind::Manifest),
+            ("Application/Vnd.OCI.Image.Manifest.V1+JSON", MediaKind::Manifest),
             ("application/vnd.oci.image.layer.v1.tar+zstd", MediaKind::Layer),
             ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", MediaKind::Layer),
             ("application/vnd.docker.image.rootfs.diff.tar.gzip", MediaKind::Layer),

@@ -201,6 +201,9 @@ fn builder(
         .retry(reqwest::retry::never())
         .connect_timeout(timing.connect)
         .http1_only()
+        .http1_max_headers(limits::HEADER_FIELDS)
+        // Fields that go on in the next line are obsolete (RFC 9112, section 5.2), and some servers still have them.
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
         // Without this the client would look for proxies in the environment.
         .no_proxy()
         .proxy(proxies.for_client());

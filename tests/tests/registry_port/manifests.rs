@@ -1,5 +1,7 @@
 //! Resolving, and what registries do instead.
 
+use std::io::Write as _;
+
 use super::*;
 
 #[tokio::test]
@@ -41,6 +43,12 @@ async fn an_incomplete_answer_to_head_leads_to_get() {
     for rule in [
         Rule::head("/manifests/").status(405),
         Rule::head("/manifests/").status(400),
+        Rule::head("/manifests/").status(500),
+        Rule::head("/manifests/").status(502),
+        Rule::head("/manifests/").status(503),
+        Rule::head("/manifests/").status(504),
+        Rule::head("/manifests/").hang_up(),
+        Rule::head("/manifests/").header("content-length", "x"),
         Rule::any("/manifests/").without_header("docker-content-digest"),
         Rule::head("/manifests/").without_header("content-length"),
         Rule::head("/manifests/").header("content-length", "0"),
@@ -206,6 +214,80 @@ async fn errors_show_what_can_be_shown() {
         let (_, reason) = failure.message.split_once("/manifests/1`").unwrap();
         assert_eq!(reason.strip_prefix(": "), expected, "{failure}");
     }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A digest is that of the document, never that of what goes over the network.
+#[tokio::test]
+async fn a_compressed_answer() {
+    for names_digest in [true, false] {
+        let scene = scene();
+        let rule = Rule::any("/manifests/").header("content-encoding", "gzip").body(gzip(&manifest_bytes()));
+        scene.registry.on(if names_digest { rule } else { rule.without_header("docker-content-digest") });
+        let resolved = scene.client.resolve(&scene.reference).await.unwrap();
+        assert_eq!(resolved.descriptor.digest, scene.manifest);
+        assert_eq!(resolved.descriptor.size, manifest_bytes().len() as u64);
+        assert_eq!(resolved.document.unwrap(), manifest_bytes());
+        for request in scene.registry.requests() {
+            assert_eq!(request.header("accept-encoding"), Some("identity"));
+        }
+    }
+    let scene = scene();
+    let rule = Rule::any("/manifests/").header("content-encoding", "zstd").body("anything");
+    scene.registry.on(rule.without_header("docker-content-digest"));
+    let failure = scene.digest().await.unwrap_err();
+    assert_eq!(failure.fault, FetchFault::Protocol);
+    assert!(failure.message.contains("sent content with the coding `zstd`"), "{failure}");
+
+    // Four MiB are four MiB, however small they are on their way.
+    let bomb = gzip(&vec![b' '; 5 << 20]);
+    scene.registry.on(Rule::any("/manifests/").header("content-encoding", "gzip").body(bomb));
+    let failure = scene.digest().await.unwrap_err();
+    assert!(failure.message.contains(&limits::DOCUMENT_BYTES.to_string()), "{failure}");
+}
+
+#[tokio::test]
+async fn header_fields_in_any_number_and_form() {
+    let scene = scene();
+    let many = |rule: Rule| (0..300).fold(rule, |rule, n| rule.header(&format!("x-field-{n}"), "value"));
+    scene.registry.on(many(Rule::any("/v2/")).header("x-folded", "one,\r\n two"));
+    scene
+        .registry
+        .on(Rule::head("/manifests/").header("content-type", "Application/Vnd.OCI.Image.Manifest.V1+JSON"));
+    let resolved = scene.client.resolve(&scene.reference).await.unwrap();
+    assert_eq!(resolved.descriptor.digest, scene.manifest);
+    assert_eq!(resolved.descriptor.media_type, MediaType::new(MANIFEST));
+    assert!(resolved.document.is_none(), "the answer to HEAD was enough");
+    scene
+        .registry
+        .on(Rule::head("/manifests/").header("docker-content-digest", format!("\r\n\t{}", scene.manifest)));
+    let resolved = scene.client.resolve(&scene.reference).await.unwrap();
+    assert!(resolved.document.is_none(), "a value in the next line");
+    assert_eq!(scene.read(0).await.0, scene.layer_bytes);
+}
+
+/// Where nothing else says how long a document is, its digest tells that all of it has come.
+#[tokio::test]
+async fn a_document_whose_end_is_its_digest() {
+    let scene = scene();
+    let length = manifest_bytes().len();
+    let endless = |end| Rule::get("/manifests/").without_header("content-length").reset_after(end);
+    scene.registry.on(Rule::head("/manifests/").status(405));
+    scene.registry.on(endless(length));
+    assert_eq!(scene.digest().await.unwrap(), scene.manifest);
+    scene.registry.on(endless(length - 1));
+    assert_eq!(scene.digest().await.unwrap_err().fault, FetchFault::Unavailable);
+    scene.registry.on(endless(length).without_header("docker-content-digest"));
+    assert_eq!(
+        scene.digest().await.unwrap_err().fault,
+        FetchFault::Unavailable,
+        "nothing says that it is all"
+    );
 }
 
 #[tokio::test]
