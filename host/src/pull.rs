@@ -33,8 +33,9 @@ pub use self::report::{
     SuitabilityReport, Timings, Totals,
 };
 pub use self::request::{PullRequest, Unpack, World};
-use crate::oci::{Descriptor, Reference};
-use crate::ports::{Class, Daemon, Event, Registry, Resolved, SnapshotterName, StoreError};
+use crate::oci::{Descriptor, Digest, Reference};
+use crate::ports::{Class, Daemon, Event, FetchFault, Registry, Resolved, SnapshotterName, StoreError};
+use crate::verify::Mismatch;
 
 /// The snapshotter where neither the user nor the namespace names one.
 const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
@@ -76,12 +77,39 @@ async fn pull_since(
     let reference = Reference::parse(&request.name).map_err(|source| PullError::Reference { source })?;
     let lookups = async { tokio::try_join!(resolve(world, &reference), unpacking(world, request)) };
     let ((resolved, resolve_time), unpacking) = or_cancelled(cancel, lookups).await?;
-    let name = &reference.to_string();
-    let (reference, outcome) = (Some(&reference), Outcome::Pulled);
-    let job = Job { world, request, name, reference, unpacking, outcome };
-    let mut report = job.carry_out(resolved, began, cancel).await?;
+    let (name, target) = (&reference.to_string(), resolved.descriptor.digest.clone());
+    let job = Job { world, request, name, reference: Some(&reference), unpacking, outcome: Outcome::Pulled };
+    let pulled = match job.clone().carry_out(resolved, began, cancel).await {
+        Err(error) if is_misled(&error, &target, &reference) => {
+            tracing::warn!(%reference, %target, "the registry does not have what it said, asking once more");
+            let resolved = async {
+                let resolved = world.registry.resolve_with_document(&reference).await;
+                resolved.map_err(|source| PullError::Resolve { reference: name.clone(), source })
+            };
+            let resolved = or_cancelled(cancel, resolved).await?;
+            world.progress.event(Event::Resolved { digest: resolved.descriptor.digest.clone() });
+            job.carry_out(resolved, began, cancel).await
+        }
+        pulled => pulled,
+    };
+    let mut report = pulled?;
     report.timings.resolve = milliseconds(resolve_time);
     Ok(report)
+}
+
+/// Whether a pull failed because the target is not as the registry said: a tag may have moved between two requests, and
+/// there are registries that state the length of something else.
+fn is_misled(error: &PullError, target: &Digest, reference: &Reference) -> bool {
+    match error {
+        PullError::Fetch { digest, source, .. } => {
+            digest == target && source.fault == FetchFault::NotFound && reference.digest().is_none()
+        }
+        PullError::Mismatch {
+            source: Mismatch::Short { digest, .. } | Mismatch::Long { digest, .. },
+            ..
+        } => digest == target,
+        _ => false,
+    }
 }
 
 /// Does something that has no effect, which needs no clean-up.

@@ -46,6 +46,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use http::Method;
 use tokio::sync::OnceCell;
 
 use self::attempts::Attempts;
@@ -164,7 +165,11 @@ impl fmt::Debug for RegistryClient {
 #[async_trait]
 impl Registry for RegistryClient {
     async fn resolve(&self, reference: &Reference) -> Result<Resolved, FetchFailure> {
-        resolve::resolve(self, reference).await
+        resolve::resolve(self, reference, Method::HEAD).await
+    }
+
+    async fn resolve_with_document(&self, reference: &Reference) -> Result<Resolved, FetchFailure> {
+        resolve::resolve(self, reference, Method::GET).await
     }
 
     async fn fetch_unverified(

@@ -77,6 +77,25 @@ impl Scene {
     }
 }
 
+/// What HEAD says may be wrong by the time of the first GET, or at once: the name is resolved once more.
+#[test]
+fn a_target_that_is_not_as_the_registry_said() {
+    let gone = format!("sha256:{}", "0".repeat(64));
+    for rule in [
+        Rule::head("/manifests/1").header("docker-content-digest", gone),
+        Rule::head("/manifests/1").header("content-length", "10"),
+        Rule::head("/manifests/1").header("content-length", "100000"),
+    ] {
+        let Some(scene) = Scene::with(&image()) else { return };
+        scene.registry.on(rule);
+        let run = scene.pull().success();
+        let state = State::of(&scene.daemon, NAMESPACE);
+        assert!(state.images.len() == 1 && state.is_at_rest(), "{run}\n{state}");
+        assert_eq!(scene.registry.requests_to("HEAD", "/manifests/1").len(), 1, "{run}");
+        assert_eq!(scene.registry.requests_to("GET", "/manifests/1").len(), 1, "{run}");
+    }
+}
+
 /// Compares a run with the snapshot of that name, which is the same on each generation.
 #[track_caller]
 fn assert_failure(name: &str, run: &Run) {

@@ -42,6 +42,10 @@ impl Registry for EarlyRegistry {
         self.registry.resolve(reference).await
     }
 
+    async fn resolve_with_document(&self, reference: &Reference) -> Result<Resolved, FetchFailure> {
+        self.registry.resolve_with_document(reference).await
+    }
+
     async fn fetch_unverified(
         &self,
         reference: &Reference,

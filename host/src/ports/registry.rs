@@ -99,6 +99,12 @@ pub trait Registry: Send + Sync {
     /// Finds out what a reference stands for.
     async fn resolve(&self, reference: &Reference) -> Result<Resolved, FetchFailure>;
 
+    /// The same, with the document itself: for when the registry does not have what it said, because a tag has moved
+    /// meanwhile or because it said something wrong.
+    async fn resolve_with_document(&self, reference: &Reference) -> Result<Resolved, FetchFailure> {
+        self.resolve(reference).await
+    }
+
     /// Opens a blob or manifest of the reference's repository at `offset`.
     ///
     /// The stream ends at the end of what the registry sends, which may be too early or too late: nothing

@@ -14,6 +14,7 @@ use crate::oci::Reference;
 use crate::ports::{Event, LeaseId, Resolved};
 
 /// A pull that knows what to do, and has had no effect yet.
+#[derive(Clone)]
 pub(super) struct Job<'a> {
     pub(super) world: &'a World,
     pub(super) request: &'a PullRequest,

@@ -21,6 +21,7 @@ use crate::ports::{
 };
 
 /// Where to unpack, found to be there.
+#[derive(Clone)]
 pub(super) struct Unpacking<'a> {
     pub(super) snapshotter: SnapshotterName,
     pub(super) planner: &'a dyn Planner,

@@ -25,10 +25,11 @@ const ACCEPTED: HeaderValue = HeaderValue::from_static(
 );
 
 /// Finds out what a reference stands for: a tag only from servers that are trusted with it, a digest from any
-/// that has blobs.
+/// that has blobs. `first` is the method tried first.
 pub(super) async fn resolve(
     client: &RegistryClient,
     reference: &Reference,
+    first: Method,
 ) -> Result<Resolved, FetchFailure> {
     let needed: &[Capability] = match reference.digest() {
         Some(_) => &[Capability::Pull],
@@ -37,7 +38,8 @@ pub(super) async fn resolve(
     let mut attempts = client.attempts(reference, needed).await?;
     while let Some((server, patience)) = attempts.next() {
         let resolution = Resolution { server: &server, patience, reference };
-        match resolution.run().await {
+        let resolved = if first == Method::HEAD { resolution.run().await } else { resolution.get().await };
+        match resolved {
             Ok(resolved) => {
                 let (host, digest) = (server.endpoint().host(), &resolved.descriptor.digest);
                 tracing::info!(%reference, host, %digest, "the name is resolved");
@@ -82,7 +84,8 @@ impl Resolution<'_> {
     }
 
     /// The descriptor, if the registry says all of it without sending the document. An error has no body
-    /// here that could say why, so any error is left to GET as well.
+    /// here that could say why, so any error is left to GET as well, and so is what breaks off: there are servers
+    /// that only HEAD is too much for.
     async fn head(&self) -> Result<Option<Descriptor>, FetchFailure> {
         let mut call = self.call(Method::HEAD)?;
         let response = match self.send(&mut call).await {
@@ -129,9 +132,6 @@ impl Resolution<'_> {
             if let Coding::Other(coding) = response.coding() {
                 return Err(failure::of_coding(&call, &coding));
             }
-                Err(BodyError::TooLong(size)) => return Err(too_large(&call, size)),
-                Err(BodyError::Transport(_)) if tries < limits::REQUEST_TRIES => {}
-                Err(BodyError::Transport(error)) => {
             let (headers, url) = (response.headers().clone(), response.url().clone());
             let known = self.reference.digest().cloned().or_else(|| stated_digest(&headers));
             let is_all = |bytes: &[u8]| {
@@ -139,6 +139,9 @@ impl Resolution<'_> {
             };
             match response.into_body().read_if(limits::DOCUMENT_BYTES, is_all).await {
                 Ok(document) => break (headers, document),
+                Err(BodyError::TooLong(size)) => return Err(too_large(&call, size)),
+                Err(BodyError::Transport(_)) if tries < limits::REQUEST_TRIES => {}
+                Err(BodyError::Transport(error)) => {
                     return Err(failure::of_transport(&call, &url, error));
                 }
             }
