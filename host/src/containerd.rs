@@ -15,6 +15,8 @@ mod images;
 mod ingest;
 mod leases;
 mod ocicrypt;
+mod reading;
+mod replacement;
 mod snapshots;
 
 use std::sync::Arc;

@@ -22,7 +22,7 @@ mod registry;
 mod snapshots;
 mod store;
 
-pub use content::{BlobInfo, Committed, ContentStore, Ingest, IngestRef, OpenedIngest};
+pub use content::{BlobInfo, Committed, ContentStore, Ingest, IngestRef, OpenedIngest, StoredBytes};
 pub use daemon::{Daemon, DaemonVersion, SnapshotterInfo};
 pub use error::{Class, StoreError};
 pub use images::{ImageRecord, Images};

@@ -96,6 +96,8 @@ macro_rules! holds {
 holds! {
     a_blob_is_written_once,
     an_ingest_is_resumed,
+    an_ingest_is_started_over,
+    a_blob_is_read_from_an_offset,
     an_ingest_is_locked,
     many_writers_make_one_blob,
     wrong_bytes_leave_nothing,

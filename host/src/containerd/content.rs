@@ -1,16 +1,23 @@
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use containerd_client::services::v1::content_client::ContentClient;
-use containerd_client::services::v1::{AbortRequest, Info, InfoRequest, ReadContentRequest, UpdateRequest};
+use containerd_client::services::v1::namespaces_client::NamespacesClient;
+use containerd_client::services::v1::{
+    AbortRequest, DeleteContentRequest, Info, InfoRequest, ListNamespacesRequest, UpdateRequest,
+};
+use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
 
-use super::answer::{answer, soon};
+use super::answer::answer;
 use super::failure::Cause;
-use super::ingest::Upload;
+use super::ingest::{Existing, Upload};
+use super::reading::Reading;
+use super::replacement::Replacement;
 use super::{Containerd, client, convert};
 use crate::oci::{Algorithm, Descriptor, Digest};
 use crate::ports::{
-    BlobInfo, Class, ContentStore, Daemon as _, IngestRef, Labels, LeaseId, OpenedIngest, StoreError,
+    BlobInfo, Class, ContentStore, Daemon as _, Ingest, IngestRef, Labels, LeaseId, OpenedIngest, StoreError,
+    StoredBytes,
 };
 
 #[async_trait]
@@ -34,7 +41,16 @@ impl ContentStore for Containerd {
             let why = format!("it has {size} bytes, the limit is {limit}");
             return Err(StoreError::new(Class::OutOfRange, during()).with_source(why));
         }
-        self.read_blob(digest, size).await.map_err(|cause| cause.during(during()))
+        let read = async { Reading::open(self, digest, 0).await?.to_end(size).await };
+        read.await.map_err(|cause| cause.during(during()))
+    }
+
+    async fn stream(&self, digest: &Digest, offset: u64) -> Result<StoredBytes, StoreError> {
+        let during = format!("read blob `{digest}`");
+        match Reading::open(self, digest, offset).await {
+            Ok(reading) => Ok(reading.into_stream(during)),
+            Err(cause) => Err(cause.during(during)),
+        }
     }
 
     async fn open_ingest(
@@ -43,7 +59,23 @@ impl ContentStore for Containerd {
         ingest: &IngestRef,
         descriptor: &Descriptor,
     ) -> Result<OpenedIngest, StoreError> {
-        Upload::open(self, lease, ingest, descriptor).await
+        let finish = |upload| Box::new(upload) as Box<dyn Ingest>;
+        Upload::open(self, lease, ingest, descriptor, Existing::Stays, finish).await
+    }
+
+    async fn open_replacement(
+        &self,
+        lease: &LeaseId,
+        ingest: &IngestRef,
+        descriptor: &Descriptor,
+    ) -> Result<OpenedIngest, StoreError> {
+        let finish = |upload| Box::new(Replacement::new(self, lease, descriptor, upload)) as Box<dyn Ingest>;
+        Upload::open(self, lease, ingest, descriptor, Existing::IsReplaced, finish).await
+    }
+
+    async fn other_owners(&self, digest: &Digest) -> Result<Vec<String>, StoreError> {
+        let found = self.namespaces_of(digest).await;
+        found.map_err(|cause| cause.during(format!("find the namespaces that have blob `{digest}`")))
     }
 
     async fn set_labels(&self, digest: &Digest, labels: &Labels) -> Result<(), StoreError> {
@@ -73,32 +105,40 @@ impl Containerd {
         }
     }
 
-    async fn blob_info(&self, digest: &Digest) -> Result<BlobInfo, Cause> {
+    /// The other namespaces that have a record of a blob.
+    async fn namespaces_of(&self, digest: &Digest) -> Result<Vec<String>, Cause> {
+        let mut client = client!(self, NamespacesClient<_>);
+        let listed = answer(client.list(self.request(ListNamespacesRequest::default()))).await?;
+        let mut owners = Vec::new();
+        for name in listed.namespaces.into_iter().map(|namespace| namespace.name) {
+            let Ok(namespace) = AsciiMetadataValue::try_from(&name) else { continue };
+            if namespace == self.namespace {
+                continue;
+            }
+            let other = Self { channel: self.channel.clone(), namespace };
+            match other.blob_info(digest).await {
+                Ok(_) => owners.push(name),
+                Err(cause) if cause.class() == Class::NotFound => {}
+                Err(cause) => return Err(cause),
+            }
+        }
+        Ok(owners)
+    }
+
+    /// Removes the record of a blob in this namespace. One that is gone is no error.
+    pub(super) async fn delete_blob(&self, digest: &Digest) -> Result<(), Cause> {
+        let delete = DeleteContentRequest { digest: digest.to_string() };
+        match answer(self.content().delete(self.request(delete))).await {
+            Err(cause) if cause.class() != Class::NotFound => Err(cause),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn blob_info(&self, digest: &Digest) -> Result<BlobInfo, Cause> {
         let request = InfoRequest { digest: digest.to_string() };
         let found = answer(self.content().info(self.request(request))).await?;
         let info = convert::required(found.info, "blob")?;
         Ok(BlobInfo { size: convert::from_signed(info.size)?, labels: convert::from_map(info.labels) })
-    }
-
-    async fn read_blob(&self, digest: &Digest, size: u64) -> Result<Bytes, Cause> {
-        let request = ReadContentRequest { digest: digest.to_string(), ..ReadContentRequest::default() };
-        let mut stream = answer(self.content().read(self.request(request))).await?;
-        let mut blob = BytesMut::new();
-        while let Some(chunk) = soon(stream.message()).await? {
-            let offset = blob.len() as u64;
-            let end = offset + chunk.data.len() as u64;
-            if chunk.offset != convert::to_signed(offset) || end > size {
-                return Err(Cause::Malformed(format!(
-                    "bytes {} to {end} of a blob of {size} bytes came after byte {offset}",
-                    chunk.offset
-                )));
-            }
-            blob.extend_from_slice(&chunk.data);
-        }
-        if blob.len() as u64 != size {
-            return Err(Cause::Damaged { found: blob.len() as u64, due: size });
-        }
-        Ok(blob.freeze())
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) enum Cause {
         /// Bytes that it had.
         due: u64,
     },
+    /// containerd has a record of a blob, and none of its bytes.
+    Lost,
     /// The ingest cannot become the blob: it has another size.
     WrongSize {
         /// Bytes in the ingest.
@@ -48,7 +50,7 @@ impl Cause {
             Self::Broken(_) | Self::NoAnswer => Class::Unreachable,
             Self::Silent => Class::Silent,
             Self::Malformed(_) => Class::Unknown,
-            Self::Damaged { .. } => Class::Damaged,
+            Self::Damaged { .. } | Self::Lost => Class::Damaged,
             Self::WrongSize { .. } => Class::FailedPrecondition,
             Self::LeaseName(_) | Self::Payload(_) => Class::InvalidArgument,
         }
@@ -110,6 +112,7 @@ impl fmt::Display for Cause {
             Self::NoAnswer => f.write_str("containerd ended the call without an answer"),
             Self::Malformed(what) => write!(f, "containerd's answer cannot be right: {what}"),
             Self::Damaged { found, due } => write!(f, "containerd has only {found} of its {due} bytes"),
+            Self::Lost => f.write_str("containerd has a record of it, and has lost its file"),
             Self::WrongSize { found, due } => {
                 write!(f, "the ingest has {found} bytes, the blob has {due}")
             }
@@ -130,6 +133,7 @@ impl Error for Cause {
             | Self::NoAnswer
             | Self::Malformed(_)
             | Self::Damaged { .. }
+            | Self::Lost
             | Self::WrongSize { .. } => None,
         }
     }

@@ -21,6 +21,15 @@ use crate::limits;
 use crate::oci::Descriptor;
 use crate::ports::{Class, Committed, Ingest, IngestRef, Labels, LeaseId, OpenedIngest, StoreError};
 
+/// What becomes of a blob that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// It makes the upload needless.
+    Stays,
+    /// It is to be replaced.
+    IsReplaced,
+}
+
 /// An ingest that this client writes.
 pub(super) struct Upload {
     store: Containerd,
@@ -38,14 +47,17 @@ pub(super) struct Upload {
 }
 
 impl Upload {
+    /// Opens the ingest, or finds the blob already there. `finish` makes an ingest of the upload.
     pub(super) async fn open(
         store: &Containerd,
         lease: &LeaseId,
         name: &IngestRef,
         descriptor: &Descriptor,
+        existing: Existing,
+        finish: impl FnOnce(Self) -> Box<dyn Ingest>,
     ) -> Result<OpenedIngest, StoreError> {
-        match Self::try_open(store, lease, name, descriptor).await {
-            Ok(upload) => Ok(OpenedIngest::Ready(Box::new(upload))),
+        match Self::try_open(store, lease, name, descriptor, existing).await {
+            Ok(upload) => Ok(OpenedIngest::Ready(finish(upload))),
             Err(cause) if cause.class() == Class::AlreadyExists => Ok(OpenedIngest::Exists),
             Err(cause) if cause.is_unavailable() => Ok(OpenedIngest::Locked),
             Err(cause) => Err(cause.during(format!("open ingest `{name}`"))),
@@ -57,13 +69,14 @@ impl Upload {
         lease: &LeaseId,
         name: &IngestRef,
         descriptor: &Descriptor,
+        existing: Existing,
     ) -> Result<Self, Cause> {
-        let (mut call, mut offset) = Call::open(store, Some(lease), name, descriptor).await?;
+        let (mut call, mut offset) = Call::open(store, Some(lease), name, descriptor, existing).await?;
         if offset > descriptor.size {
             // Left behind by a client that believed in another size. Nothing can be made of it.
             store.abort_ingest(name).await?;
             call.close().await;
-            (call, offset) = Call::open(store, Some(lease), name, descriptor).await?;
+            (call, offset) = Call::open(store, Some(lease), name, descriptor, existing).await?;
         }
         if offset > descriptor.size {
             // Not the ingest but the blob itself, which another namespace has. The descriptor is wrong.
@@ -160,6 +173,20 @@ impl Upload {
         Ok(())
     }
 
+    /// Makes containerd confirm everything that was written.
+    pub(super) async fn deliver(&mut self) -> Result<(), StoreError> {
+        let confirmed = self.confirm_all().await;
+        confirmed.map_err(|cause| cause.during(self.during("write to")))
+    }
+
+    async fn confirm_all(&mut self) -> Result<(), Cause> {
+        self.flush().await?;
+        while !self.unconfirmed.is_empty() {
+            self.confirm().await?;
+        }
+        Ok(())
+    }
+
     /// Throws the ingest away while the lock on it is still held, so that the next writer begins anew.
     async fn discard(self) -> Result<(), Cause> {
         self.store.abort_ingest(&self.name).await?;
@@ -170,13 +197,10 @@ impl Upload {
     /// Gives up the lock, and then takes the ingest out of the lease: an ingest that is opened without one
     /// lives for a day from then on.
     async fn suspend_upload(mut self) -> Result<(), Cause> {
-        self.flush().await?;
-        while !self.unconfirmed.is_empty() {
-            self.confirm().await?;
-        }
+        self.confirm_all().await?;
         let Self { store, name, descriptor, call, .. } = self;
         call.close().await;
-        match Call::open(&store, None, &name, &descriptor).await {
+        match Call::open(&store, None, &name, &descriptor, Existing::Stays).await {
             Ok((call, _)) => call.close().await,
             // Another client goes on with it already.
             Err(cause) if cause.is_unavailable() || cause.class() == Class::AlreadyExists => {}
@@ -194,6 +218,12 @@ impl Upload {
 impl Ingest for Upload {
     fn offset(&self) -> u64 {
         self.position
+    }
+
+    fn restart(&mut self) {
+        // containerd cuts an ingest to nothing where a message begins at 0.
+        self.position = 0;
+        self.buffer.clear();
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
@@ -276,13 +306,17 @@ impl Call {
         lease: Option<&LeaseId>,
         name: &IngestRef,
         descriptor: &Descriptor,
+        existing: Existing,
     ) -> Result<(Self, u64), Cause> {
         let status = WriteContentRequest {
             action: WriteAction::Stat.into(),
             r#ref: name.to_string(),
             total: convert::to_signed(descriptor.size),
-            // Without it containerd would neither notice that it has the blob nor put it into the lease.
-            expected: descriptor.digest.to_string(),
+            // With it containerd notices that it has the blob, and puts it into the lease.
+            expected: match existing {
+                Existing::Stays => descriptor.digest.to_string(),
+                Existing::IsReplaced => String::new(),
+            },
             ..WriteContentRequest::default()
         };
         // Room for all messages that may be under way, and for the commit behind them.

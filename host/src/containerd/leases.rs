@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use containerd_client::services::v1::leases_client::LeasesClient;
-use containerd_client::services::v1::{CreateRequest, DeleteRequest};
+use containerd_client::services::v1::{AddResourceRequest, CreateRequest, DeleteRequest, Resource};
 use jiff::Timestamp;
 use tonic::transport::Channel;
 
 use super::answer::answer;
+use super::failure::Cause;
 use super::{Containerd, client, convert};
 use crate::ports::{Class, Labels, LeaseId, Leases, StoreError};
 
@@ -44,6 +45,13 @@ impl Leases for Containerd {
 }
 
 impl Containerd {
+    /// Puts something under a lease: what `kind` calls `id`, whether it is there or not.
+    pub(super) async fn protect(&self, lease: &LeaseId, kind: &str, id: &str) -> Result<(), Cause> {
+        let resource = Resource { id: id.to_owned(), r#type: kind.to_owned() };
+        let request = AddResourceRequest { id: lease.to_string(), resource: Some(resource) };
+        answer(self.leases().add_resource(self.request(request))).await.map(drop)
+    }
+
     fn leases(&self) -> LeasesClient<Channel> {
         client!(self, LeasesClient<_>)
     }

@@ -1,7 +1,9 @@
 use std::fmt;
+use std::pin::Pin;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::Stream;
 
 use super::{Labels, LeaseId, StoreError};
 use crate::oci::{Algorithm, Descriptor, Digest, MediaKind};
@@ -58,6 +60,9 @@ pub enum OpenedIngest {
     Ready(Box<dyn Ingest>),
 }
 
+/// Bytes of a blob in the store, in the pieces in which they are read.
+pub type StoredBytes = Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>;
+
 /// What a commit did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
@@ -88,6 +93,16 @@ pub trait ContentStore: Send + Sync {
     /// [`Class::Damaged`](super::Class::Damaged) if the store has not all of the bytes that it ought to have.
     async fn read(&self, digest: &Digest, limit: u64) -> Result<Bytes, StoreError>;
 
+    /// Reads a blob from an offset to its end. Nothing is checked: the stream may end too early where the store has
+    /// lost bytes.
+    ///
+    /// # Errors
+    ///
+    /// This, or the first piece, fails with [`Class::NotFound`](super::Class::NotFound) if the blob is not there, with
+    /// [`Class::OutOfRange`](super::Class::OutOfRange) if the blob ends before the offset, and with
+    /// [`Class::Damaged`](super::Class::Damaged) if the store has a record of the blob and none of its bytes.
+    async fn stream(&self, digest: &Digest, offset: u64) -> Result<StoredBytes, StoreError>;
+
     /// Opens the ingest of a blob, or finds the blob already there. The offset of an ingest that is
     /// [ready](OpenedIngest::Ready) is at most the size that the descriptor states: what is longer cannot become this
     /// blob, and the store throws it away.
@@ -97,6 +112,23 @@ pub trait ContentStore: Send + Sync {
         ingest: &IngestRef,
         descriptor: &Descriptor,
     ) -> Result<OpenedIngest, StoreError>;
+
+    /// Opens an ingest that takes the place of a blob whose bytes are damaged. The blob stays as it is until the
+    /// commit. It then keeps its labels, and gets those of the commit as well; what it refers to is protected by the
+    /// lease meanwhile.
+    ///
+    /// The commit succeeds also where the store keeps the damaged bytes, because
+    /// [others have the blob](ContentStore::other_owners). To know, read the blob. The answer is never
+    /// [`Exists`](OpenedIngest::Exists).
+    async fn open_replacement(
+        &self,
+        lease: &LeaseId,
+        ingest: &IngestRef,
+        descriptor: &Descriptor,
+    ) -> Result<OpenedIngest, StoreError>;
+
+    /// Who else has a blob: names of the namespaces that share its bytes with this one.
+    async fn other_owners(&self, digest: &Digest) -> Result<Vec<String>, StoreError>;
 
     /// Sets labels of a blob; its other labels stay. Takes no lease: a label protects others, not the blob itself.
     ///
@@ -111,6 +143,9 @@ pub trait ContentStore: Send + Sync {
 pub trait Ingest: Send {
     /// Where the next byte goes. A new ingest begins at 0; one that was interrupted goes on where it stopped.
     fn offset(&self) -> u64;
+
+    /// Goes back to the beginning: the next write takes the place of all that was written.
+    fn restart(&mut self);
 
     /// Appends bytes. May return before the store has confirmed them; an error then comes from a later
     /// call.

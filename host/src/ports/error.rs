@@ -59,6 +59,11 @@ impl StoreError {
     pub fn class(&self) -> Class {
         self.class
     }
+
+    /// Whether the call failed as a call, and says nothing of what was asked for.
+    pub fn is_of_the_call(&self) -> bool {
+        matches!(self.class, Class::Unreachable | Class::Silent | Class::Ended | Class::Denied)
+    }
 }
 
 impl fmt::Display for StoreError {

@@ -18,6 +18,12 @@ pub(crate) struct State {
     pub(crate) blobs: BTreeMap<Digest, (Bytes, Labels)>,
     /// What was committed, in order, with its first labels.
     pub(crate) stored: Vec<(Digest, Labels)>,
+    /// What blobs have become on the disk; absent where they are as they were stored.
+    pub(crate) damaged: HashMap<Digest, Bytes>,
+    /// What was read piece by piece, and how many bytes of it were left to read.
+    pub(crate) streamed: Vec<(Digest, usize)>,
+    /// Namespaces that share blobs with this one.
+    pub(crate) others: HashMap<Digest, Vec<String>>,
     /// Bytes so far, and whether somebody writes.
     pub(crate) ingests: HashMap<String, (Vec<u8>, bool)>,
     pub(crate) committed: BTreeMap<String, (Option<String>, Labels)>,
@@ -88,6 +94,32 @@ impl FakeStore {
         Ok(state)
     }
 
+    fn open(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        ingest: &IngestRef,
+        descriptor: &Descriptor,
+        replaces: bool,
+    ) -> OpenedIngest {
+        let (bytes, locked) = state.ingests.entry(ingest.as_str().to_owned()).or_default();
+        if std::mem::replace(locked, true) {
+            return OpenedIngest::Locked;
+        }
+        let (offset, name) = (bytes.len() as u64, ingest.as_str().to_owned());
+        drop(state);
+        let (store, descriptor) = (self.clone(), descriptor.clone());
+        OpenedIngest::Ready(Box::new(FakeIngest { store, name, descriptor, offset, replaces }))
+    }
+
+    /// The bytes of a blob as they are read.
+    fn bytes(&self, name: &'static str, digest: &Digest) -> Result<Bytes, StoreError> {
+        let state = self.call(name)?;
+        let Some((bytes, _)) = state.blobs.get(digest) else {
+            return Err(StoreError::new(Class::NotFound, name));
+        };
+        Ok(state.damaged.get(digest).unwrap_or(bytes).clone())
+    }
+
     fn leased(&self, name: &'static str, lease: &LeaseId) -> Result<MutexGuard<'_, State>, StoreError> {
         let state = self.call(name)?;
         if !state.leases.contains(lease.as_str()) {
@@ -102,6 +134,7 @@ struct FakeIngest {
     name: String,
     descriptor: Descriptor,
     offset: u64,
+    replaces: bool,
 }
 
 impl Drop for FakeIngest {
@@ -116,6 +149,11 @@ impl Drop for FakeIngest {
 impl Ingest for FakeIngest {
     fn offset(&self) -> u64 {
         self.offset
+    }
+
+    fn restart(&mut self) {
+        self.store.state().ingests.get_mut(&self.name).unwrap().0.clear();
+        self.offset = 0;
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
@@ -133,12 +171,19 @@ impl Ingest for FakeIngest {
         if bytes.len() as u64 != self.descriptor.size || digest_of(digest.algorithm(), &bytes) != *digest {
             return Err(StoreError::new(Class::FailedPrecondition, "commit wrong bytes"));
         }
+        if self.replaces && !state.others.contains_key(digest) {
+            state.damaged.remove(digest);
+        }
+        let mut labels = labels.clone();
+        if let Some((_, had)) = state.blobs.get(digest) {
+            labels.extend(had.clone());
+        }
         if state.rival {
             state.blobs.insert(digest.clone(), (bytes.into(), Labels::new()));
             return Ok(Committed::Exists);
         }
         state.blobs.insert(digest.clone(), (bytes.into(), labels.clone()));
-        state.stored.push((digest.clone(), labels.clone()));
+        state.stored.push((digest.clone(), labels));
         drop(state);
         Ok(Committed::New)
     }
@@ -162,9 +207,21 @@ impl ContentStore for FakeStore {
     }
 
     async fn read(&self, digest: &Digest, _limit: u64) -> Result<Bytes, StoreError> {
-        let state = self.call("read")?;
-        let blob = state.blobs.get(digest);
-        Ok(blob.ok_or_else(|| StoreError::new(Class::NotFound, "read"))?.0.clone())
+        let bytes = self.bytes("read", digest)?;
+        let due = self.state().blobs[digest].0.len();
+        if bytes.len() < due { Err(StoreError::new(Class::Damaged, "read")) } else { Ok(bytes) }
+    }
+
+    async fn stream(&self, digest: &Digest, offset: u64) -> Result<StoredBytes, StoreError> {
+        let bytes = self.bytes("stream", digest)?;
+        let rest = bytes.slice(usize::try_from(offset).unwrap().min(bytes.len())..);
+        self.state().streamed.push((digest.clone(), rest.len()));
+        let pieces: Vec<_> = rest.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        Ok(Box::pin(futures_util::stream::iter(pieces)))
+    }
+
+    async fn other_owners(&self, digest: &Digest) -> Result<Vec<String>, StoreError> {
+        Ok(self.call("other owners")?.others.get(digest).cloned().unwrap_or_default())
     }
 
     async fn open_ingest(
@@ -173,22 +230,21 @@ impl ContentStore for FakeStore {
         ingest: &IngestRef,
         descriptor: &Descriptor,
     ) -> Result<OpenedIngest, StoreError> {
-        let mut state = self.leased("open ingest", lease)?;
+        let state = self.leased("open ingest", lease)?;
         if state.blobs.contains_key(&descriptor.digest) {
             return Ok(OpenedIngest::Exists);
         }
-        let (bytes, locked) = state.ingests.entry(ingest.as_str().to_owned()).or_default();
-        if std::mem::replace(locked, true) {
-            return Ok(OpenedIngest::Locked);
-        }
-        let offset = bytes.len() as u64;
-        drop(state);
-        Ok(OpenedIngest::Ready(Box::new(FakeIngest {
-            store: self.clone(),
-            name: ingest.as_str().to_owned(),
-            descriptor: descriptor.clone(),
-            offset,
-        })))
+        Ok(self.open(state, ingest, descriptor, false))
+    }
+
+    async fn open_replacement(
+        &self,
+        lease: &LeaseId,
+        ingest: &IngestRef,
+        descriptor: &Descriptor,
+    ) -> Result<OpenedIngest, StoreError> {
+        let state = self.leased("open replacement", lease)?;
+        Ok(self.open(state, ingest, descriptor, true))
     }
 
     async fn set_labels(&self, digest: &Digest, labels: &Labels) -> Result<(), StoreError> {
@@ -297,6 +353,7 @@ impl Applier for FakeStore {
         let Some((bytes, _)) = state.blobs.get(&layer.digest).cloned() else {
             return Err(StoreError::new(Class::NotFound, "read the layer"));
         };
+        let bytes = state.damaged.get(&layer.digest).cloned().unwrap_or(bytes);
         let diff_id = diff_id_of(&bytes);
         let snapshot = state.active.get_mut(&mounts[0].source);
         snapshot.ok_or_else(|| StoreError::new(Class::NotFound, "mount"))?.1 = Some(diff_id.clone());

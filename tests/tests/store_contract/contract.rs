@@ -10,6 +10,7 @@ use dray::ports::{
     OpenedIngest, Prepared, SnapshotKey, Snapshots, SnapshotterName,
 };
 use dray::verify::digest_of;
+use futures_util::StreamExt as _;
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const MIB: usize = 1024 * 1024;
@@ -119,6 +120,50 @@ pub(crate) async fn an_ingest_is_resumed(store: &Store<'_>) -> Result<()> {
     ingest.write(Bytes::copy_from_slice(&bytes[offset..])).await?;
     assert_eq!(ingest.commit(&Labels::new()).await?, Committed::New);
     assert_eq!(store.content.read(&blob.digest, u64::MAX).await?, bytes);
+    Ok(())
+}
+
+/// What a writer left behind is no part of a blob that is written from its beginning.
+pub(crate) async fn an_ingest_is_started_over(store: &Store<'_>) -> Result<()> {
+    let lease = store.leases.create(HOUR).await?;
+    for (seed, length, left) in [(21, 900, 100), (22, 3 * MIB, 2 * MIB)] {
+        let bytes = noise(seed, length);
+        let blob = describe(LAYER, &bytes);
+        let mut ingest = store.open(&lease, &blob).await?;
+        ingest.write(Bytes::from(noise(seed + 100, left))).await?;
+        ingest.suspend().await?;
+
+        let mut ingest = store.open(&lease, &blob).await?;
+        assert_eq!(ingest.offset(), left as u64);
+        ingest.restart();
+        assert_eq!(ingest.offset(), 0);
+        ingest.write(Bytes::from(bytes.clone())).await?;
+        assert_eq!(ingest.commit(&Labels::new()).await?, Committed::New);
+        assert_eq!(store.content.read(&blob.digest, u64::MAX).await?, bytes);
+    }
+    Ok(())
+}
+
+/// A blob can be read from any of its bytes on.
+pub(crate) async fn a_blob_is_read_from_an_offset(store: &Store<'_>) -> Result<()> {
+    let lease = store.leases.create(HOUR).await?;
+    let bytes = noise(23, 2 * MIB + 7);
+    let blob = store.ingest(&lease, LAYER, &bytes).await?;
+    for offset in [0, 1, MIB, bytes.len() - 1, bytes.len()] {
+        let mut stream = store.content.stream(&blob.digest, offset as u64).await?;
+        let mut read = Vec::new();
+        while let Some(piece) = stream.next().await {
+            read.extend_from_slice(&piece?);
+        }
+        assert!(read == bytes[offset..], "from {offset}");
+    }
+    for (digest, offset, class) in [
+        (&blob.digest, blob.size + 1, Class::OutOfRange),
+        (&describe(LAYER, b"absent").digest, 0, Class::NotFound),
+    ] {
+        let read = async { store.content.stream(digest, offset).await?.next().await.transpose() };
+        assert_eq!(read.await.map(drop).map_err(|error| error.class()), Err(class));
+    }
     Ok(())
 }
 

@@ -10,7 +10,8 @@ use dray::ports::{
     Applied, Applier, BlobInfo, BlobStream, Committed, ContentStore, Daemon, DaemonVersion, FetchFailure,
     ImageRecord, ImageToPlan, Images, Ingest, IngestRef, Labels, LeaseId, Leases, Mount, OpenedIngest, Plan,
     Planner, PlatformMatcher, PluginCallTimings, PluginFailure, PluginIdentity, Prepared, Registry, Resolved,
-    SnapshotInfo, SnapshotKey, Snapshots, SnapshotterInfo, SnapshotterName, Store, StoreError, Usage,
+    SnapshotInfo, SnapshotKey, Snapshots, SnapshotterInfo, SnapshotterName, Store, StoreError, StoredBytes,
+    Usage,
 };
 use dray::{PullRequest, Unpack, World};
 use futures_util::{StreamExt as _, stream};
@@ -71,6 +72,10 @@ impl ContentStore for Faulty<dyn ContentStore> {
         self.script.call(Port::Content, "read", self.inner.read(digest, limit)).await
     }
 
+    async fn stream(&self, digest: &Digest, offset: u64) -> Result<StoredBytes, StoreError> {
+        self.script.call(Port::Content, "stream", self.inner.stream(digest, offset)).await
+    }
+
     async fn open_ingest(
         &self,
         lease: &LeaseId,
@@ -78,16 +83,34 @@ impl ContentStore for Faulty<dyn ContentStore> {
         descriptor: &Descriptor,
     ) -> Result<OpenedIngest, StoreError> {
         let open = self.inner.open_ingest(lease, ingest, descriptor);
-        Ok(match self.script.call(Port::Content, "open ingest", open).await? {
-            OpenedIngest::Ready(inner) => {
-                OpenedIngest::Ready(Box::new(FaultyIngest { inner, script: Arc::clone(&self.script) }))
-            }
-            other => other,
-        })
+        Ok(faulty_ingest(self.script.call(Port::Content, "open ingest", open).await?, &self.script))
+    }
+
+    async fn open_replacement(
+        &self,
+        lease: &LeaseId,
+        ingest: &IngestRef,
+        descriptor: &Descriptor,
+    ) -> Result<OpenedIngest, StoreError> {
+        let open = self.inner.open_replacement(lease, ingest, descriptor);
+        Ok(faulty_ingest(self.script.call(Port::Content, "open replacement", open).await?, &self.script))
+    }
+
+    async fn other_owners(&self, digest: &Digest) -> Result<Vec<String>, StoreError> {
+        self.script.call(Port::Content, "other owners", self.inner.other_owners(digest)).await
     }
 
     async fn set_labels(&self, digest: &Digest, labels: &Labels) -> Result<(), StoreError> {
         self.script.call(Port::Content, SET_LABELS, self.inner.set_labels(digest, labels)).await
+    }
+}
+
+fn faulty_ingest(opened: OpenedIngest, script: &Arc<Script>) -> OpenedIngest {
+    match opened {
+        OpenedIngest::Ready(inner) => {
+            OpenedIngest::Ready(Box::new(FaultyIngest { inner, script: Arc::clone(script) }))
+        }
+        other => other,
     }
 }
 
@@ -100,6 +123,10 @@ struct FaultyIngest {
 impl Ingest for FaultyIngest {
     fn offset(&self) -> u64 {
         self.inner.offset()
+    }
+
+    fn restart(&mut self) {
+        self.inner.restart();
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
