@@ -7,7 +7,7 @@ use dray::containerd::Containerd;
 use dray::oci::Platform;
 use dray::plugin::{PluginHost, PluginSource};
 use dray::ports::{SnapshotterName, Store};
-use dray::{Platforms, completeness, find_image};
+use dray::{Platforms, Scrutiny, completeness, find_image};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -22,10 +22,15 @@ async fn main() -> anyhow::Result<()> {
     let record = found.into_iter().next().context("there is no such image")?.record;
     let snapshotter = SnapshotterName::new(snapshotter);
     let wanted = Platforms::One(Platform::new("linux", "amd64", ""));
-    let state = completeness(&store, matcher.as_ref(), Some(&snapshotter), &record.target, &wanted).await?;
+    let (target, matcher) = (&record.target, matcher.as_ref());
+    let state =
+        completeness(&store, matcher, Some(&snapshotter), target, &wanted, Scrutiny::LastByte).await?;
     println!("complete: {}, unpacked: {}", state.is_complete(), state.is_unpacked());
     for blob in state.missing_blobs() {
         println!("missing: {} {}", blob.role.as_str(), blob.descriptor.digest);
+    }
+    for blob in state.damaged_blobs() {
+        println!("damaged: {} {}", blob.role.as_str(), blob.descriptor.digest);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 mod choose;
 mod completeness;
+mod damage;
 pub(crate) mod document;
 mod error;
 mod find;
@@ -16,7 +17,11 @@ mod tests;
 mod walk;
 
 pub(crate) use self::choose::{choose, rank, suits};
-pub use self::completeness::{BlobRole, Completeness, ManifestState, MissingBlob, completeness};
+pub use self::completeness::{
+    BlobRole, Completeness, DamagedBlob, ManifestState, MissingBlob, Scrutiny, completeness,
+};
+pub use self::damage::Damage;
+pub(crate) use self::damage::{damage_anywhere, damage_at_end, read_undamaged};
 pub use self::document::DocumentFault;
 pub use self::error::ImageError;
 pub use self::find::{Found, MatchedBy, find};

@@ -14,7 +14,7 @@
 //! | [`resolve_digest`] | asks the registry what a name stands for |
 //! | [`find_image`] | finds the records that a name, a digest or the beginning of one means |
 //! | [`read_index`], [`read_manifest`], [`read_image_config`] | the documents of an image that is there |
-//! | [`completeness`] | what of an image is there, and what is missing |
+//! | [`completeness`] | what of an image is there, and what is missing or damaged |
 //! | [`unpacked_image_size`] | what its layers take in a snapshotter |
 //! | [`parse_repo_tag`] | repository and tag of a name |
 //!
@@ -46,7 +46,7 @@ mod text;
 pub mod verify;
 
 pub use self::image::{
-    Platforms, completeness, find as find_image, read_image_config, read_index, read_manifest,
+    Platforms, Scrutiny, completeness, find as find_image, read_image_config, read_index, read_manifest,
     unpacked_image_size,
 };
 pub use self::oci::parse_repo_tag;

@@ -7,8 +7,8 @@ const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// Largest index, manifest or image config that is read, in bytes. They are held in memory while they are
-/// verified. The distribution specification asks clients to support at least 4 MiB; containerd stops a
-/// little above that, and so what we accept it accepts.
+/// verified. The distribution specification asks registries to take manifests of at least 4 MiB. containerd stops a
+/// little above that at what a name stands for, and has no bound for what is below an index.
 pub const DOCUMENT_BYTES: u64 = (4 * MIB) as u64;
 
 /// Largest body of a token response, in bytes. Tokens of real registries have a few KiB.

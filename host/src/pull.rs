@@ -12,6 +12,7 @@ mod job;
 mod labels;
 mod layers;
 mod leased;
+mod mend;
 mod plan;
 mod report;
 mod request;

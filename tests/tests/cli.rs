@@ -537,8 +537,8 @@ fn help_of_the_image_commands() {
       ls       List images, and what of them is missing
       inspect  Show what an image is made of
       size     Print how many bytes an unpacked image takes
-      check    Show which blobs and snapshots of an image are missing
-      fetch    Fetch what is missing of an image
+      check    Show which blobs and snapshots of an image are missing or damaged
+      fetch    Fetch what is missing or damaged of an image
 
     Options:
       -h, --help  Print help (see more with '--help')

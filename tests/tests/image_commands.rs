@@ -258,8 +258,34 @@ fn what_needs_no_plugin_loads_none(generation: Generation) {
     dray.run(["image", "ls", "-q"]).success();
     dray.run(["image", "inspect", "--raw", "index", &several]).success();
     assert!(!dray.cache().join("dray").exists(), "a plugin was compiled");
-    dray.run(["image", "inspect", "--raw", "manifest", &several]).failure(3);
+    dray.run(["image", "inspect", "--raw", "manifest", &several]).success();
     assert!(dray.cache().join("dray").exists(), "this is not where compiled plugins are kept");
+}
+
+/// What can be said without a snapshotter is said; one that the user named must be there.
+fn the_default_snapshotter_need_not_be_loaded(generation: Generation) {
+    let Some(world) = World::new(generation) else { return };
+    let several = world.name("team/several:1");
+    let label = "containerd.io/defaults/snapshotter=absent";
+    world.daemon.ctr_ok(NAMESPACE, &["namespaces", "label", NAMESPACE, label]);
+    let dray = Dray::with(&world.daemon, NAMESPACE);
+    let note = "note: containerd has no snapshotter `absent`; what is unpacked is not known\n";
+    for command in ["ls", "inspect", "check"] {
+        let name: &[&str] = if command == "ls" { &[] } else { &[&several] };
+        let run = dray.run([&["image", command], name].concat()).success();
+        assert_eq!(run.stderr, note, "{command}");
+        assert!(run.stdout.contains(&several), "{run}");
+        let named = dray.run([&["--snapshotter", "absent", "image", command], name].concat());
+        assert!(named.failure(3).stderr.contains("containerd has no snapshotter `absent`"));
+    }
+    let found = dray.run(["image", "check", "--format", "json", &several]).success().json();
+    assert_documented(&found);
+    assert_eq!((&found["snapshotter"], &found["complete"]), (&Value::Null, &json!(true)));
+    for arguments in [&["inspect", "--raw", "config"] as &[&str], &["fetch"]] {
+        let run = dray.run([&["image"], arguments, &[&several]].concat()).success();
+        assert!(!run.stderr.contains("note:"), "{run}");
+    }
+    dray.run(["image", "size", &several]).failure(3);
 }
 
 fn documents_are_printed_byte_for_byte(generation: Generation) {
@@ -345,6 +371,7 @@ on_each_generation!(
     an_id_of_two_images_is_refused,
     documents_are_printed_byte_for_byte,
     what_needs_no_plugin_loads_none,
+    the_default_snapshotter_need_not_be_loaded,
     images_are_measured,
     an_artifact_stands_in_nobodys_way,
 );

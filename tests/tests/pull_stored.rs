@@ -1,7 +1,5 @@
 //! Pulls of what containerd has already, in this namespace or in another: what is believed of it, and what it costs.
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use dray_tests::command::Dray;
@@ -17,7 +15,6 @@ const NAMESPACE: &str = "default";
 on_each_generation! {
     a_second_namespace_downloads_nothing,
     a_stated_size_that_is_wrong,
-    a_manifest_that_is_truncated,
 }
 
 fn image() -> ImageBuilder {
@@ -87,35 +84,6 @@ fn a_stated_size_that_is_wrong(generation: Generation) {
     let state = State::of(&daemon, NAMESPACE);
     assert_eq!(state.images.keys().collect::<Vec<_>>(), [&name("1")]);
     assert!(state.is_at_rest());
-}
-
-/// What is damaged is said to be, with what mends it.
-fn a_manifest_that_is_truncated(generation: Generation) {
-    let daemon = require!(Containerd::start(generation));
-    let registry = ScriptedRegistry::start();
-    let image = image().build();
-    registry.add(&image, "stored", "1");
-    let name = registry.image("stored:1");
-    let dray = Dray::with(&daemon, NAMESPACE);
-    dray.run(["pull", &name]).success();
-    let manifest = &image.manifest.digest;
-    let bytes = fs::read(file_of(&daemon, manifest)).expect("containerd has the manifest in a file");
-    fs::write(file_of(&daemon, manifest), &bytes[..50]).expect("the file can be written");
-    for arguments in [["pull", &name].as_slice(), &["image", "inspect", &name], &["image", "check", &name]] {
-        let run = dray.run(arguments).failure(7);
-        let lost = format!("containerd has only 50 of its {} bytes", bytes.len());
-        assert!(run.stderr.contains(&lost), "{run}");
-        assert!(run.stderr.contains("`ctr content rm`"), "{run}");
-    }
-    daemon.ctr_ok(NAMESPACE, &["content", "rm", manifest]);
-    daemon.collect_garbage();
-    dray.run(["pull", &name]).success();
-    assert!(fs::read(file_of(&daemon, manifest)).expect("it is there again") == bytes, "it is still damaged");
-}
-
-fn file_of(daemon: &Containerd, digest: &str) -> PathBuf {
-    let store = daemon.root().join("io.containerd.content.v1.content/blobs");
-    store.join(digest.replace(':', "/"))
 }
 
 #[test]

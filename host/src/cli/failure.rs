@@ -1,10 +1,13 @@
 //! The one place where errors of the library become something that a user sees: a kind with an exit code, a
 //! message, causes and hints.
 
+mod damage;
 mod document;
 mod image;
 mod kind;
 mod render;
+mod store;
+mod system;
 #[cfg(test)]
 mod tests;
 pub(super) mod usage;
@@ -12,12 +15,12 @@ pub(super) mod usage;
 use std::error::Error;
 use std::io;
 
-pub(super) use self::image::FETCH_HINT;
+pub(super) use self::image::{FETCH_ANEW_HINT, FETCH_HINT};
 pub(super) use self::kind::Kind;
 use super::interrupt::Signal;
 use crate::config::SettingsError;
 use crate::containerd;
-use crate::oci::{Digest, MediaType, Platform, ReferenceError};
+use crate::oci::{MediaType, Platform, ReferenceError};
 use crate::plugin::PluginSource;
 use crate::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
 use crate::pull::{Lack, PullError};
@@ -38,17 +41,17 @@ impl Failure {
     }
 
     /// Something that should not fail did.
-    pub(super) fn internal(message: &str, cause: &dyn Error) -> Self {
+    pub(super) fn internal(message: &str, cause: &(dyn Error + 'static)) -> Self {
         Self {
             kind: Kind::Internal,
             message: message.to_owned(),
             causes: chain(message, Some(cause)),
-            hints: Vec::new(),
+            hints: system::hint(cause).into_iter().collect(),
         }
     }
 
     /// The command line is wrong.
-    pub(super) fn usage(message: &str, cause: &dyn Error) -> Self {
+    pub(super) fn usage(message: &str, cause: &(dyn Error + 'static)) -> Self {
         Self { kind: Kind::Usage, ..Self::internal(message, cause) }
     }
 
@@ -90,10 +93,10 @@ impl Failure {
         self
     }
 
-    fn of(kind: Kind, error: &dyn Error, hints: impl IntoIterator<Item = String>) -> Self {
+    fn of(kind: Kind, error: &(dyn Error + 'static), hints: impl IntoIterator<Item = String>) -> Self {
         let message = error.to_string();
         let causes = chain(&message, error.source());
-        Self { kind, message, causes, hints: hints.into_iter().collect() }
+        Self { kind, message, causes, hints: hints.into_iter().chain(system::hint(error)).collect() }
     }
 
     /// The exit status.
@@ -139,14 +142,10 @@ impl From<PullError> for Failure {
             PullError::Document { source, .. } => document::verdict(source),
             PullError::NotAnImage { media_type, .. } => document::not_an_image(media_type),
             PullError::WrongSize { .. } => (Kind::Corrupt, vec![WRONG_SIZE_HINT.into()]),
-            PullError::EmptyBlob { .. }
-            | PullError::LayerCount { .. }
-            | PullError::WrongDiffId { downloaded: true, .. } => {
+            PullError::EmptyBlob { .. } | PullError::LayerCount { .. } | PullError::WrongDiffId { .. } => {
                 (Kind::Corrupt, vec![MADE_WRONGLY_HINT.into()])
             }
-            PullError::WrongDiffId { layer, downloaded: false, .. } => {
-                (Kind::Corrupt, vec![hint_of_damage(layer)])
-            }
+            PullError::Damaged { digest, others, .. } => (Kind::Corrupt, damage::cure(digest, others)),
             PullError::Algorithm { .. } => {
                 (Kind::Unsupported, vec!["containerd 2.3 and newer can store them".into()])
             }
@@ -155,7 +154,7 @@ impl From<PullError> for Failure {
             }
             PullError::Reference { source } => (Kind::Usage, vec![hint_of_reference(source)]),
             PullError::UnpackSeveral => (Kind::Usage, vec!["leave out `--unpack`".into()]),
-            PullError::NotAvailable { source, .. } => (Kind::NotFound, vec![hint_of_lack(source)]),
+            PullError::NotAvailable { source, .. } => verdict_of_lack(source),
             PullError::Image { source } => image::verdict(source),
             PullError::Absent { .. } => (Kind::NotFound, vec![FETCH_HINT.into()]),
             PullError::NoPlatform { offered, .. } => (Kind::Unsupported, vec![hint_of_platforms(offered)]),
@@ -185,7 +184,7 @@ impl From<PullError> for Failure {
             PullError::NotProvided { .. } | PullError::Phantom { .. } => {
                 (Kind::Containerd, vec!["the log of the snapshotter may say why".into()])
             }
-            PullError::Store { source, .. } => verdict_of_store(source),
+            PullError::Store { source, .. } => store::verdict(source),
             PullError::Cancelled => (Kind::Cancelled(Signal::Interrupt), Vec::new()),
         };
         Self::of(kind, &error, hints)
@@ -274,14 +273,15 @@ fn hint_of_platforms(offered: &[Platform]) -> String {
     }
 }
 
-fn hint_of_lack(lack: &Lack) -> String {
-    match lack {
+fn verdict_of_lack(lack: &Lack) -> (Kind, Vec<String>) {
+    let hint = match lack {
+        Lack::Damaged { .. } => return (Kind::Corrupt, vec![FETCH_ANEW_HINT.to_owned()]),
         Lack::Blobs { .. } => "`dray image fetch` brings what is missing, `dray image check` lists it",
         Lack::Platform { .. } => "name another platform with `--platform`, or pull the image for this one",
         Lack::Unusable { .. } => "pull it again",
         _ => "pull it; `dray image ls` lists what is there",
-    }
-    .to_owned()
+    };
+    (Kind::NotFound, vec![hint.to_owned()])
 }
 
 fn kind_of_fetch(failure: &FetchFailure) -> Kind {
@@ -306,31 +306,6 @@ fn kind_of_plugin(failure: &PluginFailure) -> Kind {
         | PluginFault::Incompatible
         | PluginFault::Refused => Kind::Plugin,
     }
-}
-
-/// Behind the command that removes a blob. While containerd has the file, it takes it for what is pulled.
-const MENDS: &str =
-    "in every namespace that has it, and pull again when containerd has collected it, a few seconds later";
-
-fn hint_of_damage(blob: &Digest) -> String {
-    format!("the blob in containerd may be damaged: `ctr content rm {blob}` {MENDS}")
-}
-
-fn verdict_of_store(failure: &StoreError) -> (Kind, Vec<String>) {
-    let kind = if failure.class() == Class::Damaged { Kind::Corrupt } else { Kind::Containerd };
-    let hint = match failure.class() {
-        Class::Unreachable => "containerd went away in the middle; its log may say why",
-        Class::Silent => {
-            "containerd is stopped or overloaded; `systemctl status containerd` or its log may say why"
-        }
-        Class::Ended => "containerd took too long or ended the call; its log may say why",
-        Class::Denied => "root can do this, or a containerd that runs as this user",
-        Class::Damaged => {
-            return (kind, vec![format!("a file of containerd is damaged: `ctr content rm` {MENDS}")]);
-        }
-        _ => return (kind, Vec::new()),
-    };
-    (kind, vec![hint.to_owned()])
 }
 
 /// What decryption needs, on the machine of containerd and not here. Which of it was missing, containerd's own words

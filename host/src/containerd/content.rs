@@ -41,7 +41,7 @@ impl ContentStore for Containerd {
             let why = format!("it has {size} bytes, the limit is {limit}");
             return Err(StoreError::new(Class::OutOfRange, during()).with_source(why));
         }
-        let read = async { Reading::open(self, digest, 0).await?.to_end(size).await };
+        let read = async { Reading::open(self, digest, 0).await?.whole(size).await };
         read.await.map_err(|cause| cause.during(during()))
     }
 

@@ -48,7 +48,7 @@ impl Reading {
     }
 
     /// All of a blob that has so many bytes, read from its beginning.
-    pub(super) async fn to_end(mut self, size: u64) -> Result<Bytes, Cause> {
+    pub(super) async fn whole(mut self, size: u64) -> Result<Bytes, Cause> {
         let mut blob = BytesMut::new();
         while let Some(bytes) = self.next().await? {
             if self.received > size {

@@ -1,4 +1,4 @@
-use super::DocumentFault;
+use super::{Damage, DocumentFault};
 use crate::oci::{Descriptor, Digest, DocumentKind, Platform};
 use crate::ports::{PluginFailure, StoreError};
 
@@ -27,6 +27,17 @@ pub enum ImageError {
         kind: DocumentKind,
         /// The blob.
         digest: Digest,
+    },
+    /// A document of the image is in the store, and damaged there.
+    #[error("{kind} {digest} is damaged in the content store")]
+    Damaged {
+        /// Which document.
+        kind: DocumentKind,
+        /// The blob.
+        digest: Digest,
+        /// How.
+        #[source]
+        source: Damage,
     },
     /// Index, manifest or config cannot be used.
     #[error("{kind} {digest} cannot be used")]
@@ -74,6 +85,15 @@ pub enum ImageError {
 }
 
 impl ImageError {
+    /// Whether this says nothing of the image: the store or the plugin could not be asked.
+    pub(crate) fn is_of_the_call(&self) -> bool {
+        match self {
+            Self::Store { source, .. } => source.is_of_the_call(),
+            Self::Plugin { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether this says that a manifest is part of something else than an image.
     pub(super) fn is_not_an_image(&self) -> bool {
         matches!(self, Self::Document { source: DocumentFault::NotAnImage { .. }, .. })

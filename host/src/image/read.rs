@@ -3,10 +3,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::choose::{choose, suits};
+use super::damage::read_undamaged;
 use super::document::{self, DocumentFault};
 use super::walk::{Path, Walk};
-use super::{ImageError, Platforms};
-use crate::limits;
+use super::{DamagedBlob, ImageError, Platforms};
 use crate::oci::{ChainId, Descriptor, DocumentKind, ImageConfig, Index, Manifest, MediaKind, Platform};
 use crate::ports::{Class, ContentStore, PlatformMatcher};
 use crate::verify;
@@ -15,8 +15,10 @@ use crate::verify;
 pub(super) struct Paths {
     /// Best first.
     pub(super) found: Vec<Path>,
-    /// Indexes that are not in the store. Nobody knows where they would lead.
+    /// Indexes that are not in the store. Where they would lead is not known.
     pub(super) missing: Vec<Descriptor>,
+    /// Indexes that are damaged in the store.
+    pub(super) damaged: Vec<DamagedBlob>,
     /// What the indexes offer.
     pub(super) offered: Vec<Platform>,
 }
@@ -81,9 +83,13 @@ pub async fn read_manifest(
     wanted: &Platform,
 ) -> Result<ChosenManifest, ImageError> {
     let platforms = Platforms::One(wanted.clone());
-    let Paths { found, missing, offered } = paths(content, matcher, &platforms, target).await?;
+    let Paths { found, missing, damaged, offered } = paths(content, matcher, &platforms, target).await?;
     if let Some(Descriptor { digest, .. }) = missing.into_iter().next() {
         return Err(ImageError::MissingBlob { kind: DocumentKind::Index, digest });
+    }
+    if let Some(DamagedBlob { descriptor, damage, .. }) = damaged.into_iter().next() {
+        let digest = descriptor.digest;
+        return Err(ImageError::Damaged { kind: DocumentKind::Index, digest, source: damage });
     }
     let Some(Path { indexes, end: descriptor }) = found.into_iter().next() else {
         return Err(ImageError::NoPlatform { wanted: platforms.to_string(), offered });
@@ -141,22 +147,30 @@ pub(super) async fn paths(
     platforms: &Platforms,
     target: &Descriptor,
 ) -> Result<Paths, ImageError> {
-    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    let (mut found, mut missing, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
     let mut walk = Walk::from(target.clone());
     while let Some(path) = walk.step() {
         if !path.leads_to_index() {
             found.push(path);
             continue;
         }
-        let Some(index) = present(index(content, &path.end).await)? else {
-            missing.push(path.end);
-            continue;
+        let index = match index(content, &path.end).await {
+            Ok(index) => index,
+            Err(ImageError::MissingBlob { .. }) => {
+                missing.push(path.end);
+                continue;
+            }
+            Err(ImageError::Damaged { source, .. }) => {
+                damaged.push(DamagedBlob::index(path.end, source));
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         let choices = choose(matcher, platforms, &index).await.map_err(ImageError::plugin)?;
         let unusable = ImageError::unusable(DocumentKind::Index, &path.end);
         walk.descend(path, choices).map_err(unusable)?;
     }
-    Ok(Paths { found, missing, offered: walk.offered })
+    Ok(Paths { found, missing, damaged, offered: walk.offered })
 }
 
 /// Whether a platform that became known late is a wanted one.
@@ -194,8 +208,9 @@ async fn understood<T>(
 ) -> Result<(Bytes, T), ImageError> {
     let digest = &descriptor.digest;
     document::acceptable(kind, descriptor).map_err(ImageError::unusable(kind, descriptor))?;
-    let bytes = match content.read(digest, limits::DOCUMENT_BYTES).await {
-        Ok(bytes) => bytes,
+    let bytes = match read_undamaged(content, descriptor).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(source)) => return Err(ImageError::Damaged { kind, digest: digest.clone(), source }),
         Err(error) if error.class() == Class::NotFound => {
             return Err(ImageError::MissingBlob { kind, digest: digest.clone() });
         }
@@ -203,13 +218,4 @@ async fn understood<T>(
     };
     let document = understand(descriptor, &bytes).map_err(ImageError::unusable(kind, descriptor))?;
     Ok((bytes, document))
-}
-
-/// A document, or `None` if it is not in the store.
-pub(super) fn present<T>(read: Result<T, ImageError>) -> Result<Option<T>, ImageError> {
-    match read {
-        Ok(document) => Ok(Some(document)),
-        Err(ImageError::MissingBlob { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
 }

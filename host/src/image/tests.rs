@@ -122,6 +122,17 @@ impl Fixture {
         self.0.state().blobs.remove(&blob.digest).expect("the blob was there");
     }
 
+    /// Cuts the bytes of a blob, or changes the first of them.
+    fn damage(&self, blob: &Descriptor, cut: Option<usize>) {
+        let mut state = self.0.state();
+        let mut bytes = state.blobs[&blob.digest].0.to_vec();
+        match cut {
+            Some(length) => bytes.truncate(length),
+            None => bytes[0] ^= 1,
+        }
+        state.damaged.insert(blob.digest.clone(), bytes.into());
+    }
+
     /// Makes the lowest snapshots of an image.
     fn unpack(&self, image: &Image, layers: usize) {
         for chain_id in &image.chain[..layers] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::blob::Blob;
-use super::fetch::{BlobFetcher, FetchEvent, had_wrong_bytes};
+use super::fetch::{BlobFetcher, Existing, FetchEvent, had_wrong_bytes};
 use super::{PullError, World, labels};
 use crate::image::{DocumentFault, Path, Platforms, Walk, choose, document, suits};
 use crate::oci::{Descriptor, DocumentKind, ImageConfig, Index, Manifest, Platform};
@@ -56,6 +56,7 @@ struct Pending {
     kind: DocumentKind,
     descriptor: Descriptor,
     ingest: Box<dyn Ingest>,
+    bytes: Bytes,
     labels: Labels,
 }
 
@@ -198,14 +199,21 @@ impl<'a> DocumentFetcher<'a> {
             // Several images share it, and this client itself holds the lock.
             self.store_pending().await?;
         }
-        let Some(mut ingest) = self.open(kind, blob).await? else {
-            let bytes = match at_hand {
-                Some(bytes) => bytes,
-                None => self.blobs.stored(blob).await?,
-            };
-            let (understood, labels) = understand(&bytes)?;
-            self.blobs.label_existing(blob, labels).await?;
-            return Ok(understood);
+        let mut existing = Existing::IsUsed;
+        let mut ingest = loop {
+            if let Some(ingest) = self.open(kind, blob, existing).await? {
+                break ingest;
+            }
+            // Also where resolving brought the bytes: others will read those of the store.
+            match self.blobs.stored(blob).await? {
+                Ok(bytes) => {
+                    let (understood, labels) = understand(&bytes)?;
+                    self.blobs.label_existing(blob, labels).await?;
+                    return Ok(understood);
+                }
+                Err(damage) => self.blobs.may_mend(blob, damage).await?,
+            }
+            existing = Existing::IsReplaced;
         };
         let fill = async {
             let bytes = match at_hand {
@@ -213,12 +221,10 @@ impl<'a> DocumentFetcher<'a> {
                 None => self.blobs.read(blob).await?,
             };
             let (understood, labels) = understand(&bytes)?;
-            let missing = usize::try_from(ingest.offset()).ok().and_then(|stored| bytes.get(stored..));
-            if let Some(missing) = missing {
-                let written = ingest.write(bytes.slice_ref(missing)).await;
-                written.map_err(|source| blob.storing(source))?;
-            }
-            Ok((understood, labels))
+            // What another client has left in the ingest may be wrong, and all bytes are at hand.
+            ingest.restart();
+            ingest.write(bytes.clone()).await.map_err(|source| blob.storing(source))?;
+            Ok((understood, bytes, labels))
         };
         let filled = tokio::select! {
             biased;
@@ -226,9 +232,9 @@ impl<'a> DocumentFetcher<'a> {
             filled = fill => filled,
         };
         match filled {
-            Ok((understood, labels)) => {
+            Ok((understood, bytes, labels)) => {
                 self.downloaded.push(descriptor.size);
-                self.pending.push(Pending { kind, descriptor: descriptor.clone(), ingest, labels });
+                self.pending.push(Pending { kind, descriptor: descriptor.clone(), ingest, bytes, labels });
                 Ok(understood)
             }
             Err(error) => {
@@ -242,11 +248,16 @@ impl<'a> DocumentFetcher<'a> {
         }
     }
 
-    /// Opens the ingest of a document; `None` if the document is in the store.
+    /// Opens the ingest of a document; `None` if the document is in the store, and used.
     ///
     /// An ingest that has all bytes, as it is where another namespace has the blob, is committed at once, so that
     /// nothing goes over the network. Only as a blob can it be read.
-    async fn open(&self, kind: DocumentKind, blob: Blob<'_>) -> Result<Option<Box<dyn Ingest>>, PullError> {
+    async fn open(
+        &self,
+        kind: DocumentKind,
+        blob: Blob<'_>,
+        existing: Existing,
+    ) -> Result<Option<Box<dyn Ingest>>, PullError> {
         let tell = |state| {
             let digest = blob.descriptor.digest.clone();
             self.world.progress.event(Event::Document { kind, digest, state });
@@ -257,10 +268,10 @@ impl<'a> DocumentFetcher<'a> {
         };
         let mut second_chance = true;
         loop {
-            let opened = self.blobs.open(blob, &watch).await?;
+            let opened = self.blobs.open(blob, existing, &watch).await?;
             tell(DocumentState::Reading);
             let Some(ingest) = opened else { return Ok(None) };
-            if ingest.offset() < blob.descriptor.size {
+            if ingest.offset() < blob.descriptor.size || existing == Existing::IsReplaced {
                 return Ok(Some(ingest));
             }
             match self.blobs.commit(blob, ingest, &Labels::new()).await {
@@ -289,9 +300,9 @@ impl<'a> DocumentFetcher<'a> {
     /// it.
     async fn store_pending(&mut self) -> Result<(), PullError> {
         let mut pending = std::mem::take(&mut self.pending).into_iter();
-        while let Some(Pending { kind, descriptor, ingest, labels }) = pending.next() {
-            let blob = Blob::document(kind, &descriptor);
-            if let Err(error) = self.blobs.commit(blob, ingest, &labels).await {
+        while let Some(Pending { kind, descriptor, ingest, bytes, labels }) = pending.next() {
+            let stored = self.blobs.put(Blob::document(kind, &descriptor), ingest, bytes, &labels);
+            if let Err(error) = stored.await {
                 self.pending.extend(pending);
                 return Err(error);
             }

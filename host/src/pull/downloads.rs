@@ -158,6 +158,12 @@ impl Downloads {
         while self.tasks.join_next().await.is_some() {}
     }
 
+    /// Why a layer cannot be unpacked: because its blob is damaged in the store, or because of `error`.
+    pub(super) async fn or_damage(&self, layer: &Descriptor, error: PullError) -> PullError {
+        let blame = async { Ok(self.shared.blobs.or_damage(Blob::layer(layer), error).await) };
+        self.or_stop(blame).await.unwrap_or(PullError::Cancelled)
+    }
+
     /// Marks a layer's blob as applied.
     pub(super) async fn label_applied(&self, layer: &Descriptor, diff_id: &str) -> Result<(), PullError> {
         let label = (labels::UNCOMPRESSED.to_owned(), diff_id.to_owned());

@@ -9,7 +9,7 @@ use super::job::Job;
 use super::{
     LayerOutcome, Outcome, PullError, PullReport, PullRequest, World, or_cancelled, pull_since, unpacking,
 };
-use crate::image::{self, Completeness, Found, ImageError, ManifestState, MatchedBy};
+use crate::image::{self, Completeness, DamagedBlob, Found, ImageError, ManifestState, MatchedBy, Scrutiny};
 use crate::oci::{Digest, Platform, Reference};
 use crate::ports::{Event, ImageRecord, Resolved, SnapshotterName};
 
@@ -49,6 +49,14 @@ pub enum Lack {
         /// Why.
         #[source]
         source: ImageError,
+    },
+    /// Blobs are damaged.
+    #[error("it is damaged: {} not sound, the first is {first}", count(*.blobs))]
+    Damaged {
+        /// How many.
+        blobs: usize,
+        /// What the first one is, and its digest.
+        first: String,
     },
     /// Blobs are missing.
     #[error("it is not complete: {} missing, the first is {first}", count(*.blobs))]
@@ -212,21 +220,27 @@ async fn lack_of(
 ) -> Result<Option<Lack>, PullError> {
     let (store, matcher) = (&world.store, world.matcher.as_ref());
     let other_platform = |offered| Lack::Platform { wanted: request.platforms.to_string(), offered };
-    let found = image::completeness(store, matcher, snapshotter, &record.target, &request.platforms).await;
-    let Completeness { missing_indexes, manifests } = match found {
+    let (target, platforms) = (&record.target, &request.platforms);
+    // What is used of an image that is there is looked at when it is used.
+    let found = image::completeness(store, matcher, snapshotter, target, platforms, Scrutiny::Records).await;
+    let Completeness { missing_indexes, damaged_indexes, manifests } = match found {
         Ok(found) => found,
         Err(ImageError::NoPlatform { offered, .. }) => return Ok(Some(other_platform(offered))),
         // Neither says anything about the image, and a registry could not help.
-        Err(source @ (ImageError::Store { .. } | ImageError::Plugin { .. })) => {
-            return Err(PullError::Image { source });
-        }
+        Err(source) if source.is_of_the_call() => return Err(PullError::Image { source }),
         Err(source) => return Ok(Some(Lack::Unusable { source })),
     };
     let fits = |manifest: &&ManifestState| manifest.fits;
     let fitting: Vec<&ManifestState> = manifests.iter().filter(fits).collect();
-    if missing_indexes.is_empty() && fitting.is_empty() {
+    if missing_indexes.is_empty() && damaged_indexes.is_empty() && fitting.is_empty() {
         let offered = manifests.iter().filter_map(|manifest| manifest.platform.clone()).collect();
         return Ok(Some(other_platform(offered)));
+    }
+    let damaged = fitting.iter().flat_map(|manifest| &manifest.damaged_blobs).filter(|blob| !blob.unpacked);
+    let mut damaged = damaged_indexes.iter().chain(damaged);
+    if let Some(DamagedBlob { role, descriptor, .. }) = damaged.next() {
+        let first = format!("{} {}", role.as_str(), descriptor.digest);
+        return Ok(Some(Lack::Damaged { blobs: 1 + damaged.count(), first }));
     }
     let missing = fitting.iter().flat_map(|manifest| &manifest.missing_blobs).filter(|blob| !blob.unpacked);
     let mut missing = missing.map(|blob| format!("{} {}", blob.role.as_str(), blob.descriptor.digest));

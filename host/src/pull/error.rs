@@ -1,5 +1,5 @@
 use super::Lack;
-use crate::image::{DocumentFault, ImageError};
+use crate::image::{Damage, DocumentFault, ImageError};
 use crate::oci::{DiffId, Digest, DocumentKind, MediaType, Platform, ReferenceError};
 use crate::ports::{FetchFailure, PluginFailure, StoreError};
 use crate::verify::Mismatch;
@@ -59,6 +59,19 @@ pub enum PullError {
         what: &'static str,
         /// The blob.
         digest: Digest,
+    },
+    /// A blob is in the store, and damaged there.
+    #[error("{what} {digest} is damaged in containerd")]
+    Damaged {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+        /// Other namespaces that have the blob. The store keeps its bytes once for all of them.
+        others: Vec<String>,
+        /// How.
+        #[source]
+        source: Damage,
     },
     /// The registry served other bytes than promised.
     #[error("the registry serves a wrong {what}")]
@@ -146,8 +159,6 @@ pub enum PullError {
         expected: DiffId,
         /// What came out.
         found: DiffId,
-        /// Whether the blob came from the registry in this pull, rather than from the store.
-        downloaded: bool,
     },
     /// The store could not make sense of an encrypted layer.
     #[error("containerd could not decrypt layer {layer} of type `{media_type}`")]

@@ -49,14 +49,27 @@ pub(super) struct BlobFetcher {
     /// Where blobs come from; without it, only what is in the store is there.
     pub(super) source: Option<Source>,
     pub(super) lease: LeaseId,
+    /// Whether a blob that turns out to be damaged in the store is fetched anew. Otherwise it ends the pull.
+    pub(super) mends: bool,
     /// Ends every fetch, and with it its lock on the ingest.
     pub(super) stop: Stop,
+}
+
+/// What is made of a blob that is in the store already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// It is used.
+    IsUsed,
+    /// It is replaced.
+    IsReplaced,
 }
 
 impl BlobFetcher {
     /// Brings a blob with its labels into the store, or waits for another client that is doing so.
     ///
-    /// The label that says where the blob comes from is always among them.
+    /// The label that says where the blob comes from is always among them. The blob is then [looked
+    /// at](BlobFetcher::damage), also where this pull has sent it: containerd throws away what is sent of a blob of
+    /// which it has the file of another namespace, whatever that contains.
     ///
     /// After a failure the ingest is not locked. What the source had sent until it broke off or refused the
     /// rest, or until the pull was cancelled, stays in it for a later try; what is known to be wrong does not.
@@ -66,16 +79,33 @@ impl BlobFetcher {
         labels: Labels,
         watch: impl Fn(FetchEvent) + Send + Sync,
     ) -> Result<Fetched, PullError> {
+        let fetched = self.bring(blob, &labels, Existing::IsUsed, &watch).await?;
+        let Some(damage) = self.damage(blob, fetched).await? else { return Ok(fetched) };
+        self.may_mend(blob, damage).await?;
+        let fetched = self.bring(blob, &labels, Existing::IsReplaced, &watch).await?;
+        match self.damage(blob, fetched).await? {
+            None => Ok(fetched),
+            Some(damage) => Err(self.damaged(blob, damage).await),
+        }
+    }
+
+    async fn bring(
+        &self,
+        blob: Blob<'_>,
+        labels: &Labels,
+        existing: Existing,
+        watch: &(impl Fn(FetchEvent) + Send + Sync),
+    ) -> Result<Fetched, PullError> {
         // An ingest that somebody left may hold bad bytes, which shows only at the end. Then, and only then,
         // the blob is fetched once more from its beginning.
         let mut second_chance = true;
         loop {
-            let Some(ingest) = self.open(blob, &watch).await? else {
-                self.label_existing(blob, labels).await?;
+            let Some(ingest) = self.open(blob, existing, watch).await? else {
+                self.label_existing(blob, labels.clone()).await?;
                 return Ok(Fetched::Existed);
             };
             let left_by_others = ingest.offset();
-            match self.fill(blob, ingest, &labels, &watch).await {
+            match self.fill(blob, ingest, labels, watch).await {
                 Err(error) if left_by_others > 0 && second_chance && had_wrong_bytes(&error) => {
                     tracing::warn!(digest = %blob.descriptor.digest, "an ingest left by another client has wrong bytes, fetching it again");
                     second_chance = false;
@@ -87,10 +117,11 @@ impl BlobFetcher {
         }
     }
 
-    /// Opens the ingest; `None` if the blob is in the store.
+    /// Opens the ingest; `None` if the blob is in the store, and used.
     pub(super) async fn open(
         &self,
         blob: Blob<'_>,
+        existing: Existing,
         watch: &(impl Fn(FetchEvent) + Send + Sync),
     ) -> Result<Option<Box<dyn Ingest>>, PullError> {
         let Blob { what, descriptor } = blob;
@@ -101,7 +132,11 @@ impl BlobFetcher {
         let name = IngestRef::of(descriptor);
         let mut pause = 16;
         loop {
-            let opened = self.content.open_ingest(&self.lease, &name, descriptor).await;
+            let (content, lease) = (&self.content, &self.lease);
+            let opened = match existing {
+                Existing::IsUsed => content.open_ingest(lease, &name, descriptor).await,
+                Existing::IsReplaced => content.open_replacement(lease, &name, descriptor).await,
+            };
             match opened.map_err(|source| blob.storing(source))? {
                 OpenedIngest::Exists => return Ok(None),
                 OpenedIngest::Ready(ingest) => return Ok(Some(ingest)),
@@ -248,12 +283,6 @@ impl BlobFetcher {
                 Err(ReadError::Mismatch(source)) => return Err(blob.mismatch(source)),
             }
         }
-    }
-
-    /// Reads a whole document from the store into memory. Whoever understands it checks it.
-    pub(super) async fn stored(&self, blob: Blob<'_>) -> Result<Bytes, PullError> {
-        let stored = self.content.read(&blob.descriptor.digest, limits::DOCUMENT_BYTES).await;
-        stored.map_err(|source| blob.reading(source))
     }
 
     /// Reads a whole document from the registry into memory, verified.

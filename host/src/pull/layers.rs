@@ -12,8 +12,8 @@ use super::{LayerOutcome, LayerReport, PullError, labels};
 use crate::limits;
 use crate::oci::{Descriptor, DiffId};
 use crate::ports::{
-    Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan, LeaseId,
-    Mount, OnError, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
+    Applied, Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan,
+    LeaseId, Mount, OnError, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
 };
 
 /// Unpacks the layers of one image under one lease.
@@ -221,12 +221,21 @@ impl Unpacker<'_> {
         self.tell(index, LayerState::Extracting);
         let since = Instant::now();
         let apply = self.store.applier.apply(self.lease, &layer.descriptor, mounts);
-        let apply = async { apply.await.map_err(|source| self.apply_error(layer, source)) };
-        let applied = downloads.or_stop(apply).await?;
+        let apply = async { Ok(apply.await) };
+        let applied = match downloads.or_stop(apply).await? {
+            Ok(applied) if applied.diff_id == layer.diff_id => applied,
+            Err(source) if source.is_of_the_call() => {
+                return Err(self.store_error("unpacking", layer, source));
+            }
+            faulty => {
+                let error = match faulty {
+                    Ok(Applied { diff_id, .. }) => self.wrong_diff_id(layer, diff_id),
+                    Err(source) => self.apply_error(layer, source),
+                };
+                return Err(downloads.or_damage(&layer.descriptor, error).await);
+            }
+        };
         self.applying += since.elapsed();
-        if applied.diff_id != layer.diff_id {
-            return Err(self.wrong_diff_id(layer, applied.diff_id, fetched));
-        }
         // Before the snapshot is there: a pull that dies in between would leave a layer that no later pull looks at.
         downloads.label_applied(&layer.descriptor, layer.diff_id.as_str()).await?;
         self.commit(layer, key, labels).await?;
@@ -260,7 +269,7 @@ impl Unpacker<'_> {
     async fn fetches_instead(&self, index: usize, entry: &LayerPlan, error: &PullError) -> bool {
         entry.on_error != OnError::Fail
             && entry.question != Question::Fetch
-            && matches!(error, PullError::Store { source, .. } if !is_of_the_call(source))
+            && matches!(error, PullError::Store { source, .. } if !source.is_of_the_call())
             && !self.has_lost_parent(index, error).await
     }
 
@@ -317,7 +326,7 @@ impl Unpacker<'_> {
     /// What went wrong with an encrypted layer is nearly always a decoder or a key, and not the layer.
     fn apply_error(&self, layer: &LayerToPlan, source: StoreError) -> PullError {
         let Descriptor { media_type, digest, annotations, .. } = &layer.descriptor;
-        if !media_type.is_encrypted() || is_of_the_call(&source) {
+        if !media_type.is_encrypted() {
             return self.store_error("unpacking", layer, source);
         }
         let scheme = |key: &String| key.strip_prefix(labels::WRAPPED_KEY).map(str::to_owned);
@@ -331,7 +340,7 @@ impl Unpacker<'_> {
 
     /// containerd does not always notice that a decoder has failed, and then unpacks what came out of it, if only
     /// nothing.
-    fn wrong_diff_id(&self, layer: &LayerToPlan, found: DiffId, fetched: Fetched) -> PullError {
+    fn wrong_diff_id(&self, layer: &LayerToPlan, found: DiffId) -> PullError {
         if layer.descriptor.media_type.is_encrypted() {
             let expected = &layer.diff_id;
             let why = format!("it unpacks to {found}, the image config says {expected}");
@@ -342,7 +351,6 @@ impl Unpacker<'_> {
             layer: layer.descriptor.digest.clone(),
             expected: layer.diff_id.clone(),
             found,
-            downloaded: matches!(fetched, Fetched::Downloaded(_)),
         }
     }
 
@@ -361,11 +369,6 @@ fn stop_asking(plans: &mut [LayerPlan]) {
             plan.question = Question::Ask;
         }
     }
-}
-
-/// Whether a call failed as a call, and says nothing of the layer.
-fn is_of_the_call(error: &StoreError) -> bool {
-    matches!(error.class(), Class::Unreachable | Class::Silent | Class::Ended | Class::Denied)
 }
 
 /// The labels of a layer's snapshot: what the plan says, and the protocol's own.

@@ -54,6 +54,7 @@ impl LeasedPull<'_> {
             content: self.job.world.store.content.clone(),
             source: self.job.reference.map(source),
             lease: self.lease.clone(),
+            mends: self.job.outcome == Outcome::Fetched,
             stop: self.stop.clone(),
         };
         let target = resolved.descriptor.clone();

@@ -1,17 +1,21 @@
 //! What a document has to say that cannot be used.
 
-use super::{Kind, MADE_WRONGLY_HINT, PUSH_AGAIN_HINT, WRONG_SIZE_HINT, hint_of_damage};
+use super::{FETCH_ANEW_HINT, Kind, MADE_WRONGLY_HINT, PUSH_AGAIN_HINT, WRONG_SIZE_HINT};
 use crate::image::DocumentFault;
 use crate::oci::{DocumentError, MediaType};
 use crate::verify::Mismatch;
 
+const TOO_LARGE_HINT: &str = "dray reads documents of up to 4 MiB, the size that every registry has to take; `ctr images pull` has \
+                              no such bound for manifests below an index, and for configs";
+
+const TOO_MANY_HINT: &str = "this is a bound of dray, far above what images have; `ctr images pull` has none, and the kernel mounts \
+                             at most 500 layers";
+
 /// The kind of a fault, and what can be done.
 pub(super) fn verdict(fault: &DocumentFault) -> (Kind, Vec<String>) {
     let (kind, hint) = match fault {
-        DocumentFault::TooLarge { .. } | DocumentFault::TooMany { .. } => {
-            let hint = "neither containerd nor the kernel could use an image beyond these bounds";
-            (Kind::Unsupported, hint.to_owned())
-        }
+        DocumentFault::TooLarge { .. } => (Kind::Unsupported, TOO_LARGE_HINT.to_owned()),
+        DocumentFault::TooMany { .. } => (Kind::Unsupported, TOO_MANY_HINT.to_owned()),
         DocumentFault::NotAnImage { media_type } => return not_an_image(media_type),
         DocumentFault::Unreadable(DocumentError::Schema1 { .. }) => {
             (Kind::Unsupported, PUSH_AGAIN_HINT.to_owned())
@@ -21,10 +25,7 @@ pub(super) fn verdict(fault: &DocumentFault) -> (Kind, Vec<String>) {
         DocumentFault::Mismatch(Mismatch::Short { .. } | Mismatch::Long { .. }) => {
             (Kind::Corrupt, WRONG_SIZE_HINT.to_owned())
         }
-        // The store has checked the digest when it got the bytes, so that they have changed since.
-        DocumentFault::Mismatch(Mismatch::Digest { expected, .. }) => {
-            (Kind::Corrupt, hint_of_damage(expected))
-        }
+        DocumentFault::Mismatch(Mismatch::Digest { .. }) => (Kind::Corrupt, FETCH_ANEW_HINT.to_owned()),
     };
     (kind, vec![hint])
 }
@@ -51,8 +52,8 @@ mod tests {
         let json = serde_json::from_str::<u8>("x").expect_err("that is no number");
         let kind = DocumentKind::Manifest;
         for (fault, code, hint) in [
-            (DocumentFault::TooLarge { size: 2, limit: 1 }, 10, "beyond these bounds"),
-            (DocumentFault::TooMany { what: "layers", found: 2, limit: 1 }, 10, "beyond these bounds"),
+            (DocumentFault::TooLarge { size: 2, limit: 1 }, 10, "up to 4 MiB"),
+            (DocumentFault::TooMany { what: "layers", found: 2, limit: 1 }, 10, "a bound of dray"),
             (DocumentFault::NotAnImage { media_type: MediaType::new("x/y") }, 10, "`oras pull`"),
             (
                 DocumentFault::NotAnImage { media_type: MediaType::new("application/octet-stream") },
@@ -61,7 +62,7 @@ mod tests {
             ),
             (Mismatch::Short { digest: digest(), expected: 2, found: 1 }.into(), 7, "stated for it is wrong"),
             (Mismatch::Long { digest: digest(), expected: 2 }.into(), 7, "stated for it is wrong"),
-            (Mismatch::Digest { expected: digest(), found: digest() }.into(), 7, "`ctr content rm sha256:"),
+            (Mismatch::Digest { expected: digest(), found: digest() }.into(), 7, "`dray image fetch`"),
             (DocumentError::Schema1 { kind }.into(), 10, "a current tool"),
             (DocumentError::Json { kind, source: json }.into(), 7, "made wrongly"),
         ] {

@@ -1,12 +1,13 @@
 //! What reading the images of a store has to say.
 
-use super::{
-    Failure, Kind, MADE_WRONGLY_HINT, document, hint_of_platforms, kind_of_plugin, listed, verdict_of_store,
-};
+use super::{Failure, Kind, MADE_WRONGLY_HINT, document, hint_of_platforms, kind_of_plugin, listed, store};
 use crate::image::ImageError;
 
 /// How to get what an image lacks.
 pub(in crate::cli) const FETCH_HINT: &str = "`dray image fetch` brings what is missing";
+
+/// How to get what of an image is damaged.
+pub(in crate::cli) const FETCH_ANEW_HINT: &str = "`dray image fetch` brings it anew";
 
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
@@ -27,11 +28,12 @@ pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
             (Kind::Usage, hint.into_iter().collect())
         }
         ImageError::MissingBlob { .. } => (Kind::NotFound, vec![FETCH_HINT.to_owned()]),
+        ImageError::Damaged { .. } => (Kind::Corrupt, vec![FETCH_ANEW_HINT.to_owned()]),
         ImageError::Document { source, .. } => document::verdict(source),
         ImageError::LayerCount { .. } => (Kind::Corrupt, vec![MADE_WRONGLY_HINT.to_owned()]),
         ImageError::NoPlatform { offered, .. } => (Kind::Unsupported, vec![hint_of_platforms(offered)]),
         ImageError::Plugin { source } => (kind_of_plugin(source), source.hint.clone().into_iter().collect()),
-        ImageError::Store { source, .. } => verdict_of_store(source),
+        ImageError::Store { source, .. } => store::verdict(source),
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cli::color::Palette;
-use crate::image::{DocumentFault, ImageError};
+use crate::image::{Damage, DocumentFault, ImageError};
 use crate::oci::{Algorithm, DiffId, Digest, DocumentError, DocumentKind, MediaType, Platform, Reference};
 use crate::pull::{Lack, PlanError};
 use crate::verify::{Mismatch, digest_of};
@@ -35,6 +35,13 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
         (PullError::Reference { source: Reference::parse("X").unwrap_err() }, 2),
         (PullError::UnpackSeveral, 2),
         (PullError::NotAvailable { name: "x".to_owned(), source: Lack::Record }, 4),
+        (
+            PullError::NotAvailable {
+                name: "x".to_owned(),
+                source: Lack::Damaged { blobs: 1, first: "index".to_owned() },
+            },
+            7,
+        ),
         (PullError::Image { source: ImageError::NoRecord { name: "x".to_owned() } }, 4),
         (PullError::Image { source: ImageError::Ambiguous { name: "x".to_owned(), images: Vec::new() } }, 2),
         (PullError::Absent { what, digest: digest("d") }, 4),
@@ -53,6 +60,15 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
         ),
         (document(DocumentError::OtherKind { kind, found: "x".to_owned() }.into()), 7),
         (document(DocumentError::Schema1 { kind }.into()), 10),
+        (
+            PullError::Damaged {
+                what,
+                digest: digest("d"),
+                others: vec!["one".to_owned()],
+                source: Damage::Lost(store(Class::Damaged)),
+            },
+            7,
+        ),
         (PullError::WrongSize { what, digest: digest("d"), stated: 2, size: 1 }, 7),
         (PullError::EmptyBlob { what, digest: digest("d") }, 7),
         (PullError::Algorithm { what, digest: digest("d") }, 10),
@@ -80,7 +96,6 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
                 layer: digest("l"),
                 expected: DiffId::from_uncompressed(digest("a")),
                 found: DiffId::from_uncompressed(digest("b")),
-                downloaded: false,
             },
             7,
         ),

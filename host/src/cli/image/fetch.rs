@@ -5,11 +5,11 @@ use crate::cli::transfer::{self, Task, TransferOptions};
 use crate::cli::{Context, host_platform};
 use crate::config::{PullFlags, PullSettings};
 
-/// Fetch what is missing of an image
+/// Fetch what is missing or damaged of an image
 ///
 /// All blobs of the wanted platforms are fetched, also those of layers that are unpacked, so that the image can be
-/// saved, pushed, converted or unpacked into another snapshotter. Its name stands for the same as before, whatever
-/// the registry says now; nothing is unpacked
+/// saved, pushed, converted or unpacked into another snapshotter. What containerd has is read, and fetched anew if it is
+/// damaged. The name stands for the same as before, whatever the registry says now; nothing is unpacked
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dray image fetch debian:12\n  dray image fetch --all-platforms debian:12"

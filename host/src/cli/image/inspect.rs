@@ -9,7 +9,7 @@ use crate::cli::arguments::{Format, Globals};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::{Context, amounts, escape, output};
 use crate::config::PlatformFlags;
-use crate::image::{BlobRole, ChosenManifest, ImageDocuments, ManifestState, read_document};
+use crate::image::{BlobRole, ChosenManifest, ImageDocuments, ManifestState, Scrutiny, read_document};
 use crate::oci::{ChainId, Descriptor, DiffId, DocumentKind, MediaKind, Platform};
 use crate::ports::{ImageRecord, Labels, Store};
 
@@ -63,7 +63,8 @@ struct Inspected {
     manifest: WrittenDescriptor,
     config: WrittenDescriptor,
     layers: Vec<Layer>,
-    snapshotter: String,
+    /// Absent if containerd has not loaded the default one.
+    snapshotter: Option<String>,
     complete: bool,
     unpacked: bool,
     /// The image config as it is written.
@@ -129,7 +130,8 @@ async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Resul
     if !documents.fits {
         shelf.note_other_platform(&documents.platform, context);
     }
-    let found = shelf.completeness(&record).await?;
+    let snapshotter = shelf.snapshotter_if_loaded(context).await?;
+    let found = shelf.completeness(&record, snapshotter.as_ref(), Scrutiny::Records).await?;
     let config = &documents.chosen.manifest.config;
     let bytes = read_document(shelf.store.content.as_ref(), DocumentKind::Config, config).await?;
     let image = serde_json::from_slice(&bytes)
@@ -145,7 +147,7 @@ async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Resul
         created: written::time(record.created_at),
         updated: written::time(record.updated_at),
         labels: record.labels,
-        snapshotter: shelf.snapshotter.to_string(),
+        snapshotter: snapshotter.map(|name| name.to_string()),
         complete: found.is_complete(),
         unpacked: found.is_unpacked(),
         image,
@@ -181,7 +183,7 @@ impl Inspected {
         row("manifest", self.manifest.digest.as_str());
         row("config", self.config.digest.as_str());
         row("created", &self.created);
-        row("snapshotter", &self.snapshotter);
+        row("snapshotter", self.snapshotter.as_deref().unwrap_or("-"));
         let state = match (self.complete, self.unpacked) {
             (true, true) => "complete",
             (true, false) => "complete, not unpacked",

@@ -8,14 +8,14 @@ use crate::cli::arguments::{Format, Globals};
 use crate::cli::failure::{Failure, message_of};
 use crate::cli::{Context, amounts, escape, output};
 use crate::config::PlatformFlags;
-use crate::image::{Completeness, ImageError, ManifestState, unpacked_image_size};
+use crate::image::{Completeness, ImageError, ManifestState, Scrutiny, unpacked_image_size};
 use crate::oci::{Digest, Platform};
-use crate::ports::{ImageRecord, Store};
+use crate::ports::{ImageRecord, SnapshotterName, Store};
 
 /// List images, and what of them is missing
 ///
-/// There is one row for each platform whose manifest is there, and one row that says what is missing for an image
-/// without any
+/// There is one row for each platform whose manifest is there, and one row that says what is missing or damaged for an
+/// image without any. A layer counts as there if containerd has a record of it; `dray image check` looks at its bytes
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dray image ls\n  dray image ls --format json | jq '.[] | select(.complete | not)'"
@@ -48,6 +48,7 @@ struct Row {
     complete: bool,
     unpacked: bool,
     missing: Vec<WrittenBlob>,
+    damaged: Vec<WrittenBlob>,
     /// Why nothing more can be said.
     error: Option<String>,
     #[serde(skip)]
@@ -68,11 +69,14 @@ pub(super) async fn run(
     let platforms = PlatformFlags { all: true, ..PlatformFlags::default() };
     let shelf = Shelf::open(platforms, globals, context).await?;
     let records = records(&shelf.store).await?;
+    let snapshotter = shelf.snapshotter_if_loaded(context).await?;
+    let snapshotter = snapshotter.as_ref();
     let mut rows = Vec::new();
     for record in &records {
-        match shelf.completeness(record).await {
-            Ok(found) => rows.extend(of_image(&shelf, record, &found).await?),
-            Err(error @ (ImageError::Store { .. } | ImageError::Plugin { .. })) => return Err(error.into()),
+        // What all images together have is too much to be read for a list.
+        match shelf.completeness(record, snapshotter, Scrutiny::Records).await {
+            Ok(found) => rows.extend(of_image(&shelf, snapshotter, record, &found).await?),
+            Err(error) if error.is_of_the_call() => return Err(error.into()),
             Err(error) => {
                 let error = message_of(&error);
                 rows.push(Row { state: error.clone(), error: Some(error), ..empty(record) });
@@ -90,22 +94,39 @@ async fn records(store: &Store) -> Result<Vec<ImageRecord>, ImageError> {
     records.map_err(|source| ImageError::Store { doing: "listing its images".to_owned(), source })
 }
 
-async fn of_image(shelf: &Shelf, record: &ImageRecord, found: &Completeness) -> Result<Vec<Row>, Failure> {
+async fn of_image(
+    shelf: &Shelf,
+    snapshotter: Option<&SnapshotterName>,
+    record: &ImageRecord,
+    found: &Completeness,
+) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for manifest in found.manifests.iter().filter(|manifest| manifest.size.is_some()) {
-        rows.push(of_manifest(shelf, record, manifest).await?);
+        rows.push(of_manifest(shelf, snapshotter, record, manifest).await?);
     }
     if rows.is_empty() {
         let missing: Vec<_> = found.missing_blobs().collect();
-        let state = written::lacking(&missing);
-        rows.push(Row { missing: missing.iter().map(WrittenBlob::from).collect(), state, ..empty(record) });
+        rows.push(Row {
+            state: written::lacking(&missing, found.damaged_blobs()),
+            missing: missing.iter().map(WrittenBlob::from).collect(),
+            damaged: found.damaged_blobs().map(WrittenBlob::from).collect(),
+            ..empty(record)
+        });
     }
     Ok(rows)
 }
 
-async fn of_manifest(shelf: &Shelf, record: &ImageRecord, manifest: &ManifestState) -> Result<Row, Failure> {
+async fn of_manifest(
+    shelf: &Shelf,
+    snapshotter: Option<&SnapshotterName>,
+    record: &ImageRecord,
+    manifest: &ManifestState,
+) -> Result<Row, Failure> {
     let snapshots = shelf.store.snapshots.as_ref();
-    let unpacked = unpacked_image_size(snapshots, &shelf.snapshotter, &manifest.diff_ids).await?;
+    let unpacked = match snapshotter {
+        Some(snapshotter) => unpacked_image_size(snapshots, snapshotter, &manifest.diff_ids).await?,
+        None => None,
+    };
     Ok(Row {
         platform: manifest.platform.clone(),
         manifest: Some(manifest.manifest.digest.clone()),
@@ -114,6 +135,7 @@ async fn of_manifest(shelf: &Shelf, record: &ImageRecord, manifest: &ManifestSta
         complete: manifest.is_complete(),
         unpacked: manifest.unpacked,
         missing: manifest.missing_blobs.iter().map(WrittenBlob::from).collect(),
+        damaged: manifest.damaged_blobs.iter().map(WrittenBlob::from).collect(),
         state: written::state(manifest),
         ..empty(record)
     })
@@ -132,6 +154,7 @@ fn empty(record: &ImageRecord) -> Row {
         complete: false,
         unpacked: false,
         missing: Vec::new(),
+        damaged: Vec::new(),
         error: None,
         state: String::new(),
     }

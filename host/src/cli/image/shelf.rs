@@ -5,15 +5,18 @@ use crate::cli::failure::Failure;
 use crate::cli::{Context, components, escape, host_platform};
 use crate::config::{self, DaemonSettings, PlatformFlags, PluginChoice};
 use crate::containerd::Containerd;
-use crate::image::{self, ChosenManifest, Completeness, Found, ImageDocuments, ImageError, Platforms};
+use crate::image::{
+    self, ChosenManifest, Completeness, Found, ImageDocuments, ImageError, Platforms, Scrutiny,
+};
 use crate::oci::Platform;
 use crate::ports::{ImageRecord, PlatformMatcher, SnapshotterName, Store};
-use crate::pull::usable_snapshotter;
+use crate::pull::{PullError, usable_snapshotter};
 
 /// The images of one namespace, with what is needed to read them.
 pub(super) struct Shelf {
     pub(super) store: Store,
-    pub(super) snapshotter: SnapshotterName,
+    /// The snapshotter that the user named.
+    named: Option<SnapshotterName>,
     platforms: Platforms,
     matcher: Arc<dyn PlatformMatcher>,
 }
@@ -56,9 +59,31 @@ impl Shelf {
             loaded.map_err(Failure::from)
         };
         let (containerd, matcher) = tokio::try_join!(containerd(&daemon), loading)?;
-        let snapshotter = usable_snapshotter(&containerd, daemon.snapshotter.as_ref()).await?;
-        let store = containerd.into();
-        Ok(Self { store, snapshotter, platforms, matcher })
+        Ok(Self { store: containerd.into(), named: daemon.snapshotter, platforms, matcher })
+    }
+
+    /// The snapshotter, for what cannot be done without one.
+    pub(super) async fn snapshotter(&self) -> Result<SnapshotterName, Failure> {
+        Ok(usable_snapshotter(self.store.daemon.as_ref(), self.named.as_ref()).await?)
+    }
+
+    /// The snapshotter, for what can be said without one: `None`, with a note, if the user named none and
+    /// containerd has not loaded the default.
+    pub(super) async fn snapshotter_if_loaded(
+        &self,
+        context: &Context,
+    ) -> Result<Option<SnapshotterName>, Failure> {
+        match usable_snapshotter(self.store.daemon.as_ref(), self.named.as_ref()).await {
+            Ok(name) => Ok(Some(name)),
+            Err(error @ (PullError::UnknownSnapshotter { .. } | PullError::DeadSnapshotter { .. }))
+                if self.named.is_none() =>
+            {
+                let note = format!("note: {error}; what is unpacked is not known");
+                context.screen.print(&escape::line(&note));
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The record that a name means best.
@@ -79,9 +104,14 @@ impl Shelf {
     }
 
     /// What there is of an image for the wanted platforms.
-    pub(super) async fn completeness(&self, record: &ImageRecord) -> Result<Completeness, ImageError> {
-        let (matcher, platforms) = (self.matcher.as_ref(), &self.platforms);
-        image::completeness(&self.store, matcher, Some(&self.snapshotter), &record.target, platforms).await
+    pub(super) async fn completeness(
+        &self,
+        record: &ImageRecord,
+        snapshotter: Option<&SnapshotterName>,
+        scrutiny: Scrutiny,
+    ) -> Result<Completeness, ImageError> {
+        let (store, matcher) = (&self.store, self.matcher.as_ref());
+        image::completeness(store, matcher, snapshotter, &record.target, &self.platforms, scrutiny).await
     }
 
     /// Says that an image without index is for another platform than the wanted one.

@@ -49,15 +49,16 @@ pub(super) async fn run(
     let platforms =
         PlatformFlags { platforms: arguments.platform.into_iter().collect(), ..PlatformFlags::default() };
     let shelf = Shelf::open(platforms, globals, context).await?;
+    let snapshotter = shelf.snapshotter().await?;
     let record = shelf.record(&arguments.name).await?;
     let documents = shelf.documents(&record).await?;
     if !documents.fits {
         shelf.note_other_platform(&documents.platform, context);
     }
     let snapshots = shelf.store.snapshots.as_ref();
-    let usage = unpacked_image_size(snapshots, &shelf.snapshotter, &documents.config.diff_ids).await?;
+    let usage = unpacked_image_size(snapshots, &snapshotter, &documents.config.diff_ids).await?;
     if usage.is_none() {
-        let note = format!("note: the image is not unpacked in snapshotter `{}`", shelf.snapshotter);
+        let note = format!("note: the image is not unpacked in snapshotter `{snapshotter}`");
         context.screen.print(&note);
     }
     let unpacked = usage.is_some();
@@ -67,7 +68,7 @@ pub(super) async fn run(
         Format::Json => output::write_json(&Size {
             name: record.name,
             platform: documents.platform,
-            snapshotter: shelf.snapshotter.to_string(),
+            snapshotter: snapshotter.to_string(),
             unpacked,
             bytes: usage.bytes,
             inodes: usage.inodes,

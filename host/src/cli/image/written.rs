@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::cli::amounts;
-use crate::image::{BlobRole, ManifestState, MissingBlob};
+use crate::cli::failure::message_of;
+use crate::image::{BlobRole, DamagedBlob, ManifestState, MissingBlob};
 use crate::oci::{Descriptor, Digest, MediaType};
 
 /// A descriptor.
@@ -24,7 +25,7 @@ impl From<&Descriptor> for WrittenDescriptor {
     }
 }
 
-/// A blob that is not in the content store.
+/// A blob that is not in the content store, or damaged there.
 #[derive(Serialize)]
 pub(super) struct WrittenBlob {
     role: &'static str,
@@ -32,11 +33,21 @@ pub(super) struct WrittenBlob {
     descriptor: WrittenDescriptor,
     /// Whether it is a layer that is unpacked.
     unpacked: bool,
+    /// How it is damaged; absent if it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<String>,
 }
 
 impl From<&MissingBlob> for WrittenBlob {
-    fn from(blob: &MissingBlob) -> Self {
-        Self { role: blob.role.as_str(), descriptor: (&blob.descriptor).into(), unpacked: blob.unpacked }
+    fn from(MissingBlob { role, descriptor, unpacked }: &MissingBlob) -> Self {
+        Self { role: role.as_str(), descriptor: descriptor.into(), unpacked: *unpacked, damage: None }
+    }
+}
+
+impl From<&DamagedBlob> for WrittenBlob {
+    fn from(DamagedBlob { role, descriptor, unpacked, damage }: &DamagedBlob) -> Self {
+        let damage = Some(message_of(damage));
+        Self { role: role.as_str(), descriptor: descriptor.into(), unpacked: *unpacked, damage }
     }
 }
 
@@ -47,23 +58,38 @@ pub(super) fn time(time: SystemTime) -> String {
     jiff::Timestamp::from_second(timestamp.as_second()).unwrap_or(timestamp).to_string()
 }
 
-/// What an image has and lacks, for people: `complete`, `missing: config, 2 layers`.
+/// What an image has and lacks, for people: `complete`, `damaged: manifest`, `missing: config, 2 layers`.
 pub(super) fn state(manifest: &ManifestState) -> String {
     match (manifest.is_complete(), manifest.unpacked) {
         (true, true) => "complete".to_owned(),
         (true, false) => "complete, not unpacked".to_owned(),
-        (false, _) => lacking(&manifest.missing_blobs),
+        (false, _) => lacking(&manifest.missing_blobs, &manifest.damaged_blobs),
     }
 }
 
-/// `missing: config, 2 layers`. Layers that are unpacked are not counted, and no blob is counted twice.
-pub(super) fn lacking(blobs: &[MissingBlob]) -> String {
+/// `damaged: manifest; missing: config, 2 layers`. Layers that are unpacked are not counted, and no blob is counted
+/// twice.
+pub(super) fn lacking<'a>(
+    missing: &[MissingBlob],
+    damaged: impl IntoIterator<Item = &'a DamagedBlob>,
+) -> String {
+    let damaged = damaged.into_iter().filter(|blob| !blob.unpacked);
+    let damaged = count(damaged.map(|blob| (blob.role, &blob.descriptor.digest)));
+    let missing = missing.iter().filter(|blob| !blob.unpacked);
+    let missing = count(missing.map(|blob| (blob.role, &blob.descriptor.digest)));
+    let parts = [("damaged", damaged), ("missing", missing)];
+    let parts = parts.into_iter().filter(|(_, counted)| !counted.is_empty());
+    parts.map(|(what, counted)| format!("{what}: {counted}")).collect::<Vec<_>>().join("; ")
+}
+
+/// `config, 2 layers`. No blob is counted twice.
+pub(super) fn count<'a>(blobs: impl Iterator<Item = (BlobRole, &'a Digest)>) -> String {
     let mut seen = HashSet::new();
-    let needed: Vec<&MissingBlob> =
-        blobs.iter().filter(|blob| !blob.unpacked && seen.insert(&blob.descriptor.digest)).collect();
+    let distinct: Vec<BlobRole> =
+        blobs.filter(|(_, digest)| seen.insert(*digest)).map(|(role, _)| role).collect();
     let roles = [BlobRole::Index, BlobRole::Manifest, BlobRole::Config, BlobRole::Layer, BlobRole::Other];
     let counted = roles.into_iter().filter_map(|role| {
-        let number = needed.iter().filter(|blob| blob.role == role).count();
+        let number = distinct.iter().filter(|other| **other == role).count();
         match (number, role) {
             (0, _) => None,
             (1, BlobRole::Index | BlobRole::Manifest | BlobRole::Config) => Some(role.as_str().to_owned()),
@@ -71,13 +97,15 @@ pub(super) fn lacking(blobs: &[MissingBlob]) -> String {
             _ => Some(amounts::count(number, role.as_str())),
         }
     });
-    format!("missing: {}", counted.collect::<Vec<_>>().join(", "))
+    counted.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Damage;
     use crate::oci::Algorithm;
+    use crate::ports::{Class, StoreError};
     use crate::verify::digest_of;
 
     fn blob(role: BlobRole, text: &str, unpacked: bool) -> MissingBlob {
@@ -94,10 +122,14 @@ mod tests {
             blob(BlobRole::Layer, "c", false),
             blob(BlobRole::Config, "d", false),
         ];
-        assert_eq!(lacking(&blobs), "missing: config, 2 layers");
+        assert_eq!(lacking(&blobs, []), "missing: config, 2 layers");
         let indexes = ["a", "b"].map(|text| blob(BlobRole::Index, text, false));
-        assert_eq!(lacking(&indexes), "missing: 2 indexes");
-        assert_eq!(lacking(&indexes[..1]), "missing: index");
+        assert_eq!(lacking(&indexes, []), "missing: 2 indexes");
+        assert_eq!(lacking(&indexes[..1], []), "missing: index");
+        let lost = StoreError::new(Class::Damaged, "read it");
+        let MissingBlob { role, descriptor, unpacked } = blob(BlobRole::Manifest, "e", false);
+        let damaged = DamagedBlob { role, descriptor, unpacked, damage: Damage::Lost(lost) };
+        assert_eq!(lacking(&indexes[..1], [&damaged]), "damaged: manifest; missing: index");
     }
 
     #[test]

@@ -12,7 +12,17 @@ async fn try_survey(
     let strict = matcher();
     let matcher: &dyn PlatformMatcher =
         if matches!(platforms, Platforms::All { .. }) { &Everything } else { &strict };
-    completeness(&fixture.store(), matcher, Some(&snapshotter()), target, &platforms).await
+    scrutinise(fixture, matcher, target, &platforms, Scrutiny::LastByte).await
+}
+
+async fn scrutinise(
+    fixture: &Fixture,
+    matcher: &dyn PlatformMatcher,
+    target: &Descriptor,
+    platforms: &Platforms,
+    scrutiny: Scrutiny,
+) -> Result<Completeness, ImageError> {
+    completeness(&fixture.store(), matcher, Some(&snapshotter()), target, platforms, scrutiny).await
 }
 
 fn these(architectures: &[&str]) -> Platforms {
@@ -101,6 +111,60 @@ async fn documents_that_are_missing() {
         assert_eq!(missing(&found), [(BlobRole::Index, index.digest.clone(), false)]);
         assert!(found.manifests.is_empty() && !found.is_complete() && !found.is_unpacked());
     }
+}
+
+#[tokio::test]
+async fn documents_that_are_damaged() {
+    let fixture = Fixture::default();
+    let image = fixture.image("a", "amd64", 2);
+    let index = fixture.index(&[(&image.manifest, Some("amd64"))]);
+    let damaged = || async {
+        let found = survey(&fixture, &index, these(&["amd64"])).await;
+        assert!(!found.is_complete() && missing(&found).is_empty());
+        found.damaged_blobs().map(|blob| (blob.role, blob.descriptor.digest.clone())).collect::<Vec<_>>()
+    };
+    for (role, blob) in
+        [(BlobRole::Config, &image.config), (BlobRole::Manifest, &image.manifest), (BlobRole::Index, &index)]
+    {
+        for cut in [Some(0), Some(10), None] {
+            fixture.damage(blob, cut);
+            assert_eq!(damaged().await, [(role, blob.digest.clone())], "{cut:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn how_closely_layers_are_looked_at() {
+    let fixture = Fixture::default();
+    let image = fixture.image("a", "amd64", 3);
+    fixture.unpack(&image, 1);
+    let strict = matcher();
+    let damaged = |scrutiny| {
+        let (fixture, strict, image) = (&fixture, &strict, &image);
+        async move {
+            let wanted = these(&["amd64"]);
+            let found = scrutinise(fixture, strict, &image.manifest, &wanted, scrutiny).await.unwrap();
+            let damaged = found.damaged_blobs().map(|blob| (blob.descriptor.digest.clone(), blob.unpacked));
+            (damaged.collect::<Vec<_>>(), found.is_complete())
+        }
+    };
+    let (bottom, cut, changed) =
+        (image.layers[0].digest.clone(), image.layers[1].digest.clone(), image.layers[2].digest.clone());
+    fixture.damage(&image.layers[0], Some(3));
+    assert_eq!(damaged(Scrutiny::Records).await, (vec![], true));
+    assert_eq!(damaged(Scrutiny::LastByte).await, (vec![(bottom.clone(), true)], true));
+    fixture.damage(&image.layers[1], Some(0));
+    fixture.damage(&image.layers[2], None);
+    let (at_end, anywhere) = (
+        vec![(bottom, true), (cut, false)],
+        vec![
+            (image.layers[0].digest.clone(), true),
+            (image.layers[1].digest.clone(), false),
+            (changed, false),
+        ],
+    );
+    assert_eq!(damaged(Scrutiny::LastByte).await, (at_end, false));
+    assert_eq!(damaged(Scrutiny::EveryByte).await, (anywhere, false));
 }
 
 #[tokio::test]

@@ -128,6 +128,92 @@ async fn an_ingest_with_wrong_bytes_is_fetched_anew() {
     }
 }
 
+/// Another client stopped in the middle, and what it wrote is wrong. The bytes of documents are at hand, so nothing is
+/// built on what it left.
+#[tokio::test]
+async fn a_document_is_written_from_its_beginning() {
+    let fixture = Fixture::new();
+    fixture.leave_ingests(|bytes| {
+        bytes.truncate(10);
+        bytes[3] ^= 1;
+    });
+    fixture.store.state().ingests.retain(|name, _| !name.starts_with("layer"));
+    fixture.pull().await.unwrap();
+    fixture.assert_clean();
+    for descriptor in fixture.descriptors() {
+        assert_eq!(fixture.served(&descriptor.digest), 1, "{}", descriptor.digest);
+    }
+}
+
+/// How the bytes of a blob are damaged.
+const DAMAGES: [fn(&mut Vec<u8>); 3] =
+    [|bytes| bytes.truncate(bytes.len() - 1), |bytes| bytes.clear(), |bytes| bytes[0] ^= 1];
+
+impl Fixture {
+    fn damage(&self, digest: &Digest, damage: fn(&mut Vec<u8>)) {
+        let mut state = self.store.state();
+        let mut bytes = state.blobs[digest].0.to_vec();
+        damage(&mut bytes);
+        state.damaged.insert(digest.clone(), bytes.into());
+    }
+}
+
+/// Documents are checked to the last byte, and a layer whose unpacking fails too.
+#[tokio::test]
+async fn what_is_damaged_in_the_store_is_named() {
+    for damage in DAMAGES {
+        let fixture = Fixture::new();
+        fixture.pull().await.unwrap();
+        fixture.store.state().committed.clear();
+        fixture.store.state().images.clear();
+        for Descriptor { digest, .. } in fixture.descriptors() {
+            fixture.damage(&digest, damage);
+            fixture.store.state().others.insert(digest.clone(), vec!["other".to_owned()]);
+            match fixture.pull().await.unwrap_err() {
+                PullError::Damaged { digest: found, others, .. } => {
+                    assert_eq!((&found, others.as_slice()), (&digest, &["other".to_owned()] as &[_]));
+                }
+                error => panic!("{error:?}"),
+            }
+            fixture.assert_clean();
+            assert!(fixture.store.state().images.is_empty());
+            fixture.store.state().damaged.clear();
+        }
+        fixture.pull().await.unwrap();
+    }
+}
+
+/// containerd takes what is sent, and keeps the file that another namespace has.
+#[tokio::test]
+async fn what_was_sent_is_read_again() {
+    for damage in DAMAGES {
+        let fixture = Fixture::new();
+        for Descriptor { digest, .. } in fixture.descriptors() {
+            let bytes = fixture.registry.blobs.lock().unwrap()[&digest].clone();
+            fixture.store.state().blobs.insert(digest.clone(), (bytes, Labels::new()));
+            fixture.damage(&digest, damage);
+            fixture.store.state().blobs.clear();
+            let error = fixture.pull().await.unwrap_err();
+            assert!(
+                matches!(&error, PullError::Damaged { digest: found, .. } if *found == digest),
+                "{error:?}"
+            );
+            fixture.assert_clean();
+            fixture.store.state().damaged.clear();
+        }
+    }
+}
+
+/// Layers are read again only where something is wrong with them.
+#[tokio::test]
+async fn one_byte_of_a_sound_layer_is_read() {
+    let fixture = Fixture::new();
+    fixture.pull().await.unwrap();
+    let read = fixture.store.state().streamed.clone();
+    let documents: u64 = fixture.descriptors().iter().take(3).map(|document| document.size).sum();
+    assert_eq!(read.iter().map(|(_, bytes)| *bytes as u64).sum::<u64>(), documents + 3);
+}
+
 /// Whoever commits first, what came over the network was downloaded.
 #[tokio::test]
 async fn what_was_downloaded_counts_also_where_another_client_was_faster() {
