@@ -30,6 +30,7 @@ mod registry_client;
 mod registry_options;
 mod report;
 mod resolve;
+mod runtime;
 mod screen;
 mod transfer;
 mod version;
@@ -38,6 +39,8 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
+
+use rustix::process::Signal;
 
 use self::arguments::{Arguments, ColorChoice, Command, Format, Presentation};
 use self::color::Palette;
@@ -56,6 +59,7 @@ struct Context {
 /// Runs the program with its arguments, the first of which is its name, and says how it ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    outlive_file_size_limit();
     if let Some(ended) = components::compile_if_asked(&arguments) {
         return ended;
     }
@@ -95,6 +99,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(Failure::from(error).exit_code())
         }
     }
+}
+
+/// Makes a file that grows beyond `ulimit -f` an error of its writer, rather than the end of the program by SIGXFSZ.
+fn outlive_file_size_limit() {
+    // Where it cannot be registered, the signal does what it always does.
+    let _ = signal_hook::flag::register(Signal::XFSZ.as_raw(), Arc::default());
 }
 
 fn stderr_screen(color: ColorChoice, environment: &Environment) -> Screen {

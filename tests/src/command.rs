@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_mins(5);
 #[derive(Debug)]
 pub struct Dray {
     program: PathBuf,
+    /// What the program is started by.
+    starter: Vec<OsString>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     replacements: Vec<(String, String)>,
@@ -69,7 +71,7 @@ impl Dray {
         ];
         let environment = environment.map(|(key, value)| (key.into(), value.into())).into();
         let replacements = vec![(home.path().display().to_string(), "[HOME]".to_owned())];
-        Self { program, arguments: Vec::new(), environment, replacements, home }
+        Self { program, starter: Vec::new(), arguments: Vec::new(), environment, replacements, home }
     }
 
     /// dray that works with `daemon`, in `namespace`.
@@ -93,6 +95,13 @@ impl Dray {
     #[must_use]
     pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// Lets another program start it, such as `prlimit` with its options.
+    #[must_use]
+    pub fn started_by<A: AsRef<OsStr>>(mut self, starter: impl IntoIterator<Item = A>) -> Self {
+        self.starter = starter.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
         self
     }
 
@@ -148,8 +157,10 @@ impl Dray {
     }
 
     fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut words = self.starter.iter().map(OsString::as_os_str).chain([self.program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or_default());
         command
+            .args(words)
             .args(&self.arguments)
             .args(arguments)
             .envs(self.environment.iter().map(|(key, value)| (key, value)));

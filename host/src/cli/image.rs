@@ -13,9 +13,9 @@ use self::fetch::FetchArguments;
 use self::inspect::InspectArguments;
 use self::list::ListArguments;
 use self::size::SizeArguments;
-use super::Context;
 use super::arguments::{Format, Globals};
 use super::failure::Failure;
+use super::{Context, runtime};
 
 /// Look at the images that containerd has, and complete them
 ///
@@ -55,5 +55,5 @@ pub(super) fn run(command: ImageCommand, globals: &Globals, context: &Context) -
 
 /// Runs a command that changes nothing, so that a signal may end it anywhere.
 fn read(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
+    runtime::on_this_thread()?.block_on(command)
 }

@@ -6,7 +6,7 @@ use super::arguments::Format;
 use super::failure::Failure;
 use super::registry_client::registry_client;
 use super::registry_options::RegistryOptions;
-use super::{Context, escape, output};
+use super::{Context, escape, output, runtime};
 use crate::oci::{Descriptor, Digest, MediaType, Reference};
 use crate::pull::resolve_digest;
 
@@ -45,7 +45,7 @@ struct Answer {
 /// Asks, and prints the answer.
 pub(super) fn run(arguments: &ResolveArguments, context: &Context) -> Result<(), Failure> {
     let registry = registry_client(&arguments.registry, context)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime::on_this_thread()?;
     let resolved = runtime.block_on(resolve_digest(&registry, &arguments.reference));
     // A name lookup that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();

@@ -5,8 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::runtime::Builder;
-
 use super::arguments::Format;
 use super::color::{self, Style};
 use super::early_registry::EarlyRegistry;
@@ -15,7 +13,7 @@ use super::interrupt::Interrupt;
 use super::progress::{Manner, View};
 use super::registry_client::registry_client;
 use super::registry_options::RegistryOptions;
-use super::{Context, components, escape, output, report};
+use super::{Context, components, escape, output, report, runtime};
 use crate::config::PullSettings;
 use crate::containerd::Containerd;
 use crate::limits;
@@ -74,7 +72,9 @@ pub(super) fn run(
         Sources { planner: planner.transpose()?, matcher: components::matcher(&settings.platform_plugin)? };
     let registry = registry_client(&options.registry, context)?;
 
-    let runtime = runtime(settings.unpack).enable_all().build()?;
+    // One thread where containerd unpacks: it takes longer than any download, and threads that wake one another are what
+    // a small image would wait for. Where nothing is unpacked the downloads are all there is, and have every processor.
+    let runtime = if settings.unpack { runtime::on_this_thread()? } else { runtime::on_all_processors()? };
     let done = runtime.block_on(transfer(began, task, settings, &sources, registry, options, context));
     // A name lookup that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
@@ -92,12 +92,6 @@ pub(super) fn run(
         (false, Format::Text) => output::write(report::summary(&report).as_bytes()),
         (false, Format::Json) => output::write_json(&report),
     }
-}
-
-/// One thread where containerd unpacks: it takes longer than any download, and threads that wake one another are what
-/// a small image would wait for. Where nothing is unpacked the downloads are all there is, and have every processor.
-fn runtime(unpack: bool) -> Builder {
-    if unpack { Builder::new_current_thread() } else { Builder::new_multi_thread() }
 }
 
 /// The components of a pull, read and not yet compiled.

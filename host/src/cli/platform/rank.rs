@@ -3,7 +3,7 @@ use serde_json::json;
 
 use crate::cli::arguments::Format;
 use crate::cli::failure::{Failure, Kind};
-use crate::cli::{Context, components, escape, host_platform, output};
+use crate::cli::{Context, components, escape, host_platform, output, runtime};
 use crate::config::{self, PluginChoice};
 use crate::limits;
 use crate::oci::Platform;
@@ -92,7 +92,7 @@ fn ranked(
     let choice = PluginChoice { file: None, config };
     let source = components::matcher(&choice)?;
     let host = components::host(config::compiled_store(&context.environment).as_deref())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime::on_this_thread()?;
     runtime.block_on(async {
         let matcher = host.matcher(&source, components::config(&choice)).await?;
         Ok(matcher.rank(wanted, offered).await?)

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::list::kind_name;
 use crate::cli::arguments::Format;
 use crate::cli::failure::Failure;
-use crate::cli::{Context, amounts, components, escape, output};
+use crate::cli::{Context, amounts, components, escape, output, runtime};
 use crate::config;
 use crate::plugin::{ImportedInterface, Inspection, PluginDescription, PluginSource, inspect};
 
@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(),
 
 fn describe(source: &PluginSource, context: &Context) -> Result<Described, Failure> {
     let host = components::host(config::compiled_store(&context.environment).as_deref())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime::on_this_thread()?;
     let PluginDescription { name, version, summary, features, config_schema } =
         runtime.block_on(host.describe(source))?;
     // The host has found it to be JSON; its numbers and its nesting may be more than this program can hold.

@@ -6,7 +6,7 @@ use crate::cli::arguments::Format;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::registry_client::credential_settings;
-use crate::cli::{Context, escape, output};
+use crate::cli::{Context, escape, output, runtime};
 use crate::config::CredentialPlaces;
 use crate::registry::{CredentialKind, CredentialReport, CredentialSource, find_credentials};
 
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &CredentialsArguments, context: &Context) -> Result
     let host = arguments.host.as_str();
     super::check_name(host)?;
     let settings = credential_settings(CredentialPlaces::resolve(&context.environment)?);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime::on_this_thread()?;
     let found = runtime.block_on(async {
         let interrupt = Interrupt::watch(context.screen.clone())?;
         let finding = find_credentials(&settings, host);

@@ -7,7 +7,7 @@ use crate::cli::arguments::Format;
 use crate::cli::failure::{Failure, message_of};
 use crate::cli::registry_client::registry_client;
 use crate::cli::registry_options::RegistryOptions;
-use crate::cli::{Context, escape, output};
+use crate::cli::{Context, escape, output, runtime};
 use crate::ports::{FetchFailure, FetchFault};
 use crate::registry::Ping;
 
@@ -47,7 +47,7 @@ struct Answered {
 pub(super) fn run(arguments: &PingArguments, context: &Context) -> Result<(), Failure> {
     check_name(&arguments.host)?;
     let client = registry_client(&arguments.options, context)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime::on_this_thread()?;
     let pings = runtime.block_on(client.ping(&arguments.host))?;
     // A name lookup that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
