@@ -186,6 +186,29 @@ pub const COMPONENT_BYTES: u64 = (16 * MIB) as u64;
 /// Deepest nesting of components and modules. Toolchains make two levels, and each composition adds one.
 pub const COMPONENT_DEPTH: u64 = 16;
 
+/// How deep types may stand in one another, through whatever names them: the validator follows them by calling
+/// itself. Real interfaces have about ten; the validator's own limit, which it does not hold everywhere, is 100.
+pub const COMPONENT_TYPE_DEPTH: u64 = 64;
+
+/// Most declarations in one component: types with their fields and parameters, imports, exports, segments of
+/// tables. The validator keeps up to 400 bytes for each. A component with a JavaScript engine has 1,300.
+pub const COMPONENT_DECLARATIONS: u64 = 100_000;
+
+/// Most bytes in the names of all that a component imports and exports. They are copied a few times.
+pub const COMPONENT_NAME_BYTES: u64 = (4 * MIB) as u64;
+
+/// Most parts that the types of a component have in all places where they are used, and so where the validator
+/// copies and compares them: up to 120 bytes and half a microsecond for each. Dray's own have 13,000.
+pub const COMPONENT_TYPE_USES: u64 = 500_000;
+
+/// Most globals of one component. The compiler counts places in an instance with numbers that 66,000 of them exhaust;
+/// those with a JavaScript engine have seven.
+pub const COMPONENT_GLOBALS: u64 = 20_000;
+
+/// Most segments of data of one component. The compiler makes code of each, 20 KiB while it works; 10,000 take it three
+/// seconds. Tools that take snapshots of an engine stop at as many, and those with a JavaScript engine have 6,700.
+pub const COMPONENT_SEGMENTS: u64 = 10_000;
+
 /// Most modules in one component. Each has its table and its memory laid out while it is compiled. A component
 /// with Python inside has 14.
 pub const COMPONENT_MODULES: u64 = 64;
@@ -215,6 +238,22 @@ pub const COMPONENT_WORK: u64 = 32_000_000;
 /// Most parts of a component after each instance in it is replaced by what it is an instance of. The runtime does
 /// so while it compiles. Components with Python inside have 6,000.
 pub const COMPONENT_ITEMS: u64 = 50_000;
+
+/// Languages and tools that are shown of those that a component says it was made with. Composed components name a
+/// dozen.
+pub const PLUGIN_PRODUCERS: usize = 64;
+
+/// Memory that reading one component may take beside its bytes, in bytes, where it is done in a process of its own.
+/// A component with a JavaScript engine takes 20, and what is at the limits above up to 60.
+pub const READ_MEMORY_BYTES: u64 = (96 * MIB) as u64;
+
+/// Time of a processor that reading one component may take, where it is done in a process of its own, in whole
+/// seconds. One with a JavaScript engine takes a third of a second, twenty times as long in a build for debugging.
+pub const READ_TIME: Duration = Duration::from_secs(2);
+
+/// Largest description of a component that such a process may give, in bytes: all names within the limits, with
+/// what describes them.
+pub const READ_ANSWER_BYTES: u64 = (32 * MIB) as u64;
 
 /// Memory that compiling one component may take, in bytes, where it is done in a process of its own. One with a
 /// JavaScript engine takes 380 MiB with two threads, dray's own take 20.

@@ -1,13 +1,14 @@
 //! Runs plugins: engine, compiled-code store, limits, bindings, one adapter per plugin kind.
 //!
-//! The way of a component: [`PluginSource`] reads its bytes, `shape` looks at what it imports and exports, `weight`
-//! and `imports` refuse what costs too much and what this host cannot serve, `compiled` and `compiler` find or make
-//! its machine code, `sandbox` runs one call of it within limits, and `matcher` and `planner` turn calls into the
-//! ports of a pull.
+//! The way of a component: [`PluginSource`] reads its bytes and `compiled` looks for its machine code. If there is none,
+//! `compiler` has it read and compiled, in a process of its own (`apart`) if the program allows that: `weight` refuses
+//! what costs too much, `shape` says what it imports and exports, and `imports` refuses what this host cannot serve.
+//! `sandbox` runs one call of it within limits, and `matcher` and `planner` turn calls into the ports of a pull.
 //!
 //! A component is never trusted: not while it is parsed, not while it runs, not in what it returns. Nothing
 //! of one call is left in the next, since every call has a store and an instance of its own.
 
+mod apart;
 mod bindings;
 mod compiled;
 mod compiler;
@@ -19,10 +20,12 @@ mod guest_log;
 mod host;
 mod imports;
 mod inspect;
+mod kind;
 mod loaded;
 mod matcher;
 mod output;
 mod planner;
+mod proposals;
 mod sandbox;
 mod shape;
 mod source;
@@ -30,32 +33,13 @@ mod text;
 mod wasi;
 mod weight;
 
-pub use compiler::serve_compiler;
-pub use engine::enabled_proposals;
+pub use apart::serve_compiler;
 pub use host::PluginHost;
-pub use inspect::{ImportedInterface, Inspection, Metadata, Producer, inspect};
+pub use inspect::{ImportedInterface, Inspection, Metadata, Producer};
+pub use kind::PluginKind;
 pub use loaded::PluginDescription;
+pub use proposals::enabled_proposals;
 pub use source::PluginSource;
-
-/// What a plugin does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PluginKind {
-    /// It knows a snapshotter.
-    Snapshotter,
-    /// It chooses among platforms.
-    Platform,
-}
-
-impl PluginKind {
-    /// The word for it on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Snapshotter => "snapshotter",
-            Self::Platform => "platform",
-        }
-    }
-}
 
 /// The packages of the plugin interface that this host speaks, with versions.
 pub fn wit_packages() -> &'static [&'static str] {

@@ -5,6 +5,7 @@
 
 mod answers;
 mod echo;
+pub mod hostile;
 mod memory;
 
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@
 //! that started it.
 
 pub mod command;
+pub mod cost;
 pub mod daemon;
 pub mod docker_registry;
 pub mod guests;

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use dray::plugin::{PluginHost, PluginKind, PluginSource, inspect};
+use dray::plugin::{PluginHost, PluginKind, PluginSource};
 use dray::ports::{PluginFailure, PluginFault};
 use dray_tests::guests::{Guest, dummy};
 
@@ -88,13 +88,13 @@ async fn damaged_components() {
             failure.message
         );
         // Looking at it may succeed or fail, and must not panic.
-        let _ = inspect(&source);
+        let _ = host.inspect(&source);
     }
     for position in (8..whole.len()).step_by(61) {
         let mut damaged = whole.clone();
         damaged[position] ^= 0x15;
         let source = read(&damaged).unwrap();
-        let _ = inspect(&source);
+        let _ = host.inspect(&source);
         let _ = host.planner(&source, "{}").await;
     }
     assert!(host.planner(&read(&whole).unwrap(), "{}").await.is_ok());
@@ -255,7 +255,7 @@ fn what_can_be_seen_from_outside() {
     let world = "include dray:snapshotter/plugin@0.1.0; import wasi:clocks/monotonic-clock@0.2.3;
         import dray:host/log@0.2.0;";
     let source = read(&dummy(&[clocks, newer], world)).unwrap();
-    let inspection = inspect(&source).unwrap();
+    let inspection = PluginHost::new(None).unwrap().inspect(&source).unwrap();
     assert_eq!(inspection.kind, Some(PluginKind::Snapshotter));
     assert_eq!(inspection.world.as_deref(), Some("dray:snapshotter/plugin@0.1.0"));
     assert_eq!(inspection.size, source.bytes().len() as u64);

@@ -103,12 +103,17 @@ impl CompiledStore {
     /// Keeps the code of a component, which must be what the engine made of it.
     pub(super) fn keep(&self, engine: &Engine, source: &PluginSource, kind: PluginKind, code: &[u8]) {
         let key = Key::new(engine, source.digest(), kind);
-        let kept = self.directory.write(&key.file_name(), &entry::seal(&key, code, &self.secret));
+        let kept = self.directory.write(&key.file_name(), &[&entry::seal(&key, code, &self.secret), code]);
         if let Err(error) = kept {
             tracing::warn!(plugin = source.label(), %error, "compiled code cannot be kept");
         }
         prune::prune(&self.directory, COMPILED_STORE_BYTES);
     }
+}
+
+/// What is the same for all components of this build, in one hash.
+pub(super) fn build() -> &'static [u8; 32] {
+    key::build()
 }
 
 /// Loads code whose tag has been checked.

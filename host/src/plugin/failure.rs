@@ -49,10 +49,10 @@ pub(super) fn incompatible(plugin: &str, message: String) -> Failure {
 }
 
 /// The plugin has interfaces of this host's names and versions, with other types in them.
-pub(super) fn other_types(plugin: &str, error: wasmtime::Error) -> PluginFailure {
+pub(super) fn other_types(plugin: &str, error: Box<dyn Error + Send + Sync>) -> PluginFailure {
     incompatible(plugin, format!("plugin `{plugin}` was made for another version of the plugin interface"))
         .hint(Some("use a version of the plugin that was made for this version of dray"))
-        .caused_by(error.into_boxed_dyn_error())
+        .caused_by(error)
 }
 
 /// The plugin returned something that breaks the contract.

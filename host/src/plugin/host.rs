@@ -3,11 +3,13 @@ use std::sync::{Arc, OnceLock};
 
 use super::compiled::CompiledStore;
 use super::compiler::Compiler;
+use super::failure::incompatible;
 use super::loaded::{Loaded, PluginDescription};
 use super::matcher::Matcher;
 use super::planner::SnapshotterPlanner;
-use super::{PluginKind, PluginSource, imports};
-use crate::ports::{Planner, PlatformMatcher, PluginFailure, PluginFault};
+use super::shape::Shape;
+use super::{Inspection, PluginKind, PluginSource, imports, inspect};
+use crate::ports::{Planner, PlatformMatcher, PluginFailure};
 
 /// Makes plugins of components.
 ///
@@ -32,13 +34,16 @@ impl PluginHost {
         Ok(Self { place, store: Arc::default(), compiler: Compiler::default() })
     }
 
-    /// The same, with a process of its own for each component that is compiled.
+    /// The same, with a process of its own for each component that is read or compiled, but for reading those that
+    /// come with this crate.
     ///
-    /// Without it components are compiled in this process, and what it costs is bounded only by what a component
-    /// may consist of: seconds and some hundred MiB for what toolchains make, minutes and some GiB for what somebody
+    /// Without it components are read and compiled in this process, and what it costs is bounded only by what a
+    /// component may consist of: seconds and some hundred MiB for what toolchains make, more for what somebody
     /// made for the purpose. In a process of its own the bounds are
+    /// [`READ_MEMORY_BYTES`](crate::limits::READ_MEMORY_BYTES) and [`READ_TIME`](crate::limits::READ_TIME), and
     /// [`COMPILE_MEMORY_BYTES`](crate::limits::COMPILE_MEMORY_BYTES) and
-    /// [`COMPILE_TIMEOUT`](crate::limits::COMPILE_TIMEOUT).
+    /// [`COMPILE_TIMEOUT`](crate::limits::COMPILE_TIMEOUT). Where no process can be started, a component from outside
+    /// is refused.
     ///
     /// The process is this program, started with `argument` alone. It must then do nothing but call
     /// [`serve_compiler`](super::serve_compiler).
@@ -48,13 +53,28 @@ impl PluginHost {
         self
     }
 
+    /// Looks at a component. Never compiles or runs it, and makes no engine. It takes some milliseconds, and may take
+    /// seconds: not for a thread that runs other futures.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Unreadable`](crate::ports::PluginFault::Unreadable) if the component is damaged, with
+    /// [`Incompatible`](crate::ports::PluginFault::Incompatible) if it would cost too much to read or to compile, and, where it is
+    /// read in a process of its own, with [`OutOfMemory`](crate::ports::PluginFault::OutOfMemory) and
+    /// [`Timeout`](crate::ports::PluginFault::Timeout) if it does cost too much.
+    pub fn inspect(&self, source: &PluginSource) -> Result<Inspection, PluginFailure> {
+        Ok(inspect::inspection(source, &self.compiler.read(source)?))
+    }
+
     /// Runs a plugin of whatever kind to learn what it says about itself.
     ///
     /// # Errors
     ///
     /// Fails if the component does not fit this host, or does not describe itself as it must.
     pub async fn describe(&self, source: &PluginSource) -> Result<PluginDescription, PluginFailure> {
-        let kind = imports::kind_of(source)?;
+        let label = source.label();
+        let shape = self.look(source).await?;
+        let kind = imports::kind_of(label, &shape)?;
         let loaded = self.load(source, kind).await?;
         loaded.info(|_, _| Ok(())).await
     }
@@ -88,6 +108,13 @@ impl PluginHost {
         Ok(Arc::new(SnapshotterPlanner::new(loaded, config).await?))
     }
 
+    async fn look(&self, source: &PluginSource) -> Result<Shape, PluginFailure> {
+        let label = source.label().to_owned();
+        let (source, compiler) = (source.clone(), self.compiler.clone());
+        let looking = tokio::task::spawn_blocking(move || compiler.read(&source));
+        looking.await.unwrap_or_else(|error| Err(ended(&label, error)))
+    }
+
     async fn load(&self, source: &PluginSource, kind: PluginKind) -> Result<Loaded, PluginFailure> {
         let (place, store) = (self.place.clone(), Arc::clone(&self.store));
         let label = source.label().to_owned();
@@ -96,14 +123,11 @@ impl PluginHost {
             let store = store.get_or_init(|| place.as_deref().and_then(CompiledStore::open));
             Loaded::load(source, kind, store.as_ref(), &compiler)
         });
-        loading.await.unwrap_or_else(|error| {
-            // The compiler has panicked, or the program is about to end.
-            Err(super::failure::Failure::new(
-                PluginFault::Incompatible,
-                &label,
-                format!("plugin `{label}` could not be loaded"),
-            )
-            .caused_by(error))
-        })
+        loading.await.unwrap_or_else(|error| Err(ended(&label, error)))
     }
+}
+
+/// Something has panicked, or the program is about to end.
+fn ended(label: &str, error: tokio::task::JoinError) -> PluginFailure {
+    incompatible(label, format!("plugin `{label}` could not be loaded")).caused_by(error)
 }

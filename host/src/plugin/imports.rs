@@ -7,10 +7,10 @@ mod wasi;
 
 use std::hash::Hash;
 
+use super::PluginKind;
 use super::failure::{Failure, incompatible, unreadable};
-use super::shape::{self, Interface, Shape};
+use super::shape::{Interface, Shape};
 use super::weight::Unfit;
-use super::{PluginKind, PluginSource};
 use crate::ports::PluginFailure;
 
 /// An interface of this host: its name, the version of its package, and its functions.
@@ -92,10 +92,8 @@ pub(super) fn kind(shape: &Shape) -> Option<(PluginKind, String)> {
 /// # Errors
 ///
 /// Fails if it is a plugin of no kind.
-pub(super) fn kind_of(source: &PluginSource) -> Result<PluginKind, PluginFailure> {
-    let plugin = source.label();
-    let shape = shape::read(source.bytes()).map_err(|error| unfit(plugin, error))?;
-    kind(&shape).map(|(kind, _)| kind).ok_or_else(|| {
+pub(super) fn kind_of(plugin: &str, shape: &Shape) -> Result<PluginKind, PluginFailure> {
+    kind(shape).map(|(kind, _)| kind).ok_or_else(|| {
         let duties = [PluginKind::Snapshotter, PluginKind::Platform].map(|kind| duty(kind).full());
         incompatible(plugin, format!("component `{plugin}` is not a plugin of dray"))
             .hint(Some(format!("a plugin exports `{}`", duties.join("` or `"))))
@@ -108,10 +106,8 @@ pub(super) fn kind_of(source: &PluginSource) -> Result<PluginKind, PluginFailure
 /// # Errors
 ///
 /// Says what is missing, on which side, and what can be done about it.
-pub(super) fn check(source: &PluginSource, wanted: PluginKind) -> Result<(), PluginFailure> {
-    let plugin = source.label();
-    let shape = shape::read(source.bytes()).map_err(|error| unfit(plugin, error))?;
-    check_exports(plugin, &shape, wanted)?;
+pub(super) fn check(plugin: &str, shape: &Shape, wanted: PluginKind) -> Result<(), PluginFailure> {
+    check_exports(plugin, shape, wanted)?;
     for import in &shape.imports {
         if standing(import) == Standing::Unknown {
             return Err(refusal(plugin, import).into());
@@ -123,11 +119,14 @@ pub(super) fn check(source: &PluginSource, wanted: PluginKind) -> Result<(), Plu
 /// The failure for a component whose shape cannot be read.
 pub(super) fn unfit(plugin: &str, error: Unfit) -> PluginFailure {
     match error {
-        Unfit::Invalid(error) => unreadable(plugin, format!("plugin `{plugin}` is not a valid component"))
-            .hint(Some(
-                "the file may be damaged, or made with proposals of WebAssembly that dray has switched off",
-            ))
-            .caused_by(error),
+        error @ (Unfit::Invalid(_) | Unfit::RecursiveTypes) => unreadable(
+            plugin,
+            format!("plugin `{plugin}` is not a valid component"),
+        )
+        .hint(Some(
+            "the file may be damaged, or made with proposals of WebAssembly that dray has switched off",
+        ))
+        .caused_by(error),
         error => incompatible(plugin, format!("plugin `{plugin}` would cost too much to compile"))
             .hint(Some("make the plugin smaller, or split what it does into several functions"))
             .caused_by(error),

@@ -1,14 +1,14 @@
 use serde::Serialize;
 
 use super::imports::{self, Standing};
-use super::shape::{self, Interface, Shape};
+use super::shape::{Interface, Shape};
 use super::text::clean;
 use super::{PluginKind, PluginSource};
 use crate::limits::PLUGIN_TEXT_BYTES;
 use crate::oci::Digest;
-use crate::ports::PluginFailure;
 
-/// What can be seen of a component without compiling or running it.
+/// What can be seen of a component without compiling or running it, as
+/// [`PluginHost::inspect`](super::PluginHost::inspect) finds it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
     /// Digest of the component.
@@ -76,20 +76,14 @@ pub struct Producer {
     pub version: String,
 }
 
-/// Looks at a component. Never compiles or runs it, and makes no engine.
-///
-/// # Errors
-///
-/// Fails with [`Unreadable`](crate::ports::PluginFault::Unreadable) if the component is damaged, and with
-/// [`Incompatible`](crate::ports::PluginFault::Incompatible) if it would cost too much to compile.
-pub fn inspect(source: &PluginSource) -> Result<Inspection, PluginFailure> {
-    let shape = shape::read(source.bytes()).map_err(|error| imports::unfit(source.label(), error))?;
-    let (kind, world) = imports::kind(&shape).unzip();
+/// What a component is, by its shape.
+pub(super) fn inspection(source: &PluginSource, shape: &Shape) -> Inspection {
+    let (kind, world) = imports::kind(shape).unzip();
     let standing = |wanted: Standing| {
         let imports = shape.imports.iter().filter(|import| imports::standing(import) == wanted);
         imports.map(imported).collect()
     };
-    Ok(Inspection {
+    Inspection {
         digest: source.digest().clone(),
         size: source.bytes().len() as u64,
         kind,
@@ -99,8 +93,8 @@ pub fn inspect(source: &PluginSource) -> Result<Inspection, PluginFailure> {
         toolchain: standing(Standing::Toolchain),
         unknown: standing(Standing::Unknown),
         exports: shape.exports.iter().map(|export| export.name.clone()).collect(),
-        metadata: metadata(&shape),
-    })
+        metadata: metadata(shape),
+    }
 }
 
 fn imported(interface: &Interface) -> ImportedInterface {

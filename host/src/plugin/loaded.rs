@@ -15,6 +15,7 @@ use super::convert::Subject;
 use super::engine::Runtime;
 use super::failure::{Cause, Failure, incompatible, invalid_output, other_types};
 use super::sandbox::{self, Guest, typed};
+use super::shape::Shape;
 use super::text::clean;
 use super::{PluginKind, PluginSource, convert, imports, output};
 use crate::limits::{PLUGIN_CONFIG_BYTES, PLUGIN_TEXT_BYTES};
@@ -69,14 +70,14 @@ impl Loaded {
         let component = if let Some(component) = found {
             component
         } else {
-            imports::check(&source, kind)?;
             let compiling = Instant::now();
-            let (component, code) = compiler.compile(runtime, &source)?;
+            let check = |shape: &Shape| imports::check(&label, shape, kind);
+            let code = compiler.compile(&runtime.engine, &source, check)?;
             timings.compile = compiling.elapsed();
             if let Some(store) = store {
-                store.keep(&runtime.engine, &source, kind, &code);
+                store.keep(&runtime.engine, &source, kind, code.bytes());
             }
-            component
+            code.load(runtime, &label)?
         };
         let pre = link(runtime, &component, &label)?;
         timings.load = making + started.elapsed().saturating_sub(timings.compile);
@@ -166,7 +167,7 @@ impl Loaded {
 
     /// Where the exports of a world are, or a failure if they have other types than this host's.
     pub(super) fn indices<T>(&self, indices: wasmtime::Result<T>) -> Result<T, PluginFailure> {
-        indices.map_err(|error| other_types(&self.label, error))
+        indices.map_err(|error| other_types(&self.label, error.into_boxed_dyn_error()))
     }
 
     fn check_config_text(&self, config: &str) -> Result<(), PluginFailure> {
@@ -195,5 +196,5 @@ fn link(
     runtime
         .linker(wants_wasi)
         .and_then(|linker| linker.instantiate_pre(component))
-        .map_err(|error| other_types(label, error))
+        .map_err(|error| other_types(label, error.into_boxed_dyn_error()))
 }

@@ -176,7 +176,7 @@ impl Ended<'_> {
 
     fn failure(&self, error: wasmtime::Error) -> PluginFailure {
         if error.is::<OtherTypes>() {
-            return failure::other_types(self.plugin, error);
+            return failure::other_types(self.plugin, error.into_boxed_dyn_error());
         }
         let trap = error.downcast_ref::<Trap>().copied();
         if trap == Some(Trap::Interrupt) {

@@ -1,18 +1,20 @@
 //! What a component imports, exports and says about its making, read from its bytes.
 //!
-//! Nothing is compiled or run, and nothing is validated that would cost too much to compile. Types are validated, so
+//! Nothing is compiled or run, and nothing is validated that would cost too much. Types are validated, so
 //! that names and functions are those that the runtime would see; bodies of functions are not, since the compiler
 //! does it anyway.
 
+use serde::{Deserialize, Serialize};
 use wasmparser::component_types::{ComponentEntityType, ComponentItem};
 use wasmparser::types::TypesRef;
-use wasmparser::{KnownCustom, Parser, Payload, ValidPayload, Validator};
+use wasmparser::{CustomSectionReader, KnownCustom, Parser, Payload, ValidPayload, Validator};
 
-use super::engine;
+use super::proposals::PROPOSALS;
 use super::weight::{self, Unfit};
+use crate::limits::{PLUGIN_PRODUCERS, PLUGIN_TEXT_BYTES};
 
 /// An import or export: usually an interface with its functions.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Interface {
     /// As the component spells it, with version: `dray:host/log@0.1.0`.
     pub(super) name: String,
@@ -21,15 +23,18 @@ pub(super) struct Interface {
 }
 
 /// A component from outside.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Shape {
     pub(super) imports: Vec<Interface>,
     pub(super) exports: Vec<Interface>,
-    /// Texts of custom sections: name of the section and content.
+    /// Texts of the custom sections that are in [`NOTES`]: name of the section and the beginning of its content.
     pub(super) notes: Vec<(String, String)>,
-    /// What made it: field, name and version.
+    /// What made it, as far as that is shown: field, name and version, and of each the beginning.
     pub(super) producers: Vec<(String, String, String)>,
 }
+
+/// Custom sections whose content is shown.
+pub(super) const NOTES: [&str; 5] = ["version", "licenses", "description", "source", "revision"];
 
 /// Reads the shape of a component.
 ///
@@ -39,7 +44,7 @@ pub(super) struct Shape {
 /// with the proposals that this host knows.
 pub(super) fn read(bytes: &[u8]) -> Result<Shape, Unfit> {
     weight::weigh(bytes)?;
-    let mut validator = Validator::new_with_features(engine::proposals());
+    let mut validator = Validator::new_with_features(PROPOSALS);
     let mut shape = Shape::default();
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0_usize;
@@ -58,15 +63,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Shape, Unfit> {
                     exports.push(export?.name.name.to_owned());
                 }
             }
-            Payload::CustomSection(section) if depth == 1 => match section.as_known() {
-                KnownCustom::Producers(fields) => shape.producers.extend(producers(fields)),
-                // What a section has that is not UTF-8 is nothing that this program could show.
-                _ => shape.notes.extend(
-                    str::from_utf8(section.data())
-                        .ok()
-                        .map(|text| (section.name().to_owned(), text.to_owned())),
-                ),
-            },
+            Payload::CustomSection(section) if depth == 1 => shape.note(section),
             _ => {}
         }
         if let ValidPayload::End(types) = validator.payload(&payload)?
@@ -82,6 +79,29 @@ pub(super) fn read(bytes: &[u8]) -> Result<Shape, Unfit> {
     Ok(shape)
 }
 
+impl Shape {
+    fn note(&mut self, section: &CustomSectionReader<'_>) {
+        let name = section.name();
+        if name == "producers" {
+            if let KnownCustom::Producers(fields) = section.as_known() {
+                let room = PLUGIN_PRODUCERS.saturating_sub(self.producers.len());
+                self.producers.extend(producers(fields).take(room));
+            }
+        } else if NOTES.contains(&name)
+            && self.notes.iter().all(|(known, _)| known != name)
+            // What is not UTF-8 is nothing that this program could show.
+            && let Ok(text) = str::from_utf8(section.data())
+        {
+            self.notes.push((name.to_owned(), beginning(text)));
+        }
+    }
+}
+
+/// As much of a text as is shown.
+fn beginning(text: &str) -> String {
+    text[..text.floor_char_boundary(PLUGIN_TEXT_BYTES)].to_owned()
+}
+
 fn interface(types: TypesRef<'_>, name: &str, item: Option<&ComponentItem>) -> Interface {
     let functions = match item.map(|item| item.ty) {
         Some(ComponentEntityType::Instance(instance)) => {
@@ -95,12 +115,11 @@ fn interface(types: TypesRef<'_>, name: &str, item: Option<&ComponentItem>) -> I
 }
 
 /// The section is a note for people: what is wrong in it is left out.
-fn producers(fields: wasmparser::ProducersSectionReader<'_>) -> Vec<(String, String, String)> {
-    let mut producers = Vec::new();
-    for field in fields.into_iter().flatten() {
-        for value in field.values.into_iter().flatten() {
-            producers.push((field.name.to_owned(), value.name.to_owned(), value.version.to_owned()));
-        }
-    }
-    producers
+fn producers(
+    fields: wasmparser::ProducersSectionReader<'_>,
+) -> impl Iterator<Item = (String, String, String)> {
+    fields.into_iter().flatten().flat_map(|field| {
+        let values = field.values.into_iter().flatten();
+        values.map(move |value| (field.name.to_owned(), beginning(value.name), beginning(value.version)))
+    })
 }

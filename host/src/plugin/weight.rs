@@ -1,52 +1,147 @@
-//! What compiling a component would cost, told from its bytes before anything is validated or compiled.
+//! What reading and compiling a component would cost, told from its bytes before anything is built of them.
 //!
-//! The runtime expands a component as often as it is instantiated, the validator keeps a state for each level
-//! of nesting, and the compiler carries every living value through every block. A small file can so cost any
-//! time and memory, and its size alone bounds nothing. Counted here is what multiplies: levels, instances once
-//! expanded, functions, and values times blocks. It is one pass, linear in the bytes.
+//! The validator follows types into each other and copies and compares them wherever they are used, the runtime
+//! expands a component as often as it is instantiated, and the compiler carries every living value through every
+//! block. A small file can so cost any time, memory and stack, and its size alone bounds nothing. Counted here is
+//! what multiplies: levels, types times their uses, instances once expanded, functions, and values times blocks. It is
+//! one pass, linear in the bytes; it follows nothing by calling itself, and what it holds is within the limits too.
 //!
 //! What is not valid counts as nothing: the validator comes next and refuses it.
 
 mod body;
-mod parts;
+mod component;
+mod module;
+mod types;
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use wasmparser::{BinaryReaderError, Encoding, Parser, Payload};
 
 use self::body::Bodies;
-use self::parts::{Component, Module};
+use self::component::{Component, Load};
+use self::module::Module;
+use self::types::Extent;
 use crate::limits::{
-    COMPONENT_DEPTH, COMPONENT_FUNCTIONS, COMPONENT_ITEMS, COMPONENT_MEMORIES, COMPONENT_MODULES,
-    COMPONENT_TABLE_ELEMENTS, COMPONENT_WORK, FUNCTION_WORK,
+    COMPONENT_DECLARATIONS, COMPONENT_DEPTH, COMPONENT_FUNCTIONS, COMPONENT_GLOBALS, COMPONENT_ITEMS,
+    COMPONENT_MEMORIES, COMPONENT_MODULES, COMPONENT_NAME_BYTES, COMPONENT_SEGMENTS,
+    COMPONENT_TABLE_ELEMENTS, COMPONENT_TYPE_DEPTH, COMPONENT_TYPE_USES, COMPONENT_WORK, FUNCTION_LOCALS,
+    FUNCTION_WORK,
 };
 
 /// Why a component goes no further.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error, Serialize, Deserialize)]
 pub(super) enum Unfit {
     /// The bytes are not those of a valid component.
-    #[error(transparent)]
-    Invalid(#[from] BinaryReaderError),
+    #[error("{0}")]
+    Invalid(String),
     /// It has too much of something; counting ended there.
-    #[error("{what}: {found} or more, at most {limit} are accepted")]
+    #[error("{what}: {found} or more, at most {limit} are accepted", limit = what.limit())]
     TooMuch {
         /// Of what.
-        what: &'static str,
+        what: Measure,
         /// How much.
         found: u64,
-        /// How much may be.
-        limit: u64,
     },
     /// What it expands to is decided by a calculation of its own. No interface can ask for this.
     #[error("a part of it takes or gives components or modules, and not only instances")]
     HigherOrder,
+    /// It belongs to a proposal that is switched off, and is read only as a whole.
+    #[error("it has a group of recursive types, which belong to garbage collection")]
+    RecursiveTypes,
+}
+
+impl From<BinaryReaderError> for Unfit {
+    fn from(error: BinaryReaderError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Measure {
+    Levels,
+    TypeLevels,
+    Declarations,
+    NameBytes,
+    TypeUses,
+    Modules,
+    Memories,
+    TableElements,
+    Globals,
+    Segments,
+    Functions,
+    Locals,
+    FunctionWork,
+    Work,
+    Items,
+}
+
+impl Measure {
+    fn limit(self) -> u64 {
+        match self {
+            Self::Levels => COMPONENT_DEPTH,
+            Self::TypeLevels => COMPONENT_TYPE_DEPTH,
+            Self::Declarations => COMPONENT_DECLARATIONS,
+            Self::NameBytes => COMPONENT_NAME_BYTES,
+            Self::TypeUses => COMPONENT_TYPE_USES,
+            Self::Modules => COMPONENT_MODULES,
+            Self::Memories => COMPONENT_MEMORIES,
+            Self::TableElements => COMPONENT_TABLE_ELEMENTS,
+            Self::Globals => COMPONENT_GLOBALS,
+            Self::Segments => COMPONENT_SEGMENTS,
+            Self::Functions => COMPONENT_FUNCTIONS,
+            Self::Locals => FUNCTION_LOCALS,
+            Self::FunctionWork => FUNCTION_WORK,
+            Self::Work => COMPONENT_WORK,
+            Self::Items => COMPONENT_ITEMS,
+        }
+    }
+
+    /// Refuses what is above the limit.
+    fn check(self, found: u64) -> Result<(), Unfit> {
+        if found > self.limit() { Err(Unfit::TooMuch { what: self, found }) } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Levels => "levels of nesting",
+            Self::TypeLevels => "types in one another",
+            Self::Declarations => "declarations",
+            Self::NameBytes => "bytes of names",
+            Self::TypeUses => "parts of types in all places where they are used",
+            Self::Modules => "modules",
+            Self::Memories => "memories",
+            Self::TableElements => "entries of tables",
+            Self::Globals => "globals",
+            Self::Segments => "segments of data",
+            Self::Functions => "functions",
+            Self::Locals => "locals of one function",
+            Self::FunctionWork => "values in blocks of one function",
+            Self::Work => "values in blocks of all functions",
+            Self::Items => "parts once all instances are expanded",
+        })
+    }
 }
 
 /// What a component would cost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Weight {
     depth: u64,
+    type_depth: u64,
+    declarations: u64,
+    name_bytes: u64,
+    /// Of the component in which it is most.
+    uses: u64,
+    /// Where types are declared.
+    declared_uses: u64,
     modules: u64,
     memories: u64,
     table_elements: u64,
+    globals: u64,
+    segments: u64,
     functions: u64,
     /// The largest of one function.
     function_work: u64,
@@ -70,8 +165,7 @@ pub(super) fn weigh(bytes: &[u8]) -> Result<Weight, Unfit> {
     let mut levels: Vec<Level> = Vec::new();
     let mut bodies = Bodies::default();
     for payload in Parser::new(0).parse_all(bytes) {
-        let payload = payload?;
-        match payload {
+        match payload? {
             Payload::Version { encoding, .. } => {
                 levels.push(match encoding {
                     Encoding::Component => Level::Component(Component::default()),
@@ -80,18 +174,18 @@ pub(super) fn weigh(bytes: &[u8]) -> Result<Weight, Unfit> {
                         Level::Module(Module::default())
                     }
                 });
-                weight.depth = weight.depth.max(levels.len() as u64);
+                weight.deepen(levels.len())?;
             }
             Payload::End(_) => {
                 let ended = levels.pop();
                 if let Some(Level::Component(around)) = levels.last_mut() {
                     match ended {
-                        Some(Level::Component(inner)) => around.components.push(inner.items),
-                        Some(Level::Module(inner)) => around.modules.push(inner.imports),
+                        Some(Level::Component(inner)) => around.define(inner.load),
+                        Some(Level::Module(inner)) => around.modules.push(Load::of_module(&inner)),
                         None => {}
                     }
                 } else if let (Some(Level::Component(outermost)), true) = (ended, levels.is_empty()) {
-                    weight.items = outermost.items;
+                    weight.items = outermost.load.items;
                 }
             }
             Payload::CodeSectionEntry(body) => {
@@ -104,12 +198,12 @@ pub(super) fn weigh(bytes: &[u8]) -> Result<Weight, Unfit> {
             }
             payload => match levels.pop() {
                 Some(Level::Module(mut module)) => {
-                    module.read(payload, &mut weight)?;
+                    module.read(payload, bytes, &mut weight)?;
                     levels.push(Level::Module(module));
                 }
                 Some(Level::Component(mut component)) => {
-                    component.read(payload, &levels)?;
-                    weight.items = weight.items.max(component.items);
+                    component.read(payload, bytes, &levels, &mut weight)?;
+                    weight.items = weight.items.max(component.load.items);
                     levels.push(Level::Component(component));
                 }
                 None => {}
@@ -121,20 +215,63 @@ pub(super) fn weigh(bytes: &[u8]) -> Result<Weight, Unfit> {
 }
 
 impl Weight {
+    /// A level has been opened.
+    fn deepen(&mut self, levels: usize) -> Result<(), Unfit> {
+        self.depth = self.depth.max(levels as u64);
+        Measure::Levels.check(self.depth)
+    }
+
+    /// A type, or what has one, is that deep.
+    fn nest(&mut self, extent: Extent) -> Result<(), Unfit> {
+        self.type_depth = self.type_depth.max(extent.depth);
+        Measure::TypeLevels.check(self.type_depth)
+    }
+
+    /// Something is declared.
+    fn declare(&mut self) -> Result<(), Unfit> {
+        self.declare_all(1)
+    }
+
+    fn declare_all(&mut self, declarations: u64) -> Result<(), Unfit> {
+        self.declarations = self.declarations.saturating_add(declarations);
+        Measure::Declarations.check(self.declarations)
+    }
+
+    /// Something has a name. What that adds to its size is returned.
+    fn name(&mut self, name: &str) -> Result<u64, Unfit> {
+        /// As many bytes as are copied with the other parts in the same time.
+        const PART: usize = 16;
+        self.name_bytes = self.name_bytes.saturating_add(name.len() as u64);
+        Measure::NameBytes.check(self.name_bytes)?;
+        Ok((name.len() / PART + 1) as u64)
+    }
+
+    /// A type is used in the declaration of another one.
+    fn use_type(&mut self, extent: Extent) -> Result<(), Unfit> {
+        self.declared_uses = self.declared_uses.saturating_add(extent.size);
+        Measure::TypeUses.check(self.declared_uses)
+    }
+
+    /// So many functions are going to have bodies.
+    fn expect_functions(&self, functions: u32) -> Result<(), Unfit> {
+        Measure::Functions.check(self.functions.saturating_add(functions.into()))
+    }
+
     fn check(&self) -> Result<(), Unfit> {
-        for (what, found, limit) in [
-            ("levels of nesting", self.depth, COMPONENT_DEPTH),
-            ("modules", self.modules, COMPONENT_MODULES),
-            ("memories", self.memories, COMPONENT_MEMORIES),
-            ("entries of tables", self.table_elements, COMPONENT_TABLE_ELEMENTS),
-            ("functions", self.functions, COMPONENT_FUNCTIONS),
-            ("values in blocks of one function", self.function_work, FUNCTION_WORK),
-            ("values in blocks of all functions", self.work, COMPONENT_WORK),
-            ("parts once all instances are expanded", self.items, COMPONENT_ITEMS),
+        for (what, found) in [
+            (Measure::Levels, self.depth),
+            (Measure::TypeUses, self.uses.saturating_add(self.declared_uses)),
+            (Measure::Modules, self.modules),
+            (Measure::Memories, self.memories),
+            (Measure::TableElements, self.table_elements),
+            (Measure::Globals, self.globals),
+            (Measure::Segments, self.segments),
+            (Measure::Functions, self.functions),
+            (Measure::FunctionWork, self.function_work),
+            (Measure::Work, self.work),
+            (Measure::Items, self.items),
         ] {
-            if found > limit {
-                return Err(Unfit::TooMuch { what, found, limit });
-            }
+            what.check(found)?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::cli::arguments::Format;
 use crate::cli::failure::Failure;
 use crate::cli::{Context, amounts, components, escape, output, runtime};
 use crate::config;
-use crate::plugin::{ImportedInterface, Inspection, PluginDescription, PluginSource, inspect};
+use crate::plugin::{ImportedInterface, Inspection, PluginDescription, PluginHost, PluginSource};
 
 /// Show what a plugin is and what it wants from the host, without running it unless asked to
 ///
@@ -64,8 +64,9 @@ pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(),
             Failure::from(error).hint("`dray plugin ls` lists the names of embedded plugins")
         })?,
     };
-    let inspection = inspect(&source)?;
-    let description = if arguments.describe { Some(describe(&source, context)?) } else { None };
+    let host = components::host(config::compiled_store(&context.environment).as_deref())?;
+    let inspection = host.inspect(&source)?;
+    let description = if arguments.describe { Some(describe(&source, &host)?) } else { None };
     let inspected = Inspected {
         name: source.label().to_string(),
         origin: if source.is_embedded() { "embedded" } else { "file" },
@@ -78,8 +79,7 @@ pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(),
     }
 }
 
-fn describe(source: &PluginSource, context: &Context) -> Result<Described, Failure> {
-    let host = components::host(config::compiled_store(&context.environment).as_deref())?;
+fn describe(source: &PluginSource, host: &PluginHost) -> Result<Described, Failure> {
     let runtime = runtime::on_this_thread()?;
     let PluginDescription { name, version, summary, features, config_schema } =
         runtime.block_on(host.describe(source))?;

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::cli::arguments::Format;
 use crate::cli::failure::Failure;
-use crate::cli::{amounts, escape, output};
+use crate::cli::{amounts, components, escape, output};
 use crate::oci::Digest;
-use crate::plugin::{PluginKind, PluginSource, inspect};
+use crate::plugin::{PluginKind, PluginSource};
 
 /// List the plugins that come with the program
 #[derive(Debug, clap::Args)]
@@ -27,10 +27,11 @@ struct Entry {
 
 /// Prints the list. Components are looked into and never run.
 pub(super) fn run(arguments: &ListArguments) -> Result<(), Failure> {
+    let host = components::host(None)?;
     let mut entries = Vec::new();
     for source in PluginSource::all_embedded() {
         entries.push(Entry {
-            kind: kind_name(inspect(&source)?.kind),
+            kind: kind_name(host.inspect(&source)?.kind),
             name: source.label().to_string(),
             digest: source.digest().clone(),
             size: source.bytes().len(),

@@ -71,7 +71,7 @@ impl Directory {
         }
         let mut secret = [0; SECRET_BYTES];
         rand::rng().fill_bytes(&mut secret);
-        let unfinished = self.write_new(&secret)?;
+        let unfinished = self.write_new(&[&secret])?;
         // A link does not replace: of two that come at the same time the first one's secret stays.
         let linked = self.0.hard_link(&unfinished, &self.0, SECRET);
         self.0.remove_file(&unfinished)?;
@@ -115,21 +115,21 @@ impl Directory {
         Ok(bytes)
     }
 
-    /// Writes a file, or replaces it as a whole.
-    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let unfinished = self.write_new(bytes)?;
+    /// Writes a file of these parts, or replaces it as a whole.
+    pub(super) fn write(&self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
+        let unfinished = self.write_new(parts)?;
         self.0.rename(&unfinished, &self.0, name).inspect_err(|_| {
             let _ = self.0.remove_file(&unfinished);
         })
     }
 
     /// Writes a file under a name of its own, to the disk.
-    fn write_new(&self, bytes: &[u8]) -> io::Result<String> {
+    fn write_new(&self, parts: &[&[u8]]) -> io::Result<String> {
         let name = format!("{UNFINISHED}{:016x}", rand::rng().random::<u64>());
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let mut file = self.0.open_with(&name, &options)?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        let written = parts.iter().try_for_each(|part| file.write_all(part)).and_then(|()| file.sync_all());
         written.map(|()| name.clone()).inspect_err(|_| {
             let _ = self.0.remove_file(&name);
         })

@@ -24,7 +24,6 @@ const MAGIC: &[u8; 8] = b"drayaot\n";
 const FORM: u32 = 1;
 const TAG_BYTES: usize = 32;
 const SIGNED_BYTES: usize = 8 + 4 + 32 + 8;
-const HEADER_BYTES: usize = SIGNED_BYTES + TAG_BYTES;
 
 /// Why an entry is not used.
 #[derive(Debug, thiserror::Error)]
@@ -46,14 +45,12 @@ pub(super) enum Oddity {
     Engine(wasmtime::Error),
 }
 
-/// An entry for some code.
+/// The header of an entry for some code. The code itself follows as it is.
 pub(super) fn seal(key: &Key, code: &[u8], secret: &[u8; SECRET_BYTES]) -> Vec<u8> {
-    let mut entry = Vec::with_capacity(HEADER_BYTES + code.len());
-    entry.extend_from_slice(&header(key, code.len()));
-    let tag = mac(&entry, code, secret).finalize().into_bytes();
-    entry.extend_from_slice(&tag);
-    entry.extend_from_slice(code);
-    entry
+    let mut header = header(key, code.len()).to_vec();
+    let tag = mac(&header, code, secret).finalize().into_bytes();
+    header.extend_from_slice(&tag);
+    header
 }
 
 /// The code of an entry, after everything about it was found right.

@@ -44,6 +44,10 @@ impl Key {
 
 /// What is the same for all components of this build: the plugin interface, and what a component may import. An
 /// entry stands for a component that was compared with both, and two builds of one version may differ in them.
+pub(super) fn build() -> &'static [u8; 32] {
+    &BUILD
+}
+
 static BUILD: LazyLock<[u8; 32]> = LazyLock::new(|| {
     let mut parts = Parts(Sha256::new());
     for text in [env!("CARGO_PKG_VERSION")].into_iter().chain(WIT) {

@@ -1,0 +1,19 @@
+/// What a plugin does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PluginKind {
+    /// It knows a snapshotter.
+    Snapshotter,
+    /// It chooses among platforms.
+    Platform,
+}
+
+impl PluginKind {
+    /// The word for it on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Snapshotter => "snapshotter",
+            Self::Platform => "platform",
+        }
+    }
+}

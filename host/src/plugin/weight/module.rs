@@ -1,0 +1,121 @@
+//! What stands around the functions of a module, and what a function's type is.
+
+use wasmparser::{BinaryReader, CompositeInnerType, ElementItems, Payload, TypeRef};
+
+use super::{Unfit, Weight, types};
+
+/// How many values go in and out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Arity {
+    pub(super) parameters: u64,
+    pub(super) results: u64,
+}
+
+/// A module that is being read.
+#[derive(Default)]
+pub(super) struct Module {
+    /// Its imports, which every instance of it looks up.
+    pub(super) imports: u64,
+    /// Its exports, which every instance of it has.
+    pub(super) exports: u64,
+    types: Vec<Arity>,
+    /// The type of each function, imported ones first.
+    functions: Vec<u32>,
+    imported_functions: usize,
+    bodies: usize,
+}
+
+impl Module {
+    /// Reads a section of the module that `bytes` begins before.
+    pub(super) fn read(
+        &mut self,
+        payload: Payload<'_>,
+        bytes: &[u8],
+        weight: &mut Weight,
+    ) -> Result<(), Unfit> {
+        match payload {
+            Payload::TypeSection(section) => {
+                let range = section.range();
+                let mut reader = BinaryReader::new(&bytes[range.clone()], range.start);
+                for _ in 0..reader.read_var_u32()? {
+                    let group = types::group(&mut reader, weight)?;
+                    self.types.extend(group.types().map(|ty| match &ty.composite_type.inner {
+                        CompositeInnerType::Func(function) => Arity {
+                            parameters: function.params().len() as u64,
+                            results: function.results().len() as u64,
+                        },
+                        _ => Arity::default(),
+                    }));
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    weight.declare()?;
+                    weight.name(import.module)?;
+                    weight.name(import.name)?;
+                    self.imports += 1;
+                    match import.ty {
+                        TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
+                            self.functions.push(ty);
+                            self.imported_functions += 1;
+                        }
+                        TypeRef::Global(_) => weight.globals += 1,
+                        _ => {}
+                    }
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    weight.declare()?;
+                    weight.name(export?.name)?;
+                    self.exports += 1;
+                }
+            }
+            Payload::FunctionSection(section) => {
+                weight.expect_functions(section.count())?;
+                for ty in section {
+                    self.functions.push(ty?);
+                }
+            }
+            Payload::GlobalSection(section) => weight.globals += u64::from(section.count()),
+            Payload::TagSection(section) => weight.declare_all(u64::from(section.count()))?,
+            Payload::MemorySection(section) => weight.memories += u64::from(section.count()),
+            Payload::DataSection(section) => weight.segments += u64::from(section.count()),
+            Payload::TableSection(section) => {
+                weight.declare_all(u64::from(section.count()))?;
+                for table in section {
+                    weight.table_elements = weight.table_elements.saturating_add(table?.ty.initial);
+                }
+            }
+            Payload::ElementSection(section) => {
+                weight.declare_all(u64::from(section.count()))?;
+                for element in section {
+                    let items = match element?.items {
+                        ElementItems::Functions(functions) => functions.count(),
+                        ElementItems::Expressions(_, expressions) => expressions.count(),
+                    };
+                    weight.table_elements = weight.table_elements.saturating_add(u64::from(items));
+                    weight.check()?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The type of the next function that has a body.
+    pub(super) fn next_body(&mut self) -> Arity {
+        let function = self.imported_functions + self.bodies;
+        self.bodies += 1;
+        u32::try_from(function).map(|function| self.function(function)).unwrap_or_default()
+    }
+
+    pub(super) fn function(&self, index: u32) -> Arity {
+        self.functions.get(index as usize).map(|ty| self.ty(*ty)).unwrap_or_default()
+    }
+
+    pub(super) fn ty(&self, index: u32) -> Arity {
+        self.types.get(index as usize).copied().unwrap_or_default()
+    }
+}
