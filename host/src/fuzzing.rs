@@ -15,6 +15,40 @@ pub mod registry;
 mod text;
 pub mod verify;
 
+/// What is read of components.
+pub mod plugin {
+    mod failure;
+    mod imports;
+    mod kind;
+    mod proposals;
+    mod shape;
+    mod text;
+    mod weight;
+
+    pub use kind::PluginKind;
+
+    /// Reads a component and compares it with what this host has. Whether it can be read.
+    pub fn looks(bytes: &[u8]) -> bool {
+        let Ok(shape) = shape::read(bytes) else { return false };
+        for kind in [PluginKind::Snapshotter, PluginKind::Platform] {
+            let _ = imports::check("fuzzed", &shape, kind);
+        }
+        let _ = imports::kind_of("fuzzed", &shape);
+        let _ = shape.imports.iter().map(imports::standing).count();
+        true
+    }
+
+    /// Whether the bytes are accepted as cheap enough.
+    pub fn is_light(bytes: &[u8]) -> bool {
+        weight::weigh(bytes).is_ok()
+    }
+
+    /// Whether the weight of a component is told at all: of one that is valid it must be, or the reason is a limit.
+    pub fn is_taken_apart(bytes: &[u8]) -> bool {
+        !matches!(weight::weigh(bytes), Err(weight::Unfit::Invalid(_)))
+    }
+}
+
 /// What the command line does to text from outside.
 pub mod cli {
     mod escape;
