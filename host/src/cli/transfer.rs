@@ -13,6 +13,7 @@ use super::interrupt::Interrupt;
 use super::progress::{Manner, View};
 use super::registry_client::registry_client;
 use super::registry_options::RegistryOptions;
+use super::screen::Screen;
 use super::{Context, components, escape, output, report, runtime};
 use crate::config::PullSettings;
 use crate::containerd::Containerd;
@@ -129,7 +130,8 @@ async fn transfer(
     };
     let registry = EarlyRegistry::ask(Arc::new(registry), reference.as_ref());
     // On the heap: what connecting and compiling need at once is much for a stack.
-    let connecting = Box::pin(connect(settings, sources));
+    let screen = (manner(options, context) != Manner::Quiet).then_some(&*context.screen);
+    let connecting = Box::pin(connect(settings, sources, screen));
     // Nothing has been changed yet, so the future can simply be dropped.
     let connected = interrupt.token().run_until_cancelled(connecting).await;
     let Connected { store, planner, matcher } =
@@ -163,14 +165,18 @@ struct Connected {
     matcher: Arc<dyn PlatformMatcher>,
 }
 
-async fn connect(settings: &PullSettings, sources: &Sources) -> Result<Connected, Failure> {
+async fn connect(
+    settings: &PullSettings,
+    sources: &Sources,
+    screen: Option<&Screen>,
+) -> Result<Connected, Failure> {
     let daemon = &settings.daemon;
     // The plugins are loaded while the daemon is asked whether it is there.
     let containerd = async {
         let connected = Containerd::connect(&daemon.address, &daemon.namespace).await;
         connected.map_err(|error| Failure::connecting(&error))
     };
-    let plugins = async { plugins(settings, sources).await.map_err(Failure::from) };
+    let plugins = async { plugins(settings, sources, screen).await.map_err(Failure::from) };
     let (containerd, (matcher, planner)) = tokio::try_join!(containerd, plugins)?;
     Ok(Connected { store: containerd.into(), planner, matcher })
 }
@@ -178,12 +184,17 @@ async fn connect(settings: &PullSettings, sources: &Sources) -> Result<Connected
 async fn plugins(
     settings: &PullSettings,
     sources: &Sources,
+    screen: Option<&Screen>,
 ) -> Result<(Arc<dyn PlatformMatcher>, Option<Arc<dyn Planner>>), PluginFailure> {
     let host = components::host(settings.compiled_store.as_deref())?;
     // One after the other: beside the registry and containerd there is no processor left that would be idle.
-    let matcher = host.matcher(&sources.matcher, components::config(&settings.platform_plugin)).await?;
+    let loading = host.matcher(&sources.matcher, components::config(&settings.platform_plugin));
+    let matcher = components::loaded(loading, &sources.matcher, screen).await?;
     let planner = match &sources.planner {
-        Some(source) => Some(host.planner(source, components::config(&settings.snapshotter_plugin)).await?),
+        Some(source) => {
+            let loading = host.planner(source, components::config(&settings.snapshotter_plugin));
+            Some(components::loaded(loading, source, screen).await?)
+        }
         None => None,
     };
     Ok((matcher, planner))

@@ -55,8 +55,9 @@ impl Shelf {
         let plugins = components::host(config::compiled_store(&context.environment).as_deref())?;
 
         let loading = async {
-            let loaded = plugins.matcher(&source, components::config(&choice)).await;
-            loaded.map_err(Failure::from)
+            let loading = plugins.matcher(&source, components::config(&choice));
+            let screen = components::patient_screen(&context.screen);
+            components::loaded(loading, &source, screen).await.map_err(Failure::from)
         };
         let (containerd, matcher) = tokio::try_join!(containerd(&daemon), loading)?;
         Ok(Self { store: containerd.into(), named: daemon.snapshotter, platforms, matcher })

@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(),
     };
     let host = components::host(config::compiled_store(&context.environment).as_deref())?;
     let inspection = host.inspect(&source)?;
-    let description = if arguments.describe { Some(describe(&source, &host)?) } else { None };
+    let description = if arguments.describe { Some(describe(&source, &host, context)?) } else { None };
     let inspected = Inspected {
         name: source.label().to_string(),
         origin: if source.is_embedded() { "embedded" } else { "file" },
@@ -79,10 +79,11 @@ pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(),
     }
 }
 
-fn describe(source: &PluginSource, host: &PluginHost) -> Result<Described, Failure> {
+fn describe(source: &PluginSource, host: &PluginHost, context: &Context) -> Result<Described, Failure> {
     let runtime = runtime::on_this_thread()?;
+    let screen = components::patient_screen(&context.screen);
     let PluginDescription { name, version, summary, features, config_schema } =
-        runtime.block_on(host.describe(source))?;
+        runtime.block_on(components::loaded(host.describe(source), source, screen))?;
     // The host has found it to be JSON; its numbers and its nesting may be more than this program can hold.
     let config_schema = config_schema.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
     Ok(Described { name, version, summary, features, config_schema })
