@@ -4,6 +4,7 @@
 
 use anyhow::Context as _;
 use dray::containerd::Containerd;
+use dray::image::StoredDocuments;
 use dray::{find_image, read_index};
 
 #[tokio::main]
@@ -13,7 +14,7 @@ async fn main() -> anyhow::Result<()> {
 
     let containerd = Containerd::connect(&socket, "default").await?;
     let found = find_image(&containerd, &name).await?.into_iter().next().context("there is no such image")?;
-    match read_index(&containerd, &found.record.target).await? {
+    match read_index(StoredDocuments(&containerd), &found.record.target).await? {
         None => println!("{} is a single manifest", found.record.name),
         Some(index) => {
             for entry in &index.manifests {

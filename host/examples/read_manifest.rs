@@ -4,6 +4,7 @@
 
 use anyhow::Context as _;
 use dray::containerd::Containerd;
+use dray::image::StoredDocuments;
 use dray::oci::Platform;
 use dray::plugin::{PluginHost, PluginSource};
 use dray::{find_image, read_manifest};
@@ -18,8 +19,9 @@ async fn main() -> anyhow::Result<()> {
     let containerd = Containerd::connect(&socket, "default").await?;
     let found = find_image(&containerd, &name).await?.into_iter().next().context("there is no such image")?;
     let wanted = Platform::new("linux", "amd64", "");
-    let chosen = read_manifest(&containerd, matcher.as_ref(), &found.record.target, &wanted).await?;
-    println!("manifest {}", chosen.descriptor.digest);
+    let chosen =
+        read_manifest(StoredDocuments(&containerd), matcher.as_ref(), &found.record.target, &wanted).await?;
+    println!("manifest {}", chosen.manifest.descriptor().digest);
     for layer in &chosen.manifest.layers {
         println!("{} {} bytes", layer.digest, layer.size);
     }

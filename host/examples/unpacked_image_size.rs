@@ -4,6 +4,7 @@
 
 use anyhow::Context as _;
 use dray::containerd::Containerd;
+use dray::image::StoredDocuments;
 use dray::oci::Platform;
 use dray::plugin::{PluginHost, PluginSource};
 use dray::ports::SnapshotterName;
@@ -20,7 +21,9 @@ async fn main() -> anyhow::Result<()> {
     let containerd = Containerd::connect(socket, "default").await?;
     let found = find_image(&containerd, name).await?.into_iter().next().context("there is no such image")?;
     let wanted = Platform::new("linux", "amd64", "");
-    let image = read_image_config(&containerd, matcher.as_ref(), &found.record.target, &wanted).await?;
+    let image =
+        read_image_config(StoredDocuments(&containerd), matcher.as_ref(), &found.record.target, &wanted)
+            .await?;
     let snapshotter = SnapshotterName::new(snapshotter);
     match unpacked_image_size(&containerd, &snapshotter, &image.config.diff_ids).await? {
         None => println!("it is not unpacked in {snapshotter}"),

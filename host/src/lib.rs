@@ -13,7 +13,7 @@
 //! | [`fetch_image`] | downloads what an image lacks that is there |
 //! | [`resolve_digest`] | asks the registry what a name stands for |
 //! | [`find_image`] | finds the records that a name, a digest or the beginning of one means |
-//! | [`read_index`], [`read_manifest`], [`read_image_config`] | the documents of an image that is there |
+//! | [`read_index`], [`read_manifest`], [`read_image_config`] | the documents of an image in a store, in a registry or in memory |
 //! | [`completeness`] | what of an image is there, and what is missing or damaged |
 //! | [`unpacked_image_size`] | what its layers take in a snapshotter |
 //! | [`parse_repo_tag`] | repository and tag of a name |

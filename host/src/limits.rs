@@ -30,6 +30,10 @@ pub const INDEX_DEPTH: usize = 4;
 /// Most entries of one index. A plugin sees all of them, so the number is bounded before it is asked.
 pub const INDEX_ENTRIES: usize = 1024;
 
+/// Most documents that wait in memory and in their ingests until an image is found. An image needs up to six; the others
+/// are entries before it that turned out to be no image.
+pub const PENDING_DOCUMENTS: usize = 16;
+
 /// Most wanted platforms. The interface of platform plugins promises that there are no more; nobody types them all.
 pub const WANTED_PLATFORMS: usize = 64;
 

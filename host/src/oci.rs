@@ -12,7 +12,14 @@ mod reference;
 
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, ChainId, DiffId, Digest, DigestError};
-pub use document::{DocumentError, DocumentKind, ImageConfig, Index, IndexEntry, Manifest};
+pub(crate) use document::in_unicode;
+pub use document::{
+    AnyManifest, DescriptorError, DocumentError, DocumentKind, ImageConfig, Index, Manifest, UnusableEntry,
+};
 pub use media_type::{MediaKind, MediaType};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Named, Reference, ReferenceError, parse_repo_tag};
+
+/// The documents of an image in the types of the `oci-spec` crate. They hold what the specification allows; what
+/// images contain is more.
+pub use oci_spec::image as spec;

@@ -1,7 +1,7 @@
-use super::read::{self, Paths};
-use super::walk::Path;
+use super::candidates::{Candidate, Candidates, ImageDocuments, Missing, Unusable};
+use super::source::StoredDocuments;
 use super::{Damage, ImageError, Platforms, damage_anywhere, damage_at_end};
-use crate::oci::{ChainId, Descriptor, DiffId, Platform};
+use crate::oci::{ChainId, Descriptor, DiffId, DocumentKind, Manifest, Platform};
 use crate::ports::{ContentStore, PlatformMatcher, Snapshots, SnapshotterName, Store};
 
 /// How closely blobs are looked at that are no documents. Documents are read as a whole, and checked, in any case.
@@ -16,7 +16,7 @@ pub enum Scrutiny {
 }
 
 /// What the store has of an image, and what it lacks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Completeness {
     /// Indexes that are not in the store. What they would lead to is not known.
     pub missing_indexes: Vec<Descriptor>,
@@ -24,6 +24,8 @@ pub struct Completeness {
     pub damaged_indexes: Vec<DamagedBlob>,
     /// One for each manifest that is meant, best first.
     pub manifests: Vec<ManifestState>,
+    /// Entries of indexes that are meant and that no pull could bring.
+    pub unusable: Vec<Unusable>,
 }
 
 /// What the store has of an image for one platform.
@@ -115,7 +117,7 @@ impl Completeness {
     }
 
     fn knows_all_indexes(&self) -> bool {
-        self.missing_indexes.is_empty() && self.damaged_indexes.is_empty()
+        self.missing_indexes.is_empty() && self.damaged_indexes.is_empty() && self.unusable.is_empty()
     }
 
     /// Everything that is not in the content store, indexes first.
@@ -156,32 +158,34 @@ pub async fn completeness(
     scrutiny: Scrutiny,
 ) -> Result<Completeness, ImageError> {
     let (content, snapshots) = (store.content.as_ref(), store.snapshots.as_ref());
-    let survey = Survey { content, snapshots, matcher, snapshotter, platforms, scrutiny };
-    let Paths { found, missing, damaged, mut offered } =
-        read::paths(content, matcher, platforms, target).await?;
-    let mut manifests = Vec::new();
-    for path in found {
-        match survey.manifest(&path).await {
-            Ok(Ok(state)) => manifests.push(state),
-            Ok(Err(platform)) => offered.push(platform),
-            // An index may list signatures and the like beside its images.
-            Err(error) if error.is_not_an_image() && !path.indexes.is_empty() && !platforms.is_one() => {}
-            Err(error) => return Err(error),
+    let survey = Survey { content, snapshots, snapshotter, scrutiny, needs_layers: platforms.is_one() };
+    let mut candidates = Candidates::new(StoredDocuments(content), matcher, platforms, target);
+    let mut found = Completeness::default();
+    let mut is_nothing = true;
+    while let Some(candidate) = candidates.next_image().await? {
+        is_nothing = false;
+        match candidate {
+            Candidate::Found(image) => found.manifests.push(survey.image(image).await?),
+            Candidate::Missing(missing) if missing.kind == DocumentKind::Index => match missing.damage {
+                None => found.missing_indexes.push(missing.descriptor),
+                Some(damage) => found.damaged_indexes.push(DamagedBlob::index(missing.descriptor, damage)),
+            },
+            Candidate::Missing(missing) => found.manifests.push(survey.incomplete(*missing).await?),
+            // Where one is meant, it is the only candidate.
+            Candidate::Unusable(unusable) if platforms.is_one() => return Err(unusable.into()),
+            Candidate::Unusable(unusable) => found.unusable.push(unusable),
         }
     }
-    if manifests.is_empty() && missing.is_empty() && damaged.is_empty() {
-        return Err(ImageError::NoPlatform { wanted: platforms.to_string(), offered });
-    }
-    Ok(Completeness { missing_indexes: missing, damaged_indexes: damaged, manifests })
+    if is_nothing { Err(candidates.none().into()) } else { Ok(found) }
 }
 
 struct Survey<'a> {
     content: &'a dyn ContentStore,
     snapshots: &'a dyn Snapshots,
-    matcher: &'a dyn PlatformMatcher,
     snapshotter: Option<&'a SnapshotterName>,
-    platforms: &'a Platforms,
     scrutiny: Scrutiny,
+    /// Whether the image is to be unpacked one day, for which each layer must have a diff id.
+    needs_layers: bool,
 }
 
 /// What is wrong with a blob.
@@ -191,68 +195,57 @@ enum Fault {
 }
 
 impl Survey<'_> {
-    /// What there is of one image. An entry that does not say what it is for may turn out to be for a platform
-    /// that nobody wants, which is then the other answer.
-    async fn manifest(&self, path: &Path) -> Result<Result<ManifestState, Platform>, ImageError> {
-        let mut state = ManifestState {
-            platform: path.end.platform.clone(),
-            fits: true,
-            manifest: path.end.clone(),
-            size: None,
-            diff_ids: Vec::new(),
-            missing_blobs: Vec::new(),
-            damaged_blobs: Vec::new(),
-            missing_snapshots: Vec::new(),
-            unpacked: false,
+    /// What there is of an image whose documents are there.
+    async fn image(&self, image: ImageDocuments) -> Result<ManifestState, ImageError> {
+        let chain: Option<Vec<ChainId>> = match image.layers() {
+            Ok(layers) => Some(layers.into_iter().map(|layer| layer.chain_id).collect()),
+            Err(count) if self.needs_layers => return Err(count.into()),
+            Err(_) => None,
         };
-        let manifest = match readable(read::manifest(self.content, &path.end).await)? {
-            Ok(manifest) => manifest,
-            Err(fault) => {
-                state.note(fault, BlobRole::Manifest, &path.end, false);
-                return Ok(Ok(state));
-            }
+        let unpacked = self.unpacked(chain.as_deref().unwrap_or_default()).await?;
+        let mut state = ManifestState::of(image.manifest.descriptor(), Some(image.platform));
+        state.fits = image.fits;
+        state.size = Some(size(image.manifest.descriptor(), &image.manifest));
+        state.unpacked =
+            self.snapshotter.is_some() && chain.as_ref().is_some_and(|chain| chain.len() == unpacked);
+        state.missing_snapshots = chain.map(|mut chain| chain.split_off(unpacked)).unwrap_or_default();
+        self.look_at_layers(&mut state, &image.manifest, unpacked).await?;
+        state.diff_ids = image.config.into_content().diff_ids;
+        Ok(state)
+    }
+
+    /// What there is of an image whose manifest or config is missing or damaged.
+    async fn incomplete(&self, missing: Missing) -> Result<ManifestState, ImageError> {
+        let Missing { descriptor, damage, platform, manifest, .. } = missing;
+        let fault = damage.map_or(Fault::Missing, Fault::Damaged);
+        let Some(manifest) = manifest else {
+            let mut state = ManifestState::of(&descriptor, platform);
+            state.note(fault, BlobRole::Manifest, &descriptor, false);
+            return Ok(state);
         };
-        let blobs = [&path.end, &manifest.config].into_iter().chain(&manifest.layers);
-        state.size = Some(blobs.fold(0, |sum, blob| u64::saturating_add(sum, blob.size)));
+        let mut state = ManifestState::of(manifest.descriptor(), platform);
+        state.size = Some(size(manifest.descriptor(), &manifest));
+        state.note(fault, BlobRole::Config, &descriptor, false);
+        self.look_at_layers(&mut state, &manifest, 0).await?;
+        Ok(state)
+    }
 
-        let mut unpacked = 0;
-        match readable(read::config(self.content, &manifest.config).await)? {
-            Err(fault) => state.note(fault, BlobRole::Config, &manifest.config, false),
-            Ok(config) => {
-                if state.platform.is_none() {
-                    // What does not say what it is for may be for anything, where there is no other choice.
-                    let is_silent = path.indexes.is_empty() && config.platform.os.is_empty();
-                    state.fits =
-                        is_silent || read::is_wanted(self.matcher, self.platforms, &config.platform).await?;
-                    if !state.fits && !path.indexes.is_empty() {
-                        return Ok(Err(config.platform));
-                    }
-                    state.platform = Some(config.platform);
-                }
-                let layers = manifest.layers.iter().filter(|blob| blob.is_layer()).count();
-                let diff_ids = config.diff_ids.len();
-                if layers == diff_ids {
-                    let mut chain = ChainId::stack(&config.diff_ids);
-                    unpacked = self.unpacked(&chain).await?;
-                    state.unpacked = self.snapshotter.is_some() && unpacked == chain.len();
-                    state.missing_snapshots = chain.split_off(unpacked);
-                } else if self.platforms.is_one() {
-                    return Err(ImageError::LayerCount { layers, diff_ids });
-                }
-                state.diff_ids = config.diff_ids;
-            }
-        }
-
+    /// Looks at the layers, the lowest of which are `unpacked`, and at what else a manifest lists with them.
+    async fn look_at_layers(
+        &self,
+        state: &mut ManifestState,
+        manifest: &Manifest,
+        unpacked: usize,
+    ) -> Result<(), ImageError> {
         let mut layers = 0;
         for blob in &manifest.layers {
             let role = if blob.is_layer() { BlobRole::Layer } else { BlobRole::Other };
             layers += usize::from(role == BlobRole::Layer);
             if let Some(fault) = self.fault(blob).await? {
-                let unpacked = role == BlobRole::Layer && layers <= unpacked;
-                state.note(fault, role, blob, unpacked);
+                state.note(fault, role, blob, role == BlobRole::Layer && layers <= unpacked);
             }
         }
-        Ok(Ok(state))
+        Ok(())
     }
 
     /// What is wrong with a blob that is no document.
@@ -286,12 +279,27 @@ impl Survey<'_> {
 }
 
 impl DamagedBlob {
-    pub(super) fn index(descriptor: Descriptor, damage: Damage) -> Self {
+    fn index(descriptor: Descriptor, damage: Damage) -> Self {
         Self { role: BlobRole::Index, descriptor, unpacked: false, damage }
     }
 }
 
 impl ManifestState {
+    /// That of a manifest of which nothing else is known.
+    fn of(manifest: &Descriptor, platform: Option<Platform>) -> Self {
+        Self {
+            platform,
+            fits: true,
+            manifest: manifest.clone(),
+            size: None,
+            diff_ids: Vec::new(),
+            missing_blobs: Vec::new(),
+            damaged_blobs: Vec::new(),
+            missing_snapshots: Vec::new(),
+            unpacked: false,
+        }
+    }
+
     fn note(&mut self, fault: Fault, role: BlobRole, descriptor: &Descriptor, unpacked: bool) {
         match fault {
             Fault::Missing => self.missing_blobs.push(MissingBlob { unpacked, ..missing(role, descriptor) }),
@@ -303,14 +311,10 @@ impl ManifestState {
     }
 }
 
-/// A document, or why the store has none that can be read.
-fn readable<T>(read: Result<T, ImageError>) -> Result<Result<T, Fault>, ImageError> {
-    match read {
-        Ok(document) => Ok(Ok(document)),
-        Err(ImageError::MissingBlob { .. }) => Ok(Err(Fault::Missing)),
-        Err(ImageError::Damaged { source, .. }) => Ok(Err(Fault::Damaged(source))),
-        Err(error) => Err(error),
-    }
+/// Bytes of an image as its manifest states them.
+fn size(descriptor: &Descriptor, manifest: &Manifest) -> u64 {
+    let blobs = [descriptor, &manifest.config].into_iter().chain(&manifest.layers);
+    blobs.fold(0, |sum, blob| sum.saturating_add(blob.size))
 }
 
 fn missing(role: BlobRole, descriptor: &Descriptor) -> MissingBlob {

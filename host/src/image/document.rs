@@ -1,8 +1,18 @@
 //! What an index, a manifest and an image config must be like to be used, wherever their bytes come from.
 
+#[cfg(test)]
+mod tests;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
 use crate::limits;
 use crate::oci::{
-    Descriptor, DocumentError, DocumentKind, ImageConfig, Index, Manifest, MediaKind, MediaType,
+    AnyManifest, Descriptor, DocumentError, DocumentKind, ImageConfig, Index, Manifest, MediaKind, MediaType,
+    Platform, in_unicode, spec,
 };
 use crate::verify::{self, Mismatch};
 
@@ -59,36 +69,189 @@ pub(crate) fn acceptable(kind: DocumentKind, descriptor: &Descriptor) -> Result<
     if size > limit { Err(DocumentFault::TooLarge { size, limit }) } else { Ok(()) }
 }
 
-/// Checks and understands an index.
-pub(crate) fn index(descriptor: &Descriptor, bytes: &[u8]) -> Result<Index, DocumentFault> {
-    verify::check(descriptor, bytes)?;
-    let index = Index::parse(bytes)?;
-    bounded("entries", index.manifests.len(), limits::INDEX_ENTRIES)?;
-    index.manifests.iter().try_for_each(bounded_descriptor)?;
-    Ok(index)
+/// Why a document is none of the `oci-spec` crate's.
+#[derive(Debug, thiserror::Error)]
+#[error("the {kind} does not fit the type that the oci-spec crate has for it")]
+pub struct SpecError {
+    /// Which document.
+    pub kind: DocumentKind,
+    /// Where and why.
+    #[source]
+    pub source: serde_json::Error,
 }
 
-/// Checks and understands the manifest of an image.
-pub(crate) fn manifest(descriptor: &Descriptor, bytes: &[u8]) -> Result<Manifest, DocumentFault> {
-    verify::check(descriptor, bytes)?;
-    let manifest = Manifest::parse(bytes)?;
-    if !manifest.config.media_type.is_image_config() {
-        let media_type = manifest.artifact_type.unwrap_or(manifest.config.media_type);
-        return Err(DocumentFault::NotAnImage { media_type });
+/// A document of an image: what it means, and its bytes as they were received.
+#[derive(Clone, Debug)]
+pub struct Document<T> {
+    descriptor: Arc<Descriptor>,
+    bytes: Bytes,
+    content: T,
+}
+
+/// What a document can mean to a pull.
+pub(crate) trait Content: Sized + Send + Sync {
+    const KIND: DocumentKind;
+
+    /// Understands bytes that are verified, as far as they are used.
+    fn understand(bytes: &[u8]) -> Result<Self, DocumentFault>;
+
+    /// What the document lists.
+    fn children(&self) -> Vec<&Descriptor> {
+        Vec::new()
     }
-    bounded("layers", manifest.layers.len(), limits::LAYERS)?;
-    bounded("annotations", manifest.annotations.len(), limits::ANNOTATIONS)?;
-    bounded_descriptor(&manifest.config)?;
-    manifest.layers.iter().try_for_each(bounded_descriptor)?;
-    Ok(manifest)
 }
 
-/// Checks and understands an image config.
-pub(crate) fn config(descriptor: &Descriptor, bytes: &[u8]) -> Result<ImageConfig, DocumentFault> {
-    verify::check(descriptor, bytes)?;
-    let config = ImageConfig::parse(bytes)?;
-    bounded("labels", config.labels.len(), limits::ANNOTATIONS)?;
-    Ok(config)
+impl<T> Document<T> {
+    /// Verifies and understands a document, wherever its bytes come from.
+    pub(crate) fn read(descriptor: &Descriptor, bytes: Bytes) -> Result<Self, DocumentFault>
+    where
+        T: Content,
+    {
+        verify::check(descriptor, &bytes)?;
+        let content = T::understand(&bytes)?;
+        Ok(Self { descriptor: Arc::new(descriptor.clone()), bytes, content })
+    }
+
+    /// Understands more of the same bytes.
+    pub(crate) fn again<U: Content>(self) -> Result<Document<U>, DocumentFault> {
+        let Self { descriptor, bytes, .. } = self;
+        let content = U::understand(&bytes)?;
+        Ok(Document { descriptor, bytes, content })
+    }
+
+    /// Media type, digest and size, and whatever else is said of the document where it is listed.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// The bytes as they were received. They are those of the descriptor.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    fn specified<S: DeserializeOwned>(&self, kind: DocumentKind) -> Result<S, SpecError> {
+        let specified = serde_json::from_str(&in_unicode(&self.bytes));
+        specified.map_err(|source| SpecError { kind, source })
+    }
+
+    /// The descriptor, to be kept without the bytes.
+    pub(crate) fn shared_descriptor(&self) -> Arc<Descriptor> {
+        self.descriptor.clone()
+    }
+
+    /// The meaning, without the bytes.
+    pub(crate) fn into_content(self) -> T {
+        self.content
+    }
+}
+
+impl<T> Deref for Document<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.content
+    }
+}
+
+impl Document<AnyManifest> {
+    /// The manifest, if it is that of an image; else the type of what it is.
+    pub(crate) fn image(self) -> Result<Document<Manifest>, MediaType> {
+        let Self { descriptor, bytes, content } = self;
+        match content {
+            AnyManifest::Image(content) => Ok(Document { descriptor, bytes, content: *content }),
+            AnyManifest::Artifact { media_type } => Err(media_type),
+        }
+    }
+}
+
+impl Content for Index {
+    const KIND: DocumentKind = DocumentKind::Index;
+
+    fn understand(bytes: &[u8]) -> Result<Self, DocumentFault> {
+        let index = Self::parse(bytes)?;
+        bounded("entries", index.manifests.len() + index.unusable.len(), limits::INDEX_ENTRIES)?;
+        index.manifests.iter().try_for_each(bounded_descriptor)?;
+        Ok(index)
+    }
+
+    fn children(&self) -> Vec<&Descriptor> {
+        self.manifests.iter().collect()
+    }
+}
+
+impl Content for AnyManifest {
+    const KIND: DocumentKind = DocumentKind::Manifest;
+
+    fn understand(bytes: &[u8]) -> Result<Self, DocumentFault> {
+        let manifest = Self::parse(bytes)?;
+        if let Self::Image(manifest) = &manifest {
+            bounded("layers", manifest.layers.len(), limits::LAYERS)?;
+            bounded("annotations", manifest.annotations.len(), limits::ANNOTATIONS)?;
+            bounded_descriptor(&manifest.config)?;
+            manifest.layers.iter().try_for_each(bounded_descriptor)?;
+        }
+        Ok(manifest)
+    }
+
+    fn children(&self) -> Vec<&Descriptor> {
+        match self {
+            Self::Image(manifest) => std::iter::once(&manifest.config).chain(&manifest.layers).collect(),
+            Self::Artifact { .. } => Vec::new(),
+        }
+    }
+}
+
+impl Content for ImageConfig {
+    const KIND: DocumentKind = DocumentKind::Config;
+
+    fn understand(bytes: &[u8]) -> Result<Self, DocumentFault> {
+        let config = Self::parse(bytes)?;
+        bounded("labels", config.labels.len(), limits::ANNOTATIONS)?;
+        Ok(config)
+    }
+}
+
+/// The platform that an image config states, all that is used of the config of an image that turns out to be for
+/// another one.
+impl Content for Platform {
+    const KIND: DocumentKind = DocumentKind::Config;
+
+    fn understand(bytes: &[u8]) -> Result<Self, DocumentFault> {
+        Ok(ImageConfig::platform_of(bytes)?)
+    }
+}
+
+impl Document<Index> {
+    /// The index in the type of the `oci-spec` crate.
+    ///
+    /// # Errors
+    ///
+    /// Fails if that type cannot hold it, which is stricter than what is needed to use an index.
+    pub fn spec(&self) -> Result<spec::ImageIndex, SpecError> {
+        self.specified(DocumentKind::Index)
+    }
+}
+
+impl Document<Manifest> {
+    /// The manifest in the type of the `oci-spec` crate.
+    ///
+    /// # Errors
+    ///
+    /// Fails if that type cannot hold it, which is stricter than what is needed to use a manifest.
+    pub fn spec(&self) -> Result<spec::ImageManifest, SpecError> {
+        self.specified(DocumentKind::Manifest)
+    }
+}
+
+impl Document<ImageConfig> {
+    /// The image config in the type of the `oci-spec` crate.
+    ///
+    /// # Errors
+    ///
+    /// Fails if that type cannot hold it, which is stricter than what is needed to use an image config.
+    pub fn spec(&self) -> Result<spec::ImageConfiguration, SpecError> {
+        self.specified(DocumentKind::Config)
+    }
 }
 
 fn bounded_descriptor(descriptor: &Descriptor) -> Result<(), DocumentFault> {
@@ -99,95 +262,4 @@ fn bounded_descriptor(descriptor: &Descriptor) -> Result<(), DocumentFault> {
 /// Refuses too many of something.
 pub(super) fn bounded(what: &'static str, found: usize, limit: usize) -> Result<(), DocumentFault> {
     if found > limit { Err(DocumentFault::TooMany { what, found, limit }) } else { Ok(()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::oci::Algorithm;
-    use crate::verify::digest_of;
-
-    fn of(media_type: &str, bytes: &[u8]) -> Descriptor {
-        Descriptor::new(MediaType::new(media_type), digest_of(Algorithm::Sha256, bytes), bytes.len() as u64)
-    }
-
-    fn many(count: usize) -> Value {
-        (0..count).map(|n| (n.to_string(), json!(""))).collect::<serde_json::Map<_, _>>().into()
-    }
-
-    fn blob(media_type: &str) -> Value {
-        json!({"mediaType": media_type, "digest": digest_of(Algorithm::Sha256, b"x"), "size": 1})
-    }
-
-    /// What there is too many of in a document that is altered.
-    #[track_caller]
-    fn too_many<T: std::fmt::Debug>(
-        understand: impl Fn(&Descriptor, &[u8]) -> Result<T, DocumentFault>,
-        good: &Value,
-        alter: impl Fn(&mut Value, usize),
-        limit: usize,
-    ) -> &'static str {
-        let read = |count| {
-            let mut document = good.clone();
-            alter(&mut document, count);
-            let bytes = document.to_string().into_bytes();
-            understand(&of("x", &bytes), &bytes)
-        };
-        read(limit).expect("as many as that are accepted");
-        match read(limit + 1) {
-            Err(DocumentFault::TooMany { what, .. }) => what,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn bounds() {
-        let layer = || blob("application/vnd.oci.image.layer.v1.tar");
-        let addresses = |count: usize| json!(vec!["http://example.com"; count]);
-        let good = json!({"manifests": [blob(MediaType::OCI_MANIFEST)]});
-        let entries = |index: &mut Value, count| index["manifests"] = json!(vec![layer(); count]);
-        assert_eq!(too_many(index, &good, entries, limits::INDEX_ENTRIES), "entries");
-        let annotations = |index: &mut Value, count| index["manifests"][0]["annotations"] = many(count);
-        assert_eq!(too_many(index, &good, annotations, limits::ANNOTATIONS), "annotations of one descriptor");
-        let urls = |index: &mut Value, count| index["manifests"][0]["urls"] = addresses(count);
-        assert_eq!(too_many(index, &good, urls, limits::URLS), "addresses of one blob");
-
-        let good = json!({"config": blob(MediaType::OCI_CONFIG), "layers": [layer()]});
-        let layers = |manifest: &mut Value, count| manifest["layers"] = json!(vec![layer(); count]);
-        assert_eq!(too_many(manifest, &good, layers, limits::LAYERS), "layers");
-        let annotations = |manifest: &mut Value, count| manifest["annotations"] = many(count);
-        assert_eq!(too_many(manifest, &good, annotations, limits::ANNOTATIONS), "annotations");
-        let urls = |manifest: &mut Value, count| manifest["layers"][0]["urls"] = addresses(count);
-        assert_eq!(too_many(manifest, &good, urls, limits::URLS), "addresses of one blob");
-
-        let labels = |config: &mut Value, count| config["config"]["Labels"] = many(count);
-        let good = json!({"config": {}});
-        assert_eq!(too_many(config, &good, labels, limits::ANNOTATIONS), "labels");
-    }
-
-    #[test]
-    fn what_no_byte_is_read_of() {
-        let manifest = |media_type| acceptable(DocumentKind::Manifest, &of(media_type, b"x"));
-        assert!(manifest(MediaType::DOCKER_MANIFEST).is_ok());
-        let schema1 = manifest(MediaType::SCHEMA1);
-        assert!(matches!(schema1, Err(DocumentFault::Unreadable(DocumentError::Schema1 { .. }))));
-        assert!(matches!(manifest("text/plain"), Err(DocumentFault::NotAnImage { .. })));
-        for kind in [DocumentKind::Index, DocumentKind::Manifest, DocumentKind::Config] {
-            let sized = |size| Descriptor { size, ..of(MediaType::OCI_MANIFEST, b"x") };
-            assert!(acceptable(kind, &sized(limits::DOCUMENT_BYTES)).is_ok());
-            let refused = acceptable(kind, &sized(limits::DOCUMENT_BYTES + 1));
-            assert!(matches!(refused, Err(DocumentFault::TooLarge { .. })), "{refused:?}");
-        }
-    }
-
-    #[test]
-    fn bytes_are_checked_before_they_are_understood() {
-        let stated = Descriptor { size: 1, ..of("x", b"{}") };
-        assert!(matches!(index(&stated, b"{}"), Err(DocumentFault::Mismatch(_))));
-        assert!(matches!(manifest(&stated, b"{}"), Err(DocumentFault::Mismatch(_))));
-        assert!(matches!(config(&stated, b"{}"), Err(DocumentFault::Mismatch(_))));
-        assert!(matches!(manifest(&of("x", b"{}"), b"{}"), Err(DocumentFault::Unreadable(_))));
-    }
 }

@@ -1,6 +1,6 @@
-use super::{Damage, DocumentFault};
+use super::{Damage, DocumentFault, LayerCount};
 use crate::oci::{Descriptor, Digest, DocumentKind, Platform};
-use crate::ports::{PluginFailure, StoreError};
+use crate::ports::{FetchFailure, PluginFailure, StoreError};
 
 /// Why the store cannot tell what was asked of an image.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,17 @@ pub enum ImageError {
         /// How.
         #[source]
         source: Damage,
+    },
+    /// A document of the image could not be fetched from the registry.
+    #[error("cannot fetch {kind} {digest}")]
+    Fetch {
+        /// Which document.
+        kind: DocumentKind,
+        /// The blob.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: FetchFailure,
     },
     /// Index, manifest or config cannot be used.
     #[error("{kind} {digest} cannot be used")]
@@ -94,11 +105,6 @@ impl ImageError {
         }
     }
 
-    /// Whether this says that a manifest is part of something else than an image.
-    pub(super) fn is_not_an_image(&self) -> bool {
-        matches!(self, Self::Document { source: DocumentFault::NotAnImage { .. }, .. })
-    }
-
     pub(super) fn unusable(
         kind: DocumentKind,
         descriptor: &Descriptor,
@@ -114,5 +120,11 @@ impl ImageError {
     pub(super) fn store(doing: impl Into<String>) -> impl FnOnce(StoreError) -> Self {
         let doing = doing.into();
         |source| Self::Store { doing, source }
+    }
+}
+
+impl From<LayerCount> for ImageError {
+    fn from(LayerCount { layers, diff_ids }: LayerCount) -> Self {
+        Self::LayerCount { layers, diff_ids }
     }
 }

@@ -1,5 +1,6 @@
 //! Reading what a store in memory has.
 
+mod candidates;
 mod completeness;
 mod find;
 mod read;
@@ -72,6 +73,10 @@ struct Fixture(FakeStore);
 impl Fixture {
     fn store(&self) -> Store {
         self.0.clone().into()
+    }
+
+    fn source(&self) -> StoredDocuments<'_> {
+        StoredDocuments(&self.0)
     }
 
     fn add(&self, media_type: &str, bytes: impl Into<Bytes>) -> Descriptor {

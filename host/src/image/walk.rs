@@ -1,19 +1,19 @@
-//! The order in which the documents of an image are looked at.
+//! The order in which the documents of an image are looked at, and how deep and how far.
 
 use std::sync::Arc;
 
-use super::choose::Choices;
-use super::document::{DocumentFault, bounded};
+use super::choose::{Choice, Choices};
+use super::document::{Document, DocumentFault, bounded};
 use crate::limits;
-use crate::oci::{Descriptor, MediaKind, Platform};
+use crate::oci::{Descriptor, Index, MediaKind, Platform, UnusableEntry};
 
 /// The way from the target of a name to something that an index lists, or the target itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Path {
     /// The indexes on the way, the outermost first; none if this is the target.
     ///
-    /// Shared, since a descriptor may have MiB of annotations, and an index a thousand entries below it.
-    pub(crate) indexes: Vec<Arc<Descriptor>>,
+    /// Shared, since an index may have MiB, and a thousand entries below it.
+    pub(crate) indexes: Vec<Arc<Document<Index>>>,
     /// Where it leads, with what the entry of the index says about its platform.
     pub(crate) end: Descriptor,
 }
@@ -22,14 +22,27 @@ impl Path {
     pub(crate) fn leads_to_index(&self) -> bool {
         self.end.media_type.kind() == MediaKind::Index
     }
+
+    /// Whether an index lists the end, and does not say what it is for.
+    pub(crate) fn is_silent(&self) -> bool {
+        !self.indexes.is_empty() && self.end.platform.is_none()
+    }
 }
 
-/// Goes from a target through all chosen entries of indexes, best first. How deep and how far, is bounded here;
-/// whoever walks reads the indexes and chooses.
+/// What a walk comes to.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    To(Path),
+    /// An entry that cannot be used, of the last of some indexes.
+    Unusable(Arc<Document<Index>>, UnusableEntry),
+}
+
+/// Goes from a target through the chosen entries of indexes, depth first and best first. The indexes are read, and
+/// their entries chosen, by others.
 #[derive(Debug)]
 pub(crate) struct Walk {
     /// The next one last.
-    open: Vec<Path>,
+    open: Vec<Step>,
     /// Chosen entries of all indexes so far.
     taken: usize,
     /// The platforms that the indexes state, chosen or not.
@@ -38,25 +51,39 @@ pub(crate) struct Walk {
 
 impl Walk {
     pub(crate) fn from(target: Descriptor) -> Self {
-        Self { open: vec![Path { indexes: Vec::new(), end: target }], taken: 0, offered: Vec::new() }
+        let start = Step::To(Path { indexes: Vec::new(), end: target });
+        Self { open: vec![start], taken: 0, offered: Vec::new() }
     }
 
     /// What to look at now; `None` at the end.
-    pub(crate) fn step(&mut self) -> Option<Path> {
+    pub(crate) fn step(&mut self) -> Option<Step> {
         self.open.pop()
     }
 
-    /// Goes on with the entries that were chosen of the index at the end of a path.
-    pub(crate) fn descend(&mut self, path: Path, choices: Choices) -> Result<(), DocumentFault> {
-        let Path { mut indexes, end } = path;
+    /// Looks at nothing more.
+    pub(crate) fn end(&mut self) {
+        self.open.clear();
+    }
+
+    /// Goes on with the entries that were chosen of an index, to which some indexes lead.
+    pub(crate) fn descend(
+        &mut self,
+        mut indexes: Vec<Arc<Document<Index>>>,
+        index: Document<Index>,
+        choices: Choices,
+    ) -> Result<(), DocumentFault> {
         let Choices { entries, offered } = choices;
         self.offered.extend(offered);
         self.taken += entries.len();
         bounded("entries together with other indexes", self.taken, limits::INDEX_ENTRIES)?;
-        indexes.push(Arc::new(end));
-        let below = entries.into_iter().map(|end| Path { indexes: indexes.clone(), end });
-        let below: Vec<Path> = below.collect();
-        if below.iter().any(Path::leads_to_index) {
+        let index = Arc::new(index);
+        indexes.push(index.clone());
+        let step = |choice| match choice {
+            Choice::Usable(end) => Step::To(Path { indexes: indexes.clone(), end }),
+            Choice::Unusable(entry) => Step::Unusable(index.clone(), entry),
+        };
+        let below: Vec<Step> = entries.into_iter().map(step).collect();
+        if below.iter().any(|step| matches!(step, Step::To(path) if path.leads_to_index())) {
             bounded("levels of indexes", indexes.len() + 1, limits::INDEX_DEPTH)?;
         }
         self.open.extend(below.into_iter().rev());
@@ -66,6 +93,8 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::oci::{Algorithm, MediaType};
     use crate::verify::digest_of;
@@ -74,24 +103,39 @@ mod tests {
         Descriptor::new(MediaType::new(media_type), digest_of(Algorithm::Sha256, name.as_bytes()), 1)
     }
 
+    /// An index whose content does not matter to a walk.
+    fn index() -> Document<Index> {
+        let bytes = Bytes::from_static(b"{}");
+        let digest = digest_of(Algorithm::Sha256, &bytes);
+        let descriptor = Descriptor::new(MediaType::new(MediaType::OCI_INDEX), digest, bytes.len() as u64);
+        Document::read(&descriptor, bytes).expect("it is an index without entries")
+    }
+
     fn choices(entries: Vec<Descriptor>) -> Choices {
-        Choices { entries, offered: Vec::new() }
+        Choices { entries: entries.into_iter().map(Choice::Usable).collect(), offered: Vec::new() }
+    }
+
+    fn step(walk: &mut Walk) -> Path {
+        match walk.step() {
+            Some(Step::To(path)) => path,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn depth_first_and_in_order() {
-        let index = |name| entry(MediaType::OCI_INDEX, name);
+        let list = |name| entry(MediaType::OCI_INDEX, name);
         let manifest = |name| entry(MediaType::OCI_MANIFEST, name);
-        let mut walk = Walk::from(index("outer"));
+        let mut walk = Walk::from(list("outer"));
         let mut order = Vec::new();
-        while let Some(path) = walk.step() {
+        while let Some(Step::To(path)) = walk.step() {
             order.push((path.end.digest.clone(), path.indexes.len()));
             let entries = match &path.end.digest {
-                digest if *digest == index("outer").digest => vec![index("inner"), manifest("c")],
-                digest if *digest == index("inner").digest => vec![manifest("a"), manifest("b")],
+                digest if *digest == list("outer").digest => vec![list("inner"), manifest("c")],
+                digest if *digest == list("inner").digest => vec![manifest("a"), manifest("b")],
                 _ => continue,
             };
-            walk.descend(path, choices(entries)).expect("it is within the bounds");
+            walk.descend(path.indexes, index(), choices(entries)).expect("it is within the bounds");
         }
         let names = [("outer", 0), ("inner", 1), ("a", 2), ("b", 2), ("c", 1)];
         let expected = names.map(|(name, depth)| (digest_of(Algorithm::Sha256, name.as_bytes()), depth));
@@ -102,20 +146,22 @@ mod tests {
     fn depth_and_number_are_bounded() {
         let mut walk = Walk::from(entry(MediaType::OCI_INDEX, "0"));
         for depth in 1..limits::INDEX_DEPTH {
-            let path = walk.step().expect("there is one more");
-            walk.descend(path, choices(vec![entry(MediaType::OCI_INDEX, &depth.to_string())])).unwrap();
+            let path = step(&mut walk);
+            let deeper = choices(vec![entry(MediaType::OCI_INDEX, &depth.to_string())]);
+            walk.descend(path.indexes, index(), deeper).unwrap();
         }
-        let path = walk.step().expect("there is one more");
-        walk.descend(path.clone(), choices(vec![entry(MediaType::OCI_MANIFEST, "m")])).unwrap();
-        let deeper = walk.descend(path, choices(vec![entry(MediaType::OCI_INDEX, "too deep")]));
+        let path = step(&mut walk);
+        let manifest = choices(vec![entry(MediaType::OCI_MANIFEST, "m")]);
+        walk.descend(path.indexes.clone(), index(), manifest).unwrap();
+        let too_deep = choices(vec![entry(MediaType::OCI_INDEX, "too deep")]);
+        let deeper = walk.descend(path.indexes, index(), too_deep);
         assert!(matches!(deeper, Err(DocumentFault::TooMany { .. })), "{deeper:?}");
 
         let mut walk = Walk::from(entry(MediaType::OCI_INDEX, "0"));
-        let path = walk.step().expect("there is the target");
-        let half = vec![entry(MediaType::OCI_MANIFEST, "m"); limits::INDEX_ENTRIES / 2];
-        walk.descend(path.clone(), choices(half.clone())).unwrap();
-        walk.descend(path.clone(), choices(half)).unwrap();
-        let more = walk.descend(path, choices(vec![entry(MediaType::OCI_MANIFEST, "m")]));
+        let manifests = |count| choices(vec![entry(MediaType::OCI_MANIFEST, "m"); count]);
+        walk.descend(Vec::new(), index(), manifests(limits::INDEX_ENTRIES / 2)).unwrap();
+        walk.descend(Vec::new(), index(), manifests(limits::INDEX_ENTRIES / 2)).unwrap();
+        let more = walk.descend(Vec::new(), index(), manifests(1));
         assert!(matches!(more, Err(DocumentFault::TooMany { .. })), "{more:?}");
     }
 }

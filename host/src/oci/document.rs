@@ -1,9 +1,17 @@
+mod raw;
+#[cfg(test)]
+mod tests;
+mod unicode;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::{Descriptor, DiffId, Digest, MediaKind, MediaType, Platform};
+use self::raw::{RawDescriptor, RawPlatform, Text};
+pub(crate) use self::unicode::in_unicode;
+use super::{Descriptor, DiffId, Digest, DigestError, MediaKind, MediaType, Platform};
 
 /// Which document of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,74 +67,29 @@ pub enum DocumentError {
         /// What was being read.
         kind: DocumentKind,
     },
-    /// A descriptor in it states a negative size.
-    #[error("the {kind} has a descriptor ({digest}) with a negative size")]
-    NegativeSize {
+    /// A descriptor that is needed cannot be used.
+    #[error("the {kind} has a descriptor that cannot be used")]
+    Descriptor {
         /// What was being read.
         kind: DocumentKind,
-        /// Whose size.
-        digest: Digest,
+        /// Why.
+        #[source]
+        source: DescriptorError,
     },
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawDescriptor {
-    #[serde(default)]
-    media_type: Option<String>,
-    digest: Digest,
-    size: i64,
-    #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    urls: Option<Vec<String>>,
-    #[serde(default)]
-    artifact_type: Option<String>,
-    #[serde(default)]
-    platform: Option<RawPlatform>,
-}
-
-#[derive(Deserialize)]
-struct RawPlatform {
-    #[serde(default)]
-    os: Option<String>,
-    #[serde(default)]
-    architecture: Option<String>,
-    #[serde(default)]
-    variant: Option<String>,
-    #[serde(default, rename = "os.version")]
-    os_version: Option<String>,
-    #[serde(default, rename = "os.features")]
-    os_features: Option<Vec<String>>,
-}
-
-impl From<RawPlatform> for Platform {
-    fn from(raw: RawPlatform) -> Self {
-        Self {
-            os: raw.os.unwrap_or_default(),
-            architecture: raw.architecture.unwrap_or_default(),
-            variant: raw.variant.unwrap_or_default(),
-            os_version: raw.os_version.unwrap_or_default(),
-            os_features: raw.os_features.unwrap_or_default(),
-        }
-    }
-}
-
-impl RawDescriptor {
-    fn into_descriptor(self, kind: DocumentKind) -> Result<Descriptor, DocumentError> {
-        let Ok(size) = u64::try_from(self.size) else {
-            return Err(DocumentError::NegativeSize { kind, digest: self.digest });
-        };
-        Ok(Descriptor {
-            media_type: MediaType::new(self.media_type.as_deref().unwrap_or_default()),
-            digest: self.digest,
-            size,
-            annotations: self.annotations.unwrap_or_default(),
-            urls: self.urls.unwrap_or_default(),
-            artifact_type: self.artifact_type.filter(|t| !t.is_empty()).map(|t| MediaType::new(&t)),
-            platform: self.platform.map(Platform::from),
-        })
-    }
+/// Why a descriptor cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DescriptorError {
+    /// Nothing could be verified with its digest.
+    #[error(transparent)]
+    Digest(#[from] DigestError),
+    /// Its size is below zero.
+    #[error("the size of blob {digest} is negative")]
+    NegativeSize {
+        /// Its digest.
+        digest: Digest,
+    },
 }
 
 /// Members that tell a document's kind, whatever the descriptor claims.
@@ -136,18 +99,17 @@ struct Probe {
     #[serde(default)]
     media_type: Option<String>,
     #[serde(default)]
-    manifests: Option<serde::de::IgnoredAny>,
+    manifests: Option<IgnoredAny>,
     #[serde(default)]
-    config: Option<serde::de::IgnoredAny>,
+    config: Option<IgnoredAny>,
     #[serde(default)]
-    layers: Option<serde::de::IgnoredAny>,
+    layers: Option<IgnoredAny>,
     #[serde(default)]
-    fs_layers: Option<Vec<serde::de::IgnoredAny>>,
+    fs_layers: Option<Vec<IgnoredAny>>,
 }
 
-fn probe(bytes: &[u8], kind: DocumentKind) -> Result<(), DocumentError> {
-    let probe: Probe =
-        serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { kind, source })?;
+fn probe(json: &str, kind: DocumentKind) -> Result<(), DocumentError> {
+    let probe: Probe = parse(json, kind)?;
     if probe.fs_layers.is_some_and(|layers| !layers.is_empty()) {
         return Err(DocumentError::Schema1 { kind });
     }
@@ -168,17 +130,31 @@ fn probe(bytes: &[u8], kind: DocumentKind) -> Result<(), DocumentError> {
     Ok(())
 }
 
+fn parse<T: DeserializeOwned>(json: &str, kind: DocumentKind) -> Result<T, DocumentError> {
+    serde_json::from_str(json).map_err(|source| DocumentError::Json { kind, source })
+}
+
 /// An image index or manifest list.
 #[derive(Clone, Debug)]
 pub struct Index {
-    /// Its entries, in order.
-    pub manifests: Vec<IndexEntry>,
+    /// Its entries, in order: manifests and other indexes. Those that cannot be used are not among them.
+    pub manifests: Vec<Descriptor>,
+    /// The entries that cannot be used, in order. That is a fault only where one of them is wanted.
+    pub unusable: Vec<UnusableEntry>,
     /// Annotations of the index.
     pub annotations: BTreeMap<String, String>,
 }
 
-/// One entry of an index: a manifest, or another index.
-pub type IndexEntry = Descriptor;
+/// An entry of an index that cannot be used, such as one whose digest cannot be verified.
+#[derive(Clone, Debug)]
+pub struct UnusableEntry {
+    /// Kind of the blob.
+    pub media_type: MediaType,
+    /// Platform, where stated.
+    pub platform: Option<Platform>,
+    /// Why it cannot be used.
+    pub fault: DescriptorError,
+}
 
 impl Index {
     /// Parses an index whose digest was verified.
@@ -192,34 +168,36 @@ impl Index {
             #[serde(default)]
             manifests: Option<Vec<RawDescriptor>>,
             #[serde(default)]
-            annotations: Option<BTreeMap<String, String>>,
+            annotations: Option<BTreeMap<String, Text>>,
         }
-        let kind = DocumentKind::Index;
-        probe(bytes, kind)?;
-        let raw: Raw =
-            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { kind, source })?;
-        let entries = raw.manifests.unwrap_or_default().into_iter();
-        Ok(Self {
-            manifests: entries.map(|entry| entry.into_descriptor(kind)).collect::<Result<_, _>>()?,
-            annotations: raw.annotations.unwrap_or_default(),
-        })
+        let (kind, json) = (DocumentKind::Index, in_unicode(bytes));
+        probe(&json, kind)?;
+        let raw: Raw = parse(&json, kind)?;
+        let (mut manifests, mut unusable) = (Vec::new(), Vec::new());
+        for entry in raw.manifests.unwrap_or_default() {
+            let (media_type, platform) = (entry.media_type(), entry.platform());
+            match entry.into_descriptor() {
+                Ok(descriptor) => manifests.push(descriptor),
+                Err(fault) => unusable.push(UnusableEntry { media_type, platform, fault }),
+            }
+        }
+        Ok(Self { manifests, unusable, annotations: raw::texts(raw.annotations) })
     }
 }
 
-/// An image manifest.
+/// A manifest, of an image or of something else.
 #[derive(Clone, Debug)]
-pub struct Manifest {
-    /// The image config, or the config of some other artifact.
-    pub config: Descriptor,
-    /// The layers, bottom-up, and whatever else an artifact lists as its layers.
-    pub layers: Vec<Descriptor>,
-    /// Annotations of the manifest.
-    pub annotations: BTreeMap<String, String>,
-    /// Artifact type, where stated.
-    pub artifact_type: Option<MediaType>,
+pub enum AnyManifest {
+    /// That of an image.
+    Image(Box<Manifest>),
+    /// That of a chart, a signature or the like. What it lists is not looked at.
+    Artifact {
+        /// What it is: its artifact type, else the type of its config.
+        media_type: MediaType,
+    },
 }
 
-impl Manifest {
+impl AnyManifest {
     /// Parses a manifest whose digest was verified.
     ///
     /// # Errors
@@ -233,22 +211,38 @@ impl Manifest {
             #[serde(default)]
             layers: Option<Vec<RawDescriptor>>,
             #[serde(default)]
-            annotations: Option<BTreeMap<String, String>>,
+            annotations: Option<BTreeMap<String, Text>>,
             #[serde(default)]
             artifact_type: Option<String>,
         }
-        let kind = DocumentKind::Manifest;
-        probe(bytes, kind)?;
-        let raw: Raw =
-            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { kind, source })?;
-        let layers = raw.layers.unwrap_or_default().into_iter();
-        Ok(Self {
-            config: raw.config.into_descriptor(kind)?,
-            layers: layers.map(|layer| layer.into_descriptor(kind)).collect::<Result<_, _>>()?,
-            annotations: raw.annotations.unwrap_or_default(),
-            artifact_type: raw.artifact_type.filter(|t| !t.is_empty()).map(|t| MediaType::new(&t)),
-        })
+        let (kind, json) = (DocumentKind::Manifest, in_unicode(bytes));
+        probe(&json, kind)?;
+        let raw: Raw = parse(&json, kind)?;
+        let config_type = raw.config.media_type();
+        if !config_type.is_image_config() {
+            let stated = raw.artifact_type.filter(|stated| !stated.is_empty());
+            let media_type = stated.map_or(config_type, |stated| MediaType::new(&stated));
+            return Ok(Self::Artifact { media_type });
+        }
+        let unusable = |source| DocumentError::Descriptor { kind, source };
+        let layers = raw.layers.unwrap_or_default().into_iter().map(RawDescriptor::into_descriptor);
+        Ok(Self::Image(Box::new(Manifest {
+            config: raw.config.into_descriptor().map_err(unusable)?,
+            layers: layers.collect::<Result<_, _>>().map_err(unusable)?,
+            annotations: raw::texts(raw.annotations),
+        })))
     }
+}
+
+/// The manifest of an image.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// The image config.
+    pub config: Descriptor,
+    /// The layers, bottom-up, and whatever else is listed with them.
+    pub layers: Vec<Descriptor>,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// What a pull needs of an image config.
@@ -263,7 +257,7 @@ pub struct ImageConfig {
 }
 
 impl ImageConfig {
-    /// Parses an image config whose digest was verified.
+    /// Parses an image config whose digest was verified. Members that a pull does not need may be of any shape.
     ///
     /// # Errors
     ///
@@ -271,8 +265,6 @@ impl ImageConfig {
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
         #[derive(Deserialize)]
         struct Raw {
-            #[serde(flatten)]
-            platform: RawPlatform,
             #[serde(default)]
             rootfs: Option<RawRootfs>,
             #[serde(default)]
@@ -281,24 +273,36 @@ impl ImageConfig {
         #[derive(Deserialize)]
         struct RawRootfs {
             #[serde(default)]
-            diff_ids: Option<Vec<Digest>>,
+            diff_ids: Option<Vec<Text>>,
         }
         #[derive(Deserialize)]
         struct RawConfig {
             #[serde(default, rename = "Labels")]
-            labels: Option<BTreeMap<String, String>>,
+            labels: Option<BTreeMap<String, Text>>,
         }
-        let kind = DocumentKind::Config;
-        let raw: Raw =
-            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { kind, source })?;
+        let (kind, json) = (DocumentKind::Config, in_unicode(bytes));
+        let platform = raw_platform(&json)?;
+        let raw: Raw = parse(&json, kind)?;
         let diff_ids = raw.rootfs.and_then(|rootfs| rootfs.diff_ids).unwrap_or_default();
+        let diff_ids = diff_ids.iter().map(|Text(text)| Digest::parse(text).map(DiffId::from_uncompressed));
+        let unusable = |source: DigestError| DocumentError::Descriptor { kind, source: source.into() };
         Ok(Self {
-            platform: raw.platform.into(),
-            diff_ids: diff_ids.into_iter().map(DiffId::from_uncompressed).collect(),
-            labels: raw.config.and_then(|config| config.labels).unwrap_or_default(),
+            platform,
+            diff_ids: diff_ids.collect::<Result<_, _>>().map_err(unusable)?,
+            labels: raw::texts(raw.config.and_then(|config| config.labels)),
         })
+    }
+
+    /// The platform alone that an image config states. The rest of it need not be that of an image that can be used.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are not JSON with the members of a platform.
+    pub fn platform_of(bytes: &[u8]) -> Result<Platform, DocumentError> {
+        raw_platform(&in_unicode(bytes))
     }
 }
 
-#[cfg(test)]
-mod tests;
+fn raw_platform(json: &str) -> Result<Platform, DocumentError> {
+    parse::<RawPlatform>(json, DocumentKind::Config).map(Platform::from)
+}

@@ -222,14 +222,19 @@ async fn lack_of(
     let other_platform = |offered| Lack::Platform { wanted: request.platforms.to_string(), offered };
     let (target, platforms) = (&record.target, &request.platforms);
     // What is used of an image that is there is looked at when it is used.
-    let found = image::completeness(store, matcher, snapshotter, target, platforms, Scrutiny::Records).await;
-    let Completeness { missing_indexes, damaged_indexes, manifests } = match found {
+    let found = image::completeness(store, matcher, snapshotter, target, platforms, Scrutiny::Records);
+    // It is large, and would be part of every future that waits for it.
+    let found = Box::pin(found).await;
+    let Completeness { missing_indexes, damaged_indexes, manifests, unusable } = match found {
         Ok(found) => found,
         Err(ImageError::NoPlatform { offered, .. }) => return Ok(Some(other_platform(offered))),
         // Neither says anything about the image, and a registry could not help.
         Err(source) if source.is_of_the_call() => return Err(PullError::Image { source }),
         Err(source) => return Ok(Some(Lack::Unusable { source })),
     };
+    if let Some(unusable) = unusable.into_iter().next() {
+        return Ok(Some(Lack::Unusable { source: unusable.into() }));
+    }
     let fits = |manifest: &&ManifestState| manifest.fits;
     let fitting: Vec<&ManifestState> = manifests.iter().filter(fits).collect();
     if missing_indexes.is_empty() && damaged_indexes.is_empty() && fitting.is_empty() {

@@ -1,5 +1,5 @@
 use super::Lack;
-use crate::image::{Damage, DocumentFault, ImageError};
+use crate::image::{Damage, DocumentFault, ImageError, LayerCount};
 use crate::oci::{DiffId, Digest, DocumentKind, MediaType, Platform, ReferenceError};
 use crate::ports::{FetchFailure, PluginFailure, StoreError};
 use crate::verify::Mismatch;
@@ -247,6 +247,22 @@ pub enum PullError {
     /// The caller ended the pull.
     #[error("the pull was cancelled")]
     Cancelled,
+}
+
+impl From<ImageError> for PullError {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::Document { kind, digest, source } => Self::Document { kind, digest, source },
+            ImageError::Plugin { source } => Self::Plugin { kind: "platform", source },
+            source => Self::Image { source },
+        }
+    }
+}
+
+impl From<LayerCount> for PullError {
+    fn from(LayerCount { layers, diff_ids }: LayerCount) -> Self {
+        Self::LayerCount { layers, diff_ids }
+    }
 }
 
 /// Which rule a plan breaks.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::blob::Blob;
 use super::stop::Stop;
 use super::{PullError, labels};
+use crate::image::served;
 use crate::limits;
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::ports::{
@@ -287,36 +288,11 @@ impl BlobFetcher {
 
     /// Reads a whole document from the registry into memory, verified.
     pub(super) async fn read(&self, blob: Blob<'_>) -> Result<Bytes, PullError> {
-        let descriptor = blob.descriptor;
         let Source { registry, reference } = self.source(blob)?;
-        let mut tries = 0;
-        'source: loop {
-            let stream = registry.fetch_unverified(reference, descriptor, 0).await;
-            let stream = stream.map_err(|source| blob.fetching(source))?;
-            let mut reader = VerifyingReader::new(stream, descriptor);
-            let mut document = Vec::new();
-            let broken = loop {
-                match reader.chunk().await {
-                    Ok(Some(bytes)) => document.extend_from_slice(&bytes),
-                    Ok(None) => return Ok(document.into()),
-                    Err(ReadError::Source(error)) if worth_another_try(&error) => break blob.fetching(error),
-                    Err(ReadError::Source(error)) => return Err(blob.fetching(error)),
-                    Err(ReadError::Mismatch(source @ Mismatch::Short { .. })) => {
-                        break blob.mismatch(source);
-                    }
-                    Err(ReadError::Mismatch(source)) => {
-                        if self.has_other_source(descriptor, &source).await {
-                            continue 'source;
-                        }
-                        return Err(blob.mismatch(source));
-                    }
-                }
-            };
-            tries += 1;
-            if tries >= limits::FRUITLESS_RESUMES {
-                return Err(broken);
-            }
-        }
+        served(registry.as_ref(), reference, blob.descriptor).await.map_err(|error| match error {
+            ReadError::Source(source) => blob.fetching(source),
+            ReadError::Mismatch(source) => blob.mismatch(source),
+        })
     }
 
     /// Whether a blob that was wrong can be had from somebody else, who is asked next. What broke off too early

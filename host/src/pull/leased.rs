@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::documents::{DocumentFetcher, Documents, Found};
+use super::documents::{self, Documents, Found};
 use super::downloads::Downloads;
 use super::fetch::{BlobFetcher, Fetched, Source};
 use super::job::Job;
@@ -14,8 +14,8 @@ use super::{
     ImageReport, LayerOutcome, LayerReport, Outcome, PullError, PullReport, Timings, Totals, labels,
     milliseconds, rounded, store_error, validate_plan,
 };
-use crate::image::{Platforms, rank};
-use crate::oci::{ChainId, Descriptor, Digest, Reference};
+use crate::image::{ImageLayer, Platforms, unmatched};
+use crate::oci::{Descriptor, Digest, Reference};
 use crate::ports::{
     Event, ImageToPlan, LayerToPlan, LeaseId, Plan, Planner, Resolved, SnapshotterName, Suitability,
 };
@@ -60,9 +60,8 @@ impl LeasedPull<'_> {
         let target = resolved.descriptor.clone();
 
         let since = Instant::now();
-        let fetcher =
-            DocumentFetcher::new(self.job.name, &blobs, self.job.world, &self.job.request.platforms);
-        let found = fetcher.fetch(resolved).await?;
+        let (name, platforms) = (self.job.name, &self.job.request.platforms);
+        let found = documents::fetch(name, &blobs, self.job.world, platforms, resolved).await?;
         let documents_time = since.elapsed();
         self.warn_of_platforms(&found).await?;
         for layer in found.images().flat_map(|image| &image.manifest.layers) {
@@ -108,18 +107,17 @@ impl LeasedPull<'_> {
     /// Says what the user may not expect: a platform that was asked for and is not there, and an image without
     /// index, which is pulled whatever its platform, as every client does.
     async fn warn_of_platforms(&self, found: &Found) -> Result<(), PullError> {
-        let matcher = self.job.world.matcher.as_ref();
-        let wanted = self.job.request.platforms.wanted();
-        if matches!(self.job.request.platforms, Platforms::All { .. }) {
-            return Ok(());
-        }
-        let platforms: Vec<_> = found.images().map(|image| image.platform.clone()).collect();
-        for platform in wanted {
-            let ranked = rank(matcher, std::slice::from_ref(platform), &platforms).await;
-            let ranked = ranked.map_err(|source| PullError::Plugin { kind: "platform", source })?;
-            if !ranked.is_empty() {
-                continue;
+        let unmatched = match &self.job.request.platforms {
+            Platforms::All { .. } => return Ok(()),
+            Platforms::One(_) if found.best.fits => return Ok(()),
+            Platforms::One(platform) => vec![platform.clone()],
+            Platforms::Several(wanted) => {
+                let platforms: Vec<_> = found.images().map(|image| image.platform.clone()).collect();
+                let unmatched = unmatched(self.job.world.matcher.as_ref(), wanted, &platforms).await;
+                unmatched.map_err(|source| PullError::Plugin { kind: "platform", source })?
             }
+        };
+        for platform in unmatched {
             let message = match &found.best {
                 Documents { index: Some(_), .. } => format!("the image has nothing for {platform}"),
                 Documents { platform: stated, .. } if stated.os.is_empty() => continue,
@@ -176,28 +174,23 @@ impl LeasedPull<'_> {
     }
 
     fn image(&self, unpacking: &Unpacking<'_>, documents: &Documents) -> Result<ImageToPlan, PullError> {
-        let layers: Vec<&Descriptor> =
-            documents.manifest.layers.iter().filter(|blob| blob.is_layer()).collect();
-        let diff_ids = &documents.config.diff_ids;
-        if layers.len() != diff_ids.len() {
-            return Err(PullError::LayerCount { layers: layers.len(), diff_ids: diff_ids.len() });
-        }
-        let layer = |((descriptor, diff_id), chain_id): ((&&Descriptor, _), _)| LayerToPlan {
-            descriptor: (*descriptor).clone(),
-            diff_id: Clone::clone(diff_id),
-            chain_id,
+        let layer = |layer: ImageLayer<'_>| LayerToPlan {
+            descriptor: layer.descriptor.clone(),
+            diff_id: layer.diff_id.clone(),
+            chain_id: layer.chain_id,
         };
+        let layers = documents.layers()?.into_iter().map(layer).collect();
         Ok(ImageToPlan {
             reference: self.job.request.name.clone(),
             canonical: self.job.name.to_owned(),
             snapshotter: unpacking.snapshotter.clone(),
             index: documents.index.as_deref().cloned(),
-            manifest: documents.manifest_descriptor.clone(),
+            manifest: Descriptor::clone(&documents.manifest_descriptor),
             manifest_annotations: documents.manifest.annotations.clone(),
             config: documents.manifest.config.clone(),
             config_labels: documents.config.labels.clone(),
             platform: documents.platform.clone(),
-            layers: layers.iter().zip(diff_ids).zip(ChainId::stack(diff_ids)).map(layer).collect(),
+            layers,
         })
     }
 
@@ -289,24 +282,25 @@ fn image_report(documents: &Documents, layers: Vec<LayerReport>) -> ImageReport 
 /// What became of the layers of an image that was not unpacked. Diff ids are told where it is clear whose they
 /// are.
 fn fetched_layers(image: &Documents, downloads: &Downloads) -> Vec<LayerReport> {
-    let (listed, diff_ids) = (&image.manifest.layers, &image.config.diff_ids);
-    let is_clear = listed.len() == diff_ids.len() && listed.iter().all(Descriptor::is_layer);
-    let chain_ids = if is_clear { ChainId::stack(diff_ids) } else { Vec::new() };
-    let report = |(index, layer): (usize, &Descriptor)| LayerReport {
-        digest: layer.digest.clone(),
-        media_type: layer.media_type.clone(),
-        size: layer.size,
-        diff_id: diff_ids.get(index).filter(|_| is_clear).cloned(),
-        chain_id: chain_ids.get(index).cloned(),
-        outcome: match downloads.outcome(&layer.digest) {
-            Some(Fetched::Downloaded(_)) => LayerOutcome::Downloaded,
-            _ => LayerOutcome::Stored,
-        },
-        broken_expectation: false,
-        downloaded: 0,
-        uncompressed: None,
+    let mut named = image.layers().unwrap_or_default().into_iter();
+    let report = |layer: &Descriptor| {
+        let names = if layer.is_layer() { named.next() } else { None };
+        LayerReport {
+            digest: layer.digest.clone(),
+            media_type: layer.media_type.clone(),
+            size: layer.size,
+            diff_id: names.as_ref().map(|names| names.diff_id.clone()),
+            chain_id: names.map(|names| names.chain_id),
+            outcome: match downloads.outcome(&layer.digest) {
+                Some(Fetched::Downloaded(_)) => LayerOutcome::Downloaded,
+                _ => LayerOutcome::Stored,
+            },
+            broken_expectation: false,
+            downloaded: 0,
+            uncompressed: None,
+        }
     };
-    listed.iter().enumerate().map(report).collect()
+    image.manifest.layers.iter().map(report).collect()
 }
 
 /// Sums up, and tells each layer what was downloaded for it; for a layer that occurs twice, the first.

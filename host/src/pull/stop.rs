@@ -41,6 +41,14 @@ impl Stop {
         self.token.cancelled().await;
     }
 
+    /// Does something that may end at any time.
+    pub(super) async fn or_cancelled<T>(
+        &self,
+        step: impl Future<Output = Result<T, PullError>>,
+    ) -> Result<T, PullError> {
+        self.token.run_until_cancelled(step).await.unwrap_or(Err(PullError::Cancelled))
+    }
+
     /// Stops everything. The first failure is the reason, unless the caller had cancelled before. Returns what
     /// stands for it until [`Stop::reason`] is asked.
     pub(super) fn fail(&self, error: PullError) -> PullError {

@@ -2,7 +2,7 @@
 
 use super::{FETCH_ANEW_HINT, Kind, MADE_WRONGLY_HINT, PUSH_AGAIN_HINT, WRONG_SIZE_HINT};
 use crate::image::DocumentFault;
-use crate::oci::{DocumentError, MediaType};
+use crate::oci::{DescriptorError, DigestError, DocumentError, MediaType};
 use crate::verify::Mismatch;
 
 const TOO_LARGE_HINT: &str = "dray reads documents of up to 4 MiB, the size that every registry has to take; `ctr images pull` has \
@@ -20,6 +20,13 @@ pub(super) fn verdict(fault: &DocumentFault) -> (Kind, Vec<String>) {
         DocumentFault::Unreadable(DocumentError::Schema1 { .. }) => {
             (Kind::Unsupported, PUSH_AGAIN_HINT.to_owned())
         }
+        DocumentFault::Unreadable(DocumentError::Descriptor {
+            source: DescriptorError::Digest(DigestError::UnsupportedAlgorithm { .. }),
+            ..
+        }) => (
+            Kind::Unsupported,
+            "build or push the image with sha256 digests, as all tools do by default".to_owned(),
+        ),
         DocumentFault::Unreadable(_) => (Kind::Corrupt, MADE_WRONGLY_HINT.to_owned()),
         // The store knows the size of what it has, so that the descriptor is wrong.
         DocumentFault::Mismatch(Mismatch::Short { .. } | Mismatch::Long { .. }) => {
@@ -43,7 +50,7 @@ pub(super) fn not_an_image(media_type: &MediaType) -> (Kind, Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::{Algorithm, DocumentKind};
+    use crate::oci::{Algorithm, Digest, DocumentKind};
     use crate::verify::digest_of;
 
     #[test]
@@ -51,6 +58,10 @@ mod tests {
         let digest = || digest_of(Algorithm::Sha256, b"x");
         let json = serde_json::from_str::<u8>("x").expect_err("that is no number");
         let kind = DocumentKind::Manifest;
+        let digest_error = |digest| {
+            let error = Digest::parse(digest).expect_err("that is no digest that can be verified");
+            DocumentFault::from(DocumentError::Descriptor { kind, source: error.into() })
+        };
         for (fault, code, hint) in [
             (DocumentFault::TooLarge { size: 2, limit: 1 }, 10, "up to 4 MiB"),
             (DocumentFault::TooMany { what: "layers", found: 2, limit: 1 }, 10, "a bound of dray"),
@@ -65,6 +76,8 @@ mod tests {
             (Mismatch::Digest { expected: digest(), found: digest() }.into(), 7, "`dray image fetch`"),
             (DocumentError::Schema1 { kind }.into(), 10, "a current tool"),
             (DocumentError::Json { kind, source: json }.into(), 7, "made wrongly"),
+            (digest_error("sha256:x"), 7, "made wrongly"),
+            (digest_error("blake3:x"), 10, "sha256 digests"),
         ] {
             let (kind, hints) = verdict(&fault);
             assert_eq!(kind.exit_code(), code, "{fault:?}");

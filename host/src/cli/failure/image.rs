@@ -1,6 +1,9 @@
 //! What reading the images of a store has to say.
 
-use super::{Failure, Kind, MADE_WRONGLY_HINT, document, hint_of_platforms, kind_of_plugin, listed, store};
+use super::{
+    Failure, Kind, MADE_WRONGLY_HINT, document, hint_of_platforms, kind_of_fetch, kind_of_plugin, listed,
+    store,
+};
 use crate::image::ImageError;
 
 /// How to get what an image lacks.
@@ -29,6 +32,9 @@ pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
         }
         ImageError::MissingBlob { .. } => (Kind::NotFound, vec![FETCH_HINT.to_owned()]),
         ImageError::Damaged { .. } => (Kind::Corrupt, vec![FETCH_ANEW_HINT.to_owned()]),
+        ImageError::Fetch { source, .. } => {
+            (kind_of_fetch(source), source.hint.clone().into_iter().collect())
+        }
         ImageError::Document { source, .. } => document::verdict(source),
         ImageError::LayerCount { .. } => (Kind::Corrupt, vec![MADE_WRONGLY_HINT.to_owned()]),
         ImageError::NoPlatform { offered, .. } => (Kind::Unsupported, vec![hint_of_platforms(offered)]),

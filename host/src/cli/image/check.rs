@@ -8,7 +8,7 @@ use crate::cli::arguments::{Format, Globals};
 use crate::cli::failure::{FETCH_ANEW_HINT, FETCH_HINT, Failure, Kind};
 use crate::cli::platform_options::PlatformOptions;
 use crate::cli::{Context, amounts, escape, output};
-use crate::image::{Completeness, ManifestState, MissingBlob, Scrutiny};
+use crate::image::{Completeness, ImageError, ManifestState, MissingBlob, Scrutiny};
 use crate::oci::{ChainId, Platform};
 use crate::ports::{ImageRecord, SnapshotterName};
 
@@ -83,6 +83,9 @@ pub(super) async fn run(
     match arguments.format {
         Format::Json => output::write_json(&check.to_json())?,
         Format::Text => output::write(check.to_text().as_bytes())?,
+    }
+    if let Some(unusable) = found.unusable.first() {
+        return Err(ImageError::from(unusable.clone()).into());
     }
     check.verdict()
 }

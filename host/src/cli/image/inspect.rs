@@ -2,6 +2,7 @@ use std::fmt::Write as _;
 
 use clap::ValueEnum;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::shelf::{self, Shelf};
 use super::written::{self, WrittenDescriptor};
@@ -9,7 +10,10 @@ use crate::cli::arguments::{Format, Globals};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::{Context, amounts, escape, output};
 use crate::config::PlatformFlags;
-use crate::image::{BlobRole, ChosenManifest, ImageDocuments, ManifestState, Scrutiny, read_document};
+use crate::image::{
+    BlobRole, ChosenManifest, ImageDocuments, ImageError, ImageLayer, ManifestState, Scrutiny,
+    StoredDocuments, read_document,
+};
 use crate::oci::{ChainId, Descriptor, DiffId, DocumentKind, MediaKind, Platform};
 use crate::ports::{ImageRecord, Labels, Store};
 
@@ -68,7 +72,7 @@ struct Inspected {
     complete: bool,
     unpacked: bool,
     /// The image config as it is written.
-    image: serde_json::Value,
+    image: Box<RawValue>,
 }
 
 #[derive(Serialize)]
@@ -96,12 +100,11 @@ pub(super) async fn run(
     let shelf = Shelf::open(platforms, globals, context).await?;
     let record = shelf.record(&arguments.name).await?;
     if let Some(document) = arguments.raw {
-        let ChosenManifest { descriptor, manifest, .. } = shelf.manifest(&record).await?;
-        let (kind, descriptor) = match document {
-            Document::Config => (DocumentKind::Config, manifest.config),
-            _ => (DocumentKind::Manifest, descriptor),
+        let ChosenManifest { manifest, .. } = shelf.manifest(&record).await?;
+        return match document {
+            Document::Config => raw(&shelf.store, DocumentKind::Config, &manifest.config).await,
+            _ => output::write(manifest.bytes()),
         };
-        return raw(&shelf.store, kind, &descriptor).await;
     }
     let inspected = inspect(&shelf, record, context).await?;
     match arguments.format {
@@ -122,7 +125,7 @@ async fn raw_index(store: &Store, name: &str) -> Result<(), Failure> {
 }
 
 async fn raw(store: &Store, kind: DocumentKind, descriptor: &Descriptor) -> Result<(), Failure> {
-    output::write(&read_document(store.content.as_ref(), kind, descriptor).await?)
+    output::write(&read_document(StoredDocuments(store.content.as_ref()), kind, descriptor).await?)
 }
 
 async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Result<Inspected, Failure> {
@@ -132,15 +135,17 @@ async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Resul
     }
     let snapshotter = shelf.snapshotter_if_loaded(context).await?;
     let found = shelf.completeness(&record, snapshotter.as_ref(), Scrutiny::Records).await?;
-    let config = &documents.chosen.manifest.config;
-    let bytes = read_document(shelf.store.content.as_ref(), DocumentKind::Config, config).await?;
-    let image = serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::internal("cannot read the image config again", &error))?;
     Ok(Inspected {
-        layers: found.manifests.first().map(|state| layers(&documents, state)).unwrap_or_default(),
-        index: documents.chosen.indexes.first().map(WrittenDescriptor::from),
-        manifest: (&documents.chosen.descriptor).into(),
-        config: config.into(),
+        layers: found
+            .manifests
+            .first()
+            .map(|state| layers(&documents, state))
+            .transpose()?
+            .unwrap_or_default(),
+        index: documents.indexes.first().map(|index| WrittenDescriptor::from(index.descriptor())),
+        manifest: documents.manifest.descriptor().into(),
+        config: documents.config.descriptor().into(),
+        image: written::json(documents.config.bytes())?,
         platform: documents.platform,
         name: record.name,
         target: (&record.target).into(),
@@ -150,25 +155,22 @@ async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Resul
         snapshotter: snapshotter.map(|name| name.to_string()),
         complete: found.is_complete(),
         unpacked: found.is_unpacked(),
-        image,
     })
 }
 
-fn layers(documents: &ImageDocuments, state: &ManifestState) -> Vec<Layer> {
-    let blobs = documents.chosen.manifest.layers.iter().filter(|blob| blob.is_layer());
-    let names = documents.config.diff_ids.iter().zip(documents.chain());
+fn layers(documents: &ImageDocuments, state: &ManifestState) -> Result<Vec<Layer>, ImageError> {
     let is_missing = |blob: &Descriptor| {
         let mut missing = state.missing_blobs.iter();
         missing.any(|missing| missing.role == BlobRole::Layer && missing.descriptor.digest == blob.digest)
     };
-    let layer = |(blob, (diff_id, chain_id)): (&Descriptor, (&DiffId, ChainId))| Layer {
-        descriptor: blob.into(),
-        diff_id: diff_id.clone(),
-        present: !is_missing(blob),
-        unpacked: !state.missing_snapshots.contains(&chain_id),
-        chain_id,
+    let layer = |layer: ImageLayer<'_>| Layer {
+        descriptor: layer.descriptor.into(),
+        diff_id: layer.diff_id.clone(),
+        present: !is_missing(layer.descriptor),
+        unpacked: !state.missing_snapshots.contains(&layer.chain_id),
+        chain_id: layer.chain_id,
     };
-    blobs.zip(names).map(layer).collect()
+    Ok(documents.layers()?.into_iter().map(layer).collect())
 }
 
 impl Inspected {

@@ -7,6 +7,7 @@ use crate::config::{self, DaemonSettings, PlatformFlags, PluginChoice};
 use crate::containerd::Containerd;
 use crate::image::{
     self, ChosenManifest, Completeness, Found, ImageDocuments, ImageError, Platforms, Scrutiny,
+    StoredDocuments,
 };
 use crate::oci::Platform;
 use crate::ports::{ImageRecord, PlatformMatcher, SnapshotterName, Store};
@@ -94,14 +95,12 @@ impl Shelf {
 
     /// The documents of an image for the wanted platform; of several, for the first.
     pub(super) async fn documents(&self, record: &ImageRecord) -> Result<ImageDocuments, ImageError> {
-        let content = self.store.content.as_ref();
-        image::read_image_config(content, self.matcher.as_ref(), &record.target, self.wanted()).await
+        image::read_image_config(self.source(), self.matcher.as_ref(), &record.target, self.wanted()).await
     }
 
     /// The manifest of an image for the wanted platform; of several, for the first.
     pub(super) async fn manifest(&self, record: &ImageRecord) -> Result<ChosenManifest, ImageError> {
-        let content = self.store.content.as_ref();
-        image::read_manifest(content, self.matcher.as_ref(), &record.target, self.wanted()).await
+        image::read_manifest(self.source(), self.matcher.as_ref(), &record.target, self.wanted()).await
     }
 
     /// What there is of an image for the wanted platforms.
@@ -119,6 +118,11 @@ impl Shelf {
     pub(super) fn note_other_platform(&self, found: &Platform, context: &Context) {
         let note = format!("note: the image is for {found} only, {} is wanted", self.platforms);
         context.screen.print(&escape::line(&note));
+    }
+
+    /// The documents of all images.
+    pub(super) fn source(&self) -> StoredDocuments<'_> {
+        StoredDocuments(self.store.content.as_ref())
     }
 
     fn wanted(&self) -> &Platform {

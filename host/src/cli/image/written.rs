@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::time::SystemTime;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::cli::amounts;
-use crate::cli::failure::message_of;
+use crate::cli::failure::{Failure, message_of};
 use crate::image::{BlobRole, DamagedBlob, ManifestState, MissingBlob};
-use crate::oci::{Descriptor, Digest, MediaType};
+use crate::oci::{Descriptor, Digest, MediaType, in_unicode};
 
 /// A descriptor.
 #[derive(Serialize)]
@@ -49,6 +50,12 @@ impl From<&DamagedBlob> for WrittenBlob {
         let damage = Some(message_of(damage));
         Self { role: role.as_str(), descriptor: descriptor.into(), unpacked: *unpacked, damage }
     }
+}
+
+/// A document as it is written, in Unicode. Members that dray does not use may be what no type could hold.
+pub(super) fn json(bytes: &[u8]) -> Result<Box<RawValue>, Failure> {
+    serde_json::from_str(&in_unicode(bytes))
+        .map_err(|error| Failure::internal("cannot read the document again", &error))
 }
 
 /// A time in UTC, as in `2026-01-31T23:59:59Z`.

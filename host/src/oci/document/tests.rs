@@ -15,10 +15,17 @@ fn kinds_are_not_confused() {
     );
     let parsed = Index::parse(index.as_bytes()).unwrap();
     assert_eq!(parsed.manifests[0].platform.as_ref().unwrap().to_string(), "linux/arm/v7");
-    assert!(matches!(Manifest::parse(index.as_bytes()), Err(DocumentError::OtherKind { .. })));
+    assert!(matches!(AnyManifest::parse(index.as_bytes()), Err(DocumentError::OtherKind { .. })));
     let schema1 = br#"{"schemaVersion":1,"fsLayers":[{"blobSum":"x"}]}"#;
-    assert!(matches!(Manifest::parse(schema1), Err(DocumentError::Schema1 { .. })));
-    assert!(matches!(Manifest::parse(b"<html>"), Err(DocumentError::Json { .. })));
+    assert!(matches!(AnyManifest::parse(schema1), Err(DocumentError::Schema1 { .. })));
+    assert!(matches!(AnyManifest::parse(b"<html>"), Err(DocumentError::Json { .. })));
+}
+
+fn image(bytes: &[u8]) -> Manifest {
+    match AnyManifest::parse(bytes).unwrap() {
+        AnyManifest::Image(manifest) => *manifest,
+        AnyManifest::Artifact { media_type } => panic!("it is of type {media_type}"),
+    }
 }
 
 /// What Go writes for what it does not know, and reads as nothing.
@@ -35,12 +42,17 @@ fn a_config_that_says_nothing() {
 fn null_members_and_negative_sizes() {
     let with = |size: i64| {
         format!(
-            r#"{{"config":{{"mediaType":"x","digest":"{}","size":{size},"annotations":null}},"layers":null}}"#,
+            r#"{{"config":{{"mediaType":"{}","digest":"{}","size":{size},"annotations":null}},"layers":null}}"#,
+            MediaType::OCI_CONFIG,
             digest("b")
         )
     };
-    assert!(Manifest::parse(with(2).as_bytes()).unwrap().layers.is_empty());
-    assert!(matches!(Manifest::parse(with(-1).as_bytes()), Err(DocumentError::NegativeSize { .. })));
+    assert!(image(with(2).as_bytes()).layers.is_empty());
+    let error = AnyManifest::parse(with(-1).as_bytes()).unwrap_err();
+    assert!(
+        matches!(error, DocumentError::Descriptor { source: DescriptorError::NegativeSize { .. }, .. }),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -53,6 +65,105 @@ fn image_config() {
     assert_eq!(config.diff_ids.len(), 1);
     assert_eq!(config.labels["a"], "b");
     assert_eq!(config.platform.to_string(), "linux/amd64");
+}
+
+/// Configs that other clients pull.
+#[test]
+fn what_a_pull_does_not_need_may_be_anything() {
+    let deep = [vec![b'['; 300], vec![b']'; 300]].concat();
+    let objects = [br#"{"a":"#.repeat(300), b"1".to_vec(), vec![b'}'; 300]].concat();
+    let odd: [&[u8]; 9] = [
+        br#""\udce9""#,
+        br#""\ud83d\ud83d""#,
+        b"\"caf\xe9\"",
+        b"1e400",
+        b"-1e-999999",
+        b"123456789012345678901234567890",
+        b"null",
+        &deep,
+        &objects,
+    ];
+    let (diff_id, key) = (digest("c"), br#""\udce9""#);
+    for odd in odd {
+        let config = [
+            br#"{"os": "linux", "architecture": "amd64", "created": "#,
+            odd,
+            br#", "history": [{"created_by": "#,
+            odd,
+            b"}], ",
+            key,
+            b": ",
+            odd,
+            br#", "config": {"Labels": {"a": "b"}, "Env": ["#,
+            odd,
+            br#"], "Cmd": "#,
+            odd,
+            br#"}, "rootfs": {"type": "#,
+            odd,
+            br#", "diff_ids": [""#,
+            diff_id.as_bytes(),
+            br#""]}}"#,
+        ]
+        .concat();
+        let what = String::from_utf8_lossy(odd).chars().take(40).collect::<String>();
+        let config = ImageConfig::parse(&config).unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        assert_eq!(config.platform.to_string(), "linux/amd64", "{what}");
+        assert_eq!((config.diff_ids.len(), config.labels["a"].as_str()), (1, "b"), "{what}");
+
+        let descriptor = |media_type| {
+            let (digest, members) = (digest("d"), [br#""size": 3, "data": "#, odd].concat());
+            let head = format!(r#"{{"mediaType": "{media_type}", "digest": "{digest}", "#);
+            [head.as_bytes(), &members, b"}"].concat()
+        };
+        let (config, layer) = (descriptor(MediaType::OCI_CONFIG), descriptor("text/plain"));
+        let subject = [br#"{"subject": "#, odd, br#", "config": "#, &config, br#", "layers": ["#].concat();
+        assert_eq!(image(&[subject.as_slice(), &layer, b"]}"].concat()).layers.len(), 1, "{what}");
+        let index = [br#"{"subject": "#, odd, br#", "manifests": ["#, &layer, b"]}"].concat();
+        assert_eq!(Index::parse(&index).unwrap().manifests.len(), 1, "{what}");
+    }
+}
+
+/// Text that is used, as Go reads it.
+#[test]
+fn texts_that_are_null_or_no_unicode() {
+    let labels = br#"{"config": {"Labels": {"empty": null, "half \ud83d": "\udce9", "latin": "caf"#;
+    let labels = [labels as &[u8], b"\xe9\"}}}"].concat();
+    let expected = [("empty", ""), ("half \u{fffd}", "\u{fffd}"), ("latin", "caf\u{fffd}")];
+    let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(ImageConfig::parse(&labels).unwrap().labels, expected.into_iter().collect());
+
+    let entry = format!(
+        r#"{{"mediaType": "{}", "digest": "{}", "size": 3, "annotations": {{"a": null}}, "urls": [null],
+            "platform": {{"os": "linux", "architecture": "amd64", "os.features": [null]}}}}"#,
+        MediaType::OCI_CONFIG,
+        digest("a")
+    );
+    let index = format!(r#"{{"annotations": {{"b": null}}, "manifests": [{entry}]}}"#);
+    let index = Index::parse(index.as_bytes()).unwrap();
+    assert_eq!((index.annotations["b"].as_str(), index.manifests[0].annotations["a"].as_str()), ("", ""));
+    assert_eq!(index.manifests[0].urls, [""]);
+    assert_eq!(index.manifests[0].platform.as_ref().unwrap().os_features, [""]);
+    let manifest = format!(r#"{{"annotations": {{"b": null}}, "config": {entry}, "layers": [{entry}]}}"#);
+    assert_eq!(image(manifest.as_bytes()).annotations["b"], "");
+}
+
+/// Where a digest is needed, it must be one that can be verified.
+#[test]
+fn digests_that_are_needed() {
+    for text in ["blake3:00", "sha256:00", ""] {
+        let config = format!(r#"{{"rootfs": {{"diff_ids": ["{text}"]}}}}"#);
+        assert!(matches!(ImageConfig::parse(config.as_bytes()), Err(DocumentError::Descriptor { .. })));
+        assert!(ImageConfig::platform_of(config.as_bytes()).is_ok());
+        let blob = |digest: &str| {
+            format!(r#"{{"mediaType": "{}", "digest": "{digest}", "size": 1}}"#, MediaType::OCI_CONFIG)
+        };
+        let (good, bad) = (blob(digest("a").as_str()), blob(text));
+        for (config, layer) in [(&good, &bad), (&bad, &good)] {
+            let manifest = format!(r#"{{"config": {config}, "layers": [{layer}]}}"#);
+            let error = AnyManifest::parse(manifest.as_bytes()).unwrap_err();
+            assert!(matches!(error, DocumentError::Descriptor { .. }), "{error:?}");
+        }
+    }
 }
 
 /// Documents as the types of the `oci-spec` crate write them are read with the same meaning.
@@ -134,7 +245,7 @@ mod as_specified {
                 .layers(layers.clone())
                 .build()
                 .unwrap();
-            let parsed = Manifest::parse(manifest.to_string().unwrap().as_bytes()).unwrap();
+            let parsed = image(manifest.to_string().unwrap().as_bytes());
             assert_same(&parsed.config, &config);
             prop_assert_eq!(parsed.layers.len(), layers.len());
             parsed.layers.iter().zip(&layers).for_each(|(ours, theirs)| assert_same(ours, theirs));
@@ -157,7 +268,7 @@ mod as_specified {
         #[test]
         fn foreign_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "\\PC{0,200}") {
             for bytes in [bytes.as_slice(), text.as_bytes()] {
-                let _ = (Index::parse(bytes), Manifest::parse(bytes), ImageConfig::parse(bytes));
+                let _ = (Index::parse(bytes), AnyManifest::parse(bytes), ImageConfig::parse(bytes));
             }
         }
     }

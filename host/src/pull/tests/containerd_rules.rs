@@ -38,7 +38,7 @@ pub(super) fn altered(alter: impl FnOnce(&mut Draft)) -> Fixture {
 }
 
 /// Puts a document into the registry, and its digest and size into the descriptor of it.
-fn offer(fixture: &Fixture, document: &Value, descriptor: &mut Value) -> Digest {
+pub(super) fn offer(fixture: &Fixture, document: &Value, descriptor: &mut Value) -> Digest {
     let bytes = document.to_string().into_bytes();
     let digest = digest_of(Algorithm::Sha256, &bytes);
     descriptor["digest"] = json!(digest);
