@@ -3,8 +3,12 @@
 
 #[path = "image_kinds/artifacts.rs"]
 mod artifacts;
+#[path = "image_kinds/candidates.rs"]
+mod candidates;
 #[path = "image_kinds/encrypted.rs"]
 mod encrypted;
+#[path = "image_kinds/odd_configs.rs"]
+mod odd_configs;
 
 use dray_tests::command::{Dray, Run};
 use dray_tests::daemon::{Containerd, Generation};

@@ -30,7 +30,7 @@ fn empty_config() -> Blob {
     Blob::new("application/vnd.oci.empty.v1+json", "{}")
 }
 
-fn chart() -> Bundle {
+pub(super) fn chart() -> Bundle {
     let config = Blob::json("application/vnd.cncf.helm.config.v1+json", &json!({ "name": "chart" }));
     artifact(&config, Blob::new("application/vnd.cncf.helm.chart.content.v1.tar+gzip", "chart"), |_| ())
 }
