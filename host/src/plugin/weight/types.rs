@@ -7,7 +7,7 @@
 use wasmparser::{
     BinaryReader, ComponentAlias, ComponentExternName, ComponentExternalKind, ComponentOuterAliasKind,
     ComponentTypeRef, ComponentValType, CompositeInnerType, CoreType, ModuleTypeDeclaration, RecGroup,
-    TypeBounds,
+    TypeBounds, ValType,
 };
 
 use super::{Level, Unfit, Weight};
@@ -225,9 +225,9 @@ struct Leaf<'a, 'b> {
 impl Leaf<'_, '_> {
     fn read(&mut self, kind: u8) -> Result<(), Unfit> {
         match kind {
-            // A resource, with or without a destructor.
+            // A resource, with or without a destructor. What represents it may be a reference, which has several bytes.
             0x3f => {
-                self.reader.read_u8()?;
+                self.reader.read::<ValType>()?;
                 if self.reader.read_u8()? == 1 {
                     self.reader.read_var_u32()?;
                 }
