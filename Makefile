@@ -26,7 +26,7 @@ wit: ## copy the packages of the plugin interface to where others depend on them
 	set -e; for kind in snapshotter platform; do \
 		rm -rf "wit/$$kind/deps"; mkdir "wit/$$kind/deps"; cp -R wit/types wit/host "wit/$$kind/deps/"; done
 
-guests: ## build the plugins in other languages that tests need (Go, Node.js)
+guests: ## build the plugins in other languages that tests need (Go, Node.js, Python)
 	@tests/guests-in/build.sh
 
 daemons: ## build the containerd versions that tests need beside Debian's (needs Go)

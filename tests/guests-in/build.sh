@@ -35,6 +35,14 @@ build_javascript() {
     node build.mjs "$wit/snapshotter" full.wasm
 }
 
+build_python() {
+    python3 -m venv tools
+    tools/bin/pip install --quiet --disable-pip-version-check --require-hashes -r "$sources/python/requirements.txt"
+    # It leaves what it compiled beside the sources.
+    cp "$sources/python/my_plugin.py" .
+    tools/bin/componentize-py -d "$wit/platform" -w plugin componentize my_plugin -o plugin.wasm
+}
+
 build() { # LANGUAGE
     mkdir -p "$target/$1"
     (
@@ -69,6 +77,7 @@ try() { # LANGUAGE TOOL REMEDY
 
 try go go 'Go is not installed'
 try javascript node 'Node.js 20 or later is not installed'
+try python python3 'Python 3 is not installed'
 
 # Unless leaving out is not allowed.
 [ -z "$left_out" ] || [ "${DRAY_TESTS_REQUIRE_ALL:-}" != 1 ]

@@ -141,7 +141,7 @@ pub fn guest(language: &str, file: &str) -> Result<PathBuf, Missing> {
     if path.with_file_name("built-from").is_file() && path.is_file() {
         return Ok(path);
     }
-    let hint = "run `make guests`, which needs Go and Node.js 20".into();
+    let hint = "run `make guests`, which needs Go, Node.js 20 or Python 3".into();
     Err(Missing { what: format!("`{}`", path.display()), hint })
 }
 

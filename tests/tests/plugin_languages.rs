@@ -131,3 +131,11 @@ async fn go() {
         assert!(told.contains(&format!("it wrote: {line:?}")), "{told:#?}");
     }
 }
+
+#[tokio::test]
+async fn python() {
+    let source = PluginSource::read(&require!(tools::guest("python", "plugin.wasm"))).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let host = PluginHost::new(Some(&scratch.path().join("store"))).unwrap();
+    ranks(&host, &source, "mine-py").await;
+}

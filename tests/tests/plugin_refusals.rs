@@ -70,8 +70,8 @@ fn places_that_are_no_file() {
     assert!(fails(&pipe).ends_with("is not a regular file"));
     // A large file is refused by its size: the file has no bytes to read.
     let large = scratch.path().join("large");
-    std::fs::File::create(&large).unwrap().set_len(16 * 1024 * 1024 + 1).unwrap();
-    assert!(fails(&large).contains("at most 16777216 are accepted"));
+    std::fs::File::create(&large).unwrap().set_len(64 * 1024 * 1024 + 1).unwrap();
+    assert!(fails(&large).contains("at most 67108864 are accepted"));
 }
 
 #[tokio::test]
