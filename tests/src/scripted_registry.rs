@@ -31,7 +31,7 @@ use crate::image::{Blob, Content};
 use crate::loopback::Server;
 
 pub use self::auth::{Auth, BearerAuth};
-pub use self::certificates::Certificate;
+pub use self::certificates::{Certificate, P256_SHA512_AUTHORITY};
 pub use self::rule::Rule;
 pub use self::tls::{Authority, Security, TlsFiles};
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustls::client::WantsClientCert;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -79,9 +79,10 @@ pub(super) fn unused() -> Result<ClientConfig, TlsError> {
     Ok(builder(&provider())?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
-/// Not that of the process, which a program around this library may have chosen for its own purposes.
+/// Not that of the process, which a program around this library may have chosen for its own purposes: it need
+/// not know P-521, nor P-256 with SHA-512, which registries have.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
+    Arc::new(aws_lc_rs::default_provider())
 }
 
 fn builder(provider: &Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{ServerConfig, SignatureAlgorithm, SignatureScheme};
@@ -21,6 +21,9 @@ pub struct Certificate {
     pub security: Security,
 }
 
+/// A certificate of an authority, both with P-256 keys and signed with SHA-512.
+pub const P256_SHA512_AUTHORITY: &str = include_str!("certificates/p256_sha512_ca.pem");
+
 #[expect(clippy::unwrap_used, reason = "a test without its certificates has nothing to go on with")]
 impl Certificate {
     /// One that signs itself, as `openssl req -x509` makes it: it says that it is an authority.
@@ -34,6 +37,13 @@ impl Certificate {
         let certificate = params.self_signed(&key).unwrap();
         let security = tls::with_certificate(certificate.der().clone(), tls::key_der(&key));
         Self { pem: certificate.pem(), security }
+    }
+
+    /// One of an authority that [`P256_SHA512_AUTHORITY`] is the certificate of.
+    pub fn p256_sha512() -> Self {
+        const PEM: &str = include_str!("certificates/p256_sha512.pem");
+        let key = PrivateKeyDer::from_pem_slice(PEM.as_bytes()).unwrap();
+        Self { pem: PEM.to_owned(), security: tls::with_certificate(read(PEM), key) }
     }
 
     /// One of version 1, which has no names.

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P521_SHA512, SignatureAlgorithm,
 };
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -48,6 +48,8 @@ pub struct TlsFiles {
 /// A certificate authority that nobody knows, with a client of its own.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
+    /// What it signs with, and its servers as well.
+    algorithm: &'static SignatureAlgorithm,
     files: TlsFiles,
     _scratch: Scratch,
 }
@@ -57,16 +59,25 @@ impl Authority {
     /// Makes one, with new keys.
     #[expect(clippy::new_without_default, reason = "no two are the same")]
     pub fn new() -> Self {
+        Self::with(&PKCS_ECDSA_P256_SHA256)
+    }
+
+    /// One with keys on P-521, as its servers have.
+    pub fn p521() -> Self {
+        Self::with(&PKCS_ECDSA_P521_SHA512)
+    }
+
+    fn with(algorithm: &'static SignatureAlgorithm) -> Self {
         // Authorities of one name would be taken for each other.
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let mut params = named(&format!("authority {}", MADE.fetch_add(1, Ordering::Relaxed)));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate_for(algorithm).unwrap()).unwrap();
 
         let mut params = named("client");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let key = KeyPair::generate().unwrap();
+        let key = KeyPair::generate_for(algorithm).unwrap();
         let client = params.signed_by(&key, &issuer).unwrap();
 
         let scratch = Scratch::new(Place::Memory);
@@ -81,7 +92,7 @@ impl Authority {
             client_key: write("client.key", key.serialize_pem()),
             client_both: write("client.pem", client.pem() + &key.serialize_pem()),
         };
-        Self { issuer, files, _scratch: scratch }
+        Self { issuer, algorithm, files, _scratch: scratch }
     }
 
     /// The files, for as long as this lives.
@@ -123,7 +134,7 @@ impl Authority {
     }
 
     fn server(&self, names: &[&str]) -> (rcgen::Certificate, KeyPair) {
-        let key = KeyPair::generate().unwrap();
+        let key = KeyPair::generate_for(self.algorithm).unwrap();
         (server_params(names).signed_by(&key, &self.issuer).unwrap(), key)
     }
 }
@@ -159,7 +170,7 @@ pub(super) fn with_certificate(
 }
 
 pub(super) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
+    Arc::new(aws_lc_rs::default_provider())
 }
 
 #[expect(clippy::unwrap_used, reason = "the provider supports the protocol versions of its own crate")]

@@ -1,6 +1,6 @@
 //! Private authorities and certificates of our own.
 
-use dray_tests::scripted_registry::Certificate;
+use dray_tests::scripted_registry::{Certificate, P256_SHA512_AUTHORITY};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa};
 
 use super::*;
@@ -85,6 +85,24 @@ async fn a_trusted_certificate_has_a_name_a_time_and_a_purpose() {
     }
 }
 
+#[tokio::test]
+async fn certificates_on_every_common_curve() {
+    let p521 = Authority::p521();
+    let (server, image) = server_with(p521.tls());
+    let ca = fs::read_to_string(&p521.files().ca).unwrap();
+    assert_eq!(resolve(&trusting(&server, &ca)).await.unwrap(), image.manifest, "P-521");
+
+    let (server, image) = server_with(Certificate::p256_sha512().security);
+    let resolved = resolve(&trusting(&server, P256_SHA512_AUTHORITY)).await;
+    assert_eq!(resolved.unwrap(), image.manifest, "P-256, signed with SHA-512");
+
+    let (server, image) = server_with(p521.mutual_tls());
+    let files = p521.files();
+    let more = format!("ca = '{}'\nclient = '{}'", files.ca.display(), files.client_both.display());
+    let client = Directories::with(&toml(&server, &more)).client();
+    assert_eq!(resolve(&client).await.unwrap(), image.manifest, "a key of our own on P-521");
+}
+
 /// Also those that cannot be read, and keys that are too short to be trusted.
 #[tokio::test]
 async fn what_is_accepted_unchecked_may_be_anything() {
@@ -93,6 +111,7 @@ async fn what_is_accepted_unchecked_may_be_anything() {
         Certificate::version1().tls12(),
         Certificate::rsa1024(),
         Certificate::rsa1024().tls12(),
+        Certificate { security: Authority::p521().tls(), pem: String::new() },
     ] {
         let (server, image) = server_with(certificate.security);
         let unchecked = Directories::with(&toml(&server, "skip_verify = true"));
