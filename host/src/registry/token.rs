@@ -158,13 +158,18 @@ async fn send(exchange: &Exchange, mut call: Call) -> Result<Token, FetchFailure
     read(&call, response).await
 }
 
+/// Whether text is JSON to its end, which nothing can follow but blanks.
+fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 async fn read(call: &Call, response: Response) -> Result<Token, FetchFailure> {
     if !response.status().is_success() {
         return Err(failure::of_status(call, response).await);
     }
     let received = Instant::now();
     let url = response.url().clone();
-    let body = match response.into_body().read(limits::TOKEN_BYTES).await {
+    let body = match response.into_body().read_if(limits::TOKEN_BYTES, is_json).await {
         Ok(body) => body,
         Err(BodyError::Transport(error)) => return Err(failure::of_transport(call, &url, error)),
         Err(BodyError::TooLong(_)) => {

@@ -147,6 +147,8 @@ async fn tls_that_ends_without_saying_so() {
     let (server, image) = server_with(authority.tls());
     let directories = Directories::with(&format!("server = 'https://{}'", server.address())).insecure();
     let cut = |part: &str, after| Rule::get(part).without_header("content-length").cut_after(after);
+    server.require(BearerAuth::anonymous());
+    server.on(cut("/token", usize::MAX));
     server.on(Rule::head("/manifests/").status(405));
     server.on(cut("/manifests/", usize::MAX));
     server.on(cut("/blobs/", usize::MAX));
