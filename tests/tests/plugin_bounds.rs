@@ -86,7 +86,8 @@ fn hostile() -> Vec<(&'static str, Make, Option<&'static str>)> {
         ("long names of exports", || hostile::long_names(160, 99_000), Some("bytes of names")),
         ("many exports", || hostile::long_names(500_000, 8), Some("declarations: 100001")),
         ("recursive types", || hostile::recursive_types(900_000), Some("group of recursive types")),
-        ("segments of data", || hostile::data_segments(20_000), Some("segments of data")),
+        ("segments of data", || hostile::data_segments(20_000, false), Some("segments of data")),
+        ("segments of data in one image", || hostile::data_segments(20_000, true), None),
         ("globals", || hostile::globals(66_000), Some("globals")),
     ]
 }

@@ -241,11 +241,14 @@ pub fn recursive_types(types: usize) -> Vec<u8> {
     overlayfs(&[section(MODULE, &module)])
 }
 
-/// Data of a module, in segments of one byte.
-pub fn data_segments(segments: usize) -> Vec<u8> {
-    let segment = |number: usize| [&[0, 0x41][..], &leb_signed(2 * number), &[0x0b, 1, 1]].concat();
+/// Data of a module, in segments of one byte: close together, so that the engine makes one image of them, or too far
+/// apart for that.
+pub fn data_segments(segments: usize, is_one_image: bool) -> Vec<u8> {
+    let distance = if is_one_image { 2 } else { 1000 };
+    let segment = |number: usize| [&[0, 0x41][..], &leb_signed(distance * number), &[0x0b, 1, 1]].concat();
     let segments: Vec<Vec<u8>> = (0..segments).map(segment).collect();
-    let module = [&b"\0asm\x01\0\0\0"[..], &section(5, &[1, 0, 16]), &entries(11, &segments)].concat();
+    let memory = [&[1, 0][..], &leb(segments.len() * distance / 65_536 + 1)].concat();
+    let module = [&b"\0asm\x01\0\0\0"[..], &section(5, &memory), &entries(11, &segments)].concat();
     overlayfs(&[section(MODULE, &module)])
 }
 

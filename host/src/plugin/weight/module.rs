@@ -1,6 +1,9 @@
 //! What stands around the functions of a module, and what a function's type is.
 
-use wasmparser::{BinaryReader, CompositeInnerType, ElementItems, Payload, TypeRef};
+use wasmparser::{
+    BinaryReader, CompositeInnerType, DataKind, DataSectionReader, ElementItems, MemoryType, Operator,
+    Payload, TypeRef,
+};
 
 use super::{Unfit, Weight, types};
 
@@ -23,7 +26,12 @@ pub(super) struct Module {
     functions: Vec<u32>,
     imported_functions: usize,
     bodies: usize,
+    /// Its memories, imported ones as `None`.
+    memories: Vec<Option<MemoryType>>,
 }
+
+/// The largest span of data that the engine always turns into one image. It is wasmtime's default.
+const IMAGE_BYTES: u64 = 16 << 20;
 
 impl Module {
     /// Reads a section of the module that `bytes` begins before.
@@ -61,6 +69,7 @@ impl Module {
                             self.imported_functions += 1;
                         }
                         TypeRef::Global(_) => weight.globals += 1,
+                        TypeRef::Memory(_) => self.memories.push(None),
                         _ => {}
                     }
                 }
@@ -80,8 +89,19 @@ impl Module {
             }
             Payload::GlobalSection(section) => weight.globals += u64::from(section.count()),
             Payload::TagSection(section) => weight.declare_all(u64::from(section.count()))?,
-            Payload::MemorySection(section) => weight.memories += u64::from(section.count()),
-            Payload::DataSection(section) => weight.segments += u64::from(section.count()),
+            Payload::MemorySection(section) => {
+                weight.memories += u64::from(section.count());
+                weight.check()?;
+                for memory in section {
+                    self.memories.push(Some(memory?));
+                }
+            }
+            Payload::DataSection(section) => {
+                let segments = u64::from(section.count());
+                if !self.is_one_image(section)? {
+                    weight.segments += segments;
+                }
+            }
             Payload::TableSection(section) => {
                 weight.declare_all(u64::from(section.count()))?;
                 for table in section {
@@ -102,6 +122,29 @@ impl Module {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether the engine copies all segments into one image while it compiles. It makes code of each one otherwise.
+    fn is_one_image(&self, section: DataSectionReader<'_>) -> Result<bool, Unfit> {
+        let mut span: Option<(u64, u64)> = None;
+        for data in section {
+            let data = data?;
+            let DataKind::Active { memory_index: 0, offset_expr } = data.kind else { return Ok(false) };
+            let mut operators = offset_expr.get_operators_reader();
+            let start = match (operators.read()?, operators.read()?) {
+                (Operator::I32Const { value }, Operator::End) => u64::from(value.cast_unsigned()),
+                _ => return Ok(false),
+            };
+            let end = start.saturating_add(data.data.len() as u64);
+            span = Some(span.map_or((start, end), |(first, last)| (first.min(start), last.max(end))));
+        }
+        let Some((first, last)) = span else { return Ok(true) };
+        Ok(match self.memories.first() {
+            Some(Some(MemoryType { memory64: false, initial, page_size_log2: None, .. })) => {
+                last <= initial.saturating_mul(1 << 16) && last - first <= IMAGE_BYTES
+            }
+            _ => false,
+        })
     }
 
     /// The type of the next function that has a body.
