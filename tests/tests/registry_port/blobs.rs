@@ -46,10 +46,11 @@ async fn a_server_without_ranges() {
 /// What stands in the way may be the range: then the whole is asked for once, and its beginning is left out.
 #[tokio::test]
 async fn a_server_that_refuses_ranges() {
+    type Refusal<'a> = Box<dyn Fn(&Scene) -> Rule + 'a>;
     let range = |value: &str| Rule::get("/blobs/").nth(1).header("content-range", value);
     let partial = |scene: &Scene| Rule::get("/blobs/").nth(1).status(206).body(scene.layer_bytes.clone());
     let refused = |status| move |_: &Scene| Rule::get("/blobs/").nth(1).status(status);
-    let rules: [(&str, Box<dyn Fn(&Scene) -> Rule>); 10] = [
+    let rules: [(&str, Refusal<'_>); 10] = [
         ("400", Box::new(refused(400))),
         ("403", Box::new(refused(403))),
         ("405", Box::new(refused(405))),
