@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 tests/setup/install.sh
 # The tests' crate is not needed here, and costs minutes.
 echo '==> Building dray (5 to 10 minutes of processor time when nothing is built yet)'
-${CARGO:-cargo} build --package dray
+${CARGO:-cargo} build --package dray-cli
 
 # Mounting needs root. Only the demo runs as root, not the compiler.
 as_root=()

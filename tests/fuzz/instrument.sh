@@ -7,7 +7,7 @@
 set -eu
 case " $* " in
 *" --crate-name build_script_"*) exec "$@" ;;
-*" --crate-type bin "* | *" --crate-name dray_fuzz "* | \
+*" --crate-type bin "* | *" --crate-name dray_"* | \
 *" --crate-name jiff "* | *" --crate-name serde_json "* | *" --crate-name toml_parser "* | *" --crate-name wasmparser "*)
     exec "$@" --cfg fuzzing -C codegen-units=1 \
         -C passes=sancov-module \

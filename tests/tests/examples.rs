@@ -47,7 +47,7 @@ test_each! {
 
 #[test]
 fn no_example_is_left_out() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/examples");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/dray/examples");
     let entries = fs::read_dir(directory).expect("the examples are there");
     let names = entries.map(|entry| entry.expect("a directory can be read").path().with_extension(""));
     let mut names: Vec<_> =

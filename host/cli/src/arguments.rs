@@ -1,0 +1,250 @@
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use super::completions::CompletionsArguments;
+use super::image::ImageCommand;
+use super::man::ManArguments;
+use super::platform::PlatformCommand;
+use super::plugin::PluginCommand;
+use super::pull::PullArguments;
+use super::reference::ReferenceArguments;
+use super::registry::RegistryCommand;
+use super::resolve::ResolveArguments;
+use dray::config::{DaemonFlags, RegistryFlags};
+
+/// Pull container images into containerd
+///
+/// How an image is unpacked and which platform is taken are decided by WebAssembly components in a sandbox; the
+/// program itself does what they plan. `dray pull` leaves the same state in containerd as `nerdctl pull`
+#[derive(Debug, Parser)]
+#[command(name = "dray", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(subcommand_required = true, disable_help_subcommand = true, infer_long_args = false)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) globals: Globals,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+impl Arguments {
+    pub(super) fn parse_from(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(arguments)?;
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct Globals {
+    /// Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
+    /// /run/containerd/containerd.sock]
+    #[arg(short, long, global = true, value_name = "SOCKET", short_alias = 'H', alias = "host")]
+    address: Option<String>,
+
+    /// Work in this namespace of containerd [env: CONTAINERD_NAMESPACE] [default: default]
+    #[arg(short, long, global = true, value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// Unpack into this snapshotter [env: CONTAINERD_SNAPSHOTTER] [default: that of the namespace, else
+    /// overlayfs]
+    #[arg(long, global = true, value_name = "NAME", alias = "storage-driver")]
+    snapshotter: Option<String>,
+
+    /// Say more: once for information, twice for debugging, three times for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// As nerdctl calls `-vv`
+    #[arg(long, global = true, hide = true)]
+    debug: bool,
+
+    /// As nerdctl calls `-vvv`
+    #[arg(long, global = true, hide = true)]
+    debug_full: bool,
+
+    /// Where nerdctl takes the option of the commands
+    #[arg(long, hide = true)]
+    insecure_registry: bool,
+
+    /// Where nerdctl takes the option of the commands
+    #[arg(long = "hosts-dir", hide = true, value_name = "DIR", value_delimiter = ',')]
+    hosts_dirs: Vec<OsString>,
+
+    /// Use colours; `auto` means on a terminal, and not where NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
+    pub(super) color: ColorChoice,
+}
+
+impl Globals {
+    /// How much is to be said, from 0 to 3.
+    pub(super) fn verbosity(&self) -> u8 {
+        match self {
+            Self { debug_full: true, .. } => 3,
+            Self { debug: true, .. } => self.verbose.max(2),
+            _ => self.verbose,
+        }
+    }
+
+    /// What was typed about registries before the command.
+    pub(super) fn registry(&self) -> RegistryFlags {
+        RegistryFlags {
+            plain_http: false,
+            insecure: self.insecure_registry,
+            hosts_dirs: self.hosts_dirs.clone(),
+        }
+    }
+
+    /// What was typed about containerd.
+    pub(super) fn daemon(&self) -> DaemonFlags {
+        DaemonFlags {
+            address: self.address.clone(),
+            namespace: self.namespace.clone(),
+            snapshotter: self.snapshotter.clone(),
+        }
+    }
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Form of the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs; an error is then one JSON object, the last line on standard error
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Pull(PullArguments),
+    Resolve(ResolveArguments),
+    #[command(subcommand)]
+    Image(ImageCommand),
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    Reference(ReferenceArguments),
+    #[command(subcommand)]
+    Platform(PlatformCommand),
+    #[command(subcommand)]
+    Registry(RegistryCommand),
+    /// Print the version; with --verbose, what the program is made of
+    Version,
+    Completions(CompletionsArguments),
+    Man(ManArguments),
+}
+
+impl Command {
+    /// The form in which errors of this command are printed.
+    pub(super) fn format(&self) -> Format {
+        match self {
+            Self::Pull(arguments) => arguments.transfer.format,
+            Self::Resolve(arguments) => arguments.format,
+            Self::Image(command) => command.format(),
+            Self::Plugin(command) => command.format(),
+            Self::Reference(arguments) => arguments.format,
+            Self::Platform(command) => command.format(),
+            Self::Registry(command) => command.format(),
+            Self::Version | Self::Completions(_) | Self::Man(_) => Format::Text,
+        }
+    }
+}
+
+/// What can be known of arguments that could not be parsed: enough to print the error as the user wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Presentation {
+    pub(super) color: ColorChoice,
+    pub(super) format: Format,
+}
+
+impl Presentation {
+    pub(super) fn guess(arguments: &[OsString]) -> Self {
+        let value_of = |flag: &str| {
+            let options = arguments.iter().take_while(|argument| *argument != "--");
+            let mut options = options.filter_map(|argument| argument.to_str());
+            while let Some(option) = options.next() {
+                match option.strip_prefix(flag) {
+                    Some("") => return options.next(),
+                    Some(rest) if rest.starts_with('=') => return Some(&rest[1..]),
+                    _ => {}
+                }
+            }
+            None
+        };
+        let color = value_of("--color").and_then(|value| ColorChoice::from_str(value, false).ok());
+        let format = value_of("--format").and_then(|value| Format::from_str(value, false).ok());
+        Self { color: color.unwrap_or(ColorChoice::Auto), format: format.unwrap_or_default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guess(arguments: &[&str]) -> Presentation {
+        let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        Presentation::guess(&arguments)
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn options_of_what_cannot_be_parsed() {
+        let plain = Presentation { color: ColorChoice::Auto, format: Format::Text };
+        assert_eq!(guess(&["dray", "pull"]), plain);
+        assert_eq!(guess(&["dray", "--nonsense", "--format", "json"]).format, Format::Json);
+        assert_eq!(guess(&["dray", "--color=never"]).color, ColorChoice::Never);
+        assert_eq!(guess(&["dray", "--format=yaml", "--color"]), plain);
+        assert_eq!(guess(&["dray", "pull", "--", "--format=json"]), plain);
+    }
+
+    #[test]
+    fn globals_may_stand_before_and_after_the_command() {
+        for arguments in [
+            ["dray", "--address", "/a", "-n", "n", "-vv", "pull", "x"],
+            ["dray", "pull", "x", "--address", "/a", "-n", "n", "-vv"],
+            // As nerdctl calls it, after Docker.
+            ["dray", "pull", "x", "--host", "/a", "-n", "n", "-vv"],
+            ["dray", "-H", "/a", "-n", "n", "-vv", "pull", "x"],
+            ["dray", "-H", "/a", "-n", "n", "--debug", "pull", "x"],
+        ] {
+            let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+            let parsed = Arguments::parse_from(&arguments).unwrap();
+            assert_eq!(parsed.globals.daemon().address.as_deref(), Some("/a"));
+            assert_eq!(parsed.globals.daemon().namespace.as_deref(), Some("n"));
+            assert_eq!(parsed.globals.verbosity(), 2);
+        }
+    }
+
+    /// The page has a row for each command.
+    #[test]
+    fn every_command_is_documented() {
+        let page = include_str!("../../../docs/cli.md");
+        let mut open = vec![("dray".to_owned(), Arguments::command())];
+        while let Some((name, command)) = open.pop() {
+            let below = command
+                .get_subcommands()
+                .map(|below| (format!("{name} {}", below.get_name()), below.clone()));
+            let below: Vec<_> = below.collect();
+            let row = [format!("| `{name} "), format!("| `{name}`")];
+            assert!(
+                !below.is_empty() || row.iter().any(|row| page.contains(row)),
+                "docs/cli.md lacks {name}"
+            );
+            open.extend(below);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The components that serve as plugins: those of the user's choice, else the embedded ones.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::escape;
+use super::failure::{Failure, Kind};
+use super::screen::Screen;
+use dray::config::PluginChoice;
+use dray::plugin::{PluginHost, PluginSource, serve_compiler};
+use dray::ports::PluginFailure;
+
+/// The argument with which the program starts itself to compile a component. It is no command of its own, and
+/// nothing about it is promised.
+const COMPILE: &str = "--compile-component";
+
+/// What the program does where it was started to compile.
+pub(super) fn compile_if_asked(arguments: &[OsString]) -> Option<ExitCode> {
+    (arguments.len() == 2 && arguments[1] == COMPILE).then(serve_compiler)
+}
+
+/// What runs plugins, and keeps what it compiled in this place.
+pub(super) fn host(compiled_store: Option<&Path>) -> Result<PluginHost, PluginFailure> {
+    Ok(PluginHost::new(compiled_store)?.compile_apart(COMPILE))
+}
+
+/// Time that a plugin is loaded in silence. Loading compiled code takes milliseconds, and compiling what a Rust
+/// toolchain makes takes less than a second.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Waits until a plugin is loaded, and says on the screen, if there is one, what takes so long.
+pub(super) async fn loaded<T>(
+    loading: impl Future<Output = T>,
+    source: &PluginSource,
+    screen: Option<&Screen>,
+) -> T {
+    let mut loading = pin!(loading);
+    tokio::select! {
+        biased;
+        loaded = &mut loading => return loaded,
+        () = tokio::time::sleep(SILENCE) => {}
+    }
+    if let Some(screen) = screen {
+        screen.print(&format!("compiling plugin `{}`, which takes a while", escape::line(source.label())));
+    }
+    loading.await
+}
+
+/// The screen for such lines in commands without progress: only a person at a terminal wants them.
+pub(super) fn patient_screen(screen: &Screen) -> Option<&Screen> {
+    io::stderr().is_terminal().then_some(screen)
+}
+
+/// Name of the embedded component that plans for every snapshotter without demands of its own.
+const EMBEDDED_PLANNER: &str = "overlayfs";
+
+/// Name of the embedded component that chooses the platform.
+const EMBEDDED_MATCHER: &str = "platform";
+
+/// The component that chooses the platform, read and not yet compiled.
+pub(super) fn matcher(choice: &PluginChoice) -> Result<PluginSource, Failure> {
+    source(choice, EMBEDDED_MATCHER)
+}
+
+/// The component that plans for the snapshotter, read and not yet compiled.
+pub(super) fn planner(choice: &PluginChoice) -> Result<PluginSource, Failure> {
+    source(choice, EMBEDDED_PLANNER)
+}
+
+/// The plugin interface wants an empty object where nothing is configured.
+pub(super) fn config(choice: &PluginChoice) -> &str {
+    choice.config.as_deref().unwrap_or("{}")
+}
+
+fn source(choice: &PluginChoice, embedded: &'static str) -> Result<PluginSource, Failure> {
+    match &choice.file {
+        Some(file) => Ok(PluginSource::read(file)?),
+        None => PluginSource::embedded(embedded)
+            .ok_or_else(|| Failure::new(Kind::Internal, format!("this build lacks plugin `{embedded}`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::screen::memory::Memory;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_plugin_that_takes_long_to_compile_is_named() {
+        let source = PluginSource::embedded("overlayfs").unwrap();
+        for (milliseconds, shown) in
+            [(1900, ""), (2100, "compiling plugin `overlayfs`, which takes a while\n")]
+        {
+            let (screen, memory) = Memory::screen(80, 24);
+            let loading = async {
+                sleep(Duration::from_millis(milliseconds)).await;
+                "loaded"
+            };
+            assert_eq!(loaded(loading, &source, Some(&screen)).await, "loaded");
+            assert_eq!(memory.take(), shown, "after {milliseconds} ms");
+        }
+    }
+}

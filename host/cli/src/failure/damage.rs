@@ -1,0 +1,22 @@
+//! What can be done about a blob that is damaged in containerd.
+
+use super::listed;
+use dray::oci::Digest;
+
+/// How to get the blob anew. containerd keeps its file as long as one namespace has the blob, and never writes over it.
+pub(super) fn cure(blob: &Digest, others: &[String]) -> Vec<String> {
+    let Some(named) = listed(others) else {
+        return vec![
+            "`dray image fetch NAME` brings it anew, where NAME is an image of this namespace that has it; if there is \
+             none, pull again"
+                .to_owned(),
+        ];
+    };
+    let (namespaces, them) = if others.len() == 1 { ("namespace", "it") } else { ("namespaces", "them") };
+    let commands: Vec<String> =
+        others.iter().map(|namespace| format!("`ctr -n {namespace} content rm {blob}`")).collect();
+    vec![
+        format!("containerd keeps one file for all namespaces, and {namespaces} {named} need {them} too"),
+        format!("remove it there with {}, and then try again", commands.join(", ")),
+    ]
+}

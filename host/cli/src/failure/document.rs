@@ -1,0 +1,87 @@
+//! What a document has to say that cannot be used.
+
+use super::{FETCH_ANEW_HINT, Kind, MADE_WRONGLY_HINT, PUSH_AGAIN_HINT, WRONG_SIZE_HINT};
+use dray::image::DocumentFault;
+use dray::oci::{DescriptorError, DigestError, DocumentError, MediaType};
+use dray::verify::Mismatch;
+
+const TOO_LARGE_HINT: &str = "dray reads documents of up to 4 MiB, the size that every registry has to take; `ctr images pull` has \
+                              no such bound for manifests below an index, and for configs";
+
+const TOO_MANY_HINT: &str = "this is a bound of dray, far above what images have; `ctr images pull` has none, and the kernel mounts \
+                             at most 500 layers";
+
+/// The kind of a fault, and what can be done.
+pub(super) fn verdict(fault: &DocumentFault) -> (Kind, Vec<String>) {
+    let (kind, hint) = match fault {
+        DocumentFault::TooLarge { .. } => (Kind::Unsupported, TOO_LARGE_HINT.to_owned()),
+        DocumentFault::TooMany { .. } => (Kind::Unsupported, TOO_MANY_HINT.to_owned()),
+        DocumentFault::NotAnImage { media_type } => return not_an_image(media_type),
+        DocumentFault::Unreadable(DocumentError::Schema1 { .. }) => {
+            (Kind::Unsupported, PUSH_AGAIN_HINT.to_owned())
+        }
+        DocumentFault::Unreadable(DocumentError::Descriptor {
+            source: DescriptorError::Digest(DigestError::UnsupportedAlgorithm { .. }),
+            ..
+        }) => (
+            Kind::Unsupported,
+            "build or push the image with sha256 digests, as all tools do by default".to_owned(),
+        ),
+        DocumentFault::Unreadable(_) => (Kind::Corrupt, MADE_WRONGLY_HINT.to_owned()),
+        // The store knows the size of what it has, so that the descriptor is wrong.
+        DocumentFault::Mismatch(Mismatch::Short { .. } | Mismatch::Long { .. }) => {
+            (Kind::Corrupt, WRONG_SIZE_HINT.to_owned())
+        }
+        DocumentFault::Mismatch(Mismatch::Digest { .. }) => (Kind::Corrupt, FETCH_ANEW_HINT.to_owned()),
+    };
+    (kind, vec![hint])
+}
+
+/// The same where what was asked for is no image.
+pub(super) fn not_an_image(media_type: &MediaType) -> (Kind, Vec<String>) {
+    let hint = match media_type.as_str() {
+        // What tools of ten years ago gave as the type of a config.
+        "application/octet-stream" => PUSH_AGAIN_HINT,
+        _ => "use the tool that such artifacts are made for, for example `helm pull` or `oras pull`",
+    };
+    (Kind::Unsupported, vec![hint.to_owned()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dray::oci::{Algorithm, Digest, DocumentKind};
+    use dray::verify::digest_of;
+
+    #[test]
+    fn every_fault_has_its_exit_code_and_a_hint() {
+        let digest = || digest_of(Algorithm::Sha256, b"x");
+        let json = serde_json::from_str::<u8>("x").expect_err("that is no number");
+        let kind = DocumentKind::Manifest;
+        let digest_error = |digest| {
+            let error = Digest::parse(digest).expect_err("that is no digest that can be verified");
+            DocumentFault::from(DocumentError::Descriptor { kind, source: error.into() })
+        };
+        for (fault, code, hint) in [
+            (DocumentFault::TooLarge { size: 2, limit: 1 }, 10, "up to 4 MiB"),
+            (DocumentFault::TooMany { what: "layers", found: 2, limit: 1 }, 10, "a bound of dray"),
+            (DocumentFault::NotAnImage { media_type: MediaType::new("x/y") }, 10, "`oras pull`"),
+            (
+                DocumentFault::NotAnImage { media_type: MediaType::new("application/octet-stream") },
+                10,
+                "a current tool",
+            ),
+            (Mismatch::Short { digest: digest(), expected: 2, found: 1 }.into(), 7, "stated for it is wrong"),
+            (Mismatch::Long { digest: digest(), expected: 2 }.into(), 7, "stated for it is wrong"),
+            (Mismatch::Digest { expected: digest(), found: digest() }.into(), 7, "`dray image fetch`"),
+            (DocumentError::Schema1 { kind }.into(), 10, "a current tool"),
+            (DocumentError::Json { kind, source: json }.into(), 7, "made wrongly"),
+            (digest_error("sha256:x"), 7, "made wrongly"),
+            (digest_error("blake3:x"), 10, "sha256 digests"),
+        ] {
+            let (kind, hints) = verdict(&fault);
+            assert_eq!(kind.exit_code(), code, "{fault:?}");
+            assert!(hints.len() == 1 && hints[0].contains(hint), "{fault:?}: {hints:?}");
+        }
+    }
+}

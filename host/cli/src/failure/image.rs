@@ -1,0 +1,73 @@
+//! What reading the images of a store has to say.
+
+use super::{
+    Failure, Kind, MADE_WRONGLY_HINT, document, hint_of_platforms, kind_of_fetch, kind_of_plugin, listed,
+    store,
+};
+use dray::image::ImageError;
+
+/// How to get what an image lacks.
+pub(crate) const FETCH_HINT: &str = "`dray image fetch` brings what is missing";
+
+/// How to get what of an image is damaged.
+pub(crate) const FETCH_ANEW_HINT: &str = "`dray image fetch` brings it anew";
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        let (kind, hints) = verdict(&error);
+        Self::of(kind, &error, hints)
+    }
+}
+
+/// The kind of an error, and what can be done.
+pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
+    match error {
+        ImageError::NoRecord { .. } => {
+            (Kind::NotFound, vec!["`dray image ls` lists the images of the namespace".to_owned()])
+        }
+        ImageError::Ambiguous { images, .. } => {
+            let images = images.iter().map(|(digest, name)| format!("{digest} {name}"));
+            let hint = listed(images).map(|images| format!("write more of one of them: {images}"));
+            (Kind::Usage, hint.into_iter().collect())
+        }
+        ImageError::MissingBlob { .. } => (Kind::NotFound, vec![FETCH_HINT.to_owned()]),
+        ImageError::Damaged { .. } => (Kind::Corrupt, vec![FETCH_ANEW_HINT.to_owned()]),
+        ImageError::Fetch { source, .. } => {
+            (kind_of_fetch(source), source.hint.clone().into_iter().collect())
+        }
+        ImageError::Document { source, .. } => document::verdict(source),
+        ImageError::LayerCount { .. } => (Kind::Corrupt, vec![MADE_WRONGLY_HINT.to_owned()]),
+        ImageError::NoPlatform { offered, .. } => (Kind::Unsupported, vec![hint_of_platforms(offered)]),
+        ImageError::Plugin { source } => (kind_of_plugin(source), source.hint.clone().into_iter().collect()),
+        ImageError::Store { source, .. } => store::verdict(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dray::oci::{Algorithm, DocumentKind, Platform};
+    use dray::verify::digest_of;
+
+    #[test]
+    fn errors_of_images_say_what_to_do() {
+        let digest = || digest_of(Algorithm::Sha256, b"x");
+        let ambiguous = ImageError::Ambiguous {
+            name: "1".to_owned(),
+            images: vec![(digest(), "a:1".to_owned()), (digest(), "b:1".to_owned())],
+        };
+        let failure = Failure::from(ambiguous);
+        assert_eq!(failure.exit_code(), 2);
+        assert!(failure.hints[0].contains("a:1`, `sha256:"), "{failure:?}");
+        let missing = ImageError::MissingBlob { kind: DocumentKind::Index, digest: digest() };
+        assert_eq!(Failure::from(missing).exit_code(), 4);
+        assert_eq!(Failure::from(ImageError::NoRecord { name: "x".to_owned() }).exit_code(), 4);
+        let platform = ImageError::NoPlatform {
+            wanted: "linux/s390x".to_owned(),
+            offered: vec![Platform::new("linux", "amd64", "")],
+        };
+        let failure = Failure::from(platform);
+        assert_eq!(failure.exit_code(), 10);
+        assert!(failure.hints[0].ends_with("offers `linux/amd64`"), "{failure:?}");
+    }
+}

@@ -1,0 +1,113 @@
+use crate::interrupt::Signal;
+
+/// Class of an error, for people who act on it and for programs. Part of the interface: a name or a number
+/// never changes its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A fault of this program, or of the machine under it.
+    Internal,
+    /// The command line is wrong.
+    Usage,
+    /// A configuration file, variable or setting is wrong.
+    Configuration,
+    /// There is no such repository, tag or blob.
+    NotFound,
+    /// The registry refuses access.
+    Denied,
+    /// The registry cannot be reached; trying again later may help.
+    Unavailable,
+    /// What the registry serves is damaged, or no answer of a registry.
+    Corrupt,
+    /// A plugin failed.
+    Plugin,
+    /// containerd cannot be reached, or failed.
+    Containerd,
+    /// The image is sound, but not for this program, platform or snapshotter.
+    Unsupported,
+    /// A signal ended the command.
+    Cancelled(Signal),
+}
+
+impl Kind {
+    /// All of them, in the order of the documentation.
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Internal,
+        Self::Usage,
+        Self::Configuration,
+        Self::NotFound,
+        Self::Denied,
+        Self::Unavailable,
+        Self::Corrupt,
+        Self::Plugin,
+        Self::Containerd,
+        Self::Unsupported,
+        Self::Cancelled(Signal::Interrupt),
+        Self::Cancelled(Signal::Terminate),
+    ];
+
+    /// The exit status.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Internal => 1,
+            Self::Usage => 2,
+            Self::Configuration => 3,
+            Self::NotFound => 4,
+            Self::Denied => 5,
+            Self::Unavailable => 6,
+            Self::Corrupt => 7,
+            Self::Plugin => 8,
+            Self::Containerd => 9,
+            Self::Unsupported => 10,
+            Self::Cancelled(signal) => signal.exit_code(),
+        }
+    }
+
+    /// The name, for programs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Usage => "usage",
+            Self::Configuration => "configuration",
+            Self::NotFound => "not-found",
+            Self::Denied => "denied",
+            Self::Unavailable => "unavailable",
+            Self::Corrupt => "corrupt",
+            Self::Plugin => "plugin",
+            Self::Containerd => "containerd",
+            Self::Unsupported => "unsupported",
+            Self::Cancelled(_) => "cancelled",
+        }
+    }
+
+    /// What the exit status means, for people.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Internal => "a fault of the program, or of the machine under it",
+            Self::Usage => {
+                "the command line is wrong: an option, a reference, a platform, a plugin file that cannot be read"
+            }
+            Self::Configuration => {
+                "something that is set up is wrong: a file, a variable, a plugin's configuration, a snapshotter that containerd does not have"
+            }
+            Self::NotFound => {
+                "the registry has no such repository, tag or blob; or containerd has no such image, or not all of it"
+            }
+            Self::Denied => "the registry refuses access",
+            Self::Unavailable => {
+                "the registry cannot be reached or asks to come back later; trying again may help"
+            }
+            Self::Corrupt => {
+                "what the registry serves, or what containerd has stored, is damaged or contradicts itself; or the answer is none of a registry"
+            }
+            Self::Plugin => {
+                "a plugin does not fit this program, failed, broke a limit, or made a plan that is not allowed"
+            }
+            Self::Containerd => "containerd or the snapshotter cannot be reached, may not be used, or failed",
+            Self::Unsupported => {
+                "the image is sound, but not for this program, this platform or this snapshotter"
+            }
+            Self::Cancelled(Signal::Interrupt) => "SIGINT, which ctrl-c sends",
+            Self::Cancelled(Signal::Terminate) => "SIGTERM",
+        }
+    }
+}

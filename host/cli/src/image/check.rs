@@ -1,0 +1,179 @@
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::shelf::Shelf;
+use super::written::{self, WrittenBlob, WrittenDescriptor};
+use crate::arguments::{Format, Globals};
+use crate::failure::{FETCH_ANEW_HINT, FETCH_HINT, Failure, Kind};
+use crate::platform_options::PlatformOptions;
+use crate::{Context, amounts, escape, output};
+use dray::image::{Completeness, ImageError, ManifestState, MissingBlob, Scrutiny};
+use dray::oci::{ChainId, Platform};
+use dray::ports::{ImageRecord, SnapshotterName};
+
+/// Show which blobs and snapshots of an image are missing or damaged
+///
+/// An image is complete if all of its blobs are in the content store; a layer that is unpacked needs no blob. Index,
+/// manifest and config are read and checked, and of each other blob the last byte is read; with --deep, all bytes are.
+/// If a blob is missing, the exit status is 4; if one is damaged, it is 7
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dray image check debian:12\n  dray image check --deep --all-platforms debian:12"
+)]
+pub(crate) struct CheckArguments {
+    /// Name, digest or beginning of a digest of the image
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    #[command(flatten)]
+    platforms: PlatformOptions,
+
+    /// Read all bytes of all blobs, and compute their digests
+    #[arg(long)]
+    deep: bool,
+
+    /// Print in this form
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Serialize)]
+struct Checked<'a> {
+    name: &'a str,
+    target: WrittenDescriptor,
+    snapshotter: Option<&'a str>,
+    /// What was read of each blob: `last-byte` or `every-byte`.
+    read: &'static str,
+    complete: bool,
+    unpacked: bool,
+    missing_indexes: Vec<WrittenDescriptor>,
+    damaged_indexes: Vec<WrittenBlob>,
+    platforms: Vec<CheckedPlatform<'a>>,
+}
+
+#[derive(Serialize)]
+struct CheckedPlatform<'a> {
+    platform: Option<&'a Platform>,
+    manifest: WrittenDescriptor,
+    complete: bool,
+    unpacked: bool,
+    missing_blobs: Vec<WrittenBlob>,
+    damaged_blobs: Vec<WrittenBlob>,
+    missing_snapshots: &'a [ChainId],
+}
+
+/// Prints what is missing and what is damaged.
+pub(super) async fn run(
+    arguments: CheckArguments,
+    globals: &Globals,
+    context: &Context,
+) -> Result<(), Failure> {
+    let shelf = Shelf::open(arguments.platforms.into(), globals, context).await?;
+    let record = shelf.record(&arguments.name).await?;
+    let scrutiny = if arguments.deep { Scrutiny::EveryByte } else { Scrutiny::LastByte };
+    let snapshotter = shelf.snapshotter_if_loaded(context).await?;
+    let found = shelf.completeness(&record, snapshotter.as_ref(), scrutiny).await?;
+    let unfit = found.manifests.iter().find(|manifest| !manifest.fits);
+    if let Some(platform) = unfit.and_then(|manifest| manifest.platform.as_ref()) {
+        shelf.note_other_platform(platform, context);
+    }
+    let snapshotter = snapshotter.as_ref().map(SnapshotterName::as_str);
+    let check = Check { record: &record, snapshotter, scrutiny, found: &found };
+    match arguments.format {
+        Format::Json => output::write_json(&check.to_json())?,
+        Format::Text => output::write(check.to_text().as_bytes())?,
+    }
+    if let Some(unusable) = found.unusable.first() {
+        return Err(ImageError::from(unusable.clone()).into());
+    }
+    check.verdict()
+}
+
+/// What was found.
+struct Check<'a> {
+    record: &'a ImageRecord,
+    snapshotter: Option<&'a str>,
+    scrutiny: Scrutiny,
+    found: &'a Completeness,
+}
+
+impl<'a> Check<'a> {
+    fn to_json(&self) -> Checked<'a> {
+        let platform = |manifest: &'a ManifestState| CheckedPlatform {
+            platform: manifest.platform.as_ref(),
+            manifest: (&manifest.manifest).into(),
+            complete: manifest.is_complete(),
+            unpacked: manifest.unpacked,
+            missing_blobs: manifest.missing_blobs.iter().map(WrittenBlob::from).collect(),
+            damaged_blobs: manifest.damaged_blobs.iter().map(WrittenBlob::from).collect(),
+            missing_snapshots: &manifest.missing_snapshots,
+        };
+        Checked {
+            name: &self.record.name,
+            target: (&self.record.target).into(),
+            snapshotter: self.snapshotter,
+            read: if self.scrutiny == Scrutiny::EveryByte { "every-byte" } else { "last-byte" },
+            complete: self.found.is_complete(),
+            unpacked: self.found.is_unpacked(),
+            missing_indexes: self.found.missing_indexes.iter().map(WrittenDescriptor::from).collect(),
+            damaged_indexes: self.found.damaged_indexes.iter().map(WrittenBlob::from).collect(),
+            platforms: self.found.manifests.iter().map(platform).collect(),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = format!("{}\n", escape::line(&self.record.name));
+        let mut line = |what: &str, digest: &str, more: &str| {
+            let _ = writeln!(text, "  {what:<9} {digest}{more}");
+        };
+        for index in &self.found.missing_indexes {
+            line("index", index.digest.as_str(), "  missing");
+        }
+        for index in &self.found.damaged_indexes {
+            line("index", index.descriptor.digest.as_str(), "  damaged");
+        }
+        for manifest in &self.found.manifests {
+            let platform =
+                manifest.platform.as_ref().map_or_else(|| "unknown".to_owned(), Platform::format_all);
+            line("platform", &escape::line(&platform), &format!("  {}", written::state(manifest)));
+            for blob in &manifest.missing_blobs {
+                let size = amounts::bytes(blob.descriptor.size);
+                let more = if blob.unpacked { "not needed, it is unpacked" } else { "missing" };
+                line(blob.role.as_str(), blob.descriptor.digest.as_str(), &format!("  {more}, {size}"));
+            }
+            for blob in &manifest.damaged_blobs {
+                let size = amounts::bytes(blob.descriptor.size);
+                line(blob.role.as_str(), blob.descriptor.digest.as_str(), &format!("  damaged, {size}"));
+            }
+            if let Some(snapshotter) = self.snapshotter {
+                for chain_id in &manifest.missing_snapshots {
+                    line("snapshot", chain_id.as_str(), &format!("  not in {}", escape::line(snapshotter)));
+                }
+            }
+        }
+        let read = match self.scrutiny {
+            Scrutiny::EveryByte => "all bytes of each blob",
+            Scrutiny::LastByte | Scrutiny::Records => "the last byte of each layer, --deep reads all",
+        };
+        line("read", read, "");
+        text
+    }
+
+    /// A damaged blob counts also where the image does not need it: others would get it.
+    fn verdict(&self) -> Result<(), Failure> {
+        let name = &self.record.name;
+        let damaged =
+            written::count(self.found.damaged_blobs().map(|blob| (blob.role, &blob.descriptor.digest)));
+        if !damaged.is_empty() {
+            let message = format!("image `{name}` is damaged in containerd: {damaged}");
+            return Err(Failure::new(Kind::Corrupt, message).hint(FETCH_ANEW_HINT));
+        }
+        if self.found.is_complete() {
+            return Ok(());
+        }
+        let missing: Vec<MissingBlob> = self.found.missing_blobs().collect();
+        let message = format!("image `{name}` is not complete, {}", written::lacking(&missing, []));
+        Err(Failure::new(Kind::NotFound, message).hint(FETCH_HINT))
+    }
+}

@@ -1,0 +1,205 @@
+use std::fmt::Write as _;
+
+use clap::ValueEnum;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::shelf::{self, Shelf};
+use super::written::{self, WrittenDescriptor};
+use crate::arguments::{Format, Globals};
+use crate::failure::{Failure, Kind};
+use crate::{Context, amounts, escape, output};
+use dray::config::PlatformFlags;
+use dray::image::{
+    BlobRole, ChosenManifest, ImageDocuments, ImageError, ImageLayer, ManifestState, Scrutiny,
+    StoredDocuments, read_document,
+};
+use dray::oci::{ChainId, Descriptor, DiffId, DocumentKind, MediaKind, Platform};
+use dray::ports::{ImageRecord, Labels, Store};
+
+/// Show what an image is made of
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct InspectArguments {
+    /// Name, digest or beginning of a digest of the image
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// Show the image for this platform [default: that of this machine]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
+
+    /// Print this document of the image, byte for byte
+    #[arg(long, value_name = "DOCUMENT", conflicts_with = "format")]
+    raw: Option<Document>,
+
+    /// Print in this form
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) format: Format,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dray image inspect debian:12
+  dray image inspect --platform linux/arm64 --format json debian:12 | jq .layers
+  dray image inspect --raw config debian:12 | jq .config.Env";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Document {
+    /// The index that the name stands for
+    Index,
+    /// The manifest for the platform
+    Manifest,
+    /// The image config for the platform
+    Config,
+}
+
+#[derive(Serialize)]
+struct Inspected {
+    name: String,
+    target: WrittenDescriptor,
+    created: String,
+    updated: String,
+    labels: Labels,
+    platform: Platform,
+    /// Absent if the name stands for a manifest.
+    index: Option<WrittenDescriptor>,
+    manifest: WrittenDescriptor,
+    config: WrittenDescriptor,
+    layers: Vec<Layer>,
+    /// Absent if containerd has not loaded the default one.
+    snapshotter: Option<String>,
+    complete: bool,
+    unpacked: bool,
+    /// The image config as it is written.
+    image: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct Layer {
+    #[serde(flatten)]
+    descriptor: WrittenDescriptor,
+    diff_id: DiffId,
+    chain_id: ChainId,
+    /// Whether the blob is in the content store.
+    present: bool,
+    unpacked: bool,
+}
+
+/// Prints what the image is made of.
+pub(super) async fn run(
+    arguments: InspectArguments,
+    globals: &Globals,
+    context: &Context,
+) -> Result<(), Failure> {
+    if arguments.raw == Some(Document::Index) {
+        return raw_index(&shelf::connect(globals, context).await?, &arguments.name).await;
+    }
+    let platforms =
+        PlatformFlags { platforms: arguments.platform.into_iter().collect(), ..PlatformFlags::default() };
+    let shelf = Shelf::open(platforms, globals, context).await?;
+    let record = shelf.record(&arguments.name).await?;
+    if let Some(document) = arguments.raw {
+        let ChosenManifest { manifest, .. } = shelf.manifest(&record).await?;
+        return match document {
+            Document::Config => raw(&shelf.store, DocumentKind::Config, &manifest.config).await,
+            _ => output::write(manifest.bytes()),
+        };
+    }
+    let inspected = inspect(&shelf, record, context).await?;
+    match arguments.format {
+        Format::Json => output::write_json(&inspected),
+        Format::Text => output::write(inspected.to_text().as_bytes()),
+    }
+}
+
+/// An index is the same for every platform.
+async fn raw_index(store: &Store, name: &str) -> Result<(), Failure> {
+    let record = shelf::record(store, name).await?;
+    if record.target.media_type.kind() != MediaKind::Index {
+        let message = format!("image `{}` has no index", record.name);
+        return Err(Failure::new(Kind::NotFound, message)
+            .hint("it is for one platform; `--raw manifest` prints what its name stands for"));
+    }
+    raw(store, DocumentKind::Index, &record.target).await
+}
+
+async fn raw(store: &Store, kind: DocumentKind, descriptor: &Descriptor) -> Result<(), Failure> {
+    output::write(&read_document(StoredDocuments(store.content.as_ref()), kind, descriptor).await?)
+}
+
+async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Result<Inspected, Failure> {
+    let documents = shelf.documents(&record).await?;
+    if !documents.fits {
+        shelf.note_other_platform(&documents.platform, context);
+    }
+    let snapshotter = shelf.snapshotter_if_loaded(context).await?;
+    let found = shelf.completeness(&record, snapshotter.as_ref(), Scrutiny::Records).await?;
+    Ok(Inspected {
+        layers: found
+            .manifests
+            .first()
+            .map(|state| layers(&documents, state))
+            .transpose()?
+            .unwrap_or_default(),
+        index: documents.indexes.first().map(|index| WrittenDescriptor::from(index.descriptor())),
+        manifest: documents.manifest.descriptor().into(),
+        config: documents.config.descriptor().into(),
+        image: written::json(documents.config.bytes())?,
+        platform: documents.platform,
+        name: record.name,
+        target: (&record.target).into(),
+        created: written::time(record.created_at),
+        updated: written::time(record.updated_at),
+        labels: record.labels,
+        snapshotter: snapshotter.map(|name| name.to_string()),
+        complete: found.is_complete(),
+        unpacked: found.is_unpacked(),
+    })
+}
+
+fn layers(documents: &ImageDocuments, state: &ManifestState) -> Result<Vec<Layer>, ImageError> {
+    let is_missing = |blob: &Descriptor| {
+        let mut missing = state.missing_blobs.iter();
+        missing.any(|missing| missing.role == BlobRole::Layer && missing.descriptor.digest == blob.digest)
+    };
+    let layer = |layer: ImageLayer<'_>| Layer {
+        descriptor: layer.descriptor.into(),
+        diff_id: layer.diff_id.clone(),
+        present: !is_missing(layer.descriptor),
+        unpacked: !state.missing_snapshots.contains(&layer.chain_id),
+        chain_id: layer.chain_id,
+    };
+    Ok(documents.layers()?.into_iter().map(layer).collect())
+}
+
+impl Inspected {
+    fn to_text(&self) -> String {
+        let mut text = String::new();
+        let mut row = |key: &str, value: &str| {
+            let _ = writeln!(text, "{key:<12} {}", escape::line(value));
+        };
+        row("name", &self.name);
+        row("digest", self.target.digest.as_str());
+        row("platform", &self.platform.format_all());
+        row("manifest", self.manifest.digest.as_str());
+        row("config", self.config.digest.as_str());
+        row("created", &self.created);
+        row("snapshotter", self.snapshotter.as_deref().unwrap_or("-"));
+        let state = match (self.complete, self.unpacked) {
+            (true, true) => "complete",
+            (true, false) => "complete, not unpacked",
+            (false, _) => "not complete, `dray image check` says more",
+        };
+        row("state", state);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let key = if index == 0 { "layers" } else { "" };
+            let size = amounts::bytes(layer.descriptor.size);
+            row(key, &format!("{}  {size}", layer.descriptor.digest));
+        }
+        for (key, value) in &self.labels {
+            row("label", &format!("{key}={value}"));
+        }
+        text
+    }
+}

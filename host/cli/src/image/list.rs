@@ -1,0 +1,190 @@
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::shelf::{self, Shelf};
+use super::written::{self, WrittenBlob};
+use crate::arguments::{Format, Globals};
+use crate::failure::{Failure, message_of};
+use crate::{Context, amounts, escape, output};
+use dray::config::PlatformFlags;
+use dray::image::{Completeness, ImageError, ManifestState, Scrutiny, unpacked_image_size};
+use dray::oci::{Digest, Platform};
+use dray::ports::{ImageRecord, SnapshotterName, Store};
+
+/// List images, and what of them is missing
+///
+/// There is one row for each platform whose manifest is there, and one row that says what is missing or damaged for an
+/// image without any. A layer counts as there if containerd has a record of it; `dray image check` looks at its bytes
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dray image ls\n  dray image ls --format json | jq '.[] | select(.complete | not)'"
+)]
+pub(crate) struct ListArguments {
+    /// Print nothing but the names
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Print the list in this form
+    #[arg(long, value_name = "FORM", default_value = "text", conflicts_with = "quiet")]
+    pub(crate) format: Format,
+}
+
+/// A row of the list.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    /// Absent where nothing says what the image is for.
+    platform: Option<Platform>,
+    /// Digest of what the name stands for.
+    digest: Digest,
+    /// Digest of the manifest for the platform.
+    manifest: Option<Digest>,
+    created: String,
+    /// Bytes of the blobs, as manifest and index state them.
+    size: Option<u64>,
+    /// Bytes in the snapshotter; 0 if the image is not unpacked.
+    unpacked_size: u64,
+    complete: bool,
+    unpacked: bool,
+    missing: Vec<WrittenBlob>,
+    damaged: Vec<WrittenBlob>,
+    /// Why nothing more can be said.
+    error: Option<String>,
+    #[serde(skip)]
+    state: String,
+}
+
+/// Prints the list.
+pub(super) async fn run(
+    arguments: &ListArguments,
+    globals: &Globals,
+    context: &Context,
+) -> Result<(), Failure> {
+    if arguments.quiet {
+        let records = records(&shelf::connect(globals, context).await?).await?;
+        let names = records.iter().map(|record| format!("{}\n", escape::line(&record.name)));
+        return output::write(names.collect::<String>().as_bytes());
+    }
+    let platforms = PlatformFlags { all: true, ..PlatformFlags::default() };
+    let shelf = Shelf::open(platforms, globals, context).await?;
+    let records = records(&shelf.store).await?;
+    let snapshotter = shelf.snapshotter_if_loaded(context).await?;
+    let snapshotter = snapshotter.as_ref();
+    let mut rows = Vec::new();
+    for record in &records {
+        // What all images together have is too much to be read for a list.
+        match shelf.completeness(record, snapshotter, Scrutiny::Records).await {
+            Ok(found) => rows.extend(of_image(&shelf, snapshotter, record, &found).await?),
+            Err(error) if error.is_of_the_call() => return Err(error.into()),
+            Err(error) => {
+                let error = message_of(&error);
+                rows.push(Row { state: error.clone(), error: Some(error), ..empty(record) });
+            }
+        }
+    }
+    match arguments.format {
+        Format::Json => output::write_json(&rows),
+        Format::Text => output::write(table(&rows).as_bytes()),
+    }
+}
+
+async fn records(store: &Store) -> Result<Vec<ImageRecord>, ImageError> {
+    let records = store.images.list().await;
+    records.map_err(|source| ImageError::Store { doing: "listing its images".to_owned(), source })
+}
+
+async fn of_image(
+    shelf: &Shelf,
+    snapshotter: Option<&SnapshotterName>,
+    record: &ImageRecord,
+    found: &Completeness,
+) -> Result<Vec<Row>, Failure> {
+    let mut rows = Vec::new();
+    for manifest in found.manifests.iter().filter(|manifest| manifest.size.is_some()) {
+        rows.push(of_manifest(shelf, snapshotter, record, manifest).await?);
+    }
+    if rows.is_empty() {
+        let missing: Vec<_> = found.missing_blobs().collect();
+        rows.push(Row {
+            state: written::lacking(&missing, found.damaged_blobs()),
+            missing: missing.iter().map(WrittenBlob::from).collect(),
+            damaged: found.damaged_blobs().map(WrittenBlob::from).collect(),
+            ..empty(record)
+        });
+    }
+    Ok(rows)
+}
+
+async fn of_manifest(
+    shelf: &Shelf,
+    snapshotter: Option<&SnapshotterName>,
+    record: &ImageRecord,
+    manifest: &ManifestState,
+) -> Result<Row, Failure> {
+    let snapshots = shelf.store.snapshots.as_ref();
+    let unpacked = match snapshotter {
+        Some(snapshotter) => unpacked_image_size(snapshots, snapshotter, &manifest.diff_ids).await?,
+        None => None,
+    };
+    Ok(Row {
+        platform: manifest.platform.clone(),
+        manifest: Some(manifest.manifest.digest.clone()),
+        size: manifest.size,
+        unpacked_size: unpacked.filter(|_| manifest.unpacked).unwrap_or_default().bytes,
+        complete: manifest.is_complete(),
+        unpacked: manifest.unpacked,
+        missing: manifest.missing_blobs.iter().map(WrittenBlob::from).collect(),
+        damaged: manifest.damaged_blobs.iter().map(WrittenBlob::from).collect(),
+        state: written::state(manifest),
+        ..empty(record)
+    })
+}
+
+/// A row of a record of which nothing is known but itself.
+fn empty(record: &ImageRecord) -> Row {
+    Row {
+        name: record.name.clone(),
+        platform: None,
+        digest: record.target.digest.clone(),
+        manifest: None,
+        created: written::time(record.created_at),
+        size: None,
+        unpacked_size: 0,
+        complete: false,
+        unpacked: false,
+        missing: Vec::new(),
+        damaged: Vec::new(),
+        error: None,
+        state: String::new(),
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let cells = rows.iter().map(|row| {
+        let platform = row.platform.as_ref().map_or_else(|| "-".to_owned(), Platform::format_all);
+        [
+            escape::line(&row.name),
+            escape::line(&platform),
+            row.digest.short().to_owned(),
+            row.created.clone(),
+            row.size.map_or_else(|| "-".to_owned(), amounts::bytes),
+            escape::line(&row.state),
+        ]
+    });
+    let head = ["NAME", "PLATFORM", "DIGEST", "CREATED", "SIZE", "STATE"].map(str::to_owned);
+    let lines: Vec<_> = std::iter::once(head).chain(cells).collect();
+    let width =
+        |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let mut text = String::new();
+    for line in &lines {
+        let [name, platform, digest, created, size, state] = line;
+        let _ = writeln!(
+            text,
+            "{name:<0$}  {platform:<1$}  {digest:<2$}  {created:<3$}  {size:<4$}  {state}",
+            widths[0], widths[1], widths[2], widths[3], widths[4],
+        );
+    }
+    text
+}

@@ -1,0 +1,77 @@
+use serde::Serialize;
+
+use super::shelf::Shelf;
+use crate::arguments::{Format, Globals};
+use crate::failure::Failure;
+use crate::{Context, output};
+use dray::config::PlatformFlags;
+use dray::image::unpacked_image_size;
+use dray::oci::Platform;
+
+/// Print how many bytes an unpacked image takes
+///
+/// The sum of its layers in the snapshotter; what it shares with other images counts as well. An image that is not
+/// unpacked takes 0 bytes there, which is no error
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dray image size debian:12\n  dray --snapshotter native image size 1f3a0c"
+)]
+pub(crate) struct SizeArguments {
+    /// Name, digest or beginning of a digest of the image
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// Measure the image for this platform [default: that of this machine]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
+
+    /// Print in this form
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Serialize)]
+struct Size {
+    name: String,
+    platform: Platform,
+    snapshotter: String,
+    unpacked: bool,
+    bytes: u64,
+    inodes: u64,
+}
+
+/// Measures the image.
+pub(super) async fn run(
+    arguments: SizeArguments,
+    globals: &Globals,
+    context: &Context,
+) -> Result<(), Failure> {
+    let platforms =
+        PlatformFlags { platforms: arguments.platform.into_iter().collect(), ..PlatformFlags::default() };
+    let shelf = Shelf::open(platforms, globals, context).await?;
+    let snapshotter = shelf.snapshotter().await?;
+    let record = shelf.record(&arguments.name).await?;
+    let documents = shelf.documents(&record).await?;
+    if !documents.fits {
+        shelf.note_other_platform(&documents.platform, context);
+    }
+    let snapshots = shelf.store.snapshots.as_ref();
+    let usage = unpacked_image_size(snapshots, &snapshotter, &documents.config.diff_ids).await?;
+    if usage.is_none() {
+        let note = format!("note: the image is not unpacked in snapshotter `{snapshotter}`");
+        context.screen.print(&note);
+    }
+    let unpacked = usage.is_some();
+    let usage = usage.unwrap_or_default();
+    match arguments.format {
+        Format::Text => output::write(format!("{}\n", usage.bytes).as_bytes()),
+        Format::Json => output::write_json(&Size {
+            name: record.name,
+            platform: documents.platform,
+            snapshotter: snapshotter.to_string(),
+            unpacked,
+            bytes: usage.bytes,
+            inodes: usage.inodes,
+        }),
+    }
+}

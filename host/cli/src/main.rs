@@ -1,0 +1,120 @@
+//! The `dray` command: clap, terminal, exit codes, and the wiring of adapters to ports.
+//!
+//! Each command is a file with its arguments and a `run`. What was typed becomes settings in
+//! [`dray::config`]; what goes wrong becomes a `failure`. No type of clap leaves this module.
+
+mod amounts;
+mod arguments;
+mod color;
+mod completions;
+mod components;
+mod early_registry;
+mod environment;
+mod failure;
+mod host_platform;
+mod image;
+mod interrupt;
+mod json;
+mod logging;
+mod man;
+mod output;
+mod platform;
+mod platform_options;
+mod plugin;
+mod progress;
+mod pull;
+mod reference;
+mod registry;
+mod registry_client;
+mod registry_options;
+mod report;
+mod resolve;
+mod runtime;
+mod screen;
+mod transfer;
+mod version;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use rustix::process::Signal;
+
+use self::arguments::{Arguments, ColorChoice, Command, Format, Presentation};
+use self::color::Palette;
+use self::failure::{Failure, usage};
+use self::screen::Screen;
+use dray::config::{Environment, RegistryFlags};
+use dray::text::escape;
+
+/// What every command has at hand.
+struct Context {
+    environment: Environment,
+    screen: Arc<Screen>,
+    /// What was typed about registries before the command.
+    registry: RegistryFlags,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    outlive_file_size_limit();
+    if let Some(ended) = components::compile_if_asked(&arguments) {
+        return ended;
+    }
+    let environment = environment::read();
+    match Arguments::parse_from(&arguments) {
+        Ok(Arguments { globals, command }) => {
+            let screen = Arc::new(stderr_screen(globals.color, &environment));
+            logging::start(globals.verbosity(), &screen);
+            let context = Context { environment, screen, registry: globals.registry() };
+            let format = command.format();
+            let ended = match command {
+                Command::Pull(arguments) => pull::run(arguments, &globals, &context),
+                Command::Resolve(arguments) => resolve::run(&arguments, &context),
+                Command::Image(command) => image::run(command, &globals, &context),
+                Command::Plugin(command) => plugin::run(&command, &context),
+                Command::Platform(command) => platform::run(&command, &context),
+                Command::Reference(arguments) => reference::run(&arguments),
+                Command::Registry(command) => registry::run(&command, &context),
+                Command::Version => version::run(globals.verbosity() > 0),
+                Command::Completions(arguments) => completions::run(&arguments),
+                Command::Man(arguments) => man::run(&arguments),
+            };
+            conclude(ended, format, &context.screen)
+        }
+        Err(error) => {
+            let Presentation { color, format } = Presentation::guess(&arguments);
+            if usage::is_answer(&error) {
+                let palette = Palette::choose(color, io::stdout().is_terminal(), &environment);
+                let written = output::write(usage::to_text(&error, palette).as_bytes());
+                return conclude(written, format, &stderr_screen(color, &environment));
+            }
+            let screen = stderr_screen(color, &environment);
+            if format == Format::Json {
+                return conclude(Err(error.into()), format, &screen);
+            }
+            screen.print(&usage::to_text(&error, screen.palette()));
+            ExitCode::from(Failure::from(error).exit_code())
+        }
+    }
+}
+
+/// Makes a file that grows beyond `ulimit -f` an error of its writer, rather than the end of the program by SIGXFSZ.
+fn outlive_file_size_limit() {
+    // Where it cannot be registered, the signal does what it always does.
+    let _ = signal_hook::flag::register(Signal::XFSZ.as_raw(), Arc::default());
+}
+
+fn stderr_screen(color: ColorChoice, environment: &Environment) -> Screen {
+    Screen::stderr(Palette::choose(color, io::stderr().is_terminal(), environment))
+}
+
+fn conclude(ended: Result<(), Failure>, format: Format, screen: &Screen) -> ExitCode {
+    let Err(failure) = ended else { return ExitCode::SUCCESS };
+    match format {
+        Format::Text => screen.print(&failure.to_text(screen.palette())),
+        Format::Json => screen.print(&failure.to_json()),
+    }
+    ExitCode::from(failure.exit_code())
+}

@@ -1,0 +1,100 @@
+use clap::ValueEnum;
+use serde_json::json;
+
+use crate::arguments::Format;
+use crate::failure::{Failure, Kind};
+use crate::{Context, components, escape, host_platform, output, runtime};
+use dray::config::{self, PluginChoice};
+use dray::limits;
+use dray::oci::Platform;
+
+/// Show which of the offered platforms would be taken
+///
+/// The platform plugin ranks them as in a pull, best first. That nothing suits is an answer, not an error
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RankArguments {
+    /// What an image offers
+    #[arg(value_name = "OFFERED")]
+    offered: Vec<String>,
+
+    /// What is wanted, in the order of preference
+    #[arg(long, value_name = "P", required = true, num_args = 1..)]
+    wanted: Vec<String>,
+
+    /// How the one is matched against the other
+    #[arg(long, value_name = "NAME", default_value = "only-strict")]
+    matcher: MatcherName,
+
+    /// Print in this form; JSON is the list of indices into what is offered, in one line
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) format: Format,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dray platform rank --wanted linux/arm64 -- linux/amd64 linux/arm64
+  dray platform rank --matcher only --wanted linux/amd64/v3 -- linux/386 linux/amd64 linux/amd64/v2";
+
+/// The matchers of containerd.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MatcherName {
+    /// One platform and what it can run besides
+    Only,
+    /// Exactly the wanted platforms, as in a pull
+    OnlyStrict,
+    /// Exactly the wanted platforms, in their order
+    Ordered,
+    /// Exactly the wanted platforms, none before another
+    Any,
+    /// Everything
+    All,
+}
+
+/// Prints the ranking.
+pub(super) fn run(arguments: &RankArguments, context: &Context) -> Result<(), Failure> {
+    let host = host_platform::detect();
+    let wanted = parsed(&arguments.wanted, "wanted platforms", limits::WANTED_PLATFORMS, &host)?;
+    let offered = parsed(&arguments.offered, "offered platforms", limits::INDEX_ENTRIES, &host)?;
+    let ranked = ranked(arguments.matcher, &wanted, &offered, context)?;
+    match arguments.format {
+        Format::Json => output::write_json_lines(&[ranked]),
+        Format::Text => {
+            let platforms = ranked.into_iter().filter_map(|index| offered.get(index));
+            let lines = platforms.map(|platform| format!("{}\n", escape::line(&platform.format_all())));
+            output::write(lines.collect::<String>().as_bytes())
+        }
+    }
+}
+
+fn parsed(
+    texts: &[String],
+    what: &'static str,
+    limit: usize,
+    host: &Platform,
+) -> Result<Vec<Platform>, Failure> {
+    if texts.len() > limit {
+        let message = format!("there are {} {what}, at most {limit} are accepted", texts.len());
+        return Err(Failure::new(Kind::Usage, message));
+    }
+    let parsed: Result<_, _> = texts.iter().map(|text| Platform::parse(text, host)).collect();
+    parsed.map_err(|error| Failure::usage(&format!("cannot read the {what}"), &error))
+}
+
+fn ranked(
+    matcher: MatcherName,
+    wanted: &[Platform],
+    offered: &[Platform],
+    context: &Context,
+) -> Result<Vec<usize>, Failure> {
+    let name = matcher.to_possible_value().map(|value| value.get_name().to_owned());
+    let config = Some(json!({ "matcher": name }).to_string());
+    let choice = PluginChoice { file: None, config };
+    let source = components::matcher(&choice)?;
+    let host = components::host(config::compiled_store(&context.environment).as_deref())?;
+    let runtime = runtime::on_this_thread()?;
+    runtime.block_on(async {
+        let matcher = host.matcher(&source, components::config(&choice)).await?;
+        Ok(matcher.rank(wanted, offered).await?)
+    })
+}

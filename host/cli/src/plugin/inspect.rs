@@ -1,0 +1,149 @@
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::list::kind_name;
+use crate::arguments::Format;
+use crate::failure::Failure;
+use crate::{Context, amounts, components, escape, output, runtime};
+use dray::config;
+use dray::plugin::{ImportedInterface, Inspection, PluginDescription, PluginHost, PluginSource};
+
+/// Show what a plugin is and what it wants from the host, without running it unless asked to
+///
+/// The imports of a component are all that it can reach. They are shown in groups: what every plugin gets, what
+/// an operator must grant, what the toolchain brought in and the host answers with nothing, and what this
+/// program does not know
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dray plugin inspect overlayfs\n  dray plugin inspect ./mine.wasm\n  \
+                          dray plugin inspect --describe overlayfs")]
+pub(crate) struct InspectArguments {
+    /// Name of an embedded plugin, or else a file
+    #[arg(value_name = "FILE|NAME")]
+    plugin: String,
+
+    /// Also run it, in the sandbox and within the limits of any call, to learn what it says about itself: its
+    /// version, what it is for, and the JSON Schema of its configuration
+    #[arg(long)]
+    describe: bool,
+
+    /// Print in this form
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Serialize)]
+struct Inspected {
+    name: String,
+    origin: &'static str,
+    #[serde(flatten)]
+    inspection: Inspection,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<Described>,
+}
+
+/// What the plugin says about itself.
+#[derive(Serialize)]
+struct Described {
+    name: String,
+    version: String,
+    summary: String,
+    features: Vec<String>,
+    /// Missing where the plugin takes no configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config_schema: Option<Value>,
+}
+
+/// Prints what is found in the component.
+pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(), Failure> {
+    let source = match PluginSource::embedded(&arguments.plugin) {
+        Some(source) => source,
+        None => PluginSource::read(Path::new(&arguments.plugin)).map_err(|error| {
+            Failure::from(error).hint("`dray plugin ls` lists the names of embedded plugins")
+        })?,
+    };
+    let host = components::host(config::compiled_store(&context.environment).as_deref())?;
+    let inspection = host.inspect(&source)?;
+    let description = if arguments.describe { Some(describe(&source, &host, context)?) } else { None };
+    let inspected = Inspected {
+        name: source.label().to_string(),
+        origin: if source.is_embedded() { "embedded" } else { "file" },
+        inspection,
+        description,
+    };
+    match arguments.format {
+        Format::Json => output::write_json(&inspected),
+        Format::Text => output::write(inspected.to_text().as_bytes()),
+    }
+}
+
+fn describe(source: &PluginSource, host: &PluginHost, context: &Context) -> Result<Described, Failure> {
+    let runtime = runtime::on_this_thread()?;
+    let screen = components::patient_screen(&context.screen);
+    let PluginDescription { name, version, summary, features, config_schema } =
+        runtime.block_on(components::loaded(host.describe(source), source, screen))?;
+    // The host has found it to be JSON; its numbers and its nesting may be more than this program can hold.
+    let config_schema = config_schema.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
+    Ok(Described { name, version, summary, features, config_schema })
+}
+
+impl Inspected {
+    fn to_text(&self) -> String {
+        let Self { name, origin, inspection, description } = self;
+        let mut text = String::new();
+        let mut row = |key: &str, value: &str| {
+            let _ = writeln!(text, "{key:<12} {}", escape::line(value));
+        };
+        row("name", name);
+        row("origin", origin);
+        row("kind", kind_name(inspection.kind));
+        row("world", inspection.world.as_deref().unwrap_or("none that this program knows"));
+        row("digest", inspection.digest.as_str());
+        row("size", &amounts::bytes(inspection.size));
+        for (group, interfaces) in [
+            ("granted", &inspection.granted),
+            ("needs grant", &inspection.needs_grant),
+            ("toolchain", &inspection.toolchain),
+            ("unknown", &inspection.unknown),
+        ] {
+            list(&mut row, group, interfaces.iter().map(described));
+        }
+        list(&mut row, "exports", inspection.exports.iter().cloned());
+        if let Some(description) = description {
+            description.rows(&mut row);
+        }
+        text
+    }
+}
+
+impl Described {
+    fn rows(&self, row: &mut impl FnMut(&str, &str)) {
+        row("calls itself", &format!("{} {}", self.name, self.version));
+        row("summary", &self.summary);
+        list(row, "features", self.features.iter().cloned());
+        // Line by line: as one line it would be escaped and cut.
+        let schema = self.config_schema.as_ref().map(|schema| format!("{schema:#}"));
+        let schema = schema.as_deref().unwrap_or("none: it takes no configuration");
+        list(row, "config", schema.lines().map(str::to_owned));
+    }
+}
+
+/// One row for each item, the first with the key; a row that says so if there is none.
+fn list(row: &mut impl FnMut(&str, &str), key: &str, items: impl Iterator<Item = String>) {
+    let mut key = Some(key);
+    for item in items {
+        row(key.take().unwrap_or_default(), &item);
+    }
+    if let Some(key) = key {
+        row(key, "none");
+    }
+}
+
+fn described(interface: &ImportedInterface) -> String {
+    if interface.functions.is_empty() {
+        return interface.name.clone();
+    }
+    format!("{} ({})", interface.name, interface.functions.join(", "))
+}

@@ -1,0 +1,108 @@
+use super::arguments::Globals;
+use super::failure::Failure;
+use super::platform_options::PlatformOptions;
+use super::transfer::{self, Task, TransferOptions};
+use super::{Context, host_platform};
+use dray::config::{PullFlags, PullSettings};
+use dray::pull::PullMode;
+
+/// Pull an image and unpack it into a snapshotter
+///
+/// Only what is missing is downloaded. Everything is checked against its digest. If the command fails or is
+/// interrupted, no image record, lease or half unpacked layer stays behind; what was downloaded until then is
+/// used by the next try
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct PullArguments {
+    /// The image: a short name as in Docker, a full name, or a name with `@` and a digest; with `--mode missing`
+    /// or `never` also the digest of an image in containerd, or its beginning
+    #[arg(value_name = "REF")]
+    reference: String,
+
+    /// When to ask the registry: `missing` means if the image is not in containerd, complete and for the wanted
+    /// platform; `never` uses what is there, and no network
+    #[arg(long, value_name = "WHEN", default_value = "always")]
+    mode: Mode,
+
+    #[command(flatten)]
+    platforms: PlatformOptions,
+
+    /// Unpack the image; `auto` means if exactly one platform is pulled
+    #[arg(long, value_name = "WHEN", default_value = "auto", ignore_case = true)]
+    unpack: UnpackChoice,
+
+    /// Use the component in FILE as the plugin of this kind, `snapshotter` or `platform`, in place of the
+    /// embedded one
+    #[arg(long = "plugin", value_name = "KIND=FILE")]
+    plugins: Vec<String>,
+
+    /// Configure the plugin of this kind; `dray plugin inspect --describe` shows the schema
+    #[arg(long = "plugin-config", value_name = "KIND=JSON")]
+    plugin_configs: Vec<String>,
+
+    #[command(flatten)]
+    pub(super) transfer: TransferOptions,
+}
+
+/// When the registry is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Mode {
+    Always,
+    Missing,
+    Never,
+}
+
+impl From<Mode> for PullMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Always => Self::Always,
+            Mode::Missing => Self::Missing,
+            Mode::Never => Self::Never,
+        }
+    }
+}
+
+/// Whether to unpack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum UnpackChoice {
+    Auto,
+    #[value(aliases = ["1", "t"])]
+    True,
+    #[value(aliases = ["0", "f"])]
+    False,
+}
+
+impl From<UnpackChoice> for Option<bool> {
+    fn from(choice: UnpackChoice) -> Self {
+        match choice {
+            UnpackChoice::Auto => None,
+            UnpackChoice::True => Some(true),
+            UnpackChoice::False => Some(false),
+        }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dray pull debian:12
+  dray pull --platform linux/arm64 ghcr.io/example/app:1.4
+  dray pull --platform linux/amd64,linux/arm64 debian:12
+  dray pull --mode missing debian:12
+  dray -n k8s.io pull registry.example.com/team/app@sha256:4b1d…
+  dray pull --format json debian:12 | jq .totals
+  dray pull --plugin snapshotter=./mine.wasm --snapshotter mine debian:12";
+
+/// Pulls, and prints the report.
+pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context) -> Result<(), Failure> {
+    let flags = PullFlags {
+        name: arguments.reference,
+        is_reference: arguments.mode == Mode::Always,
+        daemon: globals.daemon(),
+        platforms: arguments.platforms.into(),
+        unpack: arguments.unpack.into(),
+        plugins: arguments.plugins,
+        plugin_configs: arguments.plugin_configs,
+    };
+    let settings = PullSettings::resolve(flags, &context.environment, &host_platform::detect())?;
+    transfer::run(&Task::Ensure(arguments.mode.into()), &settings, &arguments.transfer, context)
+}

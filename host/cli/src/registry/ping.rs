@@ -1,0 +1,123 @@
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::check_name;
+use crate::arguments::Format;
+use crate::failure::{Failure, message_of};
+use crate::registry_client::registry_client;
+use crate::registry_options::RegistryOptions;
+use crate::{Context, escape, output, runtime};
+use dray::ports::{FetchFailure, FetchFault};
+use dray::registry::Ping;
+
+/// Ask the servers of a registry whether they speak its language
+///
+/// Each server gets one request without credentials. The exit status is 0 if at least one answers as registries
+/// do, be it only to ask who is there
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dray registry ping docker.io\n  \
+                        dray registry ping --format json registry.example.com:5000")]
+pub(crate) struct PingArguments {
+    /// The registry as in the name of an image, such as `docker.io` or `localhost:5000`
+    #[arg(value_name = "HOST")]
+    host: String,
+
+    /// Print in this form; JSON is a list of objects
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) format: Format,
+
+    #[command(flatten)]
+    options: RegistryOptions,
+}
+
+/// An answer for programs.
+#[derive(Serialize)]
+struct Answered {
+    host: String,
+    path: String,
+    scheme: &'static str,
+    registry: bool,
+    status: Option<u16>,
+    challenges: Vec<String>,
+    error: Option<String>,
+}
+
+/// Prints what each server answers.
+pub(super) fn run(arguments: &PingArguments, context: &Context) -> Result<(), Failure> {
+    check_name(&arguments.host)?;
+    let client = registry_client(&arguments.options, context)?;
+    let runtime = runtime::on_this_thread()?;
+    let pings = runtime.block_on(client.ping(&arguments.host))?;
+    // A name lookup that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    let answered: Vec<Answered> = pings.iter().map(Answered::of).collect();
+    match arguments.format {
+        Format::Json => output::write_json(&answered)?,
+        Format::Text => output::write(to_text(&answered).as_bytes())?,
+    }
+    if answered.iter().any(|answer| answer.registry) {
+        return Ok(());
+    }
+    Err(Failure::from(failure(&arguments.host, pings)))
+}
+
+impl Answered {
+    fn of(ping: &Ping) -> Self {
+        let (host, path) = (ping.endpoint.host.clone(), ping.endpoint.path.clone());
+        match &ping.answer {
+            Ok(pong) => Self {
+                host,
+                path,
+                scheme: pong.scheme.as_str(),
+                registry: pong.is_of_registry(),
+                status: Some(pong.status),
+                challenges: pong.challenges.clone(),
+                error: None,
+            },
+            Err(failure) => Self {
+                host,
+                path,
+                scheme: ping.endpoint.scheme.as_str(),
+                registry: false,
+                status: None,
+                challenges: Vec::new(),
+                error: Some(message_of(failure)),
+            },
+        }
+    }
+}
+
+fn to_text(answers: &[Answered]) -> String {
+    let mut text = String::new();
+    for Answered { host, path, scheme, registry, status, challenges, error } in answers {
+        let mut line = format!("{scheme}://{host}{path}/: ");
+        let _ = match (status, error) {
+            (Some(status), _) => write!(line, "{status}"),
+            (None, Some(error)) => write!(line, "{error}"),
+            (None, None) => Ok(()),
+        };
+        if !challenges.is_empty() {
+            let _ = write!(line, ", wants {}", challenges.join(" or "));
+        }
+        if status.is_some() && !registry {
+            line.push_str(", which is no answer of a registry");
+        }
+        let _ = writeln!(text, "{}", escape::line(&line));
+    }
+    text
+}
+
+/// The failure of the server that comes last, which is the registry itself or stands in its place.
+fn failure(host: &str, pings: Vec<Ping>) -> FetchFailure {
+    let unreachable = pings.into_iter().rev().find_map(|ping| ping.answer.err());
+    let hint = unreachable.as_ref().and_then(|failure| failure.hint.clone());
+    let hint = hint.unwrap_or_else(|| "check that the address is that of a registry".to_owned());
+    let failure =
+        FetchFailure::new(FetchFault::Unavailable, format!("no server answers as registry `{host}`"))
+            .with_hint(hint);
+    match unreachable {
+        Some(cause) => failure.with_source(cause),
+        None => failure,
+    }
+}

@@ -1,0 +1,126 @@
+//! How long an answer is waited for.
+
+use containerd_client::services::v1::version_client::VersionClient;
+use tokio::time::{sleep, timeout};
+use tonic::{Response, Status};
+
+use super::failure::Cause;
+use super::{Containerd, client};
+use dray_core::limits;
+
+/// What a call answered for which containerd need not work.
+pub(super) async fn answer<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Cause> {
+    Ok(soon(call).await?.into_inner())
+}
+
+/// The same for a part of an answer.
+pub(super) async fn soon<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Cause> {
+    // Not the timeout of the transport, whose end looks like that of a broken connection.
+    Ok(timeout(limits::DAEMON_CALL_TIMEOUT, call).await.map_err(|_| Cause::Silent)??)
+}
+
+impl Containerd {
+    /// What a call answered for which containerd may work.
+    pub(super) async fn long_answer<T>(
+        &self,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Cause> {
+        Ok(self.patiently(call).await??.into_inner())
+    }
+
+    /// Waits for something that containerd may work on for as long as it likes: as long as it answers something
+    /// else meanwhile.
+    pub(super) async fn patiently<T>(&self, work: impl Future<Output = T>) -> Result<T, Cause> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            silent = self.silence() => Err(silent),
+        }
+    }
+
+    /// Ends when containerd answers nothing any more.
+    async fn silence(&self) -> Cause {
+        loop {
+            sleep(limits::DAEMON_PULSE).await;
+            let mut client = client!(self, VersionClient<_>);
+            // Any other failure is that of the connection, which the call itself will notice.
+            if let Err(silent @ Cause::Silent) = answer(client.version(self.request(()))).await {
+                return silent;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::future::pending;
+
+    use tokio::net::{UnixListener, UnixStream};
+    use tokio::time::Instant;
+    use tonic::metadata::AsciiMetadataValue;
+
+    use super::super::connection::channel_over;
+    use super::*;
+    use dray_core::oci::{Algorithm, Descriptor, MediaType};
+    use dray_core::verify::digest_of;
+    use dray_ports::{
+        Applier as _, Class, ContentStore as _, Images as _, IngestRef, LeaseId, Leases as _, StoreError,
+    };
+
+    /// A containerd that takes everything and answers nothing. Ends with what keeps it open.
+    async fn mute() -> (Containerd, impl Sized) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mute.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let stream = UnixStream::connect(&path).await.unwrap();
+        let channel = channel_over(stream, path).await.unwrap();
+        let namespace = AsciiMetadataValue::from_static("default");
+        (Containerd { channel, namespace }, (directory, listener))
+    }
+
+    #[track_caller]
+    fn assert_silent(error: &StoreError, operation: &str) {
+        assert_eq!(error.class(), Class::Silent);
+        assert_eq!(error.to_string(), format!("cannot {operation}"));
+        let cause = error.source().unwrap();
+        assert_eq!(cause.to_string(), "containerd has not answered within 120 s");
+        assert!(cause.source().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_question_without_an_answer_ends() {
+        let (containerd, _open) = mute().await;
+        tokio::time::pause();
+        let asked = Instant::now();
+        assert_silent(&containerd.list().await.unwrap_err(), "list images");
+        assert_eq!(asked.elapsed().as_secs(), limits::DAEMON_CALL_TIMEOUT.as_secs());
+    }
+
+    #[tokio::test]
+    async fn work_ends_when_nothing_else_is_answered_either() {
+        let (containerd, _open) = mute().await;
+        tokio::time::pause();
+        let digest = digest_of(Algorithm::Sha256, b"x");
+        let lease = LeaseId::from_store("1");
+        let layer = Descriptor::new(MediaType::new(MediaType::OCI_CONFIG), digest.clone(), 1);
+        let asked = Instant::now();
+        let error = containerd.apply(&lease, &layer, &[]).await.unwrap_err();
+        assert_silent(&error, &format!("apply layer `{digest}`"));
+        let due = limits::DAEMON_PULSE + limits::DAEMON_CALL_TIMEOUT;
+        assert_eq!(asked.elapsed().as_secs(), due.as_secs());
+        let name = IngestRef::of(&layer);
+        let error = containerd.open_ingest(&lease, &name, &layer).await.err().unwrap();
+        assert_silent(&error, &format!("open ingest `{name}`"));
+        assert_silent(&containerd.release(&lease).await.unwrap_err(), "release lease `1`");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_is_done_is_not_disturbed() {
+        let (containerd, _open) = mute().await;
+        let work = sleep(limits::DAEMON_CALL_TIMEOUT);
+        assert!(containerd.patiently(work).await.is_ok());
+        let endless = containerd.patiently(pending::<()>()).await;
+        assert!(matches!(endless, Err(Cause::Silent)));
+    }
+}

@@ -1,0 +1,171 @@
+use async_trait::async_trait;
+use bytes::Bytes;
+use containerd_client::services::v1::content_client::ContentClient;
+use containerd_client::services::v1::namespaces_client::NamespacesClient;
+use containerd_client::services::v1::{
+    AbortRequest, DeleteContentRequest, Info, InfoRequest, ListNamespacesRequest, UpdateRequest,
+};
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::Channel;
+
+use super::answer::answer;
+use super::failure::Cause;
+use super::ingest::{Existing, Upload};
+use super::reading::Reading;
+use super::replacement::Replacement;
+use super::{Containerd, client, convert};
+use dray_core::oci::{Algorithm, Descriptor, Digest};
+use dray_ports::{
+    BlobInfo, Class, ContentStore, Daemon as _, Ingest, IngestRef, Labels, LeaseId, OpenedIngest, StoreError,
+    StoredBytes,
+};
+
+#[async_trait]
+impl ContentStore for Containerd {
+    async fn accepts(&self, algorithm: Algorithm) -> Result<bool, StoreError> {
+        Ok(algorithm == Algorithm::Sha256 || follows_the_algorithm(&self.version().await?.version))
+    }
+
+    async fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>, StoreError> {
+        match self.blob_info(digest).await {
+            Ok(info) => Ok(Some(info)),
+            Err(cause) if cause.class() == Class::NotFound => Ok(None),
+            Err(cause) => Err(cause.during(format!("look for blob `{digest}`"))),
+        }
+    }
+
+    async fn read(&self, digest: &Digest, limit: u64) -> Result<Bytes, StoreError> {
+        let during = || format!("read blob `{digest}`");
+        let size = self.blob_info(digest).await.map_err(|cause| cause.during(during()))?.size;
+        if size > limit {
+            let why = format!("it has {size} bytes, the limit is {limit}");
+            return Err(StoreError::new(Class::OutOfRange, during()).with_source(why));
+        }
+        let read = async { Reading::open(self, digest, 0).await?.whole(size).await };
+        read.await.map_err(|cause| cause.during(during()))
+    }
+
+    async fn stream(&self, digest: &Digest, offset: u64) -> Result<StoredBytes, StoreError> {
+        let during = format!("read blob `{digest}`");
+        match Reading::open(self, digest, offset).await {
+            Ok(reading) => Ok(reading.into_stream(during)),
+            Err(cause) => Err(cause.during(during)),
+        }
+    }
+
+    async fn open_ingest(
+        &self,
+        lease: &LeaseId,
+        ingest: &IngestRef,
+        descriptor: &Descriptor,
+    ) -> Result<OpenedIngest, StoreError> {
+        let finish = |upload| Box::new(upload) as Box<dyn Ingest>;
+        Upload::open(self, lease, ingest, descriptor, Existing::Stays, finish).await
+    }
+
+    async fn open_replacement(
+        &self,
+        lease: &LeaseId,
+        ingest: &IngestRef,
+        descriptor: &Descriptor,
+    ) -> Result<OpenedIngest, StoreError> {
+        let finish = |upload| Box::new(Replacement::new(self, lease, descriptor, upload)) as Box<dyn Ingest>;
+        Upload::open(self, lease, ingest, descriptor, Existing::IsReplaced, finish).await
+    }
+
+    async fn other_owners(&self, digest: &Digest) -> Result<Vec<String>, StoreError> {
+        let found = self.namespaces_of(digest).await;
+        found.map_err(|cause| cause.during(format!("find the namespaces that have blob `{digest}`")))
+    }
+
+    async fn set_labels(&self, digest: &Digest, labels: &Labels) -> Result<(), StoreError> {
+        let during = || format!("set labels of blob `{digest}`");
+        if labels.is_empty() {
+            // An update with an empty mask would remove all labels.
+            return self.blob_info(digest).await.map(drop).map_err(|cause| cause.during(during()));
+        }
+        let info = Info { digest: digest.to_string(), labels: convert::to_map(labels), ..Info::default() };
+        let update = UpdateRequest { info: Some(info), update_mask: Some(convert::label_mask(labels)) };
+        let updated = answer(self.content().update(self.request(update))).await;
+        updated.map(drop).map_err(|cause| cause.during(during()))
+    }
+}
+
+impl Containerd {
+    pub(super) fn content(&self) -> ContentClient<Channel> {
+        client!(self, ContentClient<_>)
+    }
+
+    /// Throws away an ingest, whoever writes it. One that is gone is no error.
+    pub(super) async fn abort_ingest(&self, ingest: &IngestRef) -> Result<(), Cause> {
+        let abort = AbortRequest { r#ref: ingest.to_string() };
+        match answer(self.content().abort(self.request(abort))).await {
+            Err(cause) if cause.class() != Class::NotFound => Err(cause),
+            _ => Ok(()),
+        }
+    }
+
+    /// The other namespaces that have a record of a blob.
+    async fn namespaces_of(&self, digest: &Digest) -> Result<Vec<String>, Cause> {
+        let mut client = client!(self, NamespacesClient<_>);
+        let listed = answer(client.list(self.request(ListNamespacesRequest::default()))).await?;
+        let mut owners = Vec::new();
+        for name in listed.namespaces.into_iter().map(|namespace| namespace.name) {
+            let Ok(namespace) = AsciiMetadataValue::try_from(&name) else { continue };
+            if namespace == self.namespace {
+                continue;
+            }
+            let other = Self { channel: self.channel.clone(), namespace };
+            match other.blob_info(digest).await {
+                Ok(_) => owners.push(name),
+                Err(cause) if cause.class() == Class::NotFound => {}
+                Err(cause) => return Err(cause),
+            }
+        }
+        Ok(owners)
+    }
+
+    /// Removes the record of a blob in this namespace. One that is gone is no error.
+    pub(super) async fn delete_blob(&self, digest: &Digest) -> Result<(), Cause> {
+        let delete = DeleteContentRequest { digest: digest.to_string() };
+        match answer(self.content().delete(self.request(delete))).await {
+            Err(cause) if cause.class() != Class::NotFound => Err(cause),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn blob_info(&self, digest: &Digest) -> Result<BlobInfo, Cause> {
+        let request = InfoRequest { digest: digest.to_string() };
+        let found = answer(self.content().info(self.request(request))).await?;
+        let info = convert::required(found.info, "blob")?;
+        Ok(BlobInfo { size: convert::from_signed(info.size)?, labels: convert::from_map(info.labels) })
+    }
+}
+
+/// Whether a containerd of this version hashes what it is given by the algorithm of the expected digest. Before 2.3
+/// it was always sha256, and the commit of anything else failed. A version that cannot be read is a new one.
+fn follows_the_algorithm(version: &str) -> bool {
+    let mut numbers = version.trim_start_matches('v').split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    number().zip(number()).is_none_or(|version| version >= (2, 3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_follow_the_algorithm() {
+        for (version, follows) in [
+            ("1.6.20~ds1", false),
+            ("v1.7.35", false),
+            ("v2.2.9", false),
+            ("2.3.0-rc.1", true),
+            ("v2.10.0", true),
+            ("3.0", true),
+            ("unknown", true),
+        ] {
+            assert_eq!(follows_the_algorithm(version), follows, "{version}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The store ports over containerd's gRPC interface.
+//!
+//! One file per service. Generated types stay in here: `convert` turns them into the values of the ports,
+//! `failure` turns a failed call into a class, `answer` knows how long an answer may take, `connection` is the one
+//! place that knows sockets and the headers that every call carries.
+
+mod answer;
+mod applier;
+mod connection;
+mod content;
+mod convert;
+mod daemon;
+mod failure;
+mod images;
+mod ingest;
+mod leases;
+mod ocicrypt;
+mod reading;
+mod replacement;
+mod snapshots;
+
+use std::sync::Arc;
+
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::Channel;
+
+use dray_ports::Store;
+
+pub use self::ocicrypt::decoder_of;
+
+/// A containerd, seen from one of its namespaces. Clones share one connection, which is made again when it
+/// broke.
+///
+/// The namespace need not exist: containerd makes it with the first thing that is stored in it.
+#[derive(Clone, Debug)]
+pub struct Containerd {
+    channel: Channel,
+    namespace: AsciiMetadataValue,
+}
+
+impl From<Containerd> for Store {
+    fn from(containerd: Containerd) -> Self {
+        let containerd = Arc::new(containerd);
+        Self {
+            content: containerd.clone(),
+            snapshots: containerd.clone(),
+            applier: containerd.clone(),
+            images: containerd.clone(),
+            leases: containerd.clone(),
+            daemon: containerd,
+        }
+    }
+}
+
+/// Client of one service, with the program's bounds on messages.
+macro_rules! client {
+    ($store:expr, $client:ty) => {
+        <$client>::new($store.channel.clone())
+            .max_decoding_message_size(dray_core::limits::GRPC_MESSAGE_BYTES)
+            .max_encoding_message_size(dray_core::limits::GRPC_MESSAGE_BYTES)
+    };
+}
+use client;

@@ -1,0 +1,132 @@
+//! New bytes in the place of a damaged blob.
+//!
+//! containerd keeps one file for a blob, whichever namespaces have a record of it, and does not write over it: a commit of
+//! bytes whose file exists throws the bytes away. So the record of this namespace goes first; then the collector takes the
+//! file, unless another namespace has a record of it; and then the commit makes both anew.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::Containerd;
+use super::failure::Cause;
+use super::ingest::Upload;
+use dray_core::limits;
+use dray_core::oci::Descriptor;
+use dray_ports::{Class, Committed, ContentStore as _, Ingest, Labels, LeaseId, Leases as _, StoreError};
+
+/// Labels that keep other blobs, and other things, as long as the labelled blob is there.
+const REFERENCE: &str = "containerd.io/gc.ref.";
+
+/// An ingest that takes the place of a blob.
+pub(super) struct Replacement {
+    store: Containerd,
+    lease: LeaseId,
+    descriptor: Descriptor,
+    upload: Box<Upload>,
+}
+
+impl Replacement {
+    pub(super) fn new(store: &Containerd, lease: &LeaseId, descriptor: &Descriptor, upload: Upload) -> Self {
+        let (store, lease, descriptor) = (store.clone(), lease.clone(), descriptor.clone());
+        Self { store, lease, descriptor, upload: Box::new(upload) }
+    }
+
+    /// Removes the blob, and waits for its file to be collected. Returns the labels that it had.
+    async fn make_way(&self) -> Result<Labels, StoreError> {
+        let digest = &self.descriptor.digest;
+        let during = |cause: Cause| cause.during(format!("remove damaged blob `{digest}`"));
+        let labels = match self.store.blob_info(digest).await {
+            Ok(info) => info.labels,
+            Err(cause) if cause.class() == Class::NotFound => Labels::new(),
+            Err(cause) => return Err(during(cause)),
+        };
+        // Without the blob and its labels, the collector would take them.
+        for (kind, id) in references(&labels) {
+            self.store.protect(&self.lease, &kind, id).await.map_err(during)?;
+        }
+        self.store.delete_blob(digest).await.map_err(during)?;
+        // The end of any lease makes containerd collect at once.
+        let lease = self.store.create(limits::LEASE_EXPIRY).await?;
+        self.store.release(&lease).await?;
+        Ok(labels)
+    }
+}
+
+#[async_trait]
+impl Ingest for Replacement {
+    fn offset(&self) -> u64 {
+        self.upload.offset()
+    }
+
+    fn restart(&mut self) {
+        self.upload.restart();
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        self.upload.write(bytes).await
+    }
+
+    async fn commit(mut self: Box<Self>, labels: &Labels) -> Result<Committed, StoreError> {
+        // What the blob had is lost with it, so all bytes must be there before.
+        self.upload.deliver().await?;
+        let mut all = self.make_way().await?;
+        all.extend(labels.clone());
+        let Self { store, descriptor, upload, .. } = *self;
+        let committed = upload.commit(&all).await?;
+        if committed == Committed::Exists {
+            // Another client has brought the blob meanwhile, without its labels.
+            store.set_labels(&descriptor.digest, &all).await?;
+        }
+        Ok(committed)
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), StoreError> {
+        self.upload.abort().await
+    }
+
+    async fn suspend(self: Box<Self>) -> Result<(), StoreError> {
+        self.upload.suspend().await
+    }
+}
+
+/// What labels keep from being collected, as kinds and names of resources.
+fn references(labels: &Labels) -> impl Iterator<Item = (String, &str)> {
+    labels.iter().filter_map(|(key, value)| {
+        // `content`, `content.l.0`, `content/x`, `snapshot.overlayfs` or `snapshot.overlayfs/x`.
+        let reference = key.strip_prefix(REFERENCE)?;
+        let kind = match reference.strip_prefix("snapshot.") {
+            Some(snapshotter) => format!("snapshots/{}", snapshotter.split('/').next().unwrap_or_default()),
+            None if reference.starts_with("content") => "content".to_owned(),
+            None => return None,
+        };
+        Some((kind, value.as_str()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_blob_keeps() {
+        let labels = [
+            ("containerd.io/gc.ref.content.config", "sha256:a"),
+            ("containerd.io/gc.ref.content.l.0", "sha256:b"),
+            ("containerd.io/gc.ref.snapshot.overlayfs", "sha256:c"),
+            ("containerd.io/gc.ref.snapshot.native/more", "sha256:d"),
+            ("containerd.io/uncompressed", "sha256:e"),
+        ];
+        let labels: Labels = labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let found: Vec<_> = references(&labels).collect();
+        let found: Vec<_> = found.iter().map(|(kind, id)| (kind.as_str(), *id)).collect();
+        assert_eq!(
+            found,
+            [
+                ("content", "sha256:a"),
+                ("content", "sha256:b"),
+                ("snapshots/native", "sha256:d"),
+                ("snapshots/overlayfs", "sha256:c"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,146 @@
+use async_trait::async_trait;
+use containerd_client::services::v1::snapshots::snapshots_client::SnapshotsClient;
+use containerd_client::services::v1::snapshots::{
+    CommitSnapshotRequest, Info, Kind, PrepareSnapshotRequest, RemoveSnapshotRequest, StatSnapshotRequest,
+    UsageRequest,
+};
+use tonic::transport::Channel;
+
+use super::answer::answer;
+use super::failure::Cause;
+use super::{Containerd, client, convert};
+use dray_core::oci::ChainId;
+use dray_ports::{
+    Class, Committed, Labels, LeaseId, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots,
+    SnapshotterName, StoreError, Usage,
+};
+
+#[async_trait]
+impl Snapshots for Containerd {
+    async fn stat(
+        &self,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+    ) -> Result<Option<SnapshotInfo>, StoreError> {
+        match self.snapshot_info(snapshotter, chain_id).await {
+            // Names and keys share one room, so an active snapshot may have a layer's name. It is no layer.
+            Ok(info) => Ok((info.kind() == Kind::Committed).then(|| SnapshotInfo {
+                parent: (!info.parent.is_empty()).then_some(info.parent),
+                labels: convert::from_map(info.labels),
+            })),
+            Err(cause) if cause.class() == Class::NotFound => Ok(None),
+            Err(cause) => Err(cause.during(format!("look for snapshot `{chain_id}` in `{snapshotter}`"))),
+        }
+    }
+
+    async fn usage(
+        &self,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+    ) -> Result<Option<Usage>, StoreError> {
+        match self.snapshot_usage(snapshotter, chain_id).await {
+            Ok(usage) => Ok(Some(usage)),
+            Err(cause) if cause.class() == Class::NotFound => Ok(None),
+            Err(cause) => Err(cause.during(format!("measure snapshot `{chain_id}` in `{snapshotter}`"))),
+        }
+    }
+
+    async fn prepare(
+        &self,
+        lease: &LeaseId,
+        snapshotter: &SnapshotterName,
+        key: &SnapshotKey,
+        parent: Option<&ChainId>,
+        labels: &Labels,
+    ) -> Result<Prepared, StoreError> {
+        match self.prepare_snapshot(lease, snapshotter, key, parent, labels).await {
+            Ok(mounts) => Ok(Prepared::Active(mounts)),
+            Err(cause) if cause.class() == Class::AlreadyExists => Ok(Prepared::Exists),
+            Err(cause) => Err(cause.during(format!("prepare snapshot `{key}` in `{snapshotter}`"))),
+        }
+    }
+
+    async fn commit(
+        &self,
+        lease: &LeaseId,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+        key: &SnapshotKey,
+        labels: &Labels,
+    ) -> Result<Committed, StoreError> {
+        match self.commit_snapshot(lease, snapshotter, chain_id, key, labels).await {
+            Ok(()) => Ok(Committed::New),
+            Err(cause) if cause.class() == Class::AlreadyExists => Ok(Committed::Exists),
+            Err(cause) => Err(cause.during(format!("commit snapshot `{chain_id}` in `{snapshotter}`"))),
+        }
+    }
+
+    async fn remove(&self, snapshotter: &SnapshotterName, key: &SnapshotKey) -> Result<(), StoreError> {
+        let request = RemoveSnapshotRequest { snapshotter: snapshotter.to_string(), key: key.to_string() };
+        match self.long_answer(self.snapshots().remove(self.request(request))).await {
+            Err(cause) if cause.class() != Class::NotFound => {
+                Err(cause.during(format!("remove snapshot `{key}` from `{snapshotter}`")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Containerd {
+    fn snapshots(&self) -> SnapshotsClient<Channel> {
+        client!(self, SnapshotsClient<_>)
+    }
+
+    async fn snapshot_info(&self, snapshotter: &SnapshotterName, chain_id: &ChainId) -> Result<Info, Cause> {
+        let request = StatSnapshotRequest { snapshotter: snapshotter.to_string(), key: chain_id.to_string() };
+        let found = answer(self.snapshots().stat(self.request(request))).await?;
+        convert::required(found.info, "snapshot")
+    }
+
+    async fn snapshot_usage(
+        &self,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+    ) -> Result<Usage, Cause> {
+        let request = UsageRequest { snapshotter: snapshotter.to_string(), key: chain_id.to_string() };
+        let usage = answer(self.snapshots().usage(self.request(request))).await?;
+        Ok(Usage { bytes: convert::from_signed(usage.size)?, inodes: convert::from_signed(usage.inodes)? })
+    }
+
+    async fn prepare_snapshot(
+        &self,
+        lease: &LeaseId,
+        snapshotter: &SnapshotterName,
+        key: &SnapshotKey,
+        parent: Option<&ChainId>,
+        labels: &Labels,
+    ) -> Result<Vec<Mount>, Cause> {
+        let request = PrepareSnapshotRequest {
+            snapshotter: snapshotter.to_string(),
+            key: key.to_string(),
+            parent: parent.map(ToString::to_string).unwrap_or_default(),
+            labels: convert::to_map(labels),
+        };
+        let request = self.leased_request(lease, request)?;
+        let prepared = self.long_answer(self.snapshots().prepare(request)).await?;
+        Ok(prepared.mounts.into_iter().map(convert::from_mount).collect())
+    }
+
+    async fn commit_snapshot(
+        &self,
+        lease: &LeaseId,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+        key: &SnapshotKey,
+        labels: &Labels,
+    ) -> Result<(), Cause> {
+        let request = CommitSnapshotRequest {
+            snapshotter: snapshotter.to_string(),
+            name: chain_id.to_string(),
+            key: key.to_string(),
+            labels: convert::to_map(labels),
+        };
+        let request = self.leased_request(lease, request)?;
+        self.long_answer(self.snapshots().commit(request)).await
+    }
+}

@@ -1,0 +1,52 @@
+//! dray pulls container images into containerd.
+//!
+//! What differs from one snapshotter, one platform rule or one site's policy to the next is a sandboxed
+//! WebAssembly component; this crate is the host that runs it. The guest plans, the host acts.
+//!
+//! # What it does
+//!
+//! | function | |
+//! |---|---|
+//! | [`pull_image`] | asks the registry, downloads what is missing, unpacks, and binds the name |
+//! | [`ensure_image`] | the same, or only if something is missing, or without the registry |
+//! | [`existing_image`] | finds an image that is there, complete, and unpacks it if it is not |
+//! | [`fetch_image`] | downloads what an image lacks that is there |
+//! | [`resolve_digest`] | asks the registry what a name stands for |
+//! | [`find_image`] | finds the records that a name, a digest or the beginning of one means |
+//! | [`read_index`], [`read_manifest`], [`read_image_config`] | the documents of an image in a store, in a registry or in memory |
+//! | [`completeness`] | what of an image is there, and what is missing or damaged |
+//! | [`unpacked_image_size`] | what its layers take in a snapshotter |
+//! | [`parse_repo_tag`] | repository and tag of a name |
+//!
+//! Each has an example in `examples/`, and the command line is made of them. They act on a [`World`]: the store
+//! is a [`containerd::Containerd`], the registry a [`registry::RegistryClient`], and the plugins come from a
+//! [`plugin::PluginHost`]; but all of them are [`ports`], behind which anything else may stand.
+//!
+//! Futures can be dropped at any time. One that only reads leaves nothing then; what one that writes leaves stands
+//! under *Cancellation*. To end a pull and have it cleaned up, cancel its token instead.
+//!
+//! # Reading order
+//!
+//! [`oci`] has the values, [`ports`] the seams, [`pull`] the algorithm, [`image`] what can be read of an image that
+//! is there. The other modules are adapters: [`containerd`], [`registry`], [`plugin`].
+//!
+//! The library does not print, does not exit, and reads no environment variable.
+
+pub mod config;
+
+pub use dray_containerd as containerd;
+pub use dray_core::{limits, oci, text, verify};
+pub use dray_plugin_host as plugin;
+pub use dray_ports as ports;
+pub use dray_pull::{image, pull};
+pub use dray_registry as registry;
+
+pub use self::image::{
+    Platforms, Scrutiny, completeness, find as find_image, read_image_config, read_index, read_manifest,
+    unpacked_image_size,
+};
+pub use self::oci::parse_repo_tag;
+pub use self::pull::{
+    PullError, PullMode, PullReport, PullRequest, Unpack, World, ensure_image, existing_image, fetch_image,
+    pull_image, resolve_digest,
+};

@@ -1,0 +1,131 @@
+//! The store of compiled plugins: machine code that this program made earlier, checked before it is used.
+//!
+//! Loading machine code that somebody else wrote is running it, outside of any sandbox. Therefore an entry is
+//! used only if its HMAC fits, made with a secret that lies beside the entries and that only the owner can
+//! read. Anything odd about an entry (short, other bytes, other owner, writable by others, a link) puts it
+//! aside under another name, is logged, and the plugin is compiled again. Nothing about the store ever fails
+//! a command.
+//!
+//! What this defends against: damage; entries that come from elsewhere, such as a cache of a build service, a
+//! copied home directory or a shared file system; other users on the same machine. What it cannot defend
+//! against: whoever runs as the same user (or as root) can read the secret, and could as well replace this
+//! program.
+//!
+//! An entry is one file: a header with the tag, then the code. It is read into memory of this process, the
+//! tag is checked there, and the code is loaded from that same memory. So nothing that happens to the file
+//! afterwards can matter, which a mapping of the file could not promise. The copy costs a fraction of a
+//! millisecond for plugins of the usual size.
+//!
+//! An entry exists only for a component that passed the comparison with this host's interfaces for one kind
+//! of plugin; kind and version of the program are part of its key. That is why a found entry needs no look at
+//! the component itself.
+
+mod directory;
+mod entry;
+mod key;
+mod prune;
+mod way;
+
+use std::io;
+use std::path::Path;
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use self::directory::Directory;
+use self::entry::Oddity;
+use self::key::Key;
+use super::{PluginKind, PluginSource};
+use dray_core::limits::COMPILED_STORE_BYTES;
+
+/// An open store.
+pub(super) struct CompiledStore {
+    directory: Directory,
+    secret: [u8; entry::SECRET_BYTES],
+}
+
+impl CompiledStore {
+    /// Opens or makes a store. `None`, with a line in the log, if the place cannot be used.
+    pub(super) fn open(place: &Path) -> Option<Self> {
+        let opened = Directory::open(place).and_then(|directory| {
+            let secret = directory.secret()?;
+            Ok(Self { directory, secret })
+        });
+        opened
+            .inspect_err(|error| {
+                let place = place.display();
+                match error.kind() {
+                    // As with `sudo`, where it keeps the home of who typed it: nothing is wrong, and whoever owns
+                    // the directory shall not have files of root in it.
+                    io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => {
+                        tracing::debug!(%place, %error, "compiled plugins are not kept");
+                        return;
+                    }
+                    // As for a system user, whose home is not there on purpose.
+                    io::ErrorKind::NotFound => {
+                        tracing::info!(%place, %error, "compiled plugins are not kept");
+                        return;
+                    }
+                    _ => {}
+                }
+                tracing::warn!(%place, %error, "compiled plugins are not kept: the store cannot be used");
+            })
+            .ok()
+    }
+
+    /// The code of a component for one kind of plugin, if it is here and can be trusted.
+    pub(super) fn find(&self, engine: &Engine, source: &PluginSource, kind: PluginKind) -> Option<Component> {
+        let key = Key::new(engine, source.digest(), kind);
+        let name = key.file_name();
+        let loaded = match self.directory.read(&name, COMPILED_STORE_BYTES) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => Err(Oddity::File(error)),
+            Ok(file) => entry::open(&file, &key, &self.secret).and_then(|code| load(engine, &code)),
+        };
+        match loaded {
+            Ok(component) => {
+                self.directory.touch(&name);
+                Some(component)
+            }
+            Err(oddity) => {
+                tracing::warn!(
+                    plugin = source.label(),
+                    entry = %name,
+                    reason = %oddity,
+                    "compiled code is put aside and made again"
+                );
+                self.directory.put_aside(&name);
+                None
+            }
+        }
+    }
+
+    /// Keeps the code of a component, which must be what the engine made of it.
+    pub(super) fn keep(&self, engine: &Engine, source: &PluginSource, kind: PluginKind, code: &[u8]) {
+        let key = Key::new(engine, source.digest(), kind);
+        let kept = self.directory.write(&key.file_name(), &[&entry::seal(&key, code, &self.secret), code]);
+        if let Err(error) = kept {
+            tracing::warn!(plugin = source.label(), %error, "compiled code cannot be kept");
+        }
+        prune::prune(&self.directory, COMPILED_STORE_BYTES);
+    }
+}
+
+/// What is the same for all components of this build, in one hash.
+pub(super) fn build() -> &'static [u8; 32] {
+    key::build()
+}
+
+/// Loads code whose tag has been checked.
+fn load(engine: &Engine, code: &Authentic<'_>) -> Result<Component, Oddity> {
+    #[expect(unsafe_code, reason = "loading machine code trusts whoever made it")]
+    // SAFETY: `deserialize` wants bytes that this engine's compiler made, unchanged. `Authentic` is made only by
+    // `entry::open`, after the HMAC over exactly these bytes was found right; a right tag can only be made by
+    // `entry::seal` with this store's secret, and `keep`, its only caller, seals what the compiler returned.
+    // The bytes are private memory of this process, and the call copies them before it reads them.
+    let component = unsafe { Component::deserialize(engine, code.0) };
+    component.map_err(Oddity::Engine)
+}
+
+/// Code that this store has sealed.
+struct Authentic<'a>(&'a [u8]);

@@ -1,0 +1,141 @@
+//! The one engine of the process, and the clock that interrupts plugins.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wasmtime::component::Linker;
+use wasmtime::{Config, Engine, WasmFeatures};
+
+use super::bindings;
+use super::proposals::PROPOSALS;
+use super::sandbox::Guest;
+use super::wasi;
+use dray_core::limits::{PLUGIN_STACK_BYTES, PLUGIN_TICK};
+
+/// Engine, linkers and clock. There is one in a process, made by the first plugin: types and code of two
+/// engines must never meet, and one clock is enough.
+pub(super) struct Runtime {
+    pub(super) engine: Engine,
+    pub(super) clock: Arc<Clock>,
+    plain: Linker<Guest>,
+    with_wasi: OnceLock<Linker<Guest>>,
+}
+
+impl Runtime {
+    /// The runtime of this process, and how long this call took to make it: nothing if it was there, or if another
+    /// call made it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the engine does not accept its settings, or if no thread can be started.
+    pub(super) fn get() -> wasmtime::Result<(&'static Self, Duration)> {
+        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+        static MAKING: Mutex<()> = Mutex::new(());
+        if let Some(runtime) = RUNTIME.get() {
+            return Ok((runtime, Duration::ZERO));
+        }
+        let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = RUNTIME.get() {
+            return Ok((runtime, Duration::ZERO));
+        }
+        let started = Instant::now();
+        let made = Self::new()?;
+        Ok((RUNTIME.get_or_init(|| made), started.elapsed()))
+    }
+
+    fn new() -> wasmtime::Result<Self> {
+        let engine = Engine::new(&config())?;
+        let clock = Clock::start(&engine)?;
+        let mut plain = Linker::new(&engine);
+        bindings::link(&mut plain)?;
+        Ok(Self { engine, clock, plain, with_wasi: OnceLock::new() })
+    }
+
+    /// The linker for a component, with the interfaces of WASI if the toolchain has put some in.
+    pub(super) fn linker(&self, wants_wasi: bool) -> wasmtime::Result<&Linker<Guest>> {
+        if !wants_wasi {
+            return Ok(&self.plain);
+        }
+        if let Some(linker) = self.with_wasi.get() {
+            return Ok(linker);
+        }
+        let mut linker = Linker::new(&self.engine);
+        bindings::link(&mut linker)?;
+        wasi::link(&mut linker)?;
+        Ok(self.with_wasi.get_or_init(|| linker))
+    }
+}
+
+/// The settings that decide what code a component has.
+pub(super) fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_features(WasmFeatures::all().difference(PROPOSALS), false)
+        .wasm_features(PROPOSALS, true)
+        // The interface is synchronous. Without the machinery for concurrent calls a call costs a fifth.
+        .concurrency_support(false)
+        .gc_support(false)
+        .shared_memory(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(PLUGIN_STACK_BYTES)
+        .async_stack_zeroing(true)
+        // A backtrace is for authors, and a deep one says no more than its top.
+        .wasm_backtrace_max_frames(NonZeroUsize::new(16))
+        // Nothing that a plugin's failure says needs places in its code, and no debugger of the machine looks at it:
+        // what is kept is smaller by a seventh, and quicker to check and to load.
+        .generate_address_map(false)
+        .native_unwind_info(false)
+        // The data of a memory becomes one image. Without it the compiler makes code of each segment, and Go's
+        // components have 38,000 of them.
+        .memory_init_cow(true);
+    config
+}
+
+/// Ticks while a plugin runs and sleeps otherwise.
+pub(super) struct Clock {
+    running: Mutex<usize>,
+    changed: Condvar,
+}
+
+/// Keeps the clock ticking until it is dropped.
+pub(super) struct Ticking<'a>(&'a Clock);
+
+impl Clock {
+    fn start(engine: &Engine) -> wasmtime::Result<Arc<Self>> {
+        let clock = Arc::new(Self { running: Mutex::new(0), changed: Condvar::new() });
+        let engine = engine.weak();
+        let ticking = Arc::clone(&clock);
+        thread::Builder::new().name("plugin clock".into()).spawn(move || {
+            loop {
+                ticking.wait_until_running();
+                // A tick that comes late is not made up for: the guest had no more time for it.
+                thread::sleep(PLUGIN_TICK);
+                let Some(engine) = engine.upgrade() else { break };
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(clock)
+    }
+
+    fn wait_until_running(&self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        while *running == 0 {
+            running = self.changed.wait(running).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Makes the clock tick.
+    pub(super) fn run(&self) -> Ticking<'_> {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_one();
+        Ticking(self)
+    }
+}
+
+impl Drop for Ticking<'_> {
+    fn drop(&mut self) {
+        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+    }
+}

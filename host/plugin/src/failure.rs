@@ -1,0 +1,103 @@
+//! How the failures of plugins are put together.
+
+use std::error::Error;
+use std::fmt;
+
+use dray_ports::{PluginFailure, PluginFault};
+
+/// A [`PluginFailure`] in the making.
+pub(super) struct Failure(PluginFailure);
+
+impl Failure {
+    /// A failure of one plugin. The message has the plugin's name in it.
+    pub(super) fn new(fault: PluginFault, plugin: &str, message: String) -> Self {
+        Self(PluginFailure::new(fault, plugin, message))
+    }
+
+    /// The same with advice.
+    pub(super) fn hint<H: Into<String>>(mut self, hint: Option<H>) -> Self {
+        self.0.hint = hint.map(Into::into);
+        self
+    }
+
+    /// The same with the cause.
+    pub(super) fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.0.source = Some(cause.into());
+        self
+    }
+
+    /// The finished failure with its cause.
+    pub(super) fn caused_by(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> PluginFailure {
+        self.because(cause).0
+    }
+}
+
+impl From<Failure> for PluginFailure {
+    fn from(failure: Failure) -> Self {
+        failure.0
+    }
+}
+
+/// The plugin cannot be read.
+pub(super) fn unreadable(plugin: &str, message: String) -> Failure {
+    Failure::new(PluginFault::Unreadable, plugin, message)
+}
+
+/// The plugin does not fit this host.
+pub(super) fn incompatible(plugin: &str, message: String) -> Failure {
+    Failure::new(PluginFault::Incompatible, plugin, message)
+}
+
+/// The plugin has interfaces of this host's names and versions, with other types in them.
+pub(super) fn other_types(plugin: &str, error: Box<dyn Error + Send + Sync>) -> PluginFailure {
+    incompatible(plugin, format!("plugin `{plugin}` was made for another version of the plugin interface"))
+        .hint(Some("use a version of the plugin that was made for this version of dray"))
+        .caused_by(error)
+}
+
+/// The plugin returned something that breaks the contract.
+pub(super) fn invalid_output(plugin: &str, function: &str, rule: impl Into<String>) -> PluginFailure {
+    let message = format!("`{function}` of plugin `{plugin}` returned something that breaks its contract");
+    Failure::new(PluginFault::InvalidOutput, plugin, message)
+        .hint(Some("report this to the author of the plugin"))
+        .caused_by(Cause(rule.into()))
+}
+
+/// A cause that is nothing but a text.
+#[derive(Debug)]
+pub(super) struct Cause(pub(super) String);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Cause {}
+
+/// Texts that explain one another, the first what is nearest to the failure.
+#[derive(Debug)]
+pub(super) struct Causes {
+    text: String,
+    next: Option<Box<Self>>,
+}
+
+impl Causes {
+    /// `None` if there is no text.
+    pub(super) fn new(texts: Vec<String>) -> Option<Self> {
+        let chain = |next: Option<Self>, text| Some(Self { text, next: next.map(Box::new) });
+        texts.into_iter().rev().fold(None, chain)
+    }
+}
+
+impl fmt::Display for Causes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Causes {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.next.as_deref().map(|next| next as &dyn Error)
+    }
+}

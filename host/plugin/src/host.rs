@@ -1,0 +1,133 @@
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use super::compiled::CompiledStore;
+use super::compiler::Compiler;
+use super::failure::incompatible;
+use super::loaded::{Loaded, PluginDescription};
+use super::matcher::Matcher;
+use super::planner::SnapshotterPlanner;
+use super::shape::Shape;
+use super::{Inspection, PluginKind, PluginSource, imports, inspect};
+use dray_ports::{Planner, PlatformMatcher, PluginFailure};
+
+/// Makes plugins of components.
+///
+/// Making the host does nothing: the engine, and the store of compiled code, are opened for the first plugin.
+pub struct PluginHost {
+    place: Option<PathBuf>,
+    store: Arc<OnceLock<Option<CompiledStore>>>,
+    compiler: Compiler,
+}
+
+impl PluginHost {
+    /// A host that keeps compiled code in a directory, or one that compiles each time.
+    ///
+    /// The directory is made when it is first needed. If it cannot be used, that is logged, and plugins are
+    /// compiled each time.
+    ///
+    /// # Errors
+    ///
+    /// None in this version.
+    pub fn new(compiled_store: Option<&Path>) -> Result<Self, PluginFailure> {
+        let place = compiled_store.map(Path::to_owned);
+        Ok(Self { place, store: Arc::default(), compiler: Compiler::default() })
+    }
+
+    /// The same, with a process of its own for each component that is read or compiled, but for reading those that
+    /// come with this crate.
+    ///
+    /// Without it components are read and compiled in this process, and what it costs is bounded only by what a
+    /// component may consist of: seconds and some hundred MiB for what toolchains make, more for what somebody
+    /// made for the purpose. In a process of its own the bounds are
+    /// [`READ_MEMORY_BYTES`](dray_core::limits::READ_MEMORY_BYTES) and [`READ_TIME`](dray_core::limits::READ_TIME), and
+    /// [`COMPILE_MEMORY_BYTES`](dray_core::limits::COMPILE_MEMORY_BYTES) and
+    /// [`COMPILE_TIMEOUT`](dray_core::limits::COMPILE_TIMEOUT). Where no process can be started, a component from outside
+    /// is refused.
+    ///
+    /// The process is this program, started with `argument` alone. It must then do nothing but call
+    /// [`serve_compiler`](super::serve_compiler).
+    #[must_use]
+    pub fn compile_apart(mut self, argument: &'static str) -> Self {
+        self.compiler = Compiler::Apart(argument);
+        self
+    }
+
+    /// Looks at a component. Never compiles or runs it, and makes no engine. It takes some milliseconds, and may take
+    /// seconds: not for a thread that runs other futures.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Unreadable`](dray_ports::PluginFault::Unreadable) if the component is damaged, with
+    /// [`Incompatible`](dray_ports::PluginFault::Incompatible) if it would cost too much to read or to compile, and, where it is
+    /// read in a process of its own, with [`OutOfMemory`](dray_ports::PluginFault::OutOfMemory) and
+    /// [`Timeout`](dray_ports::PluginFault::Timeout) if it does cost too much.
+    pub fn inspect(&self, source: &PluginSource) -> Result<Inspection, PluginFailure> {
+        Ok(inspect::inspection(source, &self.compiler.read(source)?))
+    }
+
+    /// Runs a plugin of whatever kind to learn what it says about itself.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the component does not fit this host, or does not describe itself as it must.
+    pub async fn describe(&self, source: &PluginSource) -> Result<PluginDescription, PluginFailure> {
+        let label = source.label();
+        let shape = self.look(source).await?;
+        let kind = imports::kind_of(label, &shape)?;
+        let loaded = self.load(source, kind).await?;
+        loaded.info(|_, _| Ok(())).await
+    }
+
+    /// Loads a platform plugin. `config` is one JSON text, `{}` if nothing is configured.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the component does not fit this host, does not describe itself as it must, or does not accept
+    /// the configuration.
+    pub async fn matcher(
+        &self,
+        source: &PluginSource,
+        config: &str,
+    ) -> Result<Arc<dyn PlatformMatcher>, PluginFailure> {
+        let loaded = self.load(source, PluginKind::Platform).await?;
+        Ok(Arc::new(Matcher::new(loaded, config).await?))
+    }
+
+    /// Loads a snapshotter plugin. `config` is one JSON text, `{}` if nothing is configured.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`PluginHost::matcher`].
+    pub async fn planner(
+        &self,
+        source: &PluginSource,
+        config: &str,
+    ) -> Result<Arc<dyn Planner>, PluginFailure> {
+        let loaded = self.load(source, PluginKind::Snapshotter).await?;
+        Ok(Arc::new(SnapshotterPlanner::new(loaded, config).await?))
+    }
+
+    async fn look(&self, source: &PluginSource) -> Result<Shape, PluginFailure> {
+        let label = source.label().to_owned();
+        let (source, compiler) = (source.clone(), self.compiler.clone());
+        let looking = tokio::task::spawn_blocking(move || compiler.read(&source));
+        looking.await.unwrap_or_else(|error| Err(ended(&label, error)))
+    }
+
+    async fn load(&self, source: &PluginSource, kind: PluginKind) -> Result<Loaded, PluginFailure> {
+        let (place, store) = (self.place.clone(), Arc::clone(&self.store));
+        let label = source.label().to_owned();
+        let (source, compiler) = (source.clone(), self.compiler.clone());
+        let loading = tokio::task::spawn_blocking(move || {
+            let store = store.get_or_init(|| place.as_deref().and_then(CompiledStore::open));
+            Loaded::load(source, kind, store.as_ref(), &compiler)
+        });
+        loading.await.unwrap_or_else(|error| Err(ended(&label, error)))
+    }
+}
+
+/// Something has panicked, or the program is about to end.
+fn ended(label: &str, error: tokio::task::JoinError) -> PluginFailure {
+    incompatible(label, format!("plugin `{label}` could not be loaded")).caused_by(error)
+}

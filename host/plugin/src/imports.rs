@@ -1,0 +1,311 @@
+//! Compares what a component wants with what this host has, before anything is compiled or linked.
+//!
+//! The linker would refuse as well, but it names the first function that it misses and not the version, the
+//! plugin or a way out.
+
+mod wasi;
+
+use std::hash::Hash;
+
+use super::PluginKind;
+use super::failure::{Failure, incompatible, unreadable};
+use super::shape::{Interface, Shape};
+use super::weight::Unfit;
+use dray_ports::PluginFailure;
+
+/// An interface of this host: its name, the version of its package, and its functions.
+#[derive(Hash)]
+struct Known {
+    interface: &'static str,
+    version: &'static str,
+    functions: &'static [&'static str],
+}
+
+/// What every plugin may import. The first two are types alone.
+const OFFERED: [Known; 4] = [
+    Known { interface: "dray:types/oci", version: "0.1.0", functions: &[] },
+    Known { interface: "dray:types/errors", version: "0.1.0", functions: &[] },
+    Known { interface: "dray:host/log", version: "0.1.0", functions: &["write"] },
+    Known { interface: "dray:host/feature", version: "0.1.0", functions: &["supported"] },
+];
+
+const DESCRIBE: Known =
+    Known { interface: "dray:types/describe", version: "0.1.0", functions: &["get-info", "check-config"] };
+
+/// What a plugin of a kind must export besides.
+const fn duty(kind: PluginKind) -> Known {
+    match kind {
+        PluginKind::Snapshotter => {
+            Known { interface: "dray:snapshotter/planner", version: "0.1.0", functions: &["plan"] }
+        }
+        PluginKind::Platform => {
+            Known { interface: "dray:platform/matcher", version: "0.1.0", functions: &["rank"] }
+        }
+    }
+}
+
+/// How an import stands with this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Every plugin has it.
+    Granted,
+    /// The toolchain put it in; it is there and does nothing.
+    Toolchain,
+    /// This host does not have it.
+    Unknown,
+}
+
+/// How an import stands.
+pub(super) fn standing(import: &Interface) -> Standing {
+    let (interface, version) = split(&import.name);
+    let is_offered = |known: &Known| {
+        known.interface == interface
+            && track(known.version) == track(version)
+            && import.functions.iter().all(|function| known.functions.contains(&function.as_str()))
+    };
+    if OFFERED.iter().any(is_offered) {
+        return Standing::Granted;
+    }
+    if wasi::KNOWN.iter().any(is_offered) {
+        return Standing::Toolchain;
+    }
+    Standing::Unknown
+}
+
+/// All that a component may rely on here, for a hash.
+pub(super) fn offered() -> impl Hash {
+    (OFFERED, wasi::KNOWN, DESCRIBE, [PluginKind::Snapshotter, PluginKind::Platform].map(duty))
+}
+
+/// The kind of a plugin by what it exports, and the full name of its world.
+pub(super) fn kind(shape: &Shape) -> Option<(PluginKind, String)> {
+    [PluginKind::Snapshotter, PluginKind::Platform].into_iter().find_map(|kind| {
+        let export = find(shape, &duty(kind))?;
+        let (interface, version) = split(&export.name);
+        let package = interface.split('/').next().unwrap_or_default();
+        Some((kind, format!("{package}/plugin@{version}")))
+    })
+}
+
+/// The kind of a plugin, by what it exports.
+///
+/// # Errors
+///
+/// Fails if it is a plugin of no kind.
+pub(super) fn kind_of(plugin: &str, shape: &Shape) -> Result<PluginKind, PluginFailure> {
+    kind(shape).map(|(kind, _)| kind).ok_or_else(|| {
+        let duties = [PluginKind::Snapshotter, PluginKind::Platform].map(|kind| duty(kind).full());
+        incompatible(plugin, format!("component `{plugin}` is not a plugin of dray"))
+            .hint(Some(format!("a plugin exports `{}`", duties.join("` or `"))))
+            .into()
+    })
+}
+
+/// Whether a component can be a plugin of a kind here.
+///
+/// # Errors
+///
+/// Says what is missing, on which side, and what can be done about it.
+pub(super) fn check(plugin: &str, shape: &Shape, wanted: PluginKind) -> Result<(), PluginFailure> {
+    check_exports(plugin, shape, wanted)?;
+    for import in &shape.imports {
+        if standing(import) == Standing::Unknown {
+            return Err(refusal(plugin, import).into());
+        }
+    }
+    Ok(())
+}
+
+/// The failure for a component whose shape cannot be read.
+pub(super) fn unfit(plugin: &str, error: Unfit) -> PluginFailure {
+    match error {
+        error @ (Unfit::Invalid(_) | Unfit::RecursiveTypes) => unreadable(
+            plugin,
+            format!("plugin `{plugin}` is not a valid component"),
+        )
+        .hint(Some(
+            "the file may be damaged, or made with proposals of WebAssembly that dray has switched off",
+        ))
+        .caused_by(error),
+        error => incompatible(plugin, format!("plugin `{plugin}` would cost too much to compile"))
+            .hint(Some("make the plugin smaller, or split what it does into several functions"))
+            .caused_by(error),
+    }
+}
+
+fn check_exports(plugin: &str, shape: &Shape, wanted: PluginKind) -> Result<(), PluginFailure> {
+    let duty = duty(wanted);
+    if find(shape, &duty).is_none() {
+        return Err(wrong_kind(plugin, shape, wanted).into());
+    }
+    for known in [&duty, &DESCRIBE] {
+        let full = known.full();
+        let Some(export) = find(shape, known) else {
+            let message = format!("plugin `{plugin}` does not export `{full}`, which every plugin must");
+            return Err(incompatible(plugin, message).into());
+        };
+        if track(split(&export.name).1) != track(known.version) {
+            let message = format!("plugin `{plugin}` exports `{}`, this host speaks `{full}`", export.name);
+            return Err(incompatible(plugin, message).hint(Some(OTHER_VERSION)).into());
+        }
+        for function in known.functions {
+            if !export.functions.iter().any(|has| has == function) {
+                let message =
+                    format!("plugin `{plugin}` exports `{}` without its function `{function}`", export.name);
+                return Err(incompatible(plugin, message).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+const OTHER_VERSION: &str = "use a version of the plugin that was made for this version of dray";
+
+fn wrong_kind(plugin: &str, shape: &Shape, wanted: PluginKind) -> Failure {
+    match kind(shape) {
+        Some((found, _)) => {
+            let (found, wanted) = (found.as_str(), wanted.as_str());
+            incompatible(plugin, format!("plugin `{plugin}` is a {found} plugin, not a {wanted} plugin"))
+                .hint(Some(format!("it can be given where a {found} plugin is wanted")))
+        }
+        None => incompatible(plugin, format!("component `{plugin}` is not a plugin of dray"))
+            .hint(Some(format!("a {} plugin exports `{}`", wanted.as_str(), duty(wanted).full()))),
+    }
+}
+
+fn refusal(plugin: &str, import: &Interface) -> Failure {
+    let name = &import.name;
+    let (interface, version) = split(name);
+    if interface.starts_with("wasi:") && version.starts_with("0.3") {
+        return incompatible(plugin, format!("plugin `{plugin}` imports `{name}`, which is asynchronous"))
+            .hint(Some("this host runs synchronous plugins: build for `wasm32-wasip2` or without WASI"));
+    }
+    let Some(known) = OFFERED.iter().chain(wasi::KNOWN).find(|known| known.interface == interface) else {
+        let message = format!("plugin `{plugin}` imports `{name}`, which this host does not offer");
+        if interface.starts_with("wasi:") {
+            return incompatible(plugin, message).hint(Some(wasi::REMEDY));
+        }
+        let offered: Vec<String> = OFFERED.iter().map(|known| format!("`{}`", known.full())).collect();
+        return incompatible(plugin, message).hint(Some(format!(
+            "this host offers {}; use a newer dray, or a version of the plugin that does not need more",
+            offered.join(", ")
+        )));
+    };
+    let full = known.full();
+    if track(known.version) != track(version) {
+        let message = format!("plugin `{plugin}` imports `{name}`, this host offers `{full}`");
+        let is_wasi = interface.starts_with("wasi:");
+        return incompatible(plugin, message).hint(Some(if is_wasi { wasi::REMEDY } else { OTHER_VERSION }));
+    }
+    let missing = import.functions.iter().find(|name| !known.functions.contains(&name.as_str()));
+    let missing = missing.map(String::as_str).unwrap_or_default();
+    let message = format!(
+        "plugin `{plugin}` imports function `{missing}` of `{name}`, which `{full}` of this host lacks"
+    );
+    let is_wasi = interface.starts_with("wasi:");
+    incompatible(plugin, message).hint(Some(if is_wasi {
+        wasi::REMEDY
+    } else {
+        "use a newer dray, or an older version of the plugin"
+    }))
+}
+
+impl Known {
+    fn full(&self) -> String {
+        format!("{}@{}", self.interface, self.version)
+    }
+}
+
+/// An export by its interface: of the track that this host speaks, or else of whatever version. A component may
+/// have several tracks side by side.
+fn find<'a>(shape: &'a Shape, known: &Known) -> Option<&'a Interface> {
+    let named = || shape.exports.iter().filter(|export| split(&export.name).0 == known.interface);
+    named().find(|export| track(split(&export.name).1) == track(known.version)).or_else(|| named().next())
+}
+
+/// Interface and version of a full name; no version is the empty text.
+fn split(name: &str) -> (&str, &str) {
+    name.split_once('@').unwrap_or((name, ""))
+}
+
+/// The part of a version within which versions fit one another: the major number, or for `0.x` the first
+/// two. Pre-releases and `0.0.x` fit only themselves. It is the linker's rule.
+fn track(version: &str) -> &str {
+    if version.contains(['-', '+']) {
+        return version;
+    }
+    let mut dots = version.match_indices('.').map(|(at, _)| at);
+    match (dots.next(), dots.next()) {
+        (Some(first), _) if !version.starts_with("0.") => &version[..first],
+        (Some(_), Some(second)) if !version.starts_with("0.0.") => &version[..second],
+        _ => version,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn import(name: &str, functions: &[&str]) -> Interface {
+        Interface { name: name.to_owned(), functions: functions.iter().map(|&f| f.to_owned()).collect() }
+    }
+
+    #[test]
+    fn tracks_are_those_of_the_linker() {
+        for (version, expected) in [
+            ("1.2.3", "1"),
+            ("12.0.0", "12"),
+            ("0.1.9", "0.1"),
+            ("0.0.3", "0.0.3"),
+            ("1.0.0-rc.1", "1.0.0-rc.1"),
+            ("", ""),
+            ("1", "1"),
+        ] {
+            assert_eq!(track(version), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_track_is_found_among_others() {
+        let export = |version: &str, function: &str| {
+            import(&format!("dray:snapshotter/planner@{version}"), &[function])
+        };
+        let known = duty(PluginKind::Snapshotter);
+        let shape = |versions: &[&str]| Shape {
+            exports: versions.iter().map(|version| export(version, "plan")).collect(),
+            ..Shape::default()
+        };
+        for (versions, found) in [
+            (&["0.2.0", "0.1.0"][..], Some("0.1.0")),
+            (&["0.1.3", "0.2.0"], Some("0.1.3")),
+            (&["0.3.0", "0.2.0"], Some("0.3.0")),
+            (&[], None),
+        ] {
+            let shape = shape(versions);
+            let version = find(&shape, &known).map(|export| split(&export.name).1);
+            assert_eq!(version, found, "{versions:?}");
+        }
+    }
+
+    #[test]
+    fn standings() {
+        for (name, functions, expected) in [
+            ("dray:host/log@0.1.0", &["write"][..], Standing::Granted),
+            ("dray:host/log@0.1.7", &["write"], Standing::Granted),
+            ("dray:host/log@0.1.7", &["write", "flush"], Standing::Unknown),
+            ("dray:host/log@0.2.0", &["write"], Standing::Unknown),
+            ("dray:host/log", &["write"], Standing::Unknown),
+            ("dray:types/oci@0.1.0", &[], Standing::Granted),
+            ("wasi:cli/environment@0.2.9", &["get-environment"], Standing::Toolchain),
+            ("wasi:cli/environment@0.3.0", &["get-environment"], Standing::Unknown),
+            ("wasi:http/types@0.2.0", &[], Standing::Unknown),
+            ("wasi:cli/environment@0.2.0", &["get-environment", "set-environment"], Standing::Unknown),
+            ("wasi:cli/nonsense@0.2.0", &[], Standing::Unknown),
+            ("wasi:io/poll@0.2.3", &["poll", "[method]pollable.block"], Standing::Toolchain),
+            ("wasi:cli", &[], Standing::Unknown),
+            ("run", &[], Standing::Unknown),
+        ] {
+            assert_eq!(standing(&import(name, functions)), expected, "{name} {functions:?}");
+        }
+    }
+}

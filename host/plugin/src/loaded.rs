@@ -1,0 +1,200 @@
+//! A component that has been checked, compiled and linked.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use wasmtime::Store;
+use wasmtime::component::{Component, Instance, InstancePre};
+
+use super::bindings::described::DescribedIndices;
+use super::compiled::CompiledStore;
+use super::compiler::Compiler;
+use super::convert::Subject;
+use super::engine::Runtime;
+use super::failure::{Cause, Failure, incompatible, invalid_output, other_types};
+use super::sandbox::{self, Guest, typed};
+use super::shape::Shape;
+use super::text::clean;
+use super::{PluginKind, PluginSource, convert, imports, output};
+use dray_core::limits::{PLUGIN_CONFIG_BYTES, PLUGIN_TEXT_BYTES};
+use dray_ports::{PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
+
+/// What a plugin says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginDescription {
+    /// Its name.
+    pub name: String,
+    /// Its version, a semantic version.
+    pub version: String,
+    /// One line for people.
+    pub summary: String,
+    /// Names of its optional abilities.
+    pub features: Vec<String>,
+    /// JSON Schema of its configuration, a JSON text. `None` if it takes none.
+    pub config_schema: Option<String>,
+}
+
+/// A component ready to be called, each time in a fresh instance.
+pub(super) struct Loaded {
+    pub(super) label: Arc<str>,
+    pub(super) pre: InstancePre<Guest>,
+    source: PluginSource,
+    runtime: &'static Runtime,
+    timings: Mutex<PluginCallTimings>,
+}
+
+impl Loaded {
+    /// Loads a component for one kind of plugin. Compiles it if the store has no code for it, which takes up
+    /// to seconds: not for a thread that runs other futures.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the component is damaged, does not fit this host or does not compile.
+    pub(super) fn load(
+        source: PluginSource,
+        kind: PluginKind,
+        store: Option<&CompiledStore>,
+        compiler: &Compiler,
+    ) -> Result<Self, PluginFailure> {
+        let label: Arc<str> = source.label().into();
+        let (runtime, making) = Runtime::get().map_err(|error| {
+            incompatible(&label, format!("plugin `{label}` cannot be run on this machine"))
+                .caused_by(error.into_boxed_dyn_error())
+        })?;
+        // Two plugins that are loaded beside each other do not both count the one engine.
+        let started = Instant::now();
+        let mut timings = PluginCallTimings::default();
+        let found = store.and_then(|store| store.find(&runtime.engine, &source, kind));
+        let component = if let Some(component) = found {
+            component
+        } else {
+            let compiling = Instant::now();
+            let check = |shape: &Shape| imports::check(&label, shape, kind);
+            let code = compiler.compile(&runtime.engine, &source, check)?;
+            timings.compile = compiling.elapsed();
+            if let Some(store) = store {
+                store.keep(&runtime.engine, &source, kind, code.bytes());
+            }
+            code.load(runtime, &label)?
+        };
+        let pre = link(runtime, &component, &label)?;
+        timings.load = making + started.elapsed().saturating_sub(timings.compile);
+        Ok(Self { label, pre, source, runtime, timings: Mutex::new(timings) })
+    }
+
+    /// Asks the plugin who it is, and whether it accepts its configuration.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a call fails, if the account breaks a rule, or if the configuration is not accepted. `exports`
+    /// looks for what the plugin's kind exports besides; it fails if that has other types than this host's.
+    pub(super) async fn describe(
+        &self,
+        config: &str,
+        exports: impl FnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<()> + Send + 'static,
+    ) -> Result<PluginIdentity, PluginFailure> {
+        self.check_config_text(config)?;
+        let info = self.info(exports).await?;
+        if info.config_schema.is_none() && !output::is_empty_object(config) {
+            let message = format!("plugin `{}` takes no configuration", self.label);
+            return Err(Failure::new(PluginFault::InvalidConfig, &self.label, message).into());
+        }
+        let indices = self.indices(DescribedIndices::new(&self.pre))?;
+        let text = config.to_owned();
+        self.call("check-config", |store, instance| {
+            Box::pin(async move {
+                let plugin = typed(indices.load(&mut *store, &instance))?;
+                plugin.dray_types_describe().call_check_config(store, &text).await
+            })
+        })
+        .await?
+        .map_err(|error| {
+            let mut refusal = convert::refusal(&self.label, Subject::Configuration, &error);
+            if refusal.fault == PluginFault::InvalidConfig {
+                refusal.hint =
+                    Some(format!("`dray plugin inspect --describe {}` shows the schema", self.label));
+            }
+            refusal
+        })?;
+        Ok(PluginIdentity { name: info.name, version: info.version, digest: self.source.digest().clone() })
+    }
+
+    /// Asks the plugin who it is.
+    pub(super) async fn info(
+        &self,
+        exports: impl FnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<()> + Send + 'static,
+    ) -> Result<PluginDescription, PluginFailure> {
+        let indices = self.indices(DescribedIndices::new(&self.pre))?;
+        let info = self
+            .call("get-info", |store, instance| {
+                Box::pin(async move {
+                    typed(exports(store, &instance))?;
+                    let plugin = typed(indices.load(&mut *store, &instance))?;
+                    plugin.dray_types_describe().call_get_info(store).await
+                })
+            })
+            .await?;
+        output::check_info(&info).map_err(|rule| invalid_output(&self.label, "get-info", rule))?;
+        let schema = (!info.config_schema.is_empty()).then_some(info.config_schema);
+        Ok(PluginDescription {
+            name: info.name,
+            version: info.version,
+            summary: clean(&info.summary, PLUGIN_TEXT_BYTES),
+            features: info.features.iter().map(|feature| clean(feature, PLUGIN_TEXT_BYTES)).collect(),
+            config_schema: schema,
+        })
+    }
+
+    /// Calls a function of the plugin and adds up what it cost.
+    pub(super) async fn call<R>(
+        &self,
+        function: &str,
+        body: impl for<'a> FnOnce(&'a mut Store<Guest>, Instance) -> BoxFuture<'a, wasmtime::Result<R>>,
+    ) -> Result<R, PluginFailure> {
+        let (result, cost) = sandbox::call(self.runtime, &self.pre, &self.label, function, body).await?;
+        let mut timings = self.timings.lock().unwrap_or_else(PoisonError::into_inner);
+        timings.instantiate += cost.instantiate;
+        timings.call += cost.call;
+        Ok(result)
+    }
+
+    /// What the plugin cost so far.
+    pub(super) fn timings(&self) -> PluginCallTimings {
+        *self.timings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the exports of a world are, or a failure if they have other types than this host's.
+    pub(super) fn indices<T>(&self, indices: wasmtime::Result<T>) -> Result<T, PluginFailure> {
+        indices.map_err(|error| other_types(&self.label, error.into_boxed_dyn_error()))
+    }
+
+    fn check_config_text(&self, config: &str) -> Result<(), PluginFailure> {
+        if config.len() > PLUGIN_CONFIG_BYTES {
+            let cause = format!("it has {} bytes, at most {PLUGIN_CONFIG_BYTES} are accepted", config.len());
+            return Err(self.invalid_config("is too long", Cause(cause)));
+        }
+        serde_json::from_str::<serde::de::IgnoredAny>(config)
+            .map_err(|error| self.invalid_config("is not JSON", error))?;
+        Ok(())
+    }
+
+    fn invalid_config(&self, what: &str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> PluginFailure {
+        let message = format!("the configuration of plugin `{}` {what}", self.label);
+        Failure::new(PluginFault::InvalidConfig, &self.label, message).caused_by(cause)
+    }
+}
+
+fn link(
+    runtime: &'static Runtime,
+    component: &Component,
+    label: &str,
+) -> Result<InstancePre<Guest>, PluginFailure> {
+    let component_type = component.component_type();
+    let wants_wasi = component_type.imports(&runtime.engine).any(|(name, _)| name.starts_with("wasi:"));
+    runtime
+        .linker(wants_wasi)
+        .and_then(|linker| linker.instantiate_pre(component))
+        .map_err(|error| other_types(label, error.into_boxed_dyn_error()))
+}

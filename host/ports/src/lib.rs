@@ -1,0 +1,40 @@
+//! The seams: what a pull needs of the outside world, in plain types.
+//!
+//! Every effect of a pull goes through one of these traits. Adapters live elsewhere (`containerd`,
+//! `registry`, `plugin`); nothing here names a type of theirs. Traits are object safe, so that a test can
+//! put a fake behind each. What adds something to a store takes the lease that protects it until the image record
+//! does.
+//!
+//! Unless a method says otherwise, dropping its future abandons the call: the effect may or may not have
+//! happened, and repeating the call is safe.
+
+mod content;
+mod daemon;
+mod error;
+mod images;
+mod leases;
+mod planner;
+mod platforms;
+mod progress;
+mod registry;
+mod snapshots;
+mod store;
+
+pub use content::{BlobInfo, Committed, ContentStore, Ingest, IngestRef, OpenedIngest, StoredBytes};
+pub use daemon::{Daemon, DaemonVersion, SnapshotterInfo};
+pub use error::{Class, StoreError};
+pub use images::{ImageRecord, Images};
+pub use leases::{LeaseId, Leases};
+pub use planner::{
+    Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnError, OnMounts, Plan, Planner, Question, Suitability,
+};
+pub use platforms::{PlatformMatcher, PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
+pub use progress::{DocumentState, Event, LayerState, Progress};
+pub use registry::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
+pub use snapshots::{
+    Applied, Applier, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName, Usage,
+};
+pub use store::Store;
+
+/// Labels of a record in the store.
+pub type Labels = std::collections::BTreeMap<String, String>;

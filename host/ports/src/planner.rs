@@ -1,0 +1,156 @@
+use async_trait::async_trait;
+
+use super::{Labels, PluginCallTimings, PluginFailure, PluginIdentity, SnapshotterName};
+use dray_core::oci::{ChainId, Descriptor, DiffId, Platform};
+
+/// One layer, as the host verified it.
+#[derive(Clone, Debug)]
+pub struct LayerToPlan {
+    /// The layer's descriptor in the manifest.
+    pub descriptor: Descriptor,
+    /// Digest of the uncompressed layer.
+    pub diff_id: DiffId,
+    /// The stack that ends with this layer.
+    pub chain_id: ChainId,
+}
+
+/// An image to plan for.
+#[derive(Clone, Debug)]
+pub struct ImageToPlan {
+    /// The reference as typed.
+    pub reference: String,
+    /// The reference in normal form.
+    pub canonical: String,
+    /// Registered name of the snapshotter.
+    pub snapshotter: SnapshotterName,
+    /// The index that the manifest was chosen from.
+    pub index: Option<Descriptor>,
+    /// The manifest.
+    pub manifest: Descriptor,
+    /// Annotations of the manifest.
+    pub manifest_annotations: Labels,
+    /// The image config.
+    pub config: Descriptor,
+    /// Labels in the image config.
+    pub config_labels: Labels,
+    /// The chosen platform.
+    pub platform: Platform,
+    /// The layers, bottom-up.
+    pub layers: Vec<LayerToPlan>,
+}
+
+/// How well a snapshotter serves an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Suitability {
+    /// Every layer is in the snapshotter's own format.
+    Native,
+    /// Some layers are.
+    Partial,
+    /// It works, without the snapshotter's advantages.
+    Plain,
+    /// The image would be damaged or could not run.
+    Foreign,
+}
+
+impl Suitability {
+    /// The word for it, in reports and in the plugin interface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Partial => "partial",
+            Self::Plain => "plain",
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
+/// How to ask the snapshotter for a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Ask with these labels.
+    AskWithLabels(Vec<(String, String)>),
+    /// Ask with the protocol's label only.
+    Ask,
+    /// Do not ask.
+    Fetch,
+}
+
+/// Which answer is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Expectation {
+    /// The snapshotter has the layer.
+    Provided,
+    /// Either.
+    Maybe,
+    /// The layer must be fetched.
+    Mounts,
+}
+
+/// What to do when the layer was expected to be provided and is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OnMounts {
+    /// Fetch it, go on as planned.
+    Fetch,
+    /// Fetch it, and treat every layer above as `ask` and `mounts`.
+    FetchAndStopAsking,
+    /// End the pull.
+    Fail,
+}
+
+/// What to do when the snapshotter fails where it is asked for the layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnError {
+    /// End the pull.
+    #[default]
+    Fail,
+    /// Fetch it without asking, go on as planned.
+    Fetch,
+    /// Fetch it without asking, and treat every layer above as `ask` and `mounts`.
+    FetchAndStopAsking,
+}
+
+/// What to do with one layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerPlan {
+    /// Which layer, as the plugin wrote it. Checked against the input by the validation of the plan.
+    pub layer: String,
+    /// How to ask.
+    pub question: Question,
+    /// Which answer is expected.
+    pub expectation: Expectation,
+    /// What to do when the expectation fails.
+    pub on_mounts: OnMounts,
+    /// What to do when the question fails.
+    pub on_error: OnError,
+    /// Fetch the blob although the layer is provided.
+    pub keep_blob: bool,
+}
+
+/// What a plugin answered. Nothing in it has been checked but the sizes of its texts; see
+/// `validate_plan` of `dray-pull` for the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The verdict.
+    pub suitability: Suitability,
+    /// Why, for machines.
+    pub code: String,
+    /// Why, for people.
+    pub reason: String,
+    /// One entry for each layer.
+    pub layers: Vec<LayerPlan>,
+    /// What the operator should know.
+    pub hints: Vec<String>,
+}
+
+/// Plans how the layers of an image reach a snapshotter.
+#[async_trait]
+pub trait Planner: Send + Sync {
+    /// Which plugin plans.
+    fn identity(&self) -> PluginIdentity;
+
+    /// Plans for one image.
+    async fn plan(&self, image: &ImageToPlan) -> Result<Plan, PluginFailure>;
+
+    /// What the plugin cost so far.
+    fn timings(&self) -> PluginCallTimings;
+}

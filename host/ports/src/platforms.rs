@@ -1,0 +1,119 @@
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use dray_core::oci::{Digest, Platform};
+
+/// Which plugin it is, for reports and errors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginIdentity {
+    /// The name that the plugin gives itself.
+    pub name: String,
+    /// The version that the plugin gives itself.
+    pub version: String,
+    /// Digest of the component.
+    pub digest: Digest,
+}
+
+impl fmt::Display for PluginIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
+/// What a plugin cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PluginCallTimings {
+    /// Compiling; zero if compiled code was at hand.
+    pub compile: Duration,
+    /// Loading: digest, compiled code, linking.
+    pub load: Duration,
+    /// Making fresh instances.
+    pub instantiate: Duration,
+    /// Calls into the guest.
+    pub call: Duration,
+}
+
+/// The kinds of failure of a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PluginFault {
+    /// It took more computation or more time than it may.
+    Timeout,
+    /// It wanted more memory, tables, instances or handles than it may.
+    OutOfMemory,
+    /// It ended itself, or broke a rule of the sandbox.
+    Trap,
+    /// It returned something that breaks the contract.
+    InvalidOutput,
+    /// It does not fit this host: other interface, other version, unknown imports.
+    Incompatible,
+    /// It does not accept its configuration.
+    InvalidConfig,
+    /// It returned an error of its own.
+    Refused,
+    /// It cannot be read or is not a component.
+    Unreadable,
+}
+
+/// Failure of a plugin.
+#[derive(Debug)]
+pub struct PluginFailure {
+    /// What kind.
+    pub fault: PluginFault,
+    /// The plugin, by name or by file.
+    pub plugin: String,
+    /// One sentence, with the plugin's name.
+    pub message: String,
+    /// What the user can do about it.
+    pub hint: Option<String>,
+    /// The cause.
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl PluginFailure {
+    /// A failure of a kind, of the plugin with this name or file, with one sentence that names it.
+    pub fn new(fault: PluginFault, plugin: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { fault, plugin: plugin.into(), message: message.into(), hint: None, source: None }
+    }
+
+    /// The same with what the user can do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+impl fmt::Display for PluginFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for PluginFailure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Chooses among the platforms that an image offers.
+#[async_trait]
+pub trait PlatformMatcher: Send + Sync {
+    /// Which plugin decides.
+    fn identity(&self) -> PluginIdentity;
+
+    /// Indices into `offered`, best first, each at most once and in range: the adapter has checked it.
+    async fn rank(&self, wanted: &[Platform], offered: &[Platform]) -> Result<Vec<usize>, PluginFailure>;
+
+    /// What the plugin cost so far.
+    fn timings(&self) -> PluginCallTimings;
+}

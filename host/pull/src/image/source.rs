@@ -1,0 +1,161 @@
+//! Where the documents of an image come from: a store, a registry, or memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::damage::read_undamaged;
+use super::{Damage, ImageError};
+use dray_core::limits;
+use dray_core::oci::{Descriptor, Digest, DocumentKind, Reference};
+use dray_core::verify::{Mismatch, ReadError, VerifyingReader};
+use dray_ports::{BlobStream, Class, ContentStore, FetchFailure, FetchFault, Registry};
+
+/// What a source has of a document.
+#[derive(Debug)]
+pub enum Brought {
+    /// Its bytes.
+    Bytes(Bytes),
+    /// Nothing.
+    Missing,
+    /// It has the document, and its bytes are lost or others.
+    Damaged(Damage),
+}
+
+/// Brings the bytes of documents. They are verified and understood by the one who asks, in the same way whatever the
+/// source.
+#[async_trait]
+pub trait DocumentSource: Send {
+    /// Why a source fails.
+    type Error: From<ImageError>;
+
+    /// Brings the bytes of a document, [`limits::DOCUMENT_BYTES`] at most.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the source does.
+    async fn bytes(&mut self, kind: DocumentKind, descriptor: &Descriptor) -> Result<Brought, Self::Error>;
+
+    /// Takes note that the bytes which it brought last are those of the descriptor, and understood. `children` is
+    /// what the document lists.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the source does.
+    async fn understood(
+        &mut self,
+        kind: DocumentKind,
+        descriptor: &Descriptor,
+        bytes: &Bytes,
+        children: &[&Descriptor],
+    ) -> Result<(), Self::Error> {
+        let _ = (kind, descriptor, bytes, children);
+        Ok(())
+    }
+
+    /// Takes note that documents turned out to be of nothing that is wanted.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the source does.
+    async fn unwanted(&mut self, descriptors: &[&Descriptor]) -> Result<(), Self::Error> {
+        let _ = descriptors;
+        Ok(())
+    }
+}
+
+/// The documents in a content store.
+#[derive(Clone, Copy)]
+pub struct StoredDocuments<'a>(pub &'a dyn ContentStore);
+
+#[async_trait]
+impl DocumentSource for StoredDocuments<'_> {
+    type Error = ImageError;
+
+    async fn bytes(&mut self, kind: DocumentKind, descriptor: &Descriptor) -> Result<Brought, ImageError> {
+        let digest = &descriptor.digest;
+        match read_undamaged(self.0, descriptor).await {
+            Ok(Ok(bytes)) => Ok(Brought::Bytes(bytes)),
+            Ok(Err(damage)) => Ok(Brought::Damaged(damage)),
+            Err(error) if error.class() == Class::NotFound => Ok(Brought::Missing),
+            Err(source) => Err(ImageError::store(format!("reading {kind} {digest}"))(source)),
+        }
+    }
+}
+
+/// The documents of one repository of a registry. Nothing is stored.
+#[derive(Clone)]
+pub struct ServedDocuments {
+    /// The registry.
+    pub registry: Arc<dyn Registry>,
+    /// The repository. A tag or digest in it is not looked at.
+    pub reference: Reference,
+}
+
+#[async_trait]
+impl DocumentSource for ServedDocuments {
+    type Error = ImageError;
+
+    async fn bytes(&mut self, kind: DocumentKind, descriptor: &Descriptor) -> Result<Brought, ImageError> {
+        let digest = &descriptor.digest;
+        match served(self.registry.as_ref(), &self.reference, descriptor).await {
+            Ok(bytes) => Ok(Brought::Bytes(bytes)),
+            Err(ReadError::Source(source)) => Err(ImageError::Fetch { kind, digest: digest.clone(), source }),
+            Err(ReadError::Mismatch(source)) => Err(ImageError::unusable(kind, descriptor)(source.into())),
+        }
+    }
+}
+
+/// Documents at hand.
+#[derive(Clone, Debug, Default)]
+pub struct HeldDocuments(pub HashMap<Digest, Bytes>);
+
+#[async_trait]
+impl DocumentSource for HeldDocuments {
+    type Error = ImageError;
+
+    async fn bytes(&mut self, _: DocumentKind, descriptor: &Descriptor) -> Result<Brought, ImageError> {
+        Ok(self.0.get(&descriptor.digest).cloned().map_or(Brought::Missing, Brought::Bytes))
+    }
+}
+
+/// Reads a whole document from a registry into memory, verified. What breaks off is asked for again, and what is
+/// wrong is asked for from another server.
+pub(crate) async fn served(
+    registry: &dyn Registry,
+    reference: &Reference,
+    descriptor: &Descriptor,
+) -> Result<Bytes, ReadError<FetchFailure>> {
+    let mut tries = 0;
+    loop {
+        // Before the first byte the registry makes its own tries.
+        let stream = registry.fetch_unverified(reference, descriptor, 0).await.map_err(ReadError::Source)?;
+        let broken = match whole(VerifyingReader::new(stream, descriptor)).await {
+            Ok(bytes) => return Ok(bytes),
+            Err(broken) => broken,
+        };
+        match &broken {
+            ReadError::Source(FetchFailure { fault: FetchFault::Unavailable, .. })
+            | ReadError::Mismatch(Mismatch::Short { .. }) => {
+                tries += 1;
+                if tries >= limits::FRUITLESS_RESUMES {
+                    return Err(broken);
+                }
+            }
+            ReadError::Mismatch(mismatch) if registry.distrust(reference, descriptor).await => {
+                tracing::warn!(reason = %mismatch, "asking another server for the blob");
+            }
+            ReadError::Source(_) | ReadError::Mismatch(_) => return Err(broken),
+        }
+    }
+}
+
+async fn whole(mut reader: VerifyingReader<BlobStream>) -> Result<Bytes, ReadError<FetchFailure>> {
+    let mut document = Vec::new();
+    while let Some(bytes) = reader.chunk().await? {
+        document.extend_from_slice(&bytes);
+    }
+    Ok(document.into())
+}

@@ -1,0 +1,210 @@
+//! The way of a pull: resolve, lease, fetch, choose, plan, execute, record, report.
+//!
+//! Knows the outside world only through [`dray_ports`].
+
+mod blob;
+mod documents;
+mod downloads;
+mod ensure;
+mod error;
+mod fetch;
+mod job;
+mod labels;
+mod layers;
+mod leased;
+mod mend;
+mod plan;
+mod report;
+mod request;
+mod stop;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+pub use self::ensure::{Lack, PullMode, ensure_image, existing_image, fetch_image};
+pub use self::error::{PlanError, PullError};
+use self::job::Job;
+use self::leased::Unpacking;
+pub use self::plan::validate_plan;
+pub use self::report::{
+    ImageReport, LayerOutcome, LayerReport, Outcome, PluginReport, PluginTimings, PullReport,
+    SuitabilityReport, Timings, Totals,
+};
+pub use self::request::{PullRequest, Unpack, World};
+use dray_core::oci::{Descriptor, Digest, Reference};
+use dray_core::verify::Mismatch;
+use dray_ports::{Class, Daemon, Event, FetchFault, Registry, Resolved, SnapshotterName, StoreError};
+
+/// The snapshotter where neither the user nor the namespace names one.
+const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
+
+/// Pulls an image for one or several platforms, and unpacks it if that is wanted.
+///
+/// The image record comes last, so that the name never stands for something incomplete. What is in the store
+/// already (blobs, snapshots) is not fetched again.
+///
+/// # Errors
+///
+/// After an error the store has no image record, no lease, no active snapshot and no locked ingest of this
+/// pull, if it still answers. What helps a retry stays for about a day, or until the store collects it: layers that
+/// were committed before the error, and the bytes of blobs that broke off.
+///
+/// # Cancellation
+///
+/// Cancelling `cancel` ends the pull with [`PullError::Cancelled`] after the same clean-up, and within
+/// [`limits::CLEANUP_TIMEOUT`] also if the store answers nothing. If not even the lease can be released, a
+/// [warning](Event::Warning) names it. Dropping the future does not clean up: the lease then protects what is left
+/// until it expires.
+///
+/// [`limits::CLEANUP_TIMEOUT`]: dray_core::limits::CLEANUP_TIMEOUT
+pub async fn pull_image(
+    world: &World,
+    request: &PullRequest,
+    cancel: &CancellationToken,
+) -> Result<PullReport, PullError> {
+    pull_since(Instant::now(), world, request, cancel).await
+}
+
+/// The same for a request that came at `began`.
+async fn pull_since(
+    began: Instant,
+    world: &World,
+    request: &PullRequest,
+    cancel: &CancellationToken,
+) -> Result<PullReport, PullError> {
+    let reference = Reference::parse(&request.name).map_err(|source| PullError::Reference { source })?;
+    let lookups = async { tokio::try_join!(resolve(world, &reference), unpacking(world, request)) };
+    let ((resolved, resolve_time), unpacking) = or_cancelled(cancel, lookups).await?;
+    let (name, target) = (&reference.to_string(), resolved.descriptor.digest.clone());
+    let job = Job { world, request, name, reference: Some(&reference), unpacking, outcome: Outcome::Pulled };
+    let pulled = match job.clone().carry_out(resolved, began, cancel).await {
+        Err(error) if is_misled(&error, &target, &reference) => {
+            tracing::warn!(%reference, %target, "the registry does not have what it said, asking once more");
+            let resolved = async {
+                let resolved = world.registry.resolve_with_document(&reference).await;
+                resolved.map_err(|source| PullError::Resolve { reference: name.clone(), source })
+            };
+            let resolved = or_cancelled(cancel, resolved).await?;
+            world.progress.event(Event::Resolved { digest: resolved.descriptor.digest.clone() });
+            job.carry_out(resolved, began, cancel).await
+        }
+        pulled => pulled,
+    };
+    let mut report = pulled?;
+    report.timings.resolve = milliseconds(resolve_time);
+    Ok(report)
+}
+
+/// Whether a pull failed because the target is not as the registry said: a tag may have moved between two requests, and
+/// there are registries that state the length of something else.
+fn is_misled(error: &PullError, target: &Digest, reference: &Reference) -> bool {
+    match error {
+        PullError::Fetch { digest, source, .. } => {
+            digest == target && source.fault == FetchFault::NotFound && reference.digest().is_none()
+        }
+        PullError::Mismatch {
+            source: Mismatch::Short { digest, .. } | Mismatch::Long { digest, .. },
+            ..
+        } => digest == target,
+        _ => false,
+    }
+}
+
+/// Does something that has no effect, which needs no clean-up.
+async fn or_cancelled<T>(
+    cancel: &CancellationToken,
+    lookups: impl Future<Output = Result<T, PullError>>,
+) -> Result<T, PullError> {
+    cancel.run_until_cancelled(lookups).await.unwrap_or(Err(PullError::Cancelled))
+}
+
+/// Asks the registry what a name stands for now: the digest of an index or manifest, with its media type and
+/// size. Downloads nothing and needs no store.
+///
+/// # Errors
+///
+/// Fails if the name is no reference, and if the registry does not know it, refuses access, cannot be reached or
+/// breaks its protocol.
+///
+/// # Cancellation
+///
+/// Nothing is left when the future is dropped.
+pub async fn resolve_digest(registry: &dyn Registry, name: &str) -> Result<Descriptor, PullError> {
+    let reference = Reference::parse(name).map_err(|source| PullError::Reference { source })?;
+    Ok(resolve_with(registry, &reference).await?.descriptor)
+}
+
+async fn resolve_with(registry: &dyn Registry, reference: &Reference) -> Result<Resolved, PullError> {
+    let resolved = registry.resolve(reference).await;
+    resolved.map_err(|source| PullError::Resolve { reference: reference.to_string(), source })
+}
+
+async fn resolve(world: &World, reference: &Reference) -> Result<(Resolved, Duration), PullError> {
+    let since = Instant::now();
+    let resolved = resolve_with(world.registry.as_ref(), reference).await?;
+    world.progress.event(Event::Resolved { digest: resolved.descriptor.digest.clone() });
+    Ok((resolved, since.elapsed()))
+}
+
+/// Finds out where to unpack, if at all.
+async fn unpacking<'a>(world: &World, request: &'a PullRequest) -> Result<Option<Unpacking<'a>>, PullError> {
+    let Some(unpack) = &request.unpack else { return Ok(None) };
+    if !request.platforms.is_one() {
+        return Err(PullError::UnpackSeveral);
+    }
+    let snapshotter = usable_snapshotter(world.store.daemon.as_ref(), unpack.snapshotter.as_ref()).await?;
+    Ok(Some(Unpacking { snapshotter, planner: unpack.planner.as_ref() }))
+}
+
+/// Finds out which snapshotter to use: the wanted one, else the default of the namespace, else `overlayfs`.
+///
+/// # Errors
+///
+/// Fails if the store does not have it, or if it did not start.
+pub async fn usable_snapshotter(
+    daemon: &dyn Daemon,
+    wanted: Option<&SnapshotterName>,
+) -> Result<SnapshotterName, PullError> {
+    let fault = |source| store_error("looking up its snapshotters", source);
+    let name = if let Some(name) = wanted {
+        name.clone()
+    } else {
+        let default = daemon.default_snapshotter().await.map_err(fault)?;
+        default.unwrap_or_else(|| SnapshotterName::new(DEFAULT_SNAPSHOTTER))
+    };
+    let known = match daemon.snapshotters().await {
+        Ok(known) => known,
+        // A store that cannot tell will say so at the first question to the snapshotter.
+        Err(error) if error.class() == Class::Unimplemented => return Ok(name),
+        Err(error) => return Err(fault(error)),
+    };
+    match known.iter().find(|info| info.name == name) {
+        None => {
+            let usable = known.iter().filter(|info| info.error.is_none());
+            let known = usable.map(|info| info.name.to_string()).collect();
+            Err(PullError::UnknownSnapshotter { name: name.to_string(), known })
+        }
+        Some(info) => match &info.error {
+            Some(reason) => {
+                Err(PullError::DeadSnapshotter { name: name.to_string(), reason: reason.clone() })
+            }
+            None => Ok(name),
+        },
+    }
+}
+
+fn store_error(doing: &str, source: StoreError) -> PullError {
+    PullError::Store { doing: doing.to_owned(), source }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    rounded(duration.as_secs_f64() * 1e3)
+}
+
+/// Milliseconds to microseconds, which is what the measurement is good for.
+fn rounded(milliseconds: f64) -> f64 {
+    (milliseconds * 1e3).round() / 1e3
+}

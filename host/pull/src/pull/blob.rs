@@ -1,0 +1,47 @@
+use super::PullError;
+use dray_core::oci::{Descriptor, DocumentKind};
+use dray_core::verify::Mismatch;
+use dray_ports::{FetchFailure, StoreError};
+
+/// A blob on its way into the store, and what is said when that fails.
+#[derive(Clone, Copy)]
+pub(super) struct Blob<'a> {
+    /// Which kind, for messages.
+    pub(super) what: &'static str,
+    pub(super) descriptor: &'a Descriptor,
+}
+
+impl<'a> Blob<'a> {
+    /// A layer, or what a manifest lists beside its layers.
+    pub(super) fn layer(descriptor: &'a Descriptor) -> Self {
+        Self { what: "layer", descriptor }
+    }
+
+    pub(super) fn document(kind: DocumentKind, descriptor: &'a Descriptor) -> Self {
+        Self { what: kind.as_str(), descriptor }
+    }
+
+    /// The registry failed.
+    pub(super) fn fetching(self, source: FetchFailure) -> PullError {
+        PullError::Fetch { what: self.what, digest: self.descriptor.digest.clone(), source }
+    }
+
+    /// The registry sent something else.
+    pub(super) fn mismatch(self, source: Mismatch) -> PullError {
+        PullError::Mismatch { what: self.what, source }
+    }
+
+    /// The store failed to take it.
+    pub(super) fn storing(self, source: StoreError) -> PullError {
+        self.store_error("storing", source)
+    }
+
+    /// The store failed to give it back.
+    pub(super) fn reading(self, source: StoreError) -> PullError {
+        self.store_error("reading", source)
+    }
+
+    fn store_error(self, doing: &str, source: StoreError) -> PullError {
+        PullError::Store { doing: format!("{doing} {} {}", self.what, self.descriptor.digest), source }
+    }
+}

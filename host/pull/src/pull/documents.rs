@@ -1,0 +1,331 @@
+//! Index, manifest and image config: fetched, verified, understood, and then stored byte for byte.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::blob::Blob;
+use super::fetch::{BlobFetcher, Existing, FetchEvent, had_wrong_bytes};
+use super::{PullError, World, labels};
+use crate::image::{
+    Brought, Candidate, Candidates, DocumentSource, HeldDocuments, ImageDocuments, ImageError, ImageLayer,
+    LayerCount, Missing, NoImage, Platforms, layers,
+};
+use dray_core::limits;
+use dray_core::oci::{Descriptor, DocumentKind, ImageConfig, Manifest, Platform};
+use dray_ports::{DocumentState, Event, Ingest, Labels, Progress, Resolved};
+
+/// The documents of one image, all of them in the store.
+pub(super) struct Documents {
+    /// The index that the manifest was chosen from; the innermost, where indexes are nested.
+    pub(super) index: Option<Arc<Descriptor>>,
+    pub(super) manifest_descriptor: Arc<Descriptor>,
+    pub(super) manifest: Manifest,
+    pub(super) config: ImageConfig,
+    /// The platform: that of the index entry, else that of the config.
+    pub(super) platform: Platform,
+    /// Whether it is a wanted one. An image without index is pulled whatever its platform.
+    pub(super) fits: bool,
+}
+
+/// What a reference stands for, as far as it is wanted.
+pub(super) struct Found {
+    /// The best match.
+    pub(super) best: Documents,
+    /// The other matches, where several are wanted.
+    pub(super) others: Vec<Documents>,
+    /// Sizes of the documents that came from the registry, whoever has stored them.
+    pub(super) downloaded: Vec<u64>,
+}
+
+impl Found {
+    /// All images, the best match first.
+    pub(super) fn images(&self) -> impl Iterator<Item = &Documents> {
+        std::iter::once(&self.best).chain(&self.others)
+    }
+}
+
+impl From<ImageDocuments> for Documents {
+    fn from(image: ImageDocuments) -> Self {
+        Self {
+            index: image.indexes.last().map(|index| index.shared_descriptor()),
+            manifest_descriptor: image.manifest.shared_descriptor(),
+            manifest: image.manifest.into_content(),
+            config: image.config.into_content(),
+            platform: image.platform,
+            fits: image.fits,
+        }
+    }
+}
+
+impl Documents {
+    /// The layers, bottom-up.
+    pub(super) fn layers(&self) -> Result<Vec<ImageLayer<'_>>, LayerCount> {
+        layers(&self.manifest, &self.config)
+    }
+}
+
+/// Goes from the target of the reference to the image configs.
+///
+/// Documents are stored when the first image config below them has been understood, so that something
+/// that is no image leaves no trace. What another namespace has is stored at once, and collected after the lease
+/// if nothing comes to list it.
+pub(super) async fn fetch(
+    name: &str,
+    blobs: &BlobFetcher,
+    world: &World,
+    platforms: &Platforms,
+    resolved: Resolved,
+) -> Result<Found, PullError> {
+    let Resolved { descriptor: target, document } = resolved;
+    let source = FetchedDocuments::new(blobs, world.progress.as_ref(), &target, document, platforms.is_one());
+    let mut candidates = Candidates::new(source, world.matcher.as_ref(), platforms, &target);
+    let images = images(name, &mut candidates).await;
+    match images {
+        Ok((best, others)) => Ok(Found { best, others, downloaded: candidates.source.downloaded }),
+        Err(error) => {
+            let echo = blobs.stop.fail(error);
+            candidates.source.abandon().await;
+            Err(echo)
+        }
+    }
+}
+
+async fn images(
+    name: &str,
+    candidates: &mut Candidates<'_, FetchedDocuments<'_>>,
+) -> Result<(Documents, Vec<Documents>), PullError> {
+    let mut images = Vec::new();
+    while let Some(candidate) = candidates.next_image().await? {
+        match candidate {
+            Candidate::Found(image) => {
+                candidates.source.store().await?;
+                images.push(Documents::from(image));
+            }
+            Candidate::Missing(missing) => {
+                let Missing { kind, descriptor, .. } = *missing;
+                return Err(PullError::Absent { what: kind.as_str(), digest: descriptor.digest });
+            }
+            Candidate::Unusable(unusable) => return Err(ImageError::from(unusable).into()),
+        }
+    }
+    let mut images = images.into_iter();
+    match images.next() {
+        Some(best) => Ok((best, images.collect())),
+        None => Err(match candidates.none() {
+            NoImage::Artifact { media_type, .. } => {
+                PullError::NotAnImage { name: name.to_owned(), media_type }
+            }
+            NoImage::Platform { wanted, offered } => {
+                PullError::NoPlatform { name: name.to_owned(), wanted, offered }
+            }
+            NoImage::Unusable(unusable) => ImageError::from(unusable).into(),
+        }),
+    }
+}
+
+/// The documents of a pull: those that resolving brought, those in the store, and those of the registry. What is not
+/// in the store waits in its ingest, whose lock is held, until the documents are [stored](FetchedDocuments::store).
+struct FetchedDocuments<'a> {
+    blobs: &'a BlobFetcher,
+    progress: &'a dyn Progress,
+    /// What resolving brought.
+    held: HeldDocuments,
+    /// Where the document is that was brought last.
+    place: Place,
+    /// Documents that were understood and are not in the store yet, each after the one that lists it.
+    pending: Vec<Pending>,
+    /// Whether one image is wanted.
+    is_one: bool,
+    /// Whether the target is in the store, and may keep what it lists.
+    has_stored: bool,
+    downloaded: Vec<u64>,
+}
+
+/// Where a document is.
+enum Place {
+    Store,
+    /// Among those that wait.
+    Pending,
+    /// It is still to be written into this ingest.
+    Ingest(Box<dyn Ingest>, Box<Descriptor>),
+}
+
+/// A document that is complete in its ingest.
+struct Pending {
+    kind: DocumentKind,
+    descriptor: Descriptor,
+    ingest: Box<dyn Ingest>,
+    bytes: Bytes,
+    labels: Labels,
+}
+
+#[async_trait]
+impl DocumentSource for FetchedDocuments<'_> {
+    type Error = PullError;
+
+    async fn bytes(&mut self, kind: DocumentKind, descriptor: &Descriptor) -> Result<Brought, PullError> {
+        let is_this = |pending: &&Pending| pending.descriptor.digest == descriptor.digest;
+        if let Some(Pending { bytes, .. }) = self.pending.iter().find(is_this) {
+            // This client itself holds the lock.
+            self.place = Place::Pending;
+            return Ok(Brought::Bytes(bytes.clone()));
+        }
+        let blob = Blob::document(kind, descriptor);
+        self.place = Place::Store;
+        let mut existing = Existing::IsUsed;
+        while let Place::Store = self.place {
+            if let Some(ingest) = open(self.blobs, self.progress, kind, blob, existing).await? {
+                self.place = Place::Ingest(ingest, Box::new(descriptor.clone()));
+                break;
+            }
+            // Also where resolving brought the bytes: others will read those of the store.
+            match self.blobs.stored(blob).await? {
+                Ok(bytes) => return Ok(Brought::Bytes(bytes)),
+                Err(damage) => self.blobs.may_mend(blob, damage).await?,
+            }
+            existing = Existing::IsReplaced;
+        }
+        if let Brought::Bytes(held) = self.held.bytes(kind, descriptor).await? {
+            return Ok(Brought::Bytes(held));
+        }
+        if self.blobs.source.is_none() {
+            return Ok(Brought::Missing);
+        }
+        self.blobs.stop.or_cancelled(self.blobs.read(blob)).await.map(Brought::Bytes)
+    }
+
+    async fn understood(
+        &mut self,
+        kind: DocumentKind,
+        descriptor: &Descriptor,
+        bytes: &Bytes,
+        children: &[&Descriptor],
+    ) -> Result<(), PullError> {
+        let blob = Blob::document(kind, descriptor);
+        let labels = labels::children(children.iter().copied());
+        match &mut self.place {
+            Place::Pending => return Ok(()),
+            Place::Store => return self.blobs.label_existing(blob, labels).await,
+            Place::Ingest(ingest, _) => {
+                // What another client has left in the ingest may be wrong, and all bytes are at hand.
+                ingest.restart();
+                let write =
+                    async { ingest.write(bytes.clone()).await.map_err(|source| blob.storing(source)) };
+                self.blobs.stop.or_cancelled(write).await?;
+            }
+        }
+        if let Place::Ingest(ingest, descriptor) = std::mem::replace(&mut self.place, Place::Pending) {
+            self.downloaded.push(descriptor.size);
+            let bytes = bytes.clone();
+            self.pending.push(Pending { kind, descriptor: *descriptor, ingest, bytes, labels });
+        }
+        Ok(())
+    }
+
+    /// Unwanted documents are given up, unless the store could not tell later without them that nothing is missing:
+    /// where an index says that an entry is for a wanted platform, and where several images are wanted.
+    async fn unwanted(&mut self, descriptors: &[&Descriptor]) -> Result<(), PullError> {
+        if self.has_stored {
+            return self.store().await;
+        }
+        let tells = !self.is_one || descriptors.iter().any(|descriptor| descriptor.platform.is_some());
+        if tells && self.pending.len() <= limits::PENDING_DOCUMENTS {
+            return Ok(());
+        }
+        let is_unwanted = |pending: &mut Pending| {
+            descriptors.iter().any(|descriptor| descriptor.digest == pending.descriptor.digest)
+        };
+        let unwanted: Vec<Pending> = self.pending.extract_if(.., is_unwanted).collect();
+        for Pending { descriptor, ingest, .. } in unwanted {
+            self.blobs.abandon(ingest, &descriptor).await;
+        }
+        Ok(())
+    }
+}
+
+impl<'a> FetchedDocuments<'a> {
+    fn new(
+        blobs: &'a BlobFetcher,
+        progress: &'a dyn Progress,
+        target: &Descriptor,
+        document: Option<Bytes>,
+        is_one: bool,
+    ) -> Self {
+        let held = document.map(|bytes| (target.digest.clone(), bytes));
+        Self {
+            blobs,
+            progress,
+            held: HeldDocuments(held.into_iter().collect()),
+            place: Place::Store,
+            pending: Vec::new(),
+            is_one,
+            has_stored: false,
+            downloaded: Vec::new(),
+        }
+    }
+
+    /// Commits what waits, from the top down: a child is not to be in the store without the label that keeps
+    /// it.
+    async fn store(&mut self) -> Result<(), PullError> {
+        self.has_stored = true;
+        let mut pending = std::mem::take(&mut self.pending).into_iter();
+        while let Some(Pending { kind, descriptor, ingest, bytes, labels }) = pending.next() {
+            let stored = self.blobs.put(Blob::document(kind, &descriptor), ingest, bytes, &labels);
+            if let Err(error) = stored.await {
+                self.pending.extend(pending);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up what is not stored, with the locks.
+    async fn abandon(&mut self) {
+        if let Place::Ingest(ingest, descriptor) = std::mem::replace(&mut self.place, Place::Store) {
+            self.blobs.abandon(ingest, &descriptor).await;
+        }
+        for Pending { descriptor, ingest, .. } in std::mem::take(&mut self.pending) {
+            self.blobs.abandon(ingest, &descriptor).await;
+        }
+    }
+}
+
+/// Opens the ingest of a document; `None` if the document is in the store, and used.
+///
+/// An ingest that has all bytes, as it is where another namespace has the blob, is committed at once, so that
+/// nothing goes over the network. Only as a blob can it be read.
+async fn open(
+    blobs: &BlobFetcher,
+    progress: &dyn Progress,
+    kind: DocumentKind,
+    blob: Blob<'_>,
+    existing: Existing,
+) -> Result<Option<Box<dyn Ingest>>, PullError> {
+    let tell = |state| {
+        let digest = blob.descriptor.digest.clone();
+        progress.event(Event::Document { kind, digest, state });
+    };
+    let watch = |event| match event {
+        FetchEvent::WaitingForOther => tell(DocumentState::WaitingForOther),
+        FetchEvent::Offset(_) => {}
+    };
+    let mut second_chance = true;
+    loop {
+        let opened = blobs.open(blob, existing, &watch).await?;
+        tell(DocumentState::Reading);
+        let Some(ingest) = opened else { return Ok(None) };
+        if ingest.offset() < blob.descriptor.size || existing == Existing::IsReplaced {
+            return Ok(Some(ingest));
+        }
+        match blobs.commit(blob, ingest, &Labels::new()).await {
+            Ok(()) => return Ok(None),
+            Err(error) if second_chance && had_wrong_bytes(&error) => {
+                tracing::warn!(digest = %blob.descriptor.digest, "an ingest left by another client has wrong bytes, fetching it again");
+                second_chance = false;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

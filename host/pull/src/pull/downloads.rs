@@ -1,0 +1,172 @@
+//! Downloads of layers beside the unpacking: a bounded number at a time, each blob once, in the order asked.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::blob::Blob;
+use super::fetch::{BlobFetcher, FetchEvent, Fetched};
+use super::{PullError, labels};
+use dray_core::limits;
+use dray_core::oci::{Descriptor, Digest};
+use dray_ports::{Event, Labels, LayerState, Progress};
+
+/// Running and finished downloads. Dropping it ends those that run.
+pub(super) struct Downloads {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+    started: HashMap<Digest, Download>,
+}
+
+/// A download that has been started.
+#[derive(Clone)]
+pub(super) struct Download(watch::Receiver<Option<Fetched>>);
+
+struct Shared {
+    blobs: BlobFetcher,
+    permits: Semaphore,
+    progress: Arc<dyn Progress>,
+    /// Whether nothing more happens to a layer that is downloaded.
+    is_last_step: bool,
+}
+
+impl Shared {
+    async fn download(&self, index: usize, descriptor: &Descriptor) -> Result<Fetched, PullError> {
+        let stop = &self.blobs.stop;
+        let permit = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(PullError::Cancelled),
+            permit = self.permits.acquire() => permit,
+        };
+        let watch = |event| {
+            let state = match event {
+                FetchEvent::WaitingForOther => LayerState::WaitingForOther,
+                FetchEvent::Offset(offset) => LayerState::Downloading { offset },
+            };
+            self.progress.event(Event::Layer { index, state });
+        };
+        let fetched = self.blobs.fetch(Blob::layer(descriptor), Labels::new(), watch).await?;
+        drop(permit);
+        let state = match fetched {
+            _ if !self.is_last_step => LayerState::Downloaded,
+            Fetched::Downloaded(_) => LayerState::Done,
+            Fetched::Existed => LayerState::Exists,
+        };
+        self.progress.event(Event::Layer { index, state });
+        Ok(fetched)
+    }
+}
+
+impl Downloads {
+    /// Nothing is downloaded yet; later, at most `parallel` blobs at a time. For those who watch, `is_last_step`
+    /// says whether nothing more happens to a layer that is downloaded.
+    pub(super) fn new(
+        blobs: BlobFetcher,
+        parallel: NonZeroUsize,
+        is_last_step: bool,
+        progress: Arc<dyn Progress>,
+    ) -> Self {
+        let permits = Semaphore::new(parallel.get().min(Semaphore::MAX_PERMITS));
+        let shared = Shared { blobs, permits, progress, is_last_step };
+        Self { shared: Arc::new(shared), tasks: JoinSet::new(), started: HashMap::new() }
+    }
+
+    /// Starts the download of a layer's blob, unless it has been started. `index` is for those who watch.
+    pub(super) fn start(&mut self, index: usize, descriptor: &Descriptor) -> Download {
+        self.start_after(index, descriptor, None)
+    }
+
+    /// The same for a blob that is needed later than another one, which gets a head start: it has the line
+    /// and the processors to itself for a moment, since unpacking waits for it.
+    pub(super) fn start_behind(&mut self, index: usize, descriptor: &Descriptor, first: &Download) {
+        self.start_after(index, descriptor, Some(first.clone()));
+    }
+
+    fn start_after(&mut self, index: usize, descriptor: &Descriptor, first: Option<Download>) -> Download {
+        if let Some(download) = self.started.get(&descriptor.digest) {
+            return download.clone();
+        }
+        let (sender, receiver) = watch::channel(None);
+        let download = Download(receiver);
+        self.started.insert(descriptor.digest.clone(), download.clone());
+        let shared = Arc::clone(&self.shared);
+        let descriptor = descriptor.clone();
+        self.tasks.spawn(async move {
+            if let Some(Download(mut first)) = first {
+                tokio::select! {
+                    () = shared.blobs.stop.cancelled() => {}
+                    // It ends with an error if that download failed, and then everything stops.
+                    _ = first.wait_for(Option::is_some) => {}
+                    () = tokio::time::sleep(limits::HEAD_START) => {}
+                }
+            }
+            match shared.download(index, &descriptor).await {
+                Ok(fetched) => sender.send_replace(Some(fetched)).map_or((), drop),
+                // The failures of all the others are then only echoes of this one.
+                Err(error) => drop(shared.blobs.stop.fail(error)),
+            }
+        });
+        download
+    }
+
+    /// Waits until a blob is in the store.
+    pub(super) async fn wait(&self, download: Download) -> Result<Fetched, PullError> {
+        let Download(mut receiver) = download;
+        tokio::select! {
+            biased;
+            () = self.shared.blobs.stop.cancelled() => Err(PullError::Cancelled),
+            fetched = receiver.wait_for(Option::is_some) => match fetched.as_deref() {
+                Ok(Some(fetched)) => Ok(*fetched),
+                _ => Err(PullError::Cancelled),
+            },
+        }
+    }
+
+    /// What became of a blob; `None` if its download was not started or has not ended.
+    pub(super) fn outcome(&self, digest: &Digest) -> Option<Fetched> {
+        let Download(outcome) = self.started.get(digest)?;
+        *outcome.borrow()
+    }
+
+    /// Runs an effect that ends when a download fails or the pull is cancelled.
+    pub(super) async fn or_stop<T>(
+        &self,
+        effect: impl Future<Output = Result<T, PullError>>,
+    ) -> Result<T, PullError> {
+        tokio::select! {
+            biased;
+            () = self.shared.blobs.stop.cancelled() => Err(PullError::Cancelled),
+            result = effect => result,
+        }
+    }
+
+    /// Waits for all downloads.
+    pub(super) async fn finish(&mut self) -> Result<(), PullError> {
+        while self.tasks.join_next().await.is_some() {}
+        if self.shared.blobs.stop.is_cancelled() {
+            return Err(PullError::Cancelled);
+        }
+        Ok(())
+    }
+
+    /// Waits until each download, all of which have been stopped, has given up its lock. One that has no time for it
+    /// leaves its ingest to the lease.
+    pub(super) async fn drain(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// Why a layer cannot be unpacked: because its blob is damaged in the store, or because of `error`.
+    pub(super) async fn or_damage(&self, layer: &Descriptor, error: PullError) -> PullError {
+        let blame = async { Ok(self.shared.blobs.or_damage(Blob::layer(layer), error).await) };
+        self.or_stop(blame).await.unwrap_or(PullError::Cancelled)
+    }
+
+    /// Marks a layer's blob as applied.
+    pub(super) async fn label_applied(&self, layer: &Descriptor, diff_id: &str) -> Result<(), PullError> {
+        let label = (labels::UNCOMPRESSED.to_owned(), diff_id.to_owned());
+        self.shared.blobs.label_also("layer", layer, label).await
+    }
+}

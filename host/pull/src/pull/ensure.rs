@@ -1,0 +1,258 @@
+//! Images that are in the store already: found, checked to be complete, and unpacked if they are not.
+
+use std::error::Error;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use super::job::Job;
+use super::{
+    LayerOutcome, Outcome, PullError, PullReport, PullRequest, World, or_cancelled, pull_since, unpacking,
+};
+use crate::image::{self, Completeness, DamagedBlob, Found, ImageError, ManifestState, MatchedBy, Scrutiny};
+use dray_core::oci::{Digest, Platform, Reference};
+use dray_ports::{Event, ImageRecord, Resolved, SnapshotterName};
+
+/// When the registry is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PullMode {
+    /// Always: the name stands for what the registry says now.
+    #[default]
+    Always,
+    /// If the image is not in the store, complete and for the wanted platforms.
+    Missing,
+    /// Never, and nothing goes over the network.
+    Never,
+}
+
+/// What the store lacks of an image.
+#[derive(Debug, thiserror::Error)]
+pub enum Lack {
+    /// There is no record.
+    #[error("there is no record of it")]
+    Record,
+    /// The record does not say where the image comes from.
+    #[error("its name does not say which registry it is from")]
+    Source,
+    /// The record stands for something else.
+    #[error("what is there is for {}, not for {wanted}", listed(.offered))]
+    Platform {
+        /// The wanted platforms.
+        wanted: String,
+        /// What the image is for, where it says so.
+        offered: Vec<Platform>,
+    },
+    /// What the record stands for cannot be used.
+    #[error("what is there cannot be used")]
+    Unusable {
+        /// Why.
+        #[source]
+        source: ImageError,
+    },
+    /// Blobs are damaged.
+    #[error("it is damaged: {} not sound, the first is {first}", count(*.blobs))]
+    Damaged {
+        /// How many.
+        blobs: usize,
+        /// What the first one is, and its digest.
+        first: String,
+    },
+    /// Blobs are missing.
+    #[error("it is not complete: {} missing, the first is {first}", count(*.blobs))]
+    Blobs {
+        /// How many.
+        blobs: usize,
+        /// What the first one is, and its digest.
+        first: String,
+    },
+}
+
+fn listed(platforms: &[Platform]) -> String {
+    let names: Vec<String> = platforms.iter().map(Platform::format_all).collect();
+    if names.is_empty() { "no platform that is known".to_owned() } else { names.join(", ") }
+}
+
+fn count(blobs: usize) -> String {
+    if blobs == 1 { "1 blob is".to_owned() } else { format!("{blobs} blobs are") }
+}
+
+/// Makes sure that an image is in the store, for the wanted platforms, complete, and unpacked if that is
+/// wanted. The mode says whether the registry is asked.
+///
+/// # Errors
+///
+/// Fails as [`pull_image`](super::pull_image) does; in mode `never` also if the store lacks something, with
+/// [`PullError::NotAvailable`].
+///
+/// # Cancellation
+///
+/// The same as for [`pull_image`](super::pull_image).
+pub async fn ensure_image(
+    world: &World,
+    request: &PullRequest,
+    mode: PullMode,
+    cancel: &CancellationToken,
+) -> Result<PullReport, PullError> {
+    let began = Instant::now();
+    if mode == PullMode::Always {
+        return pull_since(began, world, request, cancel).await;
+    }
+    match existing_image(world, request, cancel).await {
+        Err(reason @ (PullError::NotAvailable { .. } | PullError::Absent { .. }))
+            if mode == PullMode::Missing =>
+        {
+            let error: &(dyn Error + 'static) = &reason;
+            tracing::info!(image = request.name, error, "asking the registry");
+            pull_since(began, world, request, cancel).await
+        }
+        other => other,
+    }
+}
+
+/// Finds an image in the store, by name, by digest or by the beginning of a digest, and unpacks it if it is
+/// not and that is wanted. Nothing goes over the network.
+///
+/// An exact name comes before the beginning of a digest. The platform must be a wanted one, also where the
+/// image has no index. The image must be complete: every blob is there, or is a layer that is unpacked.
+///
+/// # Errors
+///
+/// Fails with [`PullError::NotAvailable`] if there is no such image or if it lacks something, and as
+/// [`pull_image`](super::pull_image) does while it unpacks.
+///
+/// # Cancellation
+///
+/// The same as for [`pull_image`](super::pull_image).
+pub async fn existing_image(
+    world: &World,
+    request: &PullRequest,
+    cancel: &CancellationToken,
+) -> Result<PullReport, PullError> {
+    let began = Instant::now();
+    let lookups = async {
+        let unpacking = unpacking(world, request).await?;
+        let snapshotter = unpacking.as_ref().map(|unpacking| &unpacking.snapshotter);
+        let record = usable_record(world, request, snapshotter).await?;
+        Ok((unpacking, record))
+    };
+    let (unpacking, record) = or_cancelled(cancel, lookups).await?;
+    world.progress.event(Event::Resolved { digest: record.target.digest.clone() });
+    let target = Resolved { descriptor: record.target, document: None };
+    let (name, reference, outcome) = (record.name.as_str(), None, Outcome::Present);
+    let job = Job { world, request, name, reference, unpacking, outcome };
+    let mut report = job.carry_out(target, began, cancel).await?;
+    if report.image.layers.iter().any(|layer| layer.outcome == LayerOutcome::Applied) {
+        report.outcome = Outcome::Unpacked;
+    }
+    Ok(report)
+}
+
+/// Fetches what the store lacks of an image that has a record: all blobs for the wanted platforms, also of
+/// layers that are unpacked. The name stands for the same as before.
+///
+/// # Errors
+///
+/// Fails with [`PullError::NotAvailable`] if there is no record, and as [`pull_image`](super::pull_image) does.
+///
+/// # Cancellation
+///
+/// The same as for [`pull_image`](super::pull_image).
+pub async fn fetch_image(
+    world: &World,
+    request: &PullRequest,
+    cancel: &CancellationToken,
+) -> Result<PullReport, PullError> {
+    let began = Instant::now();
+    let mut records = or_cancelled(cancel, records(world, &request.name, 1)).await?.into_iter();
+    // The kubelet's daemon has a second record of each image, whose name is a digest alone; other programs name
+    // records as they like.
+    let says_where = |record: ImageRecord| match Digest::parse(&record.name) {
+        Ok(_) => None,
+        Err(_) => Some((Reference::parse(&record.name).ok()?, record)),
+    };
+    let lack = if records.as_slice().is_empty() { Lack::Record } else { Lack::Source };
+    let (reference, record) = records.find_map(says_where).ok_or_else(|| not_available(request, lack))?;
+    world.progress.event(Event::Resolved { digest: record.target.digest.clone() });
+    let target = Resolved { descriptor: record.target, document: None };
+    let request = &PullRequest { unpack: None, ..request.clone() };
+    let (name, reference, outcome) = (record.name.as_str(), Some(&reference), Outcome::Fetched);
+    let job = Job { world, request, name, reference, unpacking: None, outcome };
+    job.carry_out(target, began, cancel).await
+}
+
+/// Digits of a digest that are too many to be a name by chance, and as many as a short id has.
+const SHORT_ID: usize = 12;
+
+/// The records that a name means, best first. The beginning of a digest must have so many digits.
+async fn records(world: &World, name: &str, least_digits: usize) -> Result<Vec<ImageRecord>, PullError> {
+    let found = image::find(world.store.images.as_ref(), name).await;
+    let found = found.map_err(|source| PullError::Image { source })?;
+    // `cafe` is a name that a registry may know, and the beginning of the digest of some other image.
+    let is_meant =
+        |found: &Found| found.by != MatchedBy::Id || name.contains(':') || name.len() >= least_digits;
+    Ok(found.into_iter().filter(is_meant).map(|found| found.record).collect())
+}
+
+/// The first of the records of this name that lacks nothing.
+async fn usable_record(
+    world: &World,
+    request: &PullRequest,
+    snapshotter: Option<&SnapshotterName>,
+) -> Result<ImageRecord, PullError> {
+    let mut lack = Lack::Record;
+    for record in records(world, &request.name, SHORT_ID).await? {
+        match lack_of(world, request, snapshotter, &record).await? {
+            None => return Ok(record),
+            // What the best match lacks is what the user wants to know.
+            Some(more) if matches!(lack, Lack::Record) => lack = more,
+            Some(_) => {}
+        }
+    }
+    Err(not_available(request, lack))
+}
+
+async fn lack_of(
+    world: &World,
+    request: &PullRequest,
+    snapshotter: Option<&SnapshotterName>,
+    record: &ImageRecord,
+) -> Result<Option<Lack>, PullError> {
+    let (store, matcher) = (&world.store, world.matcher.as_ref());
+    let other_platform = |offered| Lack::Platform { wanted: request.platforms.to_string(), offered };
+    let (target, platforms) = (&record.target, &request.platforms);
+    // What is used of an image that is there is looked at when it is used.
+    let found = image::completeness(store, matcher, snapshotter, target, platforms, Scrutiny::Records);
+    // It is large, and would be part of every future that waits for it.
+    let found = Box::pin(found).await;
+    let Completeness { missing_indexes, damaged_indexes, manifests, unusable } = match found {
+        Ok(found) => found,
+        Err(ImageError::NoPlatform { offered, .. }) => return Ok(Some(other_platform(offered))),
+        // Neither says anything about the image, and a registry could not help.
+        Err(source) if source.is_of_the_call() => return Err(PullError::Image { source }),
+        Err(source) => return Ok(Some(Lack::Unusable { source })),
+    };
+    if let Some(unusable) = unusable.into_iter().next() {
+        return Ok(Some(Lack::Unusable { source: unusable.into() }));
+    }
+    let fits = |manifest: &&ManifestState| manifest.fits;
+    let fitting: Vec<&ManifestState> = manifests.iter().filter(fits).collect();
+    if missing_indexes.is_empty() && damaged_indexes.is_empty() && fitting.is_empty() {
+        let offered = manifests.iter().filter_map(|manifest| manifest.platform.clone()).collect();
+        return Ok(Some(other_platform(offered)));
+    }
+    let damaged = fitting.iter().flat_map(|manifest| &manifest.damaged_blobs).filter(|blob| !blob.unpacked);
+    let mut damaged = damaged_indexes.iter().chain(damaged);
+    if let Some(DamagedBlob { role, descriptor, .. }) = damaged.next() {
+        let first = format!("{} {}", role.as_str(), descriptor.digest);
+        return Ok(Some(Lack::Damaged { blobs: 1 + damaged.count(), first }));
+    }
+    let missing = fitting.iter().flat_map(|manifest| &manifest.missing_blobs).filter(|blob| !blob.unpacked);
+    let mut missing = missing.map(|blob| format!("{} {}", blob.role.as_str(), blob.descriptor.digest));
+    let mut indexes = missing_indexes.iter().map(|index| format!("index {}", index.digest));
+    let first = indexes.next().or_else(|| missing.next());
+    Ok(first.map(|first| Lack::Blobs { blobs: 1 + indexes.count() + missing.count(), first }))
+}
+
+fn not_available(request: &PullRequest, source: Lack) -> PullError {
+    PullError::NotAvailable { name: request.name.clone(), source }
+}

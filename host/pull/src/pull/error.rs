@@ -1,0 +1,350 @@
+use super::Lack;
+use crate::image::{Damage, DocumentFault, ImageError, LayerCount};
+use dray_core::oci::{DiffId, Digest, DocumentKind, MediaType, Platform, ReferenceError};
+use dray_core::verify::Mismatch;
+use dray_ports::{FetchFailure, PluginFailure, StoreError};
+
+/// Why a pull failed. Nothing of it stays in the store but what helps a retry: no image record, no lease, no
+/// active snapshot, no locked ingest.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The name is no reference.
+    #[error("cannot read the image reference")]
+    Reference {
+        /// Why.
+        #[source]
+        source: ReferenceError,
+    },
+    /// The registry could not say what the reference stands for.
+    #[error("cannot resolve `{reference}`")]
+    Resolve {
+        /// The reference in normal form.
+        reference: String,
+        /// Why.
+        #[source]
+        source: FetchFailure,
+    },
+    /// A blob could not be fetched.
+    #[error("cannot fetch {what} {digest}")]
+    Fetch {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: FetchFailure,
+    },
+    /// The store does not have the image as it is wanted, and the registry must not be asked.
+    #[error("image `{name}` is not available in containerd")]
+    NotAvailable {
+        /// What was asked for.
+        name: String,
+        /// What the store lacks.
+        #[source]
+        source: Lack,
+    },
+    /// The store cannot tell what it has of the image.
+    #[error("cannot look up the image")]
+    Image {
+        /// Why.
+        #[source]
+        source: ImageError,
+    },
+    /// A blob is not in the store, and must not be fetched.
+    #[error("{what} {digest} is not in containerd")]
+    Absent {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+    },
+    /// A blob is in the store, and damaged there.
+    #[error("{what} {digest} is damaged in containerd")]
+    Damaged {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+        /// Other namespaces that have the blob. The store keeps its bytes once for all of them.
+        others: Vec<String>,
+        /// How.
+        #[source]
+        source: Damage,
+    },
+    /// The registry served other bytes than promised.
+    #[error("the registry serves a wrong {what}")]
+    Mismatch {
+        /// Which kind of blob.
+        what: &'static str,
+        /// How they differ.
+        #[source]
+        source: Mismatch,
+    },
+    /// Index, manifest or config cannot be used.
+    #[error("{kind} {digest} cannot be used")]
+    Document {
+        /// Which document.
+        kind: DocumentKind,
+        /// The blob.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: DocumentFault,
+    },
+    /// A blob that is in the store has another size than the image says.
+    #[error("the image says that {what} {digest} has {stated} bytes, but it has {size}")]
+    WrongSize {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+        /// Size in the descriptor.
+        stated: u64,
+        /// Its size.
+        size: u64,
+    },
+    /// A descriptor says that its blob is empty, which no blob of an image is.
+    #[error("the descriptor of {what} {digest} states a size of zero")]
+    EmptyBlob {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+    },
+    /// The store cannot verify digests of this algorithm.
+    #[error("this containerd stores blobs with sha256 digests only, and not {what} {digest}")]
+    Algorithm {
+        /// Which kind of blob.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+    },
+    /// The reference stands for something that is no image.
+    #[error("`{name}` is not a container image: it is of type `{media_type}`")]
+    NotAnImage {
+        /// Name of the image record.
+        name: String,
+        /// What it is.
+        media_type: MediaType,
+    },
+    /// The image has nothing for any wanted platform.
+    #[error("`{name}` has no image for {wanted}")]
+    NoPlatform {
+        /// Name of the image record.
+        name: String,
+        /// The wanted platforms.
+        wanted: String,
+        /// What the image offers.
+        offered: Vec<Platform>,
+    },
+    /// Several platforms cannot be unpacked at once.
+    #[error("only one platform can be unpacked")]
+    UnpackSeveral,
+    /// Manifest and config disagree.
+    #[error("the manifest has {layers} layers and the image config {diff_ids} diff ids")]
+    LayerCount {
+        /// Layers in the manifest.
+        layers: usize,
+        /// Diff ids in the config.
+        diff_ids: usize,
+    },
+    /// A layer has other content than the config says.
+    #[error("layer {layer} unpacks to {found}, the image config says {expected}")]
+    WrongDiffId {
+        /// Digest of the blob.
+        layer: Digest,
+        /// What the config says.
+        expected: DiffId,
+        /// What came out.
+        found: DiffId,
+    },
+    /// The store could not make sense of an encrypted layer.
+    #[error("containerd could not decrypt layer {layer} of type `{media_type}`")]
+    Decrypt {
+        /// Digest of the blob.
+        layer: Digest,
+        /// Its media type.
+        media_type: MediaType,
+        /// For which schemes the layer has a wrapped key, such as `jwe`.
+        schemes: Vec<String>,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The store has no such snapshotter.
+    #[error("containerd has no snapshotter `{name}`")]
+    UnknownSnapshotter {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The snapshotter did not start.
+    #[error("snapshotter `{name}` is registered but did not start: {reason}")]
+    DeadSnapshotter {
+        /// Which.
+        name: String,
+        /// Why, in containerd's words.
+        reason: String,
+    },
+    /// A plugin failed.
+    #[error("the {kind} plugin failed")]
+    Plugin {
+        /// `platform` or `snapshotter`.
+        kind: &'static str,
+        /// Why.
+        #[source]
+        source: PluginFailure,
+    },
+    /// A plan breaks a rule. Nothing of it was carried out.
+    #[error("the plan of snapshotter plugin `{plugin}` is invalid, nothing of it was carried out")]
+    Plan {
+        /// Name and version.
+        plugin: String,
+        /// Which rule.
+        #[source]
+        source: PlanError,
+    },
+    /// The image must not be pulled with this snapshotter.
+    #[error("snapshotter `{snapshotter}` cannot serve this image ({code}): {reason}")]
+    Foreign {
+        /// Which snapshotter.
+        snapshotter: String,
+        /// For machines.
+        code: String,
+        /// For people.
+        reason: String,
+    },
+    /// The plan says that the layer must be provided, and it was not.
+    #[error(
+        "snapshotter `{snapshotter}` did not provide layer {layer}, and the plan does not allow to fetch it"
+    )]
+    NotProvided {
+        /// Which snapshotter.
+        snapshotter: String,
+        /// Digest of the blob.
+        layer: Digest,
+    },
+    /// The snapshotter says that a layer exists and that it does not.
+    #[error("snapshotter `{snapshotter}` says that layer {layer} exists, but does not have it")]
+    Phantom {
+        /// Which snapshotter.
+        snapshotter: String,
+        /// Digest of the blob.
+        layer: Digest,
+    },
+    /// The store failed.
+    #[error("containerd failed while {doing}")]
+    Store {
+        /// What the pull was doing, such as ``unpacking layer `sha256:…` ``.
+        doing: String,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The caller ended the pull.
+    #[error("the pull was cancelled")]
+    Cancelled,
+}
+
+impl From<ImageError> for PullError {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::Document { kind, digest, source } => Self::Document { kind, digest, source },
+            ImageError::Plugin { source } => Self::Plugin { kind: "platform", source },
+            source => Self::Image { source },
+        }
+    }
+}
+
+impl From<LayerCount> for PullError {
+    fn from(LayerCount { layers, diff_ids }: LayerCount) -> Self {
+        Self::LayerCount { layers, diff_ids }
+    }
+}
+
+/// Which rule a plan breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Layers are planned of an image that must not be pulled.
+    #[error("it has {found} layers and calls the image foreign")]
+    LayersOfForeign {
+        /// Entries of the plan.
+        found: usize,
+    },
+    /// Not one entry per layer.
+    #[error("it has {found} layers, the image has {expected}")]
+    LayerCount {
+        /// Layers of the image.
+        expected: usize,
+        /// Entries of the plan.
+        found: usize,
+    },
+    /// An entry is not for the layer at its place.
+    #[error("entry {index} is for `{found}`, the image has {expected} there")]
+    WrongLayer {
+        /// Position from the bottom.
+        index: usize,
+        /// The image's layer.
+        expected: Digest,
+        /// What the plan says.
+        found: String,
+    },
+    /// A label key is not the plugin's to set.
+    #[error("entry {index} sets label `{key}`, which {rule}")]
+    ForbiddenLabel {
+        /// Position from the bottom.
+        index: usize,
+        /// The key.
+        key: String,
+        /// Which rule.
+        rule: &'static str,
+    },
+    /// A key twice.
+    #[error("entry {index} sets label `{key}` twice")]
+    RepeatedLabel {
+        /// Position from the bottom.
+        index: usize,
+        /// The key.
+        key: String,
+    },
+    /// A label is too large for containerd.
+    #[error("entry {index}: label `{key}` has {size} bytes, containerd accepts {limit}")]
+    LabelTooLarge {
+        /// Position from the bottom.
+        index: usize,
+        /// The key.
+        key: String,
+        /// Key and value.
+        size: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// Too many labels.
+    #[error("entry {index} has {found} labels, at most {limit} are accepted")]
+    TooManyLabels {
+        /// Position from the bottom.
+        index: usize,
+        /// How many.
+        found: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// A digest that is not the image's.
+    #[error("entry {index}: label `{key}` mentions {digest}, which is not part of the image")]
+    InventedDigest {
+        /// Position from the bottom.
+        index: usize,
+        /// The key.
+        key: String,
+        /// The digest.
+        digest: Digest,
+    },
+    /// An expectation that cannot come true.
+    #[error("entry {index} does not ask the snapshotter and yet expects an answer")]
+    ExpectsWithoutAsking {
+        /// Position from the bottom.
+        index: usize,
+    },
+}

@@ -1,0 +1,392 @@
+//! Brings one blob into the content store, verified.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::blob::Blob;
+use super::stop::Stop;
+use super::{PullError, labels};
+use crate::image::served;
+use dray_core::limits;
+use dray_core::oci::{Descriptor, Digest, Reference};
+use dray_core::verify::{Mismatch, Progress, ReadError, VerifyingReader};
+use dray_ports::{
+    BlobInfo, Class, Committed, ContentStore, FetchFailure, FetchFault, Ingest, IngestRef, Labels, LeaseId,
+    OpenedIngest, Registry,
+};
+
+/// What fetching a blob took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// The store had all bytes: those of the blob, or those of an ingest that only had to be committed. That is also
+    /// how a blob appears that another namespace has.
+    Existed,
+    /// It came from the registry, at least in part: the bytes of this pull. Whether another client has stored the
+    /// same blob meanwhile makes no difference.
+    Downloaded(u64),
+}
+
+/// What a fetch tells while it works.
+pub(super) enum FetchEvent {
+    /// Another client writes the same blob.
+    WaitingForOther,
+    /// Bytes in the store.
+    Offset(u64),
+}
+
+/// One repository of a registry.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) registry: Arc<dyn Registry>,
+    pub(super) reference: Reference,
+}
+
+/// Fetches blobs of one repository into the content store, under one lease.
+#[derive(Clone)]
+pub(super) struct BlobFetcher {
+    pub(super) content: Arc<dyn ContentStore>,
+    /// Where blobs come from; without it, only what is in the store is there.
+    pub(super) source: Option<Source>,
+    pub(super) lease: LeaseId,
+    /// Whether a blob that turns out to be damaged in the store is fetched anew. Otherwise it ends the pull.
+    pub(super) mends: bool,
+    /// Ends every fetch, and with it its lock on the ingest.
+    pub(super) stop: Stop,
+}
+
+/// What is made of a blob that is in the store already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// It is used.
+    IsUsed,
+    /// It is replaced.
+    IsReplaced,
+}
+
+impl BlobFetcher {
+    /// Brings a blob with its labels into the store, or waits for another client that is doing so.
+    ///
+    /// The label that says where the blob comes from is always among them. The blob is then [looked
+    /// at](BlobFetcher::damage), also where this pull has sent it: containerd throws away what is sent of a blob of
+    /// which it has the file of another namespace, whatever that contains.
+    ///
+    /// After a failure the ingest is not locked. What the source had sent until it broke off or refused the
+    /// rest, or until the pull was cancelled, stays in it for a later try; what is known to be wrong does not.
+    pub(super) async fn fetch(
+        &self,
+        blob: Blob<'_>,
+        labels: Labels,
+        watch: impl Fn(FetchEvent) + Send + Sync,
+    ) -> Result<Fetched, PullError> {
+        let fetched = self.bring(blob, &labels, Existing::IsUsed, &watch).await?;
+        let Some(damage) = self.damage(blob, fetched).await? else { return Ok(fetched) };
+        self.may_mend(blob, damage).await?;
+        let fetched = self.bring(blob, &labels, Existing::IsReplaced, &watch).await?;
+        match self.damage(blob, fetched).await? {
+            None => Ok(fetched),
+            Some(damage) => Err(self.damaged(blob, damage).await),
+        }
+    }
+
+    async fn bring(
+        &self,
+        blob: Blob<'_>,
+        labels: &Labels,
+        existing: Existing,
+        watch: &(impl Fn(FetchEvent) + Send + Sync),
+    ) -> Result<Fetched, PullError> {
+        // An ingest that somebody left may hold bad bytes, which shows only at the end. Then, and only then,
+        // the blob is fetched once more from its beginning.
+        let mut second_chance = true;
+        loop {
+            let Some(ingest) = self.open(blob, existing, watch).await? else {
+                self.label_existing(blob, labels.clone()).await?;
+                return Ok(Fetched::Existed);
+            };
+            let left_by_others = ingest.offset();
+            match self.fill(blob, ingest, labels, watch).await {
+                Err(error) if left_by_others > 0 && second_chance && had_wrong_bytes(&error) => {
+                    tracing::warn!(digest = %blob.descriptor.digest, "an ingest left by another client has wrong bytes, fetching it again");
+                    second_chance = false;
+                }
+                Err(PullError::Mismatch { source, .. })
+                    if self.has_other_source(blob.descriptor, &source).await => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Opens the ingest; `None` if the blob is in the store, and used.
+    pub(super) async fn open(
+        &self,
+        blob: Blob<'_>,
+        existing: Existing,
+        watch: &(impl Fn(FetchEvent) + Send + Sync),
+    ) -> Result<Option<Box<dyn Ingest>>, PullError> {
+        let Blob { what, descriptor } = blob;
+        if descriptor.size == 0 {
+            return Err(PullError::EmptyBlob { what, digest: descriptor.digest.clone() });
+        }
+        self.check_algorithm(what, &descriptor.digest).await?;
+        let name = IngestRef::of(descriptor);
+        let mut pause = 16;
+        loop {
+            let (content, lease) = (&self.content, &self.lease);
+            let opened = match existing {
+                Existing::IsUsed => content.open_ingest(lease, &name, descriptor).await,
+                Existing::IsReplaced => content.open_replacement(lease, &name, descriptor).await,
+            };
+            match opened.map_err(|source| blob.storing(source))? {
+                OpenedIngest::Exists => return Ok(None),
+                OpenedIngest::Ready(ingest) => return Ok(Some(ingest)),
+                OpenedIngest::Locked => watch(FetchEvent::WaitingForOther),
+            }
+            // The pauses of the Go client: random, so that waiting clients do not march in step.
+            let wait = Duration::from_millis(rand::random_range(1..=pause));
+            pause = (pause * 2).min(2048);
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(PullError::Cancelled),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Refuses a blob that the store could not verify: it would say so only after the last byte.
+    pub(super) async fn check_algorithm(&self, what: &'static str, digest: &Digest) -> Result<(), PullError> {
+        let algorithm = digest.algorithm();
+        let accepts = self.content.accepts(algorithm).await.map_err(|source| PullError::Store {
+            doing: format!("asking whether it takes {} digests", algorithm.as_str()),
+            source,
+        })?;
+        if accepts { Ok(()) } else { Err(PullError::Algorithm { what, digest: digest.clone() }) }
+    }
+
+    async fn fill(
+        &self,
+        blob: Blob<'_>,
+        mut ingest: Box<dyn Ingest>,
+        labels: &Labels,
+        watch: &(impl Fn(FetchEvent) + Send + Sync),
+    ) -> Result<Fetched, PullError> {
+        let start = ingest.offset();
+        let copied = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(PullError::Cancelled),
+            copied = self.copy(blob, ingest.as_mut(), watch) => copied,
+        };
+        match copied {
+            Ok(()) => {
+                self.commit(blob, ingest, labels).await?;
+                Ok(match blob.descriptor.size.saturating_sub(start) {
+                    0 => Fetched::Existed,
+                    bytes => Fetched::Downloaded(bytes),
+                })
+            }
+            Err(error) => {
+                // What is wrong may be right elsewhere, or from the beginning. Anything else ends the pull.
+                if !(matches!(error, PullError::Mismatch { .. }) || had_wrong_bytes(&error)) {
+                    self.stop.begin_clean_up();
+                }
+                if ingest.offset() > 0 && is_interruption(&error) {
+                    self.suspend(ingest, blob.descriptor).await;
+                } else {
+                    self.abandon(ingest, blob.descriptor).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a blob of a full ingest, with its labels whoever was the first.
+    pub(super) async fn commit(
+        &self,
+        blob: Blob<'_>,
+        ingest: Box<dyn Ingest>,
+        labels: &Labels,
+    ) -> Result<(), PullError> {
+        let mut all = labels.clone();
+        all.extend(self.source_label(&Labels::new()));
+        match ingest.commit(&all).await.map_err(|source| blob.storing(source))? {
+            Committed::New => Ok(()),
+            Committed::Exists => self.label_existing(blob, labels.clone()).await,
+        }
+    }
+
+    /// Copies from the registry into the ingest. A source that breaks off is opened again where it stopped,
+    /// as long as every try brings new bytes.
+    async fn copy(
+        &self,
+        blob: Blob<'_>,
+        ingest: &mut dyn Ingest,
+        watch: &(impl Fn(FetchEvent) + Send + Sync),
+    ) -> Result<(), PullError> {
+        let descriptor = blob.descriptor;
+        let mut progress = match ingest.offset() {
+            0 => Progress::start(descriptor),
+            offset => Progress::stored(offset),
+        };
+        let mut fruitless = 0;
+        while progress.position() < descriptor.size {
+            let before = progress.position();
+            let (reached, broken) = self.copy_once(blob, ingest, progress, watch).await?;
+            progress = reached;
+            let Some(broken) = broken else { return Ok(()) };
+            fruitless = if progress.position() > before { 0 } else { fruitless + 1 };
+            if fruitless >= limits::FRUITLESS_RESUMES {
+                return Err(broken);
+            }
+            tracing::debug!(digest = %descriptor.digest, position = progress.position(), "the source broke off, going on");
+            let wait = Duration::from_millis(rand::random_range(20..=50) << (2 * fruitless));
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    /// Copies until the source ends. Returns how far it came, and why it is not complete if going on from
+    /// there makes sense.
+    async fn copy_once(
+        &self,
+        blob: Blob<'_>,
+        ingest: &mut dyn Ingest,
+        progress: Progress,
+        watch: &(impl Fn(FetchEvent) + Send + Sync),
+    ) -> Result<(Progress, Option<PullError>), PullError> {
+        let offset = progress.position();
+        let Source { registry, reference } = self.source(blob)?;
+        let stream = match registry.fetch_unverified(reference, blob.descriptor, offset).await {
+            Ok(stream) => stream,
+            // Before the first byte the registry's own retries have been made; later a registry that is away
+            // for a moment must not cost what has been downloaded.
+            Err(error) if offset > 0 && worth_another_try(&error) => {
+                return Ok((progress, Some(blob.fetching(error))));
+            }
+            Err(error) => return Err(blob.fetching(error)),
+        };
+        let mut reader = VerifyingReader::resume(stream, blob.descriptor, progress);
+        let mut position = offset;
+        loop {
+            match reader.chunk().await {
+                Ok(Some(bytes)) => {
+                    position += bytes.len() as u64;
+                    ingest.write(bytes).await.map_err(|source| blob.storing(source))?;
+                    watch(FetchEvent::Offset(position));
+                }
+                Ok(None) => return Ok((reader.into_progress(), None)),
+                Err(ReadError::Source(error)) if worth_another_try(&error) => {
+                    return Ok((reader.into_progress(), Some(blob.fetching(error))));
+                }
+                Err(ReadError::Source(error)) => return Err(blob.fetching(error)),
+                Err(ReadError::Mismatch(source @ Mismatch::Short { .. })) => {
+                    return Ok((reader.into_progress(), Some(blob.mismatch(source))));
+                }
+                Err(ReadError::Mismatch(source)) => return Err(blob.mismatch(source)),
+            }
+        }
+    }
+
+    /// Reads a whole document from the registry into memory, verified.
+    pub(super) async fn read(&self, blob: Blob<'_>) -> Result<Bytes, PullError> {
+        let Source { registry, reference } = self.source(blob)?;
+        served(registry.as_ref(), reference, blob.descriptor).await.map_err(|error| match error {
+            ReadError::Source(source) => blob.fetching(source),
+            ReadError::Mismatch(source) => blob.mismatch(source),
+        })
+    }
+
+    /// Whether a blob that was wrong can be had from somebody else, who is asked next. What broke off too early
+    /// need not be wrong, and is resumed instead.
+    async fn has_other_source(&self, descriptor: &Descriptor, mismatch: &Mismatch) -> bool {
+        let Some(Source { registry, reference }) = &self.source else { return false };
+        if matches!(mismatch, Mismatch::Short { .. }) || !registry.distrust(reference, descriptor).await {
+            return false;
+        }
+        tracing::warn!(reason = %mismatch, "asking another server for the blob");
+        true
+    }
+
+    fn source(&self, blob: Blob<'_>) -> Result<&Source, PullError> {
+        let absent = || PullError::Absent { what: blob.what, digest: blob.descriptor.digest.clone() };
+        self.source.as_ref().ok_or_else(absent)
+    }
+
+    /// Adds labels to a blob that somebody else has brought, with the one that says where it comes from; those that
+    /// it has stay.
+    ///
+    /// Fails if it has another size than its descriptor says, which nobody has checked in this pull.
+    pub(super) async fn label_existing(&self, blob: Blob<'_>, mut labels: Labels) -> Result<(), PullError> {
+        let Blob { what, descriptor: Descriptor { digest, size: stated, .. } } = blob;
+        let fault = |source| blob.storing(source);
+        let existing = match self.content.info(digest).await.map_err(fault)? {
+            Some(BlobInfo { size, .. }) if size != *stated => {
+                return Err(PullError::WrongSize { what, digest: digest.clone(), stated: *stated, size });
+            }
+            Some(BlobInfo { labels, .. }) => labels,
+            None => Labels::new(),
+        };
+        labels.extend(self.source_label(&existing));
+        labels.retain(|key, value| existing.get(key) != Some(value));
+        if labels.is_empty() {
+            return Ok(());
+        }
+        self.content.set_labels(digest, &labels).await.map_err(fault)
+    }
+
+    fn source_label(&self, existing: &Labels) -> Option<(String, String)> {
+        labels::source(&self.source.as_ref()?.reference, existing)
+    }
+
+    /// Adds one more label to a blob that has the others already.
+    pub(super) async fn label_also(
+        &self,
+        what: &'static str,
+        descriptor: &Descriptor,
+        label: (String, String),
+    ) -> Result<(), PullError> {
+        let labels = Labels::from([label]);
+        let labelled = self.content.set_labels(&descriptor.digest, &labels).await;
+        labelled.map_err(|source| Blob { what, descriptor }.storing(source))
+    }
+
+    /// Throws an ingest away. A failure to do so only costs disk space until the lease ends.
+    pub(super) async fn abandon(&self, ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
+        match self.stop.clean_up(ingest.abort()).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::debug!(digest = %descriptor.digest, %error, "the ingest stays behind");
+            }
+            None => tracing::debug!(digest = %descriptor.digest, "the ingest stays behind: no answer"),
+        }
+    }
+
+    /// Leaves an ingest for a later try. If that fails, the next try begins anew.
+    async fn suspend(&self, ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
+        match self.stop.clean_up(ingest.suspend()).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::debug!(digest = %descriptor.digest, %error, "what was downloaded is lost");
+            }
+            None => tracing::debug!(digest = %descriptor.digest, "what was downloaded is lost: no answer"),
+        }
+    }
+}
+
+/// Whether a commit failed because of the bytes of its ingest, which is thrown away by then.
+pub(super) fn had_wrong_bytes(error: &PullError) -> bool {
+    matches!(error, PullError::Store { source, .. } if source.class() == Class::FailedPrecondition)
+}
+
+/// Whether the bytes that came before an error are as good as any.
+fn is_interruption(error: &PullError) -> bool {
+    matches!(
+        error,
+        PullError::Cancelled
+            | PullError::Fetch { .. }
+            | PullError::Mismatch { source: Mismatch::Short { .. }, .. }
+    )
+}
+
+fn worth_another_try(error: &FetchFailure) -> bool {
+    error.fault == FetchFault::Unavailable
+}

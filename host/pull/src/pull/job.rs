@@ -1,0 +1,97 @@
+//! What all ways to bring an image here have in common: a lease around everything that has an effect, and an end
+//! in time.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::leased::{LeasedPull, Unpacking};
+use super::stop::Stop;
+use super::{Outcome, PullError, PullReport, PullRequest, World, milliseconds, store_error};
+use dray_core::limits;
+use dray_core::oci::Reference;
+use dray_ports::{Event, LeaseId, Resolved};
+
+/// A pull that knows what to do, and has had no effect yet.
+#[derive(Clone)]
+pub(super) struct Job<'a> {
+    pub(super) world: &'a World,
+    pub(super) request: &'a PullRequest,
+    /// Name of the image record.
+    pub(super) name: &'a str,
+    /// Where blobs come from; `None` if nothing may be fetched.
+    pub(super) reference: Option<&'a Reference>,
+    pub(super) unpacking: Option<Unpacking<'a>>,
+    /// What it will have been. The image record is written by a pull only.
+    pub(super) outcome: Outcome,
+}
+
+impl Job<'_> {
+    /// Brings everything below the target into the store, under a lease that is released whatever happens.
+    ///
+    /// `began` is when the request came. When `cancel` is cancelled, or something fails, this ends within
+    /// [`limits::CLEANUP_TIMEOUT`], also if the store does not answer.
+    pub(super) async fn carry_out(
+        self,
+        target: Resolved,
+        began: Instant,
+        cancel: &CancellationToken,
+    ) -> Result<PullReport, PullError> {
+        let (world, stop) = (self.world, Stop::by(cancel));
+        if stop.is_cancelled() {
+            return Err(PullError::Cancelled);
+        }
+        let lease = take_lease(world, &stop).await?;
+        tracing::info!(%lease, "a lease is taken");
+        let pulled = if stop.is_cancelled() {
+            Err(PullError::Cancelled)
+        } else {
+            let pull = Box::pin(LeasedPull { job: self, lease: &lease, stop: &stop }.run(target));
+            stop.or_give_up(pull).await.unwrap_or(Err(PullError::Cancelled))
+        };
+        let pulled = pulled.map_err(|error| stop.reason(error));
+        release(world, &lease, &stop).await;
+        let mut report = pulled?;
+        report.timings.total = milliseconds(began.elapsed());
+        Ok(report)
+    }
+}
+
+/// Makes a lease. Cancelling does not end the call at once: its effect may have happened, and a lease whose name
+/// nobody has heard could not be released.
+async fn take_lease(world: &World, stop: &Stop) -> Result<LeaseId, PullError> {
+    let Some(created) = stop.or_give_up(world.store.leases.create(limits::LEASE_EXPIRY)).await else {
+        let message =
+            format!("a lease may be left, since containerd did not answer when asked for one; {}", fate());
+        world.progress.event(Event::Warning { message });
+        return Err(PullError::Cancelled);
+    };
+    created.map_err(|source| store_error("taking a lease", source))
+}
+
+/// Releases the lease, and tells the user if that cannot be done. Where all went well it may take its time: the store
+/// collects what nobody needs before it answers.
+async fn release(world: &World, lease: &LeaseId, stop: &Stop) {
+    let released = world.store.leases.release(lease);
+    let released =
+        if stop.is_cancelled() { stop.last_step(released).await } else { stop.or_give_up(released).await };
+    let why = match released {
+        Some(Ok(())) => return,
+        // The error itself only says again what was tried.
+        Some(Err(error)) => match error.source() {
+            Some(cause) => cause.to_string(),
+            None => error.to_string(),
+        },
+        None => "containerd does not answer".to_owned(),
+    };
+    let message = format!("lease `{lease}` is left, since {why}; {}", fate());
+    world.progress.event(Event::Warning { message });
+}
+
+/// What becomes of a lease that is left.
+fn fate() -> String {
+    const HOUR: Duration = Duration::from_hours(1);
+    let hours = limits::LEASE_EXPIRY.as_secs() / HOUR.as_secs();
+    format!("the lease keeps what was pulled, and ends by itself after {hours} h")
+}

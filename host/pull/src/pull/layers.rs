@@ -1,0 +1,405 @@
+//! Carries out a plan: bottom-up, asks the snapshotter for each layer, and only where it answers with mounts
+//! fetches, applies, compares the diff id and commits. Downloads run ahead of the unpacking.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::downloads::Downloads;
+use super::fetch::Fetched;
+use super::stop::Stop;
+use super::{LayerOutcome, LayerReport, PullError, labels};
+use dray_core::limits;
+use dray_core::oci::{Descriptor, DiffId};
+use dray_ports::{
+    Applied, Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan,
+    LeaseId, Mount, OnError, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
+};
+
+/// Unpacks the layers of one image under one lease.
+pub(super) struct Unpacker<'a> {
+    pub(super) store: &'a Store,
+    pub(super) lease: &'a LeaseId,
+    pub(super) image: &'a ImageToPlan,
+    pub(super) stop: &'a Stop,
+    pub(super) progress: &'a Arc<dyn Progress>,
+    /// The snapshot that waits for the files of a layer, if there is one.
+    pub(super) active: Option<SnapshotKey>,
+    pub(super) waiting: Duration,
+    pub(super) applying: Duration,
+}
+
+/// Where a question led.
+enum Answer {
+    /// The layer is in the snapshotter.
+    There,
+    /// An active snapshot waits for the layer's files.
+    Mounts(SnapshotKey, Vec<Mount>),
+}
+
+impl Unpacker<'_> {
+    /// Carries out the plan, which has been validated.
+    ///
+    /// After a failure no active snapshot of this pull is left; what was committed stays, since the next pull
+    /// can use it.
+    pub(super) async fn unpack(
+        &mut self,
+        plan: &Plan,
+        downloads: &mut Downloads,
+    ) -> Result<Vec<LayerReport>, PullError> {
+        let mut plans: Vec<LayerPlan> = plan.layers.clone();
+        let mut reports: Vec<LayerReport> = Vec::with_capacity(plans.len());
+        let mut restarts = 0;
+        while reports.len() < plans.len() {
+            let index = reports.len();
+            let report = match self.layer(index, &mut plans, downloads).await {
+                Ok(report) => report,
+                Err(error)
+                    if restarts < limits::UNPACK_RESTARTS && self.has_lost_parent(index, &error).await =>
+                {
+                    tracing::debug!(index, "the layer below was collected, starting again from the bottom");
+                    self.remove_active().await;
+                    restarts += 1;
+                    reports.clear();
+                    continue;
+                }
+                Err(error) => {
+                    let echo = self.stop.fail(error);
+                    self.remove_active().await;
+                    return Err(echo);
+                }
+            };
+            let state = match report.outcome {
+                LayerOutcome::Existed => LayerState::Exists,
+                LayerOutcome::Provided => LayerState::Provided,
+                _ => LayerState::Done,
+            };
+            self.tell(index, state);
+            reports.push(report);
+        }
+        Ok(reports)
+    }
+
+    /// Whether a layer failed because the one below is gone: a collection that was under way when we asked
+    /// for it may have taken a layer that had lost its last other owner.
+    async fn has_lost_parent(&self, index: usize, error: &PullError) -> bool {
+        match (error, index.checked_sub(1)) {
+            (PullError::Store { source, .. }, Some(below)) if source.class() == Class::NotFound => {
+                matches!(self.stat(&self.image.layers[below]).await, Ok(false))
+            }
+            _ => false,
+        }
+    }
+
+    async fn layer(
+        &mut self,
+        index: usize,
+        plans: &mut [LayerPlan],
+        downloads: &mut Downloads,
+    ) -> Result<LayerReport, PullError> {
+        let image = self.image;
+        let layer = &image.layers[index];
+        let entry = plans[index].clone();
+        let existed = match entry.expectation {
+            Expectation::Mounts if entry.question != Question::Fetch => false,
+            _ => self.stat(layer).await?,
+        };
+        // A layer that is there is always asked for: only the question puts it under the lease.
+        let question_labels = match entry.question {
+            Question::Fetch if !existed => Labels::new(),
+            _ => snapshot_labels(layer, &entry.question),
+        };
+        self.tell(index, LayerState::Asking);
+        let answer = match self.ask(index, &question_labels, downloads).await {
+            Err(error) if self.fetches_instead(index, &entry, &error).await => {
+                self.fetch_instead(index, plans, &error);
+                // A snapshotter that fails may have made the snapshot before.
+                self.remove_active().await;
+                self.ask(index, &Labels::new(), downloads).await?
+            }
+            answer => answer?,
+        };
+        let snapshot_labels = snapshot_labels(layer, &plans[index].question);
+        let (key, mounts) = match answer {
+            Answer::There => {
+                if entry.keep_blob {
+                    downloads.start(index, &layer.descriptor);
+                }
+                let outcome = if existed || entry.expectation == Expectation::Mounts {
+                    LayerOutcome::Existed
+                } else {
+                    LayerOutcome::Provided
+                };
+                return Ok(report(layer, outcome, None));
+            }
+            Answer::Mounts(key, mounts) => (key, mounts),
+        };
+        self.fill(index, plans, downloads, &key, &mounts, &snapshot_labels).await
+    }
+
+    async fn stat(&self, layer: &LayerToPlan) -> Result<bool, PullError> {
+        let snapshotter = &self.image.snapshotter;
+        let found = self.store.snapshots.stat(snapshotter, &layer.chain_id).await;
+        Ok(found.map_err(|source| self.store_error("looking for", layer, source))?.is_some())
+    }
+
+    async fn ask(
+        &mut self,
+        index: usize,
+        labels: &Labels,
+        downloads: &Downloads,
+    ) -> Result<Answer, PullError> {
+        let image = self.image;
+        let layer = &image.layers[index];
+        let parent = index.checked_sub(1).map(|below| &image.layers[below].chain_id);
+        for _ in 0..limits::PREPARE_TRIES {
+            let key = SnapshotKey::for_extraction(&unique(), &layer.chain_id);
+            // Before there is an answer, which may be lost while the snapshot is made.
+            self.active = Some(key.clone());
+            let prepared = {
+                let snapshots = &self.store.snapshots;
+                let call = snapshots.prepare(self.lease, &self.image.snapshotter, &key, parent, labels);
+                let call =
+                    async { call.await.map_err(|source| self.store_error("asking for", layer, source)) };
+                downloads.or_stop(call).await?
+            };
+            match prepared {
+                Prepared::Active(mounts) => return Ok(Answer::Mounts(key, mounts)),
+                Prepared::Exists => {
+                    self.active = None;
+                    if self.stat(layer).await? {
+                        return Ok(Answer::There);
+                    }
+                }
+            }
+        }
+        Err(PullError::Phantom {
+            snapshotter: self.image.snapshotter.to_string(),
+            layer: layer.descriptor.digest.clone(),
+        })
+    }
+
+    /// Fetches and applies a layer, and commits its snapshot.
+    async fn fill(
+        &mut self,
+        index: usize,
+        plans: &mut [LayerPlan],
+        downloads: &mut Downloads,
+        key: &SnapshotKey,
+        mounts: &[Mount],
+        labels: &Labels,
+    ) -> Result<LayerReport, PullError> {
+        let image = self.image;
+        let layer = &image.layers[index];
+        // Newer daemons answer with a read-only mount where the content is in place already.
+        if mounts.last().is_some_and(|mount| mount.options.iter().any(|option| option == "ro")) {
+            self.commit(layer, key, labels).await?;
+            if plans[index].keep_blob {
+                downloads.start(index, &layer.descriptor);
+            }
+            return Ok(report(layer, LayerOutcome::Provided, None));
+        }
+
+        let broken = plans[index].expectation == Expectation::Provided;
+        // Where the question failed there is no answer that could be another than the expected one.
+        if broken && plans[index].question != Question::Fetch {
+            self.broken_expectation(index, plans)?;
+        }
+        // Everything from here up that is to be fetched in any case is fetched ahead, as containerd does.
+        let download = downloads.start(index, &layer.descriptor);
+        for (above, plan) in plans.iter().enumerate().skip(index + 1) {
+            if plan.expectation == Expectation::Mounts {
+                let descriptor = &image.layers[above].descriptor;
+                downloads.start_behind(above, descriptor, &download);
+            }
+        }
+
+        let since = Instant::now();
+        let fetched = downloads.wait(download).await?;
+        self.waiting += since.elapsed();
+
+        self.tell(index, LayerState::Extracting);
+        let since = Instant::now();
+        let apply = self.store.applier.apply(self.lease, &layer.descriptor, mounts);
+        let apply = async { Ok(apply.await) };
+        let applied = match downloads.or_stop(apply).await? {
+            Ok(applied) if applied.diff_id == layer.diff_id => applied,
+            Err(source) if source.is_of_the_call() => {
+                return Err(self.store_error("unpacking", layer, source));
+            }
+            faulty => {
+                let error = match faulty {
+                    Ok(Applied { diff_id, .. }) => self.wrong_diff_id(layer, diff_id),
+                    Err(source) => self.apply_error(layer, source),
+                };
+                return Err(downloads.or_damage(&layer.descriptor, error).await);
+            }
+        };
+        self.applying += since.elapsed();
+        // Before the snapshot is there: a pull that dies in between would leave a layer that no later pull looks at.
+        downloads.label_applied(&layer.descriptor, layer.diff_id.as_str()).await?;
+        self.commit(layer, key, labels).await?;
+        let outcome = match fetched {
+            Fetched::Downloaded(_) => LayerOutcome::Fetched,
+            Fetched::Existed => LayerOutcome::Applied,
+        };
+        Ok(LayerReport { broken_expectation: broken, ..report(layer, outcome, Some(applied.size)) })
+    }
+
+    fn broken_expectation(&self, index: usize, plans: &mut [LayerPlan]) -> Result<(), PullError> {
+        let digest = &self.image.layers[index].descriptor.digest;
+        let snapshotter = &self.image.snapshotter;
+        if plans[index].on_mounts == OnMounts::Fail {
+            return Err(PullError::NotProvided {
+                snapshotter: snapshotter.to_string(),
+                layer: digest.clone(),
+            });
+        }
+        let mut message = format!("snapshotter `{snapshotter}` did not provide layer {digest}, fetching it");
+        if plans[index].on_mounts == OnMounts::FetchAndStopAsking {
+            message.push_str(" and those above it");
+            stop_asking(&mut plans[index + 1..]);
+        }
+        self.progress.event(Event::Warning { message });
+        Ok(())
+    }
+
+    /// Whether the plan wants a layer fetched because the snapshotter failed where it was asked. That the layer
+    /// below is gone is no failure of the snapshotter, and neither is that nobody answers.
+    async fn fetches_instead(&self, index: usize, entry: &LayerPlan, error: &PullError) -> bool {
+        entry.on_error != OnError::Fail
+            && entry.question != Question::Fetch
+            && matches!(error, PullError::Store { source, .. } if !source.is_of_the_call())
+            && !self.has_lost_parent(index, error).await
+    }
+
+    /// Plans a layer anew whose question failed. What had been expected of it stays, for the report.
+    fn fetch_instead(&self, index: usize, plans: &mut [LayerPlan], error: &PullError) {
+        let (snapshotter, digest) = (&self.image.snapshotter, &self.image.layers[index].descriptor.digest);
+        let mut message = format!("snapshotter `{snapshotter}` failed on layer {digest}, fetching it");
+        plans[index].question = Question::Fetch;
+        if plans[index].on_error == OnError::FetchAndStopAsking {
+            message.push_str(" and those above it");
+            stop_asking(&mut plans[index + 1..]);
+        }
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message.push_str(": ");
+            message.push_str(&error.to_string());
+            cause = error.source();
+        }
+        self.progress.event(Event::Warning { message });
+    }
+
+    async fn commit(
+        &mut self,
+        layer: &LayerToPlan,
+        key: &SnapshotKey,
+        labels: &Labels,
+    ) -> Result<(), PullError> {
+        let (snapshots, snapshotter) = (&self.store.snapshots, &self.image.snapshotter);
+        let committed = snapshots.commit(self.lease, snapshotter, &layer.chain_id, key, labels).await;
+        match committed.map_err(|source| self.store_error("committing", layer, source))? {
+            Committed::New => self.active = None,
+            // Another client was faster; its snapshot is as good, and ours is not needed.
+            Committed::Exists => self.remove_active().await,
+        }
+        Ok(())
+    }
+
+    /// Removes the active snapshot. A failure to do so only costs disk space until the lease ends.
+    async fn remove_active(&mut self) {
+        let Some(key) = self.active.take() else { return };
+        let removal = self.store.snapshots.remove(&self.image.snapshotter, &key);
+        match self.stop.clean_up(removal).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) if error.class() == Class::NotFound => {}
+            Some(Err(error)) => tracing::debug!(%key, %error, "an active snapshot stays behind"),
+            None => tracing::debug!(%key, "an active snapshot stays behind: no answer"),
+        }
+    }
+
+    fn tell(&self, index: usize, state: LayerState) {
+        self.progress.event(Event::Layer { index, state });
+    }
+
+    /// What went wrong with an encrypted layer is nearly always a decoder or a key, and not the layer.
+    fn apply_error(&self, layer: &LayerToPlan, source: StoreError) -> PullError {
+        let Descriptor { media_type, digest, annotations, .. } = &layer.descriptor;
+        if !media_type.is_encrypted() {
+            return self.store_error("unpacking", layer, source);
+        }
+        let scheme = |key: &String| key.strip_prefix(labels::WRAPPED_KEY).map(str::to_owned);
+        PullError::Decrypt {
+            layer: digest.clone(),
+            media_type: media_type.clone(),
+            schemes: annotations.keys().filter_map(scheme).collect(),
+            source,
+        }
+    }
+
+    /// containerd does not always notice that a decoder has failed, and then unpacks what came out of it, if only
+    /// nothing.
+    fn wrong_diff_id(&self, layer: &LayerToPlan, found: DiffId) -> PullError {
+        if layer.descriptor.media_type.is_encrypted() {
+            let expected = &layer.diff_id;
+            let why = format!("it unpacks to {found}, the image config says {expected}");
+            let source = StoreError::new(Class::Unknown, "use what the decoder made of it").with_source(why);
+            return self.apply_error(layer, source);
+        }
+        PullError::WrongDiffId {
+            layer: layer.descriptor.digest.clone(),
+            expected: layer.diff_id.clone(),
+            found,
+        }
+    }
+
+    fn store_error(&self, doing: &str, layer: &LayerToPlan, source: StoreError) -> PullError {
+        let snapshotter = &self.image.snapshotter;
+        let doing = format!("{doing} layer {} in snapshotter `{snapshotter}`", layer.descriptor.digest);
+        PullError::Store { doing, source }
+    }
+}
+
+/// Plans layers as `ask` and `mounts`, but for those that are not asked for in any case.
+fn stop_asking(plans: &mut [LayerPlan]) {
+    for plan in plans {
+        plan.expectation = Expectation::Mounts;
+        if plan.question != Question::Fetch {
+            plan.question = Question::Ask;
+        }
+    }
+}
+
+/// The labels of a layer's snapshot: what the plan says, and the protocol's own.
+fn snapshot_labels(layer: &LayerToPlan, question: &Question) -> Labels {
+    let mut labels = Labels::new();
+    if let Question::AskWithLabels(given) = question {
+        labels.extend(given.iter().cloned());
+    }
+    labels.insert(labels::SNAPSHOT_REF.to_owned(), layer.chain_id.to_string());
+    labels
+}
+
+fn report(layer: &LayerToPlan, outcome: LayerOutcome, uncompressed: Option<u64>) -> LayerReport {
+    LayerReport {
+        digest: layer.descriptor.digest.clone(),
+        media_type: layer.descriptor.media_type.clone(),
+        size: layer.descriptor.size,
+        diff_id: Some(layer.diff_id.clone()),
+        chain_id: Some(layer.chain_id.clone()),
+        outcome,
+        broken_expectation: false,
+        downloaded: 0,
+        uncompressed,
+    }
+}
+
+/// Something that no other extraction has: the nanoseconds of the clock and four random characters.
+fn unique() -> String {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = clock.map(|elapsed| elapsed.subsec_nanos()).unwrap_or_default();
+    format!("{nanos}-{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 3]>()))
+}

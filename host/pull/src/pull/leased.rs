@@ -1,0 +1,340 @@
+//! What a pull does under its lease, from the documents to the image record and the report.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::documents::{self, Documents, Found};
+use super::downloads::Downloads;
+use super::fetch::{BlobFetcher, Fetched, Source};
+use super::job::Job;
+use super::layers::Unpacker;
+use super::report::{plugin_report, suitability_report};
+use super::stop::Stop;
+use super::{
+    ImageReport, LayerOutcome, LayerReport, Outcome, PullError, PullReport, Timings, Totals, labels,
+    milliseconds, rounded, store_error, validate_plan,
+};
+use crate::image::{ImageLayer, Platforms, unmatched};
+use dray_core::oci::{Descriptor, Digest, Reference};
+use dray_ports::{
+    Event, ImageToPlan, LayerToPlan, LeaseId, Plan, Planner, Resolved, SnapshotterName, Suitability,
+};
+
+/// Where to unpack, found to be there.
+#[derive(Clone)]
+pub(super) struct Unpacking<'a> {
+    pub(super) snapshotter: SnapshotterName,
+    pub(super) planner: &'a dyn Planner,
+}
+
+/// A pull that has its lease.
+pub(super) struct LeasedPull<'a> {
+    pub(super) job: Job<'a>,
+    pub(super) lease: &'a LeaseId,
+    pub(super) stop: &'a Stop,
+}
+
+/// What became of the layers of all images.
+struct Carried {
+    best: ImageReport,
+    others: Vec<ImageReport>,
+    plan: Option<Plan>,
+    waiting: Duration,
+    applying: Duration,
+}
+
+impl LeasedPull<'_> {
+    /// Brings everything below the target into the store, and binds the name to it. A failure may be an echo of
+    /// another one, see [`Stop::reason`].
+    pub(super) async fn run(self, resolved: Resolved) -> Result<PullReport, PullError> {
+        let registry = &self.job.world.registry;
+        let source =
+            |reference: &Reference| Source { registry: registry.clone(), reference: reference.clone() };
+        let blobs = BlobFetcher {
+            content: self.job.world.store.content.clone(),
+            source: self.job.reference.map(source),
+            lease: self.lease.clone(),
+            mends: self.job.outcome == Outcome::Fetched,
+            stop: self.stop.clone(),
+        };
+        let target = resolved.descriptor.clone();
+
+        let since = Instant::now();
+        let (name, platforms) = (self.job.name, &self.job.request.platforms);
+        let found = documents::fetch(name, &blobs, self.job.world, platforms, resolved).await?;
+        let documents_time = since.elapsed();
+        self.warn_of_platforms(&found).await?;
+        for layer in found.images().flat_map(|image| &image.manifest.layers) {
+            blobs.check_algorithm("layer", &layer.digest).await?;
+        }
+
+        let since = Instant::now();
+        let parallel = self.job.request.parallel_downloads;
+        let is_last_step = self.job.unpacking.is_none();
+        let progress = self.job.world.progress.clone();
+        let mut downloads = Downloads::new(blobs.clone(), parallel, is_last_step, progress);
+        let carried = match &self.job.unpacking {
+            Some(unpacking) => self.unpack(unpacking, &found.best, &blobs, &mut downloads).await,
+            None => self.fetch(&found, &mut downloads).await,
+        };
+        let mut carried = match carried {
+            Ok(carried) => carried,
+            Err(error) => {
+                let echo = self.stop.fail(error);
+                downloads.drain().await;
+                return Err(echo);
+            }
+        };
+        let layers_time = since.elapsed();
+
+        let since = Instant::now();
+        if self.job.outcome == Outcome::Pulled {
+            let put = self.job.world.store.images.put(self.job.name, &target).await;
+            put.map_err(|source| store_error("writing the image record", source))?;
+        }
+        let timings = Timings {
+            documents: milliseconds(documents_time),
+            layers: milliseconds(layers_time),
+            waiting_for_blobs: milliseconds(carried.waiting),
+            applying: milliseconds(carried.applying),
+            record: milliseconds(since.elapsed()),
+            ..Timings::default()
+        };
+        let totals = totals(&found, &mut carried, &downloads);
+        Ok(self.report(&target, carried, totals, timings))
+    }
+
+    /// Says what the user may not expect: a platform that was asked for and is not there, and an image without
+    /// index, which is pulled whatever its platform, as every client does.
+    async fn warn_of_platforms(&self, found: &Found) -> Result<(), PullError> {
+        let unmatched = match &self.job.request.platforms {
+            Platforms::All { .. } => return Ok(()),
+            Platforms::One(_) if found.best.fits => return Ok(()),
+            Platforms::One(platform) => vec![platform.clone()],
+            Platforms::Several(wanted) => {
+                let platforms: Vec<_> = found.images().map(|image| image.platform.clone()).collect();
+                let unmatched = unmatched(self.job.world.matcher.as_ref(), wanted, &platforms).await;
+                unmatched.map_err(|source| PullError::Plugin { kind: "platform", source })?
+            }
+        };
+        for platform in unmatched {
+            let message = match &found.best {
+                Documents { index: Some(_), .. } => format!("the image has nothing for {platform}"),
+                Documents { platform: stated, .. } if stated.os.is_empty() => continue,
+                Documents { platform: stated, .. } => {
+                    format!("the image is for {stated} only, and is pulled although {platform} is wanted")
+                }
+            };
+            self.job.world.progress.event(Event::Warning { message });
+        }
+        Ok(())
+    }
+
+    /// Unpacks the image as the snapshotter's plugin plans.
+    async fn unpack(
+        &self,
+        unpacking: &Unpacking<'_>,
+        documents: &Documents,
+        blobs: &BlobFetcher,
+        downloads: &mut Downloads,
+    ) -> Result<Carried, PullError> {
+        let image = self.image(unpacking, documents)?;
+        let plan = plan_for(unpacking, &image).await?;
+        let (snapshotter, suitability) = (&unpacking.snapshotter, plan.suitability.as_str());
+        tracing::info!(%snapshotter, suitability, code = plan.code, "the layers are planned");
+        let layers = image.layers.iter().map(|l| (l.descriptor.digest.clone(), l.descriptor.size)).collect();
+        let platforms = vec![documents.platform.clone()];
+        self.job.world.progress.event(Event::Planned { platforms, layers });
+
+        let mut unpacker = Unpacker {
+            store: &self.job.world.store,
+            lease: self.lease,
+            image: &image,
+            stop: self.stop,
+            progress: &self.job.world.progress,
+            active: None,
+            waiting: Duration::ZERO,
+            applying: Duration::ZERO,
+        };
+        let layers = unpacker.unpack(&plan, downloads).await?;
+        let (waiting, applying) = (unpacker.waiting, unpacker.applying);
+        // What a manifest lists beside its layers is fetched and not unpacked.
+        for (index, descriptor) in documents.manifest.layers.iter().enumerate() {
+            if !descriptor.is_layer() {
+                downloads.start(image.layers.len() + index, descriptor);
+            }
+        }
+        downloads.finish().await?;
+        if let Some(top) = image.layers.last() {
+            let label = labels::snapshot(&unpacking.snapshotter, &top.chain_id);
+            blobs.label_also("image config", &documents.manifest.config, label).await?;
+        }
+        let best = image_report(documents, layers);
+        Ok(Carried { best, others: Vec::new(), plan: Some(plan), waiting, applying })
+    }
+
+    fn image(&self, unpacking: &Unpacking<'_>, documents: &Documents) -> Result<ImageToPlan, PullError> {
+        let layer = |layer: ImageLayer<'_>| LayerToPlan {
+            descriptor: layer.descriptor.clone(),
+            diff_id: layer.diff_id.clone(),
+            chain_id: layer.chain_id,
+        };
+        let layers = documents.layers()?.into_iter().map(layer).collect();
+        Ok(ImageToPlan {
+            reference: self.job.request.name.clone(),
+            canonical: self.job.name.to_owned(),
+            snapshotter: unpacking.snapshotter.clone(),
+            index: documents.index.as_deref().cloned(),
+            manifest: Descriptor::clone(&documents.manifest_descriptor),
+            manifest_annotations: documents.manifest.annotations.clone(),
+            config: documents.manifest.config.clone(),
+            config_labels: documents.config.labels.clone(),
+            platform: documents.platform.clone(),
+            layers,
+        })
+    }
+
+    /// Fetches everything that the manifests list, and unpacks nothing.
+    async fn fetch(&self, found: &Found, downloads: &mut Downloads) -> Result<Carried, PullError> {
+        let mut seen = HashSet::new();
+        let all = found.images().flat_map(|image| &image.manifest.layers);
+        let distinct: Vec<&Descriptor> = all.filter(|layer| seen.insert(&layer.digest)).collect();
+        let layers = distinct.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
+        let platforms = found.images().map(|image| image.platform.clone()).collect();
+        self.job.world.progress.event(Event::Planned { platforms, layers });
+        for (index, layer) in distinct.into_iter().enumerate() {
+            downloads.start(index, layer);
+        }
+        let since = Instant::now();
+        downloads.finish().await?;
+        let report = |image| image_report(image, fetched_layers(image, downloads));
+        Ok(Carried {
+            best: report(&found.best),
+            others: found.others.iter().map(report).collect(),
+            plan: None,
+            waiting: since.elapsed(),
+            applying: Duration::ZERO,
+        })
+    }
+
+    fn report(&self, target: &Descriptor, carried: Carried, totals: Totals, timings: Timings) -> PullReport {
+        let matcher = &self.job.world.matcher;
+        let mut plugins = vec![plugin_report("platform", matcher.identity(), matcher.timings())];
+        if let Some(Unpacking { planner, .. }) = self.job.unpacking {
+            plugins.push(plugin_report("snapshotter", planner.identity(), planner.timings()));
+        }
+        let sum = plugins.iter().map(|plugin| plugin.timings.sum()).sum();
+        let timings = Timings { plugins: rounded(sum), ..timings };
+        let (suitability, hints) = match carried.plan {
+            Some(plan) => (Some(suitability_report(&plan)), plan.hints),
+            None => (None, Vec::new()),
+        };
+        PullReport {
+            schema: "dray.pull/v1",
+            name: self.job.name.to_owned(),
+            outcome: self.job.outcome,
+            target: target.digest.clone(),
+            target_media_type: target.media_type.clone(),
+            image: carried.best,
+            more: carried.others,
+            snapshotter: self.job.unpacking.as_ref().map(|unpacking| unpacking.snapshotter.to_string()),
+            suitability,
+            plugins,
+            totals,
+            hints,
+            timings,
+        }
+    }
+}
+
+/// Asks the snapshotter plugin and checks its whole answer.
+async fn plan_for(unpacking: &Unpacking<'_>, image: &ImageToPlan) -> Result<Plan, PullError> {
+    if image.layers.is_empty() {
+        return Ok(Plan {
+            suitability: Suitability::Plain,
+            code: "no-layers".to_owned(),
+            reason: "the image has no layers".to_owned(),
+            layers: Vec::new(),
+            hints: Vec::new(),
+        });
+    }
+    let planner = unpacking.planner;
+    let plan = planner.plan(image).await;
+    let plan = plan.map_err(|source| PullError::Plugin { kind: "snapshotter", source })?;
+    let invalid = |source| PullError::Plan { plugin: planner.identity().to_string(), source };
+    validate_plan(&plan, image).map_err(invalid)?;
+    if plan.suitability == Suitability::Foreign {
+        let snapshotter = image.snapshotter.to_string();
+        return Err(PullError::Foreign { snapshotter, code: plan.code, reason: plan.reason });
+    }
+    Ok(plan)
+}
+
+fn image_report(documents: &Documents, layers: Vec<LayerReport>) -> ImageReport {
+    ImageReport {
+        manifest: documents.manifest_descriptor.digest.clone(),
+        config: documents.manifest.config.digest.clone(),
+        platform: documents.platform.clone(),
+        layers,
+    }
+}
+
+/// What became of the layers of an image that was not unpacked. Diff ids are told where it is clear whose they
+/// are.
+fn fetched_layers(image: &Documents, downloads: &Downloads) -> Vec<LayerReport> {
+    let mut named = image.layers().unwrap_or_default().into_iter();
+    let report = |layer: &Descriptor| {
+        let names = if layer.is_layer() { named.next() } else { None };
+        LayerReport {
+            digest: layer.digest.clone(),
+            media_type: layer.media_type.clone(),
+            size: layer.size,
+            diff_id: names.as_ref().map(|names| names.diff_id.clone()),
+            chain_id: names.map(|names| names.chain_id),
+            outcome: match downloads.outcome(&layer.digest) {
+                Some(Fetched::Downloaded(_)) => LayerOutcome::Downloaded,
+                _ => LayerOutcome::Stored,
+            },
+            broken_expectation: false,
+            downloaded: 0,
+            uncompressed: None,
+        }
+    };
+    image.manifest.layers.iter().map(report).collect()
+}
+
+/// Sums up, and tells each layer what was downloaded for it; for a layer that occurs twice, the first.
+fn totals(found: &Found, carried: &mut Carried, downloads: &Downloads) -> Totals {
+    let mut totals = Totals {
+        downloaded_blobs: found.downloaded.len(),
+        downloaded_bytes: found.downloaded.iter().sum(),
+        ..Totals::default()
+    };
+    let downloaded = |digest: &Digest| match downloads.outcome(digest) {
+        Some(Fetched::Downloaded(bytes)) => Some(bytes),
+        _ => None,
+    };
+    // More than the layers of the report: what a manifest lists beside them is fetched as well.
+    let mut counted = HashSet::new();
+    for blob in found.images().flat_map(|image| &image.manifest.layers) {
+        if let Some(bytes) = downloaded(&blob.digest)
+            && counted.insert(&blob.digest)
+        {
+            totals.downloaded_blobs += 1;
+            totals.downloaded_bytes += bytes;
+        }
+    }
+    let mut told = HashSet::new();
+    for image in std::iter::once(&mut carried.best).chain(&mut carried.others) {
+        for layer in &mut image.layers {
+            totals.layers += 1;
+            totals.layer_bytes = totals.layer_bytes.saturating_add(layer.size);
+            if let Some(bytes) = downloaded(&layer.digest)
+                && told.insert(layer.digest.clone())
+            {
+                layer.downloaded = bytes;
+            }
+        }
+    }
+    totals
+}

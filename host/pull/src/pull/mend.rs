@@ -1,0 +1,106 @@
+//! Blobs that are damaged in the store: found out, fetched anew where that is wanted, and named where it is not.
+
+use bytes::Bytes;
+
+use super::PullError;
+use super::blob::Blob;
+use super::fetch::{BlobFetcher, Existing, Fetched};
+use crate::image::{Damage, damage_anywhere, damage_at_end, read_undamaged};
+use dray_ports::{Ingest, Labels, StoreError};
+
+impl BlobFetcher {
+    /// How a blob in the store is damaged, as far as its last byte tells. Who mends reads all bytes of a blob that was
+    /// there already.
+    pub(super) async fn damage(&self, blob: Blob<'_>, fetched: Fetched) -> Result<Option<Damage>, PullError> {
+        if self.mends && fetched == Fetched::Existed {
+            return self.damage_anywhere(blob).await;
+        }
+        self.look(blob, damage_at_end(self.content.as_ref(), blob.descriptor)).await
+    }
+
+    /// Why a layer cannot be unpacked: because it is damaged in the store, or because of `error`.
+    pub(super) async fn or_damage(&self, blob: Blob<'_>, error: PullError) -> PullError {
+        tracing::debug!(digest = %blob.descriptor.digest, "computing the digest of a layer that cannot be unpacked");
+        match damage_anywhere(self.content.as_ref(), blob.descriptor).await {
+            Ok(Some(damage)) => self.damaged(blob, damage).await,
+            Ok(None) => error,
+            Err(failure) => {
+                tracing::debug!(
+                    error = &failure as &dyn std::error::Error,
+                    "the layer cannot be read either"
+                );
+                error
+            }
+        }
+    }
+
+    /// Reads a whole document from the store into memory. Whoever understands it checks its size.
+    pub(super) async fn stored(&self, blob: Blob<'_>) -> Result<Result<Bytes, Damage>, PullError> {
+        let read = read_undamaged(self.content.as_ref(), blob.descriptor).await;
+        read.map_err(|source| blob.reading(source))
+    }
+
+    /// Fails unless a damaged blob is to be fetched anew.
+    pub(super) async fn may_mend(&self, blob: Blob<'_>, damage: Damage) -> Result<(), PullError> {
+        if !self.mends {
+            return Err(self.damaged(blob, damage).await);
+        }
+        let digest = &blob.descriptor.digest;
+        tracing::warn!(%digest, damage = &damage as &dyn std::error::Error, "fetching a damaged {} anew", blob.what);
+        Ok(())
+    }
+
+    /// Makes a blob of the ingest of a document, and reads it again: containerd throws away what is sent of a blob of
+    /// which it has the file of another namespace, whatever that contains.
+    pub(super) async fn put(
+        &self,
+        blob: Blob<'_>,
+        ingest: Box<dyn Ingest>,
+        bytes: Bytes,
+        labels: &Labels,
+    ) -> Result<(), PullError> {
+        self.commit(blob, ingest, labels).await?;
+        let Some(damage) = self.damage_anywhere(blob).await? else { return Ok(()) };
+        self.may_mend(blob, damage).await?;
+        let Some(mut ingest) = self.open(blob, Existing::IsReplaced, &|_| {}).await? else { return Ok(()) };
+        ingest.restart();
+        if let Err(source) = ingest.write(bytes).await {
+            self.stop.begin_clean_up();
+            self.abandon(ingest, blob.descriptor).await;
+            return Err(blob.storing(source));
+        }
+        self.commit(blob, ingest, labels).await?;
+        match self.damage_anywhere(blob).await? {
+            None => Ok(()),
+            Some(damage) => Err(self.damaged(blob, damage).await),
+        }
+    }
+
+    async fn damage_anywhere(&self, blob: Blob<'_>) -> Result<Option<Damage>, PullError> {
+        self.look(blob, damage_anywhere(self.content.as_ref(), blob.descriptor)).await
+    }
+
+    /// Looks at a blob, which may take as long as it is large, unless everything stops.
+    async fn look<T>(
+        &self,
+        blob: Blob<'_>,
+        look: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, PullError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(PullError::Cancelled),
+            seen = look => seen.map_err(|source| blob.reading(source)),
+        }
+    }
+
+    /// The error for a blob that is damaged.
+    pub(super) async fn damaged(&self, blob: Blob<'_>, source: Damage) -> PullError {
+        let digest = blob.descriptor.digest.clone();
+        // Who else has it is part of the cure only; the error matters more than a failure to find out.
+        let others = self.content.other_owners(&digest).await.unwrap_or_else(|error| {
+            tracing::debug!(error = &error as &dyn std::error::Error, "whether others have it is not known");
+            Vec::new()
+        });
+        PullError::Damaged { what: blob.what, digest, others, source }
+    }
+}

@@ -1,0 +1,233 @@
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{milliseconds, rounded};
+use dray_core::oci::{ChainId, DiffId, Digest, MediaType, Platform};
+use dray_ports::{Plan, PluginCallTimings, PluginIdentity};
+
+/// What a pull did. The JSON form is the schema `dray.pull/v1`, documented in `docs/report.md`: members are
+/// added in later versions, never renamed or removed. Sizes are bytes, times are milliseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct PullReport {
+    /// `dray.pull/v1`.
+    pub schema: &'static str,
+    /// Name of the image record; after a pull, the reference in normal form.
+    pub name: String,
+    /// What had to be done.
+    pub outcome: Outcome,
+    /// Digest of what the name stands for: the index, or the manifest where there is no index.
+    pub target: Digest,
+    /// Media type of the target.
+    pub target_media_type: MediaType,
+    /// The image; the best match, where several were pulled.
+    #[serde(flatten)]
+    pub image: ImageReport,
+    /// The others, where several platforms were pulled.
+    pub more: Vec<ImageReport>,
+    /// The snapshotter that the image was unpacked into; none if it was only fetched.
+    pub snapshotter: Option<String>,
+    /// What the snapshotter plugin said of the image; none if it was not asked.
+    pub suitability: Option<SuitabilityReport>,
+    /// The plugins that took part.
+    pub plugins: Vec<PluginReport>,
+    /// Sums.
+    pub totals: Totals,
+    /// What the operator should know, from the snapshotter plugin.
+    pub hints: Vec<String>,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+impl PullReport {
+    /// All images, the best match first.
+    pub fn images(&self) -> impl Iterator<Item = &ImageReport> {
+        std::iter::once(&self.image).chain(&self.more)
+    }
+
+    /// Counts what the caller did for the pull before it began: connecting to the store and loading the plugins.
+    pub fn add_preparation(&mut self, took: Duration) {
+        let took = milliseconds(took);
+        self.timings.prepare = rounded(self.timings.prepare + took);
+        self.timings.total = rounded(self.timings.total + took);
+    }
+}
+
+/// What had to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The registry was asked, and the name stands for its answer now.
+    Pulled,
+    /// The image was in the store, and was unpacked into the snapshotter.
+    Unpacked,
+    /// The image was in the store, as it was wanted.
+    Present,
+    /// What the store lacked of the image was fetched; the name stands for the same as before.
+    Fetched,
+}
+
+/// One image of one platform.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImageReport {
+    /// Digest of the manifest.
+    pub manifest: Digest,
+    /// Digest of the image config.
+    pub config: Digest,
+    /// The platform that was chosen.
+    pub platform: Platform,
+    /// The layers, bottom-up.
+    pub layers: Vec<LayerReport>,
+}
+
+/// Verdict of the snapshotter plugin.
+#[derive(Clone, Debug, Serialize)]
+pub struct SuitabilityReport {
+    /// `native`, `partial` or `plain`; a `foreign` image ends the pull.
+    pub verdict: &'static str,
+    /// For machines.
+    pub code: String,
+    /// For people.
+    pub reason: String,
+}
+
+/// A plugin that took part.
+#[derive(Clone, Debug, Serialize)]
+pub struct PluginReport {
+    /// `platform` or `snapshotter`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Digest of the component.
+    pub digest: Digest,
+    /// What it cost.
+    pub timings: PluginTimings,
+}
+
+/// What a plugin cost, in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PluginTimings {
+    /// Compiling; 0 if compiled code was at hand.
+    pub compile: f64,
+    /// Loading and linking.
+    pub load: f64,
+    /// Making instances.
+    pub instantiate: f64,
+    /// Calls.
+    pub call: f64,
+}
+
+impl PluginTimings {
+    pub(super) fn sum(&self) -> f64 {
+        self.compile + self.load + self.instantiate + self.call
+    }
+}
+
+pub(super) fn plugin_report(
+    kind: &'static str,
+    identity: PluginIdentity,
+    timings: PluginCallTimings,
+) -> PluginReport {
+    PluginReport {
+        kind,
+        name: identity.name,
+        version: identity.version,
+        digest: identity.digest,
+        timings: PluginTimings {
+            compile: milliseconds(timings.compile),
+            load: milliseconds(timings.load),
+            instantiate: milliseconds(timings.instantiate),
+            call: milliseconds(timings.call),
+        },
+    }
+}
+
+pub(super) fn suitability_report(plan: &Plan) -> SuitabilityReport {
+    SuitabilityReport {
+        verdict: plan.suitability.as_str(),
+        code: plan.code.clone(),
+        reason: plan.reason.clone(),
+    }
+}
+
+/// How a layer came to be in the snapshotter, or its blob in the content store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayerOutcome {
+    /// Its blob was downloaded and applied.
+    Fetched,
+    /// Its blob was in the content store and was applied.
+    Applied,
+    /// The snapshot was there before.
+    Existed,
+    /// The snapshotter provided it.
+    Provided,
+    /// Its blob was downloaded; nothing was to be unpacked.
+    Downloaded,
+    /// Its blob was in the content store; nothing was to be unpacked.
+    Stored,
+}
+
+/// What happened to a layer.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerReport {
+    /// Digest of the blob.
+    pub digest: Digest,
+    /// Media type of the blob.
+    pub media_type: MediaType,
+    /// Size of the blob.
+    pub size: u64,
+    /// Digest of the uncompressed layer; none for what is no layer, such as an attestation.
+    pub diff_id: Option<DiffId>,
+    /// The stack that ends with this layer.
+    pub chain_id: Option<ChainId>,
+    /// How it came here.
+    pub outcome: LayerOutcome,
+    /// Whether the plan had expected the snapshotter to provide it, and it did not.
+    pub broken_expectation: bool,
+    /// Bytes that were downloaded for it in this pull.
+    pub downloaded: u64,
+    /// Bytes of the uncompressed layer, where it was applied in this pull.
+    pub uncompressed: Option<u64>,
+}
+
+/// Sums over the pull.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Totals {
+    /// Number of layers.
+    pub layers: usize,
+    /// Size of all layer blobs.
+    pub layer_bytes: u64,
+    /// Blobs that were downloaded at least in part, with index, manifest and config.
+    pub downloaded_blobs: usize,
+    /// Bytes that were downloaded, with index, manifest and config.
+    pub downloaded_bytes: u64,
+}
+
+/// Where the time went, in milliseconds. `prepare`, `resolve`, `documents`, `layers` and `record` follow one another;
+/// what `total` has beyond them are the lookups in the store and the lease. `plugins` lies across them, and
+/// the parts of `layers` overlap.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Timings {
+    /// What the caller did before the pull and [counts](PullReport::add_preparation) as part of it: the program
+    /// connects to the store, and compiles or loads the plugins.
+    pub prepare: f64,
+    /// Waiting for the registry to say what the reference stands for.
+    pub resolve: f64,
+    /// Index, manifest and config.
+    pub documents: f64,
+    /// The plugins, in all they cost: compiling and loading them, which is mostly preparation, instances and calls.
+    pub plugins: f64,
+    /// From the first question to the snapshotter to the last commit.
+    pub layers: f64,
+    /// Of that: waiting for blobs.
+    pub waiting_for_blobs: f64,
+    /// Of that: applying layers.
+    pub applying: f64,
+    /// The image record.
+    pub record: f64,
+    /// The whole, from the request to the release of the lease, with the preparation.
+    pub total: f64,
+}

@@ -1,0 +1,168 @@
+//! How a pull ends before its time: by whom, for which reason, and how long it may take to clean up.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::PullError;
+use dray_core::limits;
+
+/// Shared by all parts of one pull. The caller's token stops it, or the first failure.
+///
+/// From then on the pull has [`limits::CLEANUP_TIMEOUT`], whatever it still does. What is left of it after
+/// [`limits::CLEANUP_STEPS_TIMEOUT`] belongs to the lease, whose end removes what the other steps could not.
+#[derive(Clone)]
+pub(super) struct Stop {
+    token: CancellationToken,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Why the pull ends. What fails later is an echo of it.
+    reason: Mutex<Option<PullError>>,
+    /// When cleaning up began.
+    began: OnceLock<Instant>,
+}
+
+impl Stop {
+    /// Stops when `cancel` is cancelled, and does not cancel it.
+    pub(super) fn by(cancel: &CancellationToken) -> Self {
+        Self { token: cancel.child_token(), shared: Arc::default() }
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    pub(super) async fn cancelled(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// Does something that may end at any time.
+    pub(super) async fn or_cancelled<T>(
+        &self,
+        step: impl Future<Output = Result<T, PullError>>,
+    ) -> Result<T, PullError> {
+        self.token.run_until_cancelled(step).await.unwrap_or(Err(PullError::Cancelled))
+    }
+
+    /// Stops everything. The first failure is the reason, unless the caller had cancelled before. Returns what
+    /// stands for it until [`Stop::reason`] is asked.
+    pub(super) fn fail(&self, error: PullError) -> PullError {
+        let mut reason = self.shared.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        if reason.is_none() {
+            *reason = Some(if self.token.is_cancelled() { PullError::Cancelled } else { error });
+        }
+        drop(reason);
+        self.begin_clean_up();
+        self.token.cancel();
+        PullError::Cancelled
+    }
+
+    /// Why the pull ends, which ends with this error at last.
+    pub(super) fn reason(&self, last: PullError) -> PullError {
+        self.fail(last);
+        let mut reason = self.shared.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        reason.take().unwrap_or(PullError::Cancelled)
+    }
+
+    /// Starts the time for cleaning up, unless it runs already. Returns when it began.
+    pub(super) fn begin_clean_up(&self) -> Instant {
+        *self.shared.began.get_or_init(Instant::now)
+    }
+
+    /// Does a step of cleaning up, as far as there is time for it; `None` if there is not.
+    ///
+    /// A step that is no consequence of a failure has as much time, and takes nothing from the others.
+    pub(super) async fn clean_up<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+        let began = self.shared.began.get().copied().unwrap_or_else(Instant::now);
+        timeout_at(began + limits::CLEANUP_STEPS_TIMEOUT, step).await.ok()
+    }
+
+    /// Does the last step, to which all the time that is left belongs.
+    pub(super) async fn last_step<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+        timeout_at(self.begin_clean_up() + limits::CLEANUP_TIMEOUT, step).await.ok()
+    }
+
+    /// Does something that is to end by itself, also when everything stops, and that cleans up if it can; `None`
+    /// if it was given up, because it was stopped and did not end in the time for that.
+    pub(super) async fn or_give_up<T>(&self, job: impl Future<Output = T>) -> Option<T> {
+        let given_up = async {
+            self.cancelled().await;
+            sleep_until(self.begin_clean_up() + limits::CLEANUP_STEPS_TIMEOUT).await;
+        };
+        let (mut job, mut given_up) = (pin!(job), pin!(given_up));
+        tokio::select! {
+            biased;
+            () = &mut given_up => None,
+            done = &mut job => Some(done),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn failure() -> PullError {
+        PullError::UnpackSeveral
+    }
+
+    #[test]
+    fn the_first_failure_is_the_reason() {
+        let cancel = CancellationToken::new();
+        let stop = Stop::by(&cancel);
+        stop.fail(failure());
+        assert!(stop.is_cancelled() && !cancel.is_cancelled());
+        stop.fail(PullError::LayerCount { layers: 1, diff_ids: 2 });
+        cancel.cancel();
+        assert!(matches!(stop.reason(PullError::Cancelled), PullError::UnpackSeveral));
+
+        let stop = Stop::by(&cancel);
+        assert!(matches!(stop.fail(failure()), PullError::Cancelled));
+        assert!(matches!(stop.reason(failure()), PullError::Cancelled), "the caller was first");
+        assert!(matches!(Stop::by(&CancellationToken::new()).reason(failure()), PullError::UnpackSeveral));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_steps_share_one_time() {
+        let (cancel, began) = (CancellationToken::new(), Instant::now());
+        let stop = Stop::by(&cancel);
+        // Before anything has failed, a step takes nothing from the others.
+        assert_eq!(stop.clean_up(pending::<()>()).await, None);
+        let began_later = Instant::now();
+        assert_eq!(began_later - began, limits::CLEANUP_STEPS_TIMEOUT);
+
+        cancel.cancel();
+        let job = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stop.clean_up(pending::<()>()).await;
+            pending::<()>().await;
+        };
+        assert_eq!(stop.or_give_up(job).await, None);
+        assert_eq!(began_later.elapsed(), limits::CLEANUP_STEPS_TIMEOUT);
+        assert_eq!(stop.clean_up(pending::<()>()).await, None);
+        assert_eq!(began_later.elapsed(), limits::CLEANUP_STEPS_TIMEOUT);
+        assert_eq!(stop.last_step(pending::<()>()).await, None);
+        assert_eq!(began_later.elapsed(), limits::CLEANUP_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_may_end_by_itself() {
+        let cancel = CancellationToken::new();
+        let stop = Stop::by(&cancel);
+        let slow = async { tokio::time::sleep(Duration::from_hours(1)).await };
+        assert_eq!(stop.or_give_up(slow).await, Some(()), "nothing stops it");
+        let job = async {
+            cancel.cancel();
+            tokio::time::sleep(Duration::from_secs(9)).await;
+        };
+        assert_eq!(stop.or_give_up(job).await, Some(()), "it has the time to clean up");
+    }
+}

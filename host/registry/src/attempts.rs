@@ -1,0 +1,223 @@
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use super::exchange::Patience;
+use super::hosts::Capability;
+use super::server::Server;
+use dray_ports::{FetchFailure, FetchFault};
+
+/// Goes through the servers of a registry until one answers, and remembers what the others said.
+pub(super) struct Attempts {
+    /// Those still to be asked, the next one last.
+    left: Vec<(Arc<Server>, Patience)>,
+    /// The registry itself, or the server that stands in its place: what it does not have does not exist.
+    authority: Option<Arc<Server>>,
+    failures: Vec<FetchFailure>,
+    /// Which of the failures is that of the authority.
+    decisive: Option<usize>,
+    /// Hosts that have not said whether they have what is asked for.
+    unheard: Vec<String>,
+}
+
+impl Attempts {
+    /// All servers that may be asked for what is needed, those that have failed a short while ago at the end.
+    ///
+    /// Only the last of the others is waited for. A server that fails again is not worth waiting for, unless
+    /// there is no other.
+    pub(super) fn new(
+        registry: &str,
+        servers: &[Arc<Server>],
+        needed: &[Capability],
+    ) -> Result<Self, FetchFailure> {
+        let able = servers.iter().filter(|server| server.may(needed)).cloned();
+        let authority = able.clone().next_back();
+        let (resting, ready): (Vec<_>, Vec<_>) = able.partition(|server| server.is_resting());
+        let waited_for = if ready.is_empty() { resting.len() } else { ready.len() };
+        let in_order = ready.into_iter().chain(resting).enumerate();
+        let mut left: Vec<_> = in_order
+            .map(|(index, server)| {
+                let is_waited_for = index + 1 == waited_for;
+                (server, if is_waited_for { Patience::Full } else { Patience::Hurried })
+            })
+            .collect();
+        if left.is_empty() {
+            return Err(nobody(registry, servers, needed));
+        }
+        left.reverse();
+        Ok(Self { left, authority, failures: Vec::new(), decisive: None, unheard: Vec::new() })
+    }
+
+    /// The next server to ask.
+    pub(super) fn next(&mut self) -> Option<(Arc<Server>, Patience)> {
+        self.left.pop()
+    }
+
+    /// Takes note of what a server said instead of an answer.
+    pub(super) fn failed(&mut self, server: &Server, failure: FetchFailure) {
+        server.note(&failure);
+        if self.authority.as_deref().is_some_and(|authority| std::ptr::eq(authority, server)) {
+            self.decisive = Some(self.failures.len());
+        }
+        if matches!(failure.fault, FetchFault::Unavailable | FetchFault::Configuration) {
+            self.unheard.push(format!("`{}`", server.endpoint().host()));
+        }
+        if !self.left.is_empty() {
+            tracing::info!(host = server.endpoint().host(), %failure, "trying the next host");
+        }
+        self.failures.push(failure);
+    }
+
+    /// Takes note that a server is not asked, and why.
+    pub(super) fn skipped(&mut self, message: String) {
+        self.failures.push(not_asked(message));
+    }
+
+    /// The failure of all of them: the one that got furthest, with the others as causes.
+    pub(super) fn into_failure(self) -> FetchFailure {
+        let mut failure = of_all(self.failures, self.decisive);
+        if failure.fault == FetchFault::NotFound && !self.unheard.is_empty() {
+            let unheard = format!("{} could not be asked and may have it", self.unheard.join(", "));
+            failure.hint = Some(match failure.hint {
+                Some(hint) => format!("{hint}; {unheard}"),
+                None => unheard,
+            });
+        }
+        failure
+    }
+}
+
+/// The failure of somebody who is not asked any more, and why.
+pub(super) fn not_asked(message: String) -> FetchFailure {
+    FetchFailure::new(FetchFault::Protocol, message)
+}
+
+/// Of several failures the one that got furthest, of these the last, with the others as causes. One may be
+/// `decisive`, because of whom all is that anybody can have.
+pub(super) fn of_all(mut failures: Vec<FetchFailure>, decisive: Option<usize>) -> FetchFailure {
+    let distance = |&index: &usize| distance(failures[index].fault, decisive == Some(index));
+    let furthest = (0..failures.len()).max_by_key(distance);
+    let Some(furthest) = furthest else {
+        return FetchFailure::new(FetchFault::Configuration, "nobody could be asked");
+    };
+    let mut chosen = failures.remove(furthest);
+    if failures.is_empty() {
+        return chosen;
+    }
+    let mut next = None;
+    for failure in failures.iter().rev() {
+        next = Some(Box::new(Cause { text: format!("asked as well: {}", in_one_line(failure)), next }));
+    }
+    for cause in causes(&chosen).into_iter().rev() {
+        next = Some(Box::new(Cause { text: cause, next }));
+    }
+    chosen.source = next.map(|cause| cause as _);
+    chosen
+}
+
+/// A server that says no has been reached; one that has what is asked for and gives something else knows it. What a
+/// mirror does not have may still exist, as long as the server that decides has not been heard.
+fn distance(fault: FetchFault, is_decisive: bool) -> u8 {
+    match (fault, is_decisive) {
+        (FetchFault::Configuration | FetchFault::Unavailable, false) => 0,
+        (FetchFault::NotFound, false) => 1,
+        (FetchFault::Configuration | FetchFault::Unavailable | FetchFault::NotFound, true) => 2,
+        (FetchFault::Denied, _) => 3,
+        (FetchFault::Protocol, _) => 4,
+    }
+}
+
+fn in_one_line(failure: &FetchFailure) -> String {
+    let mut line = failure.message.clone();
+    for cause in causes(failure) {
+        line.push_str(": ");
+        line.push_str(&cause);
+    }
+    line
+}
+
+fn causes(failure: &FetchFailure) -> Vec<String> {
+    std::iter::successors(failure.source(), |&cause| cause.source()).map(ToString::to_string).collect()
+}
+
+/// One of several texts below each other.
+#[derive(Debug)]
+struct Cause {
+    text: String,
+    next: Option<Box<Cause>>,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Cause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.next.as_deref().map(|cause| cause as _)
+    }
+}
+
+fn nobody(registry: &str, servers: &[Arc<Server>], needed: &[Capability]) -> FetchFailure {
+    let needed: Vec<String> = needed.iter().map(|capability| format!("`{}`", capability.as_str())).collect();
+    let file = servers.iter().find_map(|server| server.settings().file.as_ref());
+    let hint = match file {
+        Some(file) => format!("give a host in `{}` these capabilities", file.display()),
+        None => "`dray registry explain` says which hosts there are".to_owned(),
+    };
+    let needed = needed.join(" and ");
+    let message = format!("none of the hosts for registry `{registry}` has the capabilities {needed}");
+    FetchFailure::new(FetchFault::Configuration, message).with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(fault: FetchFault, message: &str, cause: Option<&str>) -> FetchFailure {
+        let source = cause.map(|cause| cause.to_owned().into());
+        FetchFailure { source, ..FetchFailure::new(fault, message) }
+    }
+
+    #[test]
+    fn the_failure_that_got_furthest_is_told_first() {
+        let all = of_all(
+            vec![
+                failure(FetchFault::Unavailable, "cannot connect to a", Some("refused")),
+                failure(FetchFault::NotFound, "b answered 404", Some("no tag")),
+                failure(FetchFault::NotFound, "c answered 404", Some("none here")),
+                failure(FetchFault::Configuration, "bad certificate", None),
+            ],
+            Some(2),
+        );
+        assert_eq!(all.to_string(), "c answered 404");
+        let expected = [
+            "none here",
+            "asked as well: cannot connect to a: refused",
+            "asked as well: b answered 404: no tag",
+            "asked as well: bad certificate",
+        ];
+        assert_eq!(causes(&all), expected);
+        let one = of_all(vec![failure(FetchFault::Denied, "no", Some("why"))], Some(0));
+        assert_eq!(in_one_line(&one), "no: why");
+    }
+
+    #[test]
+    fn what_does_not_exist_the_registry_itself_must_say() {
+        use FetchFault::{Denied, NotFound, Unavailable};
+        for (mirror, registry, expected) in [
+            (Unavailable, NotFound, NotFound),
+            (NotFound, Unavailable, Unavailable),
+            (NotFound, NotFound, NotFound),
+            (Denied, NotFound, Denied),
+            (NotFound, Denied, Denied),
+        ] {
+            // A mirror that rests is asked after the registry.
+            for (failures, decisive) in [([mirror, registry], 1), ([registry, mirror], 0)] {
+                let failures = failures.map(|fault| failure(fault, "no", None)).into();
+                assert_eq!(of_all(failures, Some(decisive)).fault, expected, "{mirror:?} {registry:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Who a user is towards a registry, found where Docker and nerdctl look.
+//!
+//! The variable comes before the file, and in the file a credential helper before the entries: what a helper
+//! keeps is not in the file, and what is left there from before is out of date. A host has several
+//! spellings, see `keys`; for each of them Docker asks the store that is meant for it.
+
+mod keychain;
+mod keys;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use self::keychain::{HelperError, Helpers};
+use super::docker_config::{Auths, DockerConfig, Keeper, VARIABLE, of_variable};
+use super::secret::Credentials;
+use dray_core::limits;
+use dray_ports::{FetchFailure, FetchFault};
+
+/// Where credentials may come from. Nothing is looked at before a registry asks for them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct CredentialSettings {
+    /// Docker's `config.json`. A file that does not exist is the same as none.
+    pub docker_config: Option<PathBuf>,
+    /// Value of `DOCKER_AUTH_CONFIG`: JSON with the member `auths` of that file. Only the `auth` of each entry is used;
+    /// anything else, and a value that is not JSON, is warned of and ignored.
+    pub auth_config: Option<String>,
+    /// The folders in which programs are looked for, credential helpers among them. What is not an absolute
+    /// path is left out.
+    pub helper_folders: Vec<PathBuf>,
+}
+
+/// The variable holds passwords.
+impl fmt::Debug for CredentialSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialSettings")
+            .field("docker_config", &self.docker_config)
+            .field("auth_config", &self.auth_config.as_ref().map(|_| "<redacted>"))
+            .field("helper_folders", &self.helper_folders)
+            .finish()
+    }
+}
+
+/// What there is for a host, without the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialReport {
+    /// Which kind of place has it.
+    pub source: CredentialSource,
+    /// The file that has it, or that names the helper.
+    pub file: Option<PathBuf>,
+    /// The helper that gave it.
+    pub helper: Option<String>,
+    /// The spelling of the host under which it was found.
+    pub key: String,
+    /// The user, where the secret does not stand alone.
+    pub user: Option<String>,
+    /// What the secret is.
+    pub kind: CredentialKind,
+}
+
+/// A kind of place that credentials come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialSource {
+    /// The member `auths` of the file.
+    Auths,
+    /// A credential helper.
+    Helper,
+    /// The variable.
+    Environment,
+}
+
+/// What a secret is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// A password of a user.
+    Password,
+    /// A token that a token server exchanges for others.
+    IdentityToken,
+    /// A token that the registry takes as it is.
+    RegistryToken,
+}
+
+/// Looks for the credentials of a host, its port included where it has one. Runs a credential helper if the
+/// configuration names one, and uses no network itself.
+///
+/// # Errors
+///
+/// Fails if a source cannot be read, or a helper fails otherwise than by not knowing the host.
+pub async fn find_credentials(
+    settings: &CredentialSettings,
+    host: &str,
+) -> Result<Option<CredentialReport>, FetchFailure> {
+    let store = CredentialStore::new(settings.clone());
+    Ok(store.find(host).await?.map(|found| store.report(found)))
+}
+
+/// The places that credentials come from. The file and the helpers are asked anew every time: whoever logs in changes
+/// what they have.
+pub(super) struct CredentialStore {
+    settings: CredentialSettings,
+    /// What the variable says, which does not change.
+    variable: OnceLock<Auths>,
+    helpers: Helpers,
+}
+
+/// Credentials, and where they were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) credentials: Credentials,
+    place: Place,
+    key: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Variable,
+    File,
+    Helper(String),
+}
+
+impl CredentialStore {
+    pub(super) fn new(settings: CredentialSettings) -> Self {
+        let helpers = Helpers::new(settings.helper_folders.clone(), limits::CREDENTIAL_HELPER_TIMEOUT);
+        Self { settings, variable: OnceLock::new(), helpers }
+    }
+
+    /// Credentials for a host, with its port where one was given.
+    pub(super) async fn find(&self, host: &str) -> Result<Option<Found>, FetchFailure> {
+        let keys = keys::of(host);
+        for key in &keys {
+            if let Some((key, credentials)) = self.variable().get(key)? {
+                return Ok(Some(Found { credentials, place: Place::Variable, key }));
+            }
+        }
+        let file = match &self.settings.docker_config {
+            None => DockerConfig::default(),
+            Some(path) => DockerConfig::read(path).await?,
+        };
+        // A helper may fail with one spelling and know another. If none is known, the failure counts: the user
+        // has credentials, and going on without them would end in a puzzle.
+        let mut failed = None;
+        let mut asked = HashSet::new();
+        for (key, keeper) in file.keepers(&keys) {
+            let found = match keeper {
+                Keeper::File => file.auths.get(key)?,
+                Keeper::Helper(helper) => {
+                    let server = keys::for_helper(key);
+                    if !asked.insert((helper, server)) {
+                        continue;
+                    }
+                    match self.helpers.get(helper, server).await {
+                        Ok(Some(credentials)) => {
+                            let place = Place::Helper(helper.to_owned());
+                            return Ok(Some(Found { credentials, place, key: server.to_owned() }));
+                        }
+                        Ok(None) => file.auths.registry_token(key)?,
+                        Err(error) if error.is_lasting() => return Err(self.failure(host, helper, error)),
+                        Err(error) => {
+                            failed.get_or_insert_with(|| self.failure(host, helper, error));
+                            None
+                        }
+                    }
+                }
+            };
+            if let Some((key, credentials)) = found {
+                return Ok(Some(Found { credentials, place: Place::File, key }));
+            }
+        }
+        failed.map_or(Ok(None), Err)
+    }
+
+    /// What the user can do when a registry denies access to somebody with these credentials.
+    pub(super) fn denial_hint(&self, host: &str, found: Option<&Found>) -> String {
+        let file = self.settings.docker_config.as_ref().map(|path| format!("`{}`", path.display()));
+        let place = match (found.map(|found| &found.place), file) {
+            (Some(Place::Variable), _) => format!("in `{VARIABLE}`"),
+            (Some(Place::Helper(helper)), _) => format!("that the credential helper `{helper}` has"),
+            (Some(Place::File), Some(file)) => format!("in {file}"),
+            (None, Some(file)) => {
+                return format!(
+                    "check the name; a private image needs credentials for `{host}` in {file}, where `docker login` puts them"
+                );
+            }
+            (_, None) => return format!("check the name; a private image needs credentials for `{host}`"),
+        };
+        format!("check the name, and the credentials for `{host}` {place}; or log in again")
+    }
+
+    fn variable(&self) -> &Auths {
+        let text = self.settings.auth_config.as_deref();
+        self.variable.get_or_init(|| text.map(of_variable).unwrap_or_default())
+    }
+
+    fn report(&self, found: Found) -> CredentialReport {
+        let file = self.settings.docker_config.clone();
+        let (source, file, helper) = match found.place {
+            Place::Variable => (CredentialSource::Environment, None, None),
+            Place::File => (CredentialSource::Auths, file, None),
+            Place::Helper(helper) => (CredentialSource::Helper, file, Some(helper)),
+        };
+        let (user, kind) = match found.credentials {
+            Credentials::Password { user, .. } => {
+                (Some(String::from_utf8_lossy(&user).into_owned()), CredentialKind::Password)
+            }
+            Credentials::IdentityToken(_) => (None, CredentialKind::IdentityToken),
+            Credentials::RegistryToken(_) => (None, CredentialKind::RegistryToken),
+        };
+        CredentialReport { source, file, helper, key: found.key, user, kind }
+    }
+
+    fn failure(&self, host: &str, helper: &str, error: HelperError) -> FetchFailure {
+        let file = self.settings.docker_config.as_deref().unwrap_or("config.json".as_ref()).display();
+        let message =
+            format!("cannot get the credentials for `{host}` from the credential helper `{helper}`");
+        FetchFailure::new(FetchFault::Configuration, message)
+            .with_hint(error.hint(helper, &file))
+            .with_source(error)
+    }
+}

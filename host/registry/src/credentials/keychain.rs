@@ -1,0 +1,274 @@
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::de::MapAccess;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+
+use crate::failure::printable;
+use crate::json;
+use crate::secret::{Credentials, Secret};
+use dray_core::limits;
+
+/// Programs that keep credentials, as the docker-credential-helpers project defines them:
+/// `docker-credential-NAME get` reads a server's name and writes JSON.
+pub(super) struct Helpers {
+    folders: Vec<PathBuf>,
+    patience: Duration,
+}
+
+/// What every helper says of a server that it does not know, word for word; the only failure that is none.
+const NOT_FOUND: &str = "credentials not found in native keychain";
+
+/// Why a helper gave no answer. Never quotes what may be a secret.
+#[derive(Debug)]
+pub(super) enum HelperError {
+    /// Its name is none.
+    Name,
+    /// No folder has it.
+    Missing,
+    /// It cannot be run.
+    Start(io::Error),
+    /// It has not ended in time.
+    Silent(Duration),
+    /// It says that it failed.
+    Failed { status: ExitStatus, text: String },
+    /// It wrote without end.
+    TooMuch,
+    /// What it wrote is not an answer.
+    Unreadable,
+}
+
+impl Helpers {
+    pub(super) fn new(folders: Vec<PathBuf>, patience: Duration) -> Self {
+        Self { folders, patience }
+    }
+
+    /// The credentials that a helper has for a server, if it knows it. Dropping the future ends the
+    /// helper, and what it has started.
+    pub(super) async fn get(&self, name: &str, server: &str) -> Result<Option<Credentials>, HelperError> {
+        let program = self.program(name)?;
+        tracing::debug!(helper = name, server, "asking a credential helper");
+        match tokio::time::timeout(self.patience, ask(&program, server)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(HelperError::Silent(self.patience)),
+        }
+    }
+
+    fn program(&self, name: &str) -> Result<PathBuf, HelperError> {
+        // A name that is a path would let a configuration file choose any program.
+        if name.contains(['/', '\0']) {
+            return Err(HelperError::Name);
+        }
+        let file = format!("docker-credential-{name}");
+        // A relative folder would make the answer depend on where the user happens to be.
+        let folders = self.folders.iter().filter(|folder| folder.is_absolute());
+        folders.map(|folder| folder.join(&file)).find(|path| is_program(path)).ok_or(HelperError::Missing)
+    }
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+async fn ask(program: &Path, server: &str) -> Result<Option<Credentials>, HelperError> {
+    let mut child = Command::new(program)
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // Many a helper is a script. What it has started must end with it, and is in its group.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(HelperError::Start)?;
+    // Dropped before the child, whose number is its own until then.
+    let group = Group::of(&child);
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let question = async {
+        if let Some(mut stdin) = stdin {
+            // One that does not want to know has ended or will end, and says more by that.
+            let _ = stdin.write_all(server.as_bytes()).await;
+        }
+        Ok(())
+    };
+    let ((), answer, complaint) =
+        tokio::try_join!(question, read(stdout, Excess::Refused), read(stderr, Excess::Dropped))?;
+    let status = child.wait().await.map_err(HelperError::Start)?;
+    group.leave();
+    if status.success() {
+        return parse(&answer);
+    }
+    // The reason of a failure goes to standard output by the protocol, and with other programs to the other.
+    let texts = [answer, complaint].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+    if texts.iter().any(|text| text == NOT_FOUND) {
+        return Ok(None);
+    }
+    let text = texts.iter().find(|text| !text.is_empty()).map(|text| printable(text));
+    Err(HelperError::Failed { status, text: text.unwrap_or_default() })
+}
+
+/// The processes of a helper, which end when this is dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// The group that a process leads.
+    fn of(leader: &Child) -> Self {
+        Self(leader.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)))
+    }
+
+    /// The helper has ended by itself. What it left running, such as an agent that keeps a keychain open, is meant
+    /// to stay.
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // Fails only if nothing of the group runs any more.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+/// What to do with more bytes than are kept.
+#[derive(PartialEq)]
+enum Excess {
+    Refused,
+    Dropped,
+}
+
+async fn read(pipe: Option<impl AsyncRead + Unpin>, excess: Excess) -> Result<Vec<u8>, HelperError> {
+    let Some(mut pipe) = pipe else { return Ok(Vec::new()) };
+    let mut kept = Vec::new();
+    let mut bounded = (&mut pipe).take(limits::CREDENTIAL_HELPER_BYTES + 1);
+    bounded.read_to_end(&mut kept).await.map_err(HelperError::Start)?;
+    if kept.len() as u64 > limits::CREDENTIAL_HELPER_BYTES {
+        if excess == Excess::Refused {
+            return Err(HelperError::TooMuch);
+        }
+        // Otherwise the helper would wait for a reader.
+        tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await.map_err(HelperError::Start)?;
+    }
+    Ok(kept)
+}
+
+/// An answer without a secret, or none at all, is that of a helper that has nothing.
+fn parse(answer: &[u8]) -> Result<Option<Credentials>, HelperError> {
+    let Answer { username, secret } = json::object(answer).map_err(|_| HelperError::Unreadable)?;
+    Ok(Credentials::of_user(username.into_bytes(), Secret::new(secret)))
+}
+
+#[derive(Default)]
+struct Answer {
+    username: String,
+    secret: String,
+}
+
+impl json::Object for Answer {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, _: &str, value: &mut A) -> Result<(), A::Error> {
+        match name {
+            "username" => json::take(&mut self.username, value),
+            "secret" => json::take(&mut self.secret, value),
+            _ => json::skip(value),
+        }
+    }
+}
+
+impl HelperError {
+    /// Whether it would be the same for every server.
+    pub(super) fn is_lasting(&self) -> bool {
+        matches!(self, Self::Name | Self::Missing | Self::Start(_) | Self::Silent(_) | Self::TooMuch)
+    }
+
+    /// What the user can do. `file` is where the helper is named.
+    pub(super) fn hint(&self, name: &str, file: &dyn fmt::Display) -> String {
+        match self {
+            Self::Name => format!("correct `{file}`"),
+            Self::Missing => format!(
+                "install `docker-credential-{name}` into a folder of `PATH`, or take `{name}` out of `{file}` and log in again"
+            ),
+            Self::Silent(_) => {
+                format!("see whether `docker-credential-{name}` waits for somebody to unlock a keychain")
+            }
+            _ => format!("see whether `docker-credential-{name} list` works, or log in again"),
+        }
+    }
+}
+
+impl fmt::Display for HelperError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("a name with `/` in it is not that of a helper"),
+            Self::Missing => f.write_str("there is no such program in the folders of `PATH`"),
+            Self::Start(_) => f.write_str("it cannot be run"),
+            Self::Silent(patience) => write!(f, "it has not ended within {} s", patience.as_secs_f32()),
+            Self::Failed { status, text } if text.is_empty() => write!(f, "it ended with {status}"),
+            Self::Failed { text, .. } => write!(f, "it says: {text}"),
+            Self::TooMuch => {
+                write!(f, "it wrote more than the {} bytes that are read", limits::CREDENTIAL_HELPER_BYTES)
+            }
+            Self::Unreadable => f.write_str("its answer is not JSON with `Username` and `Secret`"),
+        }
+    }
+}
+
+impl Error for HelperError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Start(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn answers() {
+        let password = |user: &str| {
+            Some(Credentials::Password { user: user.as_bytes().to_vec(), password: Secret::new("s") })
+        };
+        for (answer, expected) in [
+            (r#"{"ServerURL":"h","Username":"ann","Secret":"s"}"#, password("ann")),
+            (r#"{"username":"ann","secret":"s"}"#, password("ann")),
+            ("{\"SECRET\":\"s\",\"Username\":\"ann\",\"Expires\":1e400}\nlogged in", password("ann")),
+            (r#"{"Secret":"s"}"#, password("")),
+            (r#"{"Username":"<token>","Secret":"s"}"#, Some(Credentials::IdentityToken(Secret::new("s")))),
+            (r#"{"ServerURL":"h","Username":"","Secret":""}"#, None),
+            (r#"{"Username":"hunter2"}"#, None),
+            (r#"{"Username":null,"Secret":null}"#, None),
+            ("{}", None),
+            ("null", None),
+            ("\n", None),
+            ("", None),
+        ] {
+            assert_eq!(parse(answer.as_bytes()).unwrap(), expected, "{answer}");
+        }
+        for garbage in
+            ["hunter2", "\"hunter2\"", r#"{"Secret":["hunter2"]}"#, r#"["hunter2"]"#, r#"{"hunter2""#]
+        {
+            let error = parse(garbage.as_bytes()).unwrap_err();
+            assert!(!format!("{error:?} {error}").contains("hunter2"), "{garbage}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_can_make_it_panic(answer in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = parse(&answer);
+        }
+    }
+}

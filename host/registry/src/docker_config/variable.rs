@@ -1,0 +1,93 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::MapAccess;
+
+use super::{Auths, Entry, Origin, too_long};
+use crate::failure::printable;
+use crate::json::{self, Json};
+use dray_core::limits;
+
+/// The variable that holds entries beside those of the file.
+pub(crate) const VARIABLE: &str = "DOCKER_AUTH_CONFIG";
+
+/// Reads the value of [`VARIABLE`], of which docker uses the `auth` of each entry of `auths` and nothing else.
+///
+/// Other programs put a whole `config.json` there. What is not used is warned of and ignored, and so is a value that
+/// is not JSON: as with docker, the file counts then.
+pub(crate) fn of_variable(text: &str) -> Auths {
+    let origin = Origin::Variable;
+    if text.len() as u64 > limits::DOCKER_CONFIG_BYTES {
+        tracing::warn!("{origin} {} and is ignored", too_long());
+        return Auths::default();
+    }
+    let document: Document = match json::object(text.as_bytes()) {
+        Ok(document) => document,
+        Err(error) => {
+            let failure = origin.not_json(&error);
+            let place = failure.source.map(|place| format!(": {place}")).unwrap_or_default();
+            tracing::warn!("{} and is ignored{place}", failure.message);
+            return Auths::default();
+        }
+    };
+    let mut unused = document.unused;
+    let mut entries = BTreeMap::new();
+    for (key, Json(Only { auth, unused: more })) in document.auths {
+        unused.extend(more);
+        entries.insert(key, Entry { auth, ..Entry::default() });
+    }
+    if !unused.is_empty() {
+        let names: Vec<String> =
+            unused.iter().take(NAMES_SHOWN).map(|name| format!("`{}`", printable(name))).collect();
+        let more = if unused.len() > NAMES_SHOWN { " and others" } else { "" };
+        tracing::warn!(
+            "of {origin} only the `auth` of each entry is used; ignored: {}{more}",
+            names.join(", ")
+        );
+    }
+    Auths { entries, origin }
+}
+
+/// Most names of members that one warning has.
+const NAMES_SHOWN: usize = 8;
+
+#[derive(Default)]
+struct Document {
+    auths: BTreeMap<String, Json<Only>>,
+    unused: BTreeSet<String>,
+}
+
+#[derive(Default)]
+struct Only {
+    auth: Option<String>,
+    unused: BTreeSet<String>,
+}
+
+impl json::Object for Document {
+    fn member<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        written: &str,
+        value: &mut A,
+    ) -> Result<(), A::Error> {
+        if name == "auths" {
+            return json::add(&mut self.auths, value);
+        }
+        self.unused.insert(written.to_owned());
+        json::skip(value)
+    }
+}
+
+impl json::Object for Only {
+    fn member<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        written: &str,
+        value: &mut A,
+    ) -> Result<(), A::Error> {
+        if name == "auth" {
+            return json::take(&mut self.auth, value);
+        }
+        self.unused.insert(written.to_owned());
+        json::skip(value)
+    }
+}

@@ -1,0 +1,347 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::header::{LOCATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method};
+use url::{Origin, Url};
+
+use super::endpoint::{Endpoint, Fallback};
+use super::failure;
+use super::hosts::{HostHeaders, without_port};
+use super::redirected;
+use super::retry;
+use super::secret::Secret;
+use super::settings::Timing;
+use super::transport::{self, Response, Transport, TransportError, TransportKind};
+use dray_core::limits;
+use dray_ports::FetchFailure;
+
+/// One question to a server.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    /// Everything but the authorization. Goes along to wherever the call is redirected.
+    pub(super) headers: HeaderMap,
+    /// Shown only to the origin of `url`.
+    pub(super) authorization: Option<HeaderValue>,
+    /// Those for servers that the call is redirected to, each shown only to its origin.
+    pub(super) elsewhere: Vec<(Origin, HeaderValue)>,
+    /// The body of a POST.
+    pub(super) form: Option<Secret>,
+    pub(super) role: Role,
+    pub(super) patience: Patience,
+}
+
+/// What the server of a call is to us, for messages and for the meaning of its answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Registry,
+    TokenServer,
+    /// A place outside of any registry that an image names for one of its layers.
+    Elsewhere,
+}
+
+/// How long an answer is worth waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Nobody else can answer: what may pass is waited for.
+    Full,
+    /// Somebody else can be asked instead.
+    Hurried,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Registry => "registry",
+            Self::TokenServer => "token server",
+            Self::Elsewhere => "server",
+        })
+    }
+}
+
+impl Call {
+    /// A call without body and authorization, whose answer is worth waiting for.
+    pub(super) fn new(role: Role, method: Method, url: Url) -> Self {
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            authorization: None,
+            elsewhere: Vec::new(),
+            form: None,
+            role,
+            patience: Patience::Full,
+        }
+    }
+
+    /// What the server at `url` is shown of who asks. Where the call is redirected to, nobody is told but for something
+    /// of a repository: whoever redirects must not choose what else is asked in the user's name.
+    pub(super) fn authorization_for(&self, url: &Url) -> Option<&HeaderValue> {
+        let origin = url.origin();
+        if origin == self.url.origin() {
+            return self.authorization.as_ref();
+        }
+        redirected::repository_in(url)?;
+        self.elsewhere.iter().find(|(other, _)| *other == origin).map(|(_, authorization)| authorization)
+    }
+}
+
+/// Sends calls on behalf of one server of a registry, follows redirects, and tries again what may pass.
+pub(super) struct Exchange {
+    transport: Arc<Transport>,
+    timing: Timing,
+    /// Fields that the server wants to see with every request.
+    headers: HeaderMap,
+    fallback: Option<Fallback>,
+    /// Whether a redirect from HTTPS to plain HTTP is followed.
+    leaves_https: bool,
+    host: String,
+}
+
+/// Why a redirect is not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RedirectProblem {
+    #[error("redirects without saying where to")]
+    NoLocation,
+    #[error("redirects to something that is not an address")]
+    NoAddress,
+    #[error("redirects from HTTPS to plain HTTP, which is not followed")]
+    ToPlainHttp,
+    #[error("redirects to something else than HTTP")]
+    NotHttp,
+    #[error("redirects too often")]
+    TooOften,
+}
+
+enum Obstacle {
+    Transport { url: Url, error: TransportError },
+    Redirect(FetchFailure),
+}
+
+impl Exchange {
+    /// Calls for the sake of a server, with its header fields.
+    pub(super) fn new(
+        transport: Arc<Transport>,
+        timing: Timing,
+        endpoint: &Endpoint,
+        headers: HeaderMap,
+    ) -> Self {
+        let (fallback, host) = (endpoint.fallback().cloned(), endpoint.host().to_owned());
+        Self { transport, timing, headers, fallback, leaves_https: false, host }
+    }
+
+    /// Follows redirects from HTTPS to plain HTTP as well: for a server whose certificate nobody looks at, and of
+    /// which so nothing is better protected.
+    pub(super) fn leaving_https(self) -> Self {
+        Self { leaves_https: true, ..self }
+    }
+
+    /// Calls for the sake of nobody in particular.
+    pub(super) fn anonymous(transport: Arc<Transport>, timing: Timing) -> Self {
+        Self {
+            transport,
+            timing,
+            headers: HeaderMap::new(),
+            fallback: None,
+            leaves_https: false,
+            host: String::new(),
+        }
+    }
+
+    /// The answer to a call, with any status that another try would not change.
+    pub(super) async fn send(&self, call: &Call) -> Result<Response, FetchFailure> {
+        let mut call = Cow::Borrowed(call);
+        if let Some(plain) = self.fallback.as_ref().and_then(|fallback| fallback.known(&call.url)) {
+            call.to_mut().url = plain;
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let pause = retry::back_off(&self.timing, tries);
+            let pause = match self.follow(&call).await {
+                Ok(response) if !is_worth_another_try(&call, &response) => return Ok(response),
+                Ok(response) => {
+                    let asked = retry::retry_after(response.headers(), SystemTime::now());
+                    let too_long = asked.is_some_and(|asked| asked > self.timing.longest_pause);
+                    let is_last = tries >= limits::REQUEST_TRIES || call.patience == Patience::Hurried;
+                    if is_last || too_long {
+                        return Err(failure::of_busy_server(&call, response, tries, asked).await);
+                    }
+                    response.discard().await;
+                    pause.max(asked.unwrap_or_default())
+                }
+                Err(Obstacle::Transport { url, error }) => {
+                    if url == call.url
+                        && let Some(plain) = self.plain_instead(&url, error.kind).await
+                    {
+                        tracing::debug!(url = failure::display(&url), "no TLS is spoken here");
+                        call.to_mut().url = plain;
+                        tries -= 1;
+                        continue;
+                    }
+                    if tries >= tries_worth_making(error.kind, &call) {
+                        return Err(failure::of_transport(&call, &url, error));
+                    }
+                    pause
+                }
+                Err(Obstacle::Redirect(failure)) => return Err(failure),
+            };
+            tracing::debug!(url = failure::display(&call.url), tries, ?pause, "trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn follow(&self, call: &Call) -> Result<Response, Obstacle> {
+        let mut url = call.url.clone();
+        for _ in 0..=limits::REDIRECTS {
+            let own = self.headers_for(call, &url);
+            let response = match self.transport.send(call, &url, &own).await {
+                Ok(response) => response,
+                Err(error) => return Err(Obstacle::Transport { url, error }),
+            };
+            if !transport::is_redirect(&call.method, response.status()) {
+                return Ok(response);
+            }
+            let leaves_https = self.leaves_https && call.role == Role::Registry;
+            let next = next_hop(&url, response.headers().get(LOCATION), leaves_https)
+                .map_err(|problem| Obstacle::Redirect(failure::of_redirect(call, &url, problem)))?;
+            response.discard().await;
+            url = self.fallback.as_ref().and_then(|fallback| fallback.known(&next)).unwrap_or(next);
+        }
+        Err(Obstacle::Redirect(failure::of_redirect(call, &url, RedirectProblem::TooOften)))
+    }
+
+    /// The server's own fields go to it and to its token server, and nowhere else. What proves to the server
+    /// who asks is not shown to a token server elsewhere.
+    fn headers_for(&self, call: &Call, url: &Url) -> Cow<'_, HeaderMap> {
+        if self.headers.is_empty() {
+            return Cow::Borrowed(&self.headers);
+        }
+        if url.origin() != call.url.origin() {
+            return Cow::Owned(HeaderMap::new());
+        }
+        let host = url.host_str().unwrap_or_default();
+        if call.role == Role::TokenServer && !without_port(&self.host).eq_ignore_ascii_case(host) {
+            let mut headers = self.headers.clone();
+            for name in self.headers.keys().filter(|name| HostHeaders::is_secret(name.as_str())) {
+                headers.remove(name);
+            }
+            return Cow::Owned(headers);
+        }
+        Cow::Borrowed(&self.headers)
+    }
+
+    /// The plain address to go on with, if the server does not speak TLS and may be spoken with all the same.
+    ///
+    /// What stands in the way must be of the server's making. Where no port is given, that may also be that
+    /// nobody listens on the port of HTTPS.
+    async fn plain_instead(&self, url: &Url, kind: TransportKind) -> Option<Url> {
+        let fallback = self.fallback.as_ref()?;
+        let plain = fallback.plain(url)?;
+        let speaks_no_tls = match kind {
+            TransportKind::NotTls => true,
+            TransportKind::Unreachable => self.transport.is_there(url).await,
+            _ => false,
+        };
+        if speaks_no_tls {
+            fallback.note();
+            return Some(plain);
+        }
+        let other_port = url.port().is_none()
+            && matches!(kind, TransportKind::Refused | TransportKind::Unreachable)
+            && self.transport.is_there(&plain).await;
+        if other_port {
+            fallback.note();
+        }
+        other_port.then_some(plain)
+    }
+}
+
+/// Whether the same call may fare better a little later. GET may fare better than HEAD at once.
+fn is_worth_another_try(call: &Call, response: &Response) -> bool {
+    let (status, headers) = (response.status(), response.headers());
+    let is_left_to_get =
+        call.method == Method::HEAD && status.is_server_error() && !headers.contains_key(RETRY_AFTER);
+    retry::is_transient(status) && !is_left_to_get
+}
+
+/// Tries that a kind of failure deserves. A server that is being started may refuse connections for a moment,
+/// a resolver may miss a beat; beyond that a user would rather know.
+fn tries_worth_making(kind: TransportKind, call: &Call) -> u32 {
+    let tries = match kind {
+        TransportKind::NotTls
+        | TransportKind::Certificate
+        | TransportKind::WrongName
+        | TransportKind::WrongTime
+        | TransportKind::ClientCertificate
+        | TransportKind::NoCertificates
+        | TransportKind::BadCertificates
+        | TransportKind::Forbidden => 1,
+        TransportKind::Refused
+        | TransportKind::UnknownHost
+        | TransportKind::Unreachable
+        | TransportKind::Proxy
+        | TransportKind::Silent(_) => 2,
+        // GET may fare better.
+        TransportKind::Broken if call.method == Method::HEAD => 1,
+        TransportKind::Broken => limits::REQUEST_TRIES,
+    };
+    match (call.patience, kind) {
+        (Patience::Full, _) => tries,
+        // The server may just have closed a connection that had been idle for long.
+        (Patience::Hurried, TransportKind::Broken) => tries.min(2),
+        (Patience::Hurried, _) => 1,
+    }
+}
+
+/// Where a redirect leads, or what is wrong with it.
+fn next_hop(from: &Url, location: Option<&HeaderValue>, leaves_https: bool) -> Result<Url, RedirectProblem> {
+    let location = location.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    let location = location.ok_or(RedirectProblem::NoLocation)?;
+    let mut next = from.join(location).map_err(|_| RedirectProblem::NoAddress)?;
+    match (from.scheme(), next.scheme()) {
+        ("https", "http") if !leaves_https => return Err(RedirectProblem::ToPlainHttp),
+        (_, "http" | "https") => {}
+        _ => return Err(RedirectProblem::NotHttp),
+    }
+    // Credentials in an address would become an `Authorization`, which is never given on to another server.
+    let stripped = next.set_username("").and_then(|()| next.set_password(None));
+    stripped.map_err(|()| RedirectProblem::NoAddress)?;
+    next.set_fragment(None);
+    Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hop(from: &str, location: &str, leaves_https: bool) -> Result<String, RedirectProblem> {
+        let location = HeaderValue::from_str(location).unwrap();
+        next_hop(&Url::parse(from).unwrap(), Some(&location), leaves_https).map(String::from)
+    }
+
+    #[test]
+    fn redirects() {
+        for (from, location, expected) in [
+            ("https://a/v2/x", "https://b/y?s=1", Ok("https://b/y?s=1")),
+            ("https://a/v2/x?q=1", "/y", Ok("https://a/y")),
+            ("https://a/v2/x", "y", Ok("https://a/v2/y")),
+            ("https://a/v2/x", "//b/y#part", Ok("https://b/y")),
+            ("https://a/v2/x", "https://user:pass@b/y", Ok("https://b/y")),
+            ("http://a/v2/x", "https://b/y", Ok("https://b/y")),
+            ("http://a/v2/x", "http://b/y", Ok("http://b/y")),
+            ("https://a/v2/x", "http://a/y", Err(RedirectProblem::ToPlainHttp)),
+            ("https://a/v2/x", "file:///etc/passwd", Err(RedirectProblem::NotHttp)),
+            ("https://a/v2/x", "https://:99999/", Err(RedirectProblem::NoAddress)),
+        ] {
+            assert_eq!(hop(from, location, false), expected.map(str::to_owned), "{from} {location}");
+        }
+        assert_eq!(hop("https://a/v2/x", "http://b/y", true), Ok("http://b/y".to_owned()));
+        let from = Url::parse("https://a/").unwrap();
+        assert_eq!(next_hop(&from, None, false), Err(RedirectProblem::NoLocation));
+    }
+}

@@ -1,0 +1,288 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{ACCEPT, RANGE};
+use http::{HeaderValue, Method, StatusCode};
+use url::Url;
+
+use super::body::Body;
+use super::coding::Coding;
+use super::exchange::{Call, Exchange, Patience, Role};
+use super::hosts::Capability;
+use super::range::{Part, Start};
+use super::senders::Sender;
+use super::server::Server;
+use super::transport::Response;
+use super::{RegistryClient, attempts, elsewhere, failure};
+use dray_core::oci::{Descriptor, MediaKind, Reference};
+use dray_ports::{BlobStream, FetchFailure, FetchFault};
+
+/// Opens a blob or manifest at `offset`, at the first of the registry's servers that gives it.
+///
+/// A layer may have other places. Those of a layer that is usually not in the registry are asked first, and
+/// those of any other last; wherever it is found, a dead place in front does not matter.
+pub(super) async fn open(
+    client: &RegistryClient,
+    reference: &Reference,
+    descriptor: &Descriptor,
+    offset: u64,
+) -> Result<BlobStream, FetchFailure> {
+    let opening = Opening { client, reference, descriptor, offset };
+    let places = elsewhere::calls(client, reference, descriptor);
+    let mut failures = Vec::new();
+    let elsewhere_first = elsewhere::is_foreign(descriptor);
+    // Whoever is asked in vain where the layer usually is decides what that means.
+    let mut decisive = None;
+    if elsewhere_first {
+        match opening.elsewhere(&places).await {
+            Ok(stream) => return Ok(stream),
+            Err(mut more) => failures.append(&mut more),
+        }
+        decisive = failures.len().checked_sub(1);
+    }
+    match opening.in_registry().await {
+        Ok(stream) => return Ok(stream),
+        Err(failure) => {
+            decisive.get_or_insert(failures.len());
+            failures.push(failure);
+        }
+    }
+    if !elsewhere_first {
+        match opening.elsewhere(&places).await {
+            Ok(stream) => return Ok(stream),
+            Err(mut more) => failures.append(&mut more),
+        }
+    }
+    Err(attempts::of_all(failures, decisive))
+}
+
+struct Opening<'a> {
+    client: &'a RegistryClient,
+    reference: &'a Reference,
+    descriptor: &'a Descriptor,
+    offset: u64,
+}
+
+impl Opening<'_> {
+    async fn in_registry(&self) -> Result<BlobStream, FetchFailure> {
+        let digest = &self.descriptor.digest;
+        let mut attempts = self.client.attempts(self.reference, &[Capability::Pull]).await?;
+        while let Some((server, patience)) = attempts.next() {
+            if server.was_wrong_about(digest) {
+                let message =
+                    format!("host `{}` has sent something else as this blob", server.endpoint().host());
+                attempts.skipped(message);
+                continue;
+            }
+            match self.at(&server, patience).await {
+                Ok(stream) => {
+                    self.client.senders.note(digest, Sender::Server(server), self.offset);
+                    return Ok(stream);
+                }
+                Err(failure) => attempts.failed(&server, failure),
+            }
+        }
+        Err(attempts.into_failure())
+    }
+
+    async fn at(&self, server: &Arc<Server>, patience: Patience) -> Result<BlobStream, FetchFailure> {
+        let (endpoint, repository) = (server.endpoint(), self.reference.path());
+        let digest = self.descriptor.digest.as_str();
+        let call = |url| Call { patience, ..Call::new(Role::Registry, Method::GET, url) };
+        let origin = Origin::Server(server);
+        let blob = endpoint.blob(repository, digest)?;
+        let answer = match self.descriptor.media_type.kind() {
+            MediaKind::Index | MediaKind::Manifest | MediaKind::Schema1 => {
+                let manifest = self.ask(origin, call(endpoint.manifest(repository, digest)?)).await?;
+                if manifest.is_not_found() {
+                    // Some registries keep as a mere blob what a tool has pushed as one.
+                    let blob = self.ask(origin, call(blob)).await?;
+                    if blob.is_not_found() { manifest } else { blob }
+                } else {
+                    manifest
+                }
+            }
+            MediaKind::ImageConfig | MediaKind::Layer | MediaKind::Other => {
+                self.ask(origin, call(blob)).await?
+            }
+        };
+        match answer {
+            Answer::Stream(stream) => Ok(stream),
+            Answer::Refusal(refusal) => {
+                let (call, response) = *refusal;
+                let mut failure = server.failure(&call, response).await;
+                if failure.fault == FetchFault::NotFound {
+                    failure.hint = Some("the image is incomplete in the registry: push it again".to_owned());
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The layer from one of its other places, or what each of them said.
+    async fn elsewhere(&self, places: &[Call]) -> Result<BlobStream, Vec<FetchFailure>> {
+        let mut failures = Vec::new();
+        if places.is_empty() {
+            return Err(failures);
+        }
+        let exchange = elsewhere::exchange(self.client, self.reference).map_err(|failure| vec![failure])?;
+        let (senders, digest) = (&self.client.senders, &self.descriptor.digest);
+        for call in places {
+            if senders.was_wrong(digest, &call.url) {
+                let message =
+                    format!("`{}` has sent something else as this blob", failure::display(&call.url));
+                failures.push(attempts::not_asked(message));
+                continue;
+            }
+            match self.ask(Origin::Place(&exchange), call.clone()).await {
+                Ok(Answer::Stream(stream)) => {
+                    senders.note(digest, Sender::Place(call.url.clone()), self.offset);
+                    return Ok(stream);
+                }
+                Ok(Answer::Refusal(refusal)) => {
+                    let (call, response) = *refusal;
+                    failures.push(failure::of_status(&call, response).await);
+                }
+                Err(failure) => failures.push(failure),
+            }
+        }
+        Err(failures)
+    }
+
+    /// Sends a call for the bytes from the offset on.
+    ///
+    /// Where the server gives no part of the blob, it is asked once more for all of it, of which the beginning is
+    /// then left out.
+    async fn ask(&self, origin: Origin<'_>, mut call: Call) -> Result<Answer, FetchFailure> {
+        // A media type comes from the image and may have characters that no header may have.
+        let accept = HeaderValue::from_str(&format!("{}, */*", self.descriptor.media_type));
+        call.headers.insert(ACCEPT, accept.unwrap_or(HeaderValue::from_static("*/*")));
+        if self.offset > 0
+            && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", self.offset))
+        {
+            call.headers.insert(RANGE, range);
+        }
+        loop {
+            let response = self.send(origin, &mut call).await?;
+            let is_range = call.headers.contains_key(RANGE);
+            let part = Part { size: self.descriptor.size, offset: self.offset, is_range };
+            match part.start(response.status(), response.headers()) {
+                Start::Here { skip } => return self.stream(origin, call, response, skip).map(Answer::Stream),
+                Start::AtTheEnd => return Ok(Answer::Stream(Box::pin(stream::empty()))),
+                Start::OnlyAsAWhole => {
+                    tracing::debug!(
+                        url = failure::display(&call.url),
+                        "asking for the whole instead of a part"
+                    );
+                    response.discard().await;
+                    call.headers.remove(RANGE);
+                }
+                Start::Nowhere => return Ok(Answer::Refusal(Box::new((call, response)))),
+            }
+        }
+    }
+
+    async fn send(&self, origin: Origin<'_>, call: &mut Call) -> Result<Response, FetchFailure> {
+        match origin {
+            Origin::Server(server) => server.send(self.reference.path(), call).await,
+            Origin::Place(exchange) => exchange.send(call).await,
+        }
+    }
+
+    fn stream(
+        &self,
+        origin: Origin<'_>,
+        call: Call,
+        response: Response,
+        skip: u64,
+    ) -> Result<BlobStream, FetchFailure> {
+        let server = match origin {
+            Origin::Server(server) => Some(Arc::clone(server)),
+            Origin::Place(_) => None,
+        };
+        let rest = self.descriptor.size.saturating_sub(self.offset);
+        let url = response.url().clone();
+        // A layer is compressed, which some servers take for a coding of the answer: the size tells.
+        let body = match response.coding() {
+            _ if response.length() == Some(rest.saturating_add(skip)) => response.into_body_as_sent(),
+            Coding::None | Coding::Gzip => response.into_body(),
+            Coding::Other(coding) => return Err(failure::of_coding(&call, &coding)),
+        };
+        let source = Source { server, call, url, body, skip, expected: rest };
+        Ok(Box::pin(stream::try_unfold(source, |mut source| async move {
+            let next = source.next().await?;
+            Ok(next.map(|bytes| (bytes, source)))
+        })))
+    }
+}
+
+/// Where a blob is asked for.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    Server(&'a Arc<Server>),
+    Place(&'a Exchange),
+}
+
+enum Answer {
+    Stream(BlobStream),
+    /// What was asked, and an answer that is no part of the blob.
+    Refusal(Box<(Call, Response)>),
+}
+
+impl Answer {
+    fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refusal(refusal) if refusal.1.status() == StatusCode::NOT_FOUND)
+    }
+}
+
+struct Source {
+    /// The server of the registry that sends, which should hear of it when it stops too early.
+    server: Option<Arc<Server>>,
+    call: Call,
+    url: Url,
+    body: Body,
+    skip: u64,
+    /// Bytes that are still to come.
+    expected: u64,
+}
+
+impl Source {
+    async fn next(&mut self) -> Result<Option<Bytes>, FetchFailure> {
+        loop {
+            let mut bytes = match self.body.chunk().await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => {
+                    if self.expected > 0 {
+                        self.note(&failure::of_protocol(&self.call, "ended too early"));
+                    }
+                    return Ok(None);
+                }
+                // All has come; whether it is right shows its digest. TLS often ends without saying so.
+                Err(error) if self.expected == 0 => {
+                    tracing::debug!(url = failure::display(&self.url), %error, "broken off after the last byte");
+                    return Ok(None);
+                }
+                Err(error) => {
+                    let failure = failure::of_transport(&self.call, &self.url, error);
+                    self.note(&failure);
+                    return Err(failure);
+                }
+            };
+            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
+            self.skip -= skipped as u64;
+            let rest = bytes.split_off(skipped);
+            if !rest.is_empty() {
+                self.expected = self.expected.saturating_sub(rest.len() as u64);
+                return Ok(Some(rest));
+            }
+        }
+    }
+
+    /// Whoever opens the rest should ask another server first.
+    fn note(&self, failure: &FetchFailure) {
+        if let Some(server) = &self.server {
+            server.note(failure);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The registry port over the OCI distribution API.
+//!
+//! [`RegistryClient`] resolves references and opens blobs. Below it lie, from the outside in: `resolve` and
+//! `fetch` know the API; `attempts` goes from one server of a registry to the next, in the order that `hosts`
+//! finds; `server` is one of them, for which `authenticator` answers challenges with the help of
+//! `credentials`, those of the servers that it redirects to (`redirected`) and those that it only shows at its root
+//! (`hidden`) as well; `exchange` repeats what is worth repeating and follows redirects; `transport` speaks HTTP,
+//! over `tls`. `failure` words what went wrong. Nothing here reads the environment, and nothing here trusts a
+//! byte of a blob.
+
+mod attempts;
+mod authenticator;
+mod body;
+mod challenge;
+mod coding;
+mod credentials;
+mod docker_config;
+mod elsewhere;
+mod endpoint;
+mod exchange;
+mod failure;
+mod fetch;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod hidden;
+mod hosts;
+mod identity;
+mod json;
+mod ping;
+mod public_only;
+mod range;
+mod redirected;
+mod remembered;
+mod resolve;
+mod retry;
+mod secret;
+mod senders;
+mod server;
+mod settings;
+mod tls;
+mod token;
+mod transport;
+mod warning;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use http::Method;
+use tokio::sync::OnceCell;
+
+use self::attempts::Attempts;
+use self::credentials::CredentialStore;
+use self::remembered::Remembered;
+use self::senders::Senders;
+use self::server::{Server, Shared};
+use self::transport::Transports;
+use dray_core::limits;
+use dray_core::oci::{Descriptor, Reference};
+use dray_ports::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
+
+pub use self::credentials::{
+    CredentialKind, CredentialReport, CredentialSettings, CredentialSource, find_credentials,
+};
+pub use self::hosts::{
+    Capabilities, Capability, ClientPair, HostEndpoint, HostHeaders, HostsFile, HostsFileError,
+    HostsSettings, Scheme, host_endpoints, is_registry_name, parse_hosts_file,
+};
+pub use self::ping::{Ping, Pong};
+pub use self::settings::{PlainHttp, ProxySettings, RegistrySettings, Timing};
+
+/// Speaks with registries over HTTP.
+///
+/// Meant to live as long as the program around it, and to be shared by all of its pulls: it keeps connections,
+/// tokens, and which servers are slow, dead or liars, all of it within the bounds of [`dray_core::limits`]. Credentials
+/// are looked for again when they are denied, so that a later `docker login` and a password that has expired are
+/// noticed. What a `hosts.toml` says, certificates, and that a server does not speak TLS are found out once for each
+/// registry: for changes of these to count, make another client.
+pub struct RegistryClient {
+    hosts: HostsSettings,
+    shared: Shared,
+    /// By registry. Found when they are first needed, by one at a time for each registry.
+    servers: Mutex<Remembered<String, Arc<OnceCell<Servers>>>>,
+    /// Who sent something of a blob, in case that it turns out to be wrong.
+    senders: Senders,
+}
+
+/// The servers that stand for a registry, in the order asked.
+type Servers = Arc<[Arc<Server>]>;
+
+impl RegistryClient {
+    /// Makes a client with the waiting times of [`dray_core::limits`]. Touches neither network nor disk.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the user agent or a proxy of the settings cannot be used.
+    pub fn new(settings: RegistrySettings) -> Result<Self, FetchFailure> {
+        Self::with_timing(settings, Timing::default())
+    }
+
+    /// Makes a client with waiting times of one's own.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the user agent or a proxy of the settings cannot be used.
+    pub fn with_timing(settings: RegistrySettings, timing: Timing) -> Result<Self, FetchFailure> {
+        Ok(Self {
+            hosts: HostsSettings::from(&settings),
+            shared: Shared {
+                transports: Transports::new(&settings.proxy, &settings.user_agent, timing)?,
+                timing,
+                credentials: Arc::new(CredentialStore::new(settings.credentials)),
+                warnings: Arc::default(),
+            },
+            servers: Mutex::new(Remembered::new(limits::REMEMBERED_REGISTRIES)),
+            senders: Senders::default(),
+        })
+    }
+
+    /// Asks every server that stands for the registry `host` whether it is one, in the order of a pull.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the servers cannot be found out. What each of them answers is part of the result.
+    pub async fn ping(&self, host: &str) -> Result<Vec<Ping>, FetchFailure> {
+        let mut pings = Vec::new();
+        for server in self.servers(host).await?.iter() {
+            pings.push(ping::ping(server).await);
+        }
+        Ok(pings)
+    }
+
+    /// The servers that may be asked for something of the reference's registry.
+    async fn attempts(&self, reference: &Reference, needed: &[Capability]) -> Result<Attempts, FetchFailure> {
+        let registry = reference.domain();
+        Attempts::new(registry, &self.servers(registry).await?, needed)
+    }
+
+    async fn servers(&self, registry: &str) -> Result<Servers, FetchFailure> {
+        let known = {
+            let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(servers.get_or_insert_with(&registry.to_owned(), Arc::default))
+        };
+        known.get_or_try_init(|| self.find_servers(registry)).await.cloned()
+    }
+
+    async fn find_servers(&self, registry: &str) -> Result<Servers, FetchFailure> {
+        let (host, hosts) = (registry.to_owned(), self.hosts.clone());
+        let found = tokio::task::spawn_blocking(move || host_endpoints(&host, &hosts)).await;
+        let found = found.map_err(|source| {
+            let message = format!("cannot find out the hosts for registry `{registry}`");
+            FetchFailure::new(FetchFault::Configuration, message).with_source(source)
+        })??;
+        let make = |endpoint| Server::new(registry, endpoint, &self.shared).map(Arc::new);
+        found.into_iter().map(make).collect()
+    }
+}
+
+impl fmt::Debug for RegistryClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryClient").field("hosts", &self.hosts).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Registry for RegistryClient {
+    async fn resolve(&self, reference: &Reference) -> Result<Resolved, FetchFailure> {
+        resolve::resolve(self, reference, Method::HEAD).await
+    }
+
+    async fn resolve_with_document(&self, reference: &Reference) -> Result<Resolved, FetchFailure> {
+        resolve::resolve(self, reference, Method::GET).await
+    }
+
+    async fn fetch_unverified(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        offset: u64,
+    ) -> Result<BlobStream, FetchFailure> {
+        fetch::open(self, reference, descriptor, offset).await
+    }
+
+    async fn distrust(&self, reference: &Reference, descriptor: &Descriptor) -> bool {
+        let digest = &descriptor.digest;
+        self.senders.blame(digest);
+        let places = elsewhere::calls(self, reference, descriptor);
+        if places.iter().any(|place| !self.senders.was_wrong(digest, &place.url)) {
+            return true;
+        }
+        let servers = self.servers(reference.domain()).await;
+        let is_left =
+            |server: &Arc<Server>| server.may(&[Capability::Pull]) && !server.was_wrong_about(digest);
+        servers.is_ok_and(|servers| servers.iter().any(is_left))
+    }
+}

@@ -1,0 +1,92 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use http::{HeaderMap, HeaderValue};
+use url::{Origin, Url};
+
+use super::authenticator::Authenticator;
+use super::credentials::CredentialStore;
+use super::endpoint::Endpoint;
+use super::exchange::Exchange;
+use super::remembered::Remembered;
+use super::settings::Timing;
+use super::transport::Transport;
+use dray_core::limits;
+
+/// The servers that a registry redirects to and that ask who is there, as the registry behind a vanity name does.
+///
+/// Each is answered with the credentials that the user has for its own host, or with an anonymous token.
+pub(super) struct Redirected {
+    transport: Arc<Transport>,
+    timing: Timing,
+    credentials: Arc<CredentialStore>,
+    authenticators: Mutex<Remembered<Origin, Arc<Authenticator>>>,
+}
+
+impl Redirected {
+    pub(super) fn new(transport: Arc<Transport>, timing: Timing, credentials: Arc<CredentialStore>) -> Self {
+        let authenticators = Mutex::new(Remembered::new(limits::REMEMBERED_REDIRECTS));
+        Self { transport, timing, credentials, authenticators }
+    }
+
+    /// The authorizations for a repository of those servers that have asked for one before.
+    pub(super) async fn known(&self, repository: &str, began: Instant) -> Vec<(Origin, HeaderValue)> {
+        let authenticators: Vec<_> = {
+            let authenticators = self.authenticators.lock().unwrap_or_else(PoisonError::into_inner);
+            authenticators.iter().map(|(origin, found)| (origin.clone(), Arc::clone(found))).collect()
+        };
+        let mut known = Vec::new();
+        for (origin, authenticator) in authenticators {
+            match authenticator.known(repository, began).await {
+                Ok(authorization) => known.extend(authorization.map(|value| (origin, value))),
+                // It may not be needed. If it is, the server asks for it, and then the failure is told.
+                Err(failure) => tracing::debug!(%failure, "cannot replace a token that is about to expire"),
+            }
+        }
+        known
+    }
+
+    /// Who answers a server that has been redirected to.
+    pub(super) fn authenticator(&self, url: &Url) -> Arc<Authenticator> {
+        let make = || {
+            let endpoint = Endpoint::redirected(url);
+            let transport = Arc::clone(&self.transport);
+            let exchange = Exchange::new(transport, self.timing, &endpoint, HeaderMap::new());
+            Arc::new(Authenticator::new(endpoint, Arc::new(exchange), Arc::clone(&self.credentials)))
+        };
+        let mut authenticators = self.authenticators.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(authenticators.get_or_insert_with(&url.origin(), make))
+    }
+
+    /// The same, if it has asked who is there before.
+    pub(super) fn known_authenticator(&self, url: &Url) -> Option<Arc<Authenticator>> {
+        let mut authenticators = self.authenticators.lock().unwrap_or_else(PoisonError::into_inner);
+        authenticators.get(&url.origin()).cloned()
+    }
+}
+
+/// The repository that an address of a registry's API is about.
+pub(super) fn repository_in(url: &Url) -> Option<&str> {
+    let (_, rest) = url.path().split_once("/v2/")?;
+    let (repository, _) = rest.rsplit_once("/manifests/").or_else(|| rest.rsplit_once("/blobs/"))?;
+    Some(repository).filter(|repository| !repository.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories() {
+        for (url, expected) in [
+            ("https://ghcr.io/v2/team/app/manifests/1?x=/v2/y/blobs/z", Some("team/app")),
+            ("https://ghcr.io/us/v2/app/blobs/sha256:0", Some("app")),
+            ("https://ghcr.io/v2/manifests/blobs/manifests/1", Some("manifests/blobs")),
+            ("https://ghcr.io/v2/", None),
+            ("https://ghcr.io/v2/manifests/1", None),
+            ("https://cdn/bucket/sha256:0", None),
+        ] {
+            assert_eq!(repository_in(&Url::parse(url).unwrap()), expected, "{url}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use http::StatusCode;
+use url::Url;
+
+use super::authenticator::{Authenticator, Refusal};
+use super::challenge;
+use super::credentials::CredentialStore;
+use super::endpoint::{Endpoint, authority};
+use super::exchange::{Call, Exchange};
+use super::failure;
+use super::hidden::Hidden;
+use super::hosts::{Capability, HostEndpoint};
+use super::redirected::{self, Redirected};
+use super::remembered::Remembered;
+use super::settings::Timing;
+use super::transport::{Response, TransportSettings, Transports};
+use super::warning::Warnings;
+use dray_core::limits;
+use dray_core::oci::Digest;
+use dray_ports::{FetchFailure, FetchFault};
+
+/// One of the servers that stand for a registry, with what has been learned about it.
+pub(super) struct Server {
+    settings: HostEndpoint,
+    endpoint: Endpoint,
+    exchange: Arc<Exchange>,
+    authenticator: Authenticator,
+    redirected: Redirected,
+    hidden: Hidden,
+    warnings: Arc<Warnings>,
+    rests_until: Mutex<Option<Instant>>,
+    /// Blobs in whose place it has sent something else.
+    wrong: Mutex<Remembered<Digest, ()>>,
+}
+
+/// What all servers have in common.
+pub(super) struct Shared {
+    pub(super) transports: Transports,
+    pub(super) timing: Timing,
+    pub(super) credentials: Arc<CredentialStore>,
+    pub(super) warnings: Arc<Warnings>,
+}
+
+impl Server {
+    pub(super) fn new(
+        namespace: &str,
+        settings: HostEndpoint,
+        shared: &Shared,
+    ) -> Result<Self, FetchFailure> {
+        let endpoint = Endpoint::new(namespace, &settings)?;
+        let transport = shared.transports.get(&TransportSettings {
+            tls: (&settings).into(),
+            dial_timeout: settings.dial_timeout,
+            is_ambiguous: settings.http_fallback,
+            public_only: false,
+        })?;
+        let headers = settings.headers.to_map();
+        let credentials = Arc::clone(&shared.credentials);
+        let redirected = Redirected::new(Arc::clone(&transport), shared.timing, Arc::clone(&credentials));
+        let exchange = Exchange::new(transport, shared.timing, &endpoint, headers);
+        let exchange = Arc::new(if settings.skip_verify { exchange.leaving_https() } else { exchange });
+        let authenticator = Authenticator::new(endpoint.clone(), Arc::clone(&exchange), credentials);
+        let warnings = Arc::clone(&shared.warnings);
+        let rests_until = Mutex::default();
+        let wrong = Mutex::new(Remembered::new(limits::REMEMBERED_BLOBS));
+        let hidden = Hidden::default();
+        Ok(Self {
+            settings,
+            endpoint,
+            exchange,
+            authenticator,
+            redirected,
+            hidden,
+            warnings,
+            rests_until,
+            wrong,
+        })
+    }
+
+    pub(super) fn settings(&self) -> &HostEndpoint {
+        &self.settings
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends calls without any authorization.
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// Whether it may be asked for all of these.
+    pub(super) fn may(&self, needed: &[Capability]) -> bool {
+        needed.iter().all(|&capability| self.settings.capabilities.has(capability))
+    }
+
+    /// Sends a call about `repository` with whatever authorization is known, and again with another when
+    /// the server, or one that it redirects to, asks for it. The response may have any status that is not worth
+    /// another try. The call then has the address that was asked.
+    pub(super) async fn send(&self, repository: &str, call: &mut Call) -> Result<Response, FetchFailure> {
+        // For each of two servers, one answer may be made of what has been known for long, and one of what has been
+        // found since.
+        const ANSWERS: usize = 4;
+        let began = Instant::now();
+        call.authorization = self.authenticator.known(repository, began).await?;
+        call.elsewhere = self.redirected.known(repository, began).await;
+        let mut response = self.exchange.send(call).await?;
+        for _ in 0..ANSWERS {
+            if !self.authorize(repository, call, &response, began).await? {
+                break;
+            }
+            response.discard().await;
+            response = self.exchange.send(call).await?;
+        }
+        self.note_accepted(repository, call, &response).await;
+        if let Some(plain) = self.endpoint.fallback().and_then(|fallback| fallback.known(&call.url)) {
+            call.url = plain;
+        }
+        if response.is_from_first_hop() {
+            self.warnings.show(self.endpoint.host(), response.headers());
+        }
+        Ok(response)
+    }
+
+    /// Gives the call another authorization than the one that got this response, if that is the reason for it and
+    /// there is another.
+    async fn authorize(
+        &self,
+        repository: &str,
+        call: &mut Call,
+        response: &Response,
+        began: Instant,
+    ) -> Result<bool, FetchFailure> {
+        if !response.is_from_first_hop() {
+            return self.authorize_elsewhere(repository, call, response, began).await;
+        }
+        let used = call.authorization.as_ref();
+        let name = self.endpoint.name_of(repository);
+        let other = match (response.status(), used) {
+            (StatusCode::UNAUTHORIZED, _) => {
+                self.hidden.note_challenge();
+                let challenges = challenge::parse(response.headers());
+                self.authenticator.answer(Refusal { repository, name, challenges, used, began }).await?
+            }
+            (StatusCode::FORBIDDEN, Some(used)) => {
+                self.authenticator.instead_of(repository, used, began).await?
+            }
+            (StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND, None) => {
+                let Self { authenticator, endpoint, exchange, .. } = self;
+                let patience = call.patience;
+                let challenges = self.hidden.challenges(authenticator, endpoint, exchange, patience).await;
+                let refusal =
+                    Refusal { repository, name, challenges: challenges.to_vec(), used: None, began };
+                self.authenticator.answer(refusal).await.unwrap_or_else(|failure| {
+                    self.hidden.warn(&failure);
+                    None
+                })
+            }
+            _ => None,
+        };
+        let Some(authorization) = other else { return Ok(false) };
+        call.authorization = Some(authorization);
+        Ok(true)
+    }
+
+    /// The same for a server that the call was redirected to.
+    async fn authorize_elsewhere(
+        &self,
+        repository: &str,
+        call: &mut Call,
+        response: &Response,
+        began: Instant,
+    ) -> Result<bool, FetchFailure> {
+        let url = response.url();
+        let Some(name) = redirected::repository_in(url).filter(|_| self.may_be_told(url)) else {
+            return Ok(false);
+        };
+        let used = call.authorization_for(url);
+        let other = match (response.status(), used) {
+            (StatusCode::UNAUTHORIZED, _) => {
+                let challenges = challenge::parse(response.headers());
+                if challenges.is_empty() {
+                    return Ok(false);
+                }
+                let refusal = Refusal { repository, name: name.to_owned(), challenges, used, began };
+                self.redirected.authenticator(url).answer(refusal).await?
+            }
+            (StatusCode::FORBIDDEN, Some(used)) => match self.redirected.known_authenticator(url) {
+                Some(authenticator) => authenticator.instead_of(repository, used, began).await?,
+                None => None,
+            },
+            _ => None,
+        };
+        let Some(authorization) = other else { return Ok(false) };
+        call.elsewhere.retain(|(origin, _)| *origin != url.origin());
+        call.elsewhere.push((url.origin(), authorization));
+        Ok(true)
+    }
+
+    /// Whether a server that the call was redirected to may be told who asks: without TLS only if this one is spoken
+    /// with in the same way.
+    fn may_be_told(&self, url: &Url) -> bool {
+        url.scheme() == "https" || self.endpoint.allows_plain(url)
+    }
+
+    /// Takes note of the authorizations that were not refused.
+    async fn note_accepted(&self, repository: &str, call: &Call, response: &Response) {
+        let is_refused = response.status() == StatusCode::UNAUTHORIZED;
+        if !(is_refused && response.is_from_first_hop()) {
+            self.authenticator.accepted(repository, call.authorization.as_ref()).await;
+        }
+        if !(is_refused || response.is_from_first_hop())
+            && let Some(authenticator) = self.redirected.known_authenticator(response.url())
+        {
+            authenticator.accepted(repository, call.authorization_for(response.url())).await;
+        }
+    }
+
+    /// The failure that a response with an unwelcome status stands for.
+    pub(super) async fn failure(&self, call: &Call, response: Response) -> FetchFailure {
+        let is_from_first_hop = response.is_from_first_hop();
+        let url = response.url().clone();
+        let mut failure = failure::of_status(call, response).await;
+        if failure.fault != FetchFault::Denied {
+            return failure;
+        }
+        if is_from_first_hop {
+            failure.hint = Some(self.authenticator.denial_hint().await);
+        } else if !self.may_be_told(&url) {
+            let host = authority(&url);
+            failure.hint = Some(format!("no credentials are sent to `{host}`, which is reached without TLS"));
+        } else if let Some(authenticator) = self.redirected.known_authenticator(&url) {
+            failure.hint = Some(authenticator.denial_hint().await);
+        }
+        failure
+    }
+
+    /// Takes note of a failure: a server that cannot be spoken with is left alone for a while. One that says
+    /// what it does not have, or to whom it does not give it, has been spoken with.
+    pub(super) fn note(&self, failure: &FetchFailure) {
+        if matches!(failure.fault, FetchFault::NotFound | FetchFault::Denied) {
+            return;
+        }
+        let mut rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *rests_until = Some(Instant::now() + limits::HOST_REST);
+    }
+
+    /// Whether it has failed a short while ago.
+    pub(super) fn is_resting(&self) -> bool {
+        let rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        rests_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Takes note that what it sent of a blob was something else. It is not asked for this blob again: unlike a
+    /// failure, that does not pass.
+    pub(super) fn note_wrong(&self, digest: &Digest) {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(digest, || ());
+    }
+
+    /// Whether it has sent something else in place of this blob.
+    pub(super) fn was_wrong_about(&self, digest: &Digest) -> bool {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).get(digest).is_some()
+    }
+}

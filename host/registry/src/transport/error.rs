@@ -1,0 +1,177 @@
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use rustls::{AlertDescription, CertificateError};
+
+use crate::public_only;
+use crate::tls::TlsError;
+
+/// Why there is no answer, or not the whole of it.
+#[derive(Debug)]
+pub(crate) struct TransportError {
+    pub(crate) kind: TransportKind,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// The kinds that a user can do different things about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TransportKind {
+    /// Nobody listens.
+    Refused,
+    /// The name has no address.
+    UnknownHost,
+    /// No connection came about in time.
+    Unreachable,
+    /// Nothing came for so long.
+    Silent(Duration),
+    /// We began to speak TLS and were answered in something else.
+    NotTls,
+    /// The certificate is not trusted.
+    Certificate,
+    /// The certificate is another's.
+    WrongName,
+    /// The certificate was good once, or will be.
+    WrongTime,
+    /// The server does not take our certificate, or the lack of one.
+    ClientCertificate,
+    /// This machine has no certificates to compare with.
+    NoCertificates,
+    /// The certificates or keys that are set up for the server cannot be used.
+    BadCertificates,
+    /// No connection came about through the proxy.
+    Proxy,
+    /// The server has an address that only this machine or its network can reach.
+    Forbidden,
+    /// What came is not HTTP, or the connection ended too early.
+    Broken,
+}
+
+impl TransportError {
+    pub(super) fn new(kind: TransportKind, source: Option<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, source }
+    }
+
+    pub(crate) fn silent(stall: Duration) -> Self {
+        Self::new(TransportKind::Silent(stall), None)
+    }
+
+    pub(crate) fn broken(error: io::Error) -> Self {
+        Self::new(TransportKind::Broken, Some(error.into()))
+    }
+
+    pub(super) fn bad_certificates(error: TlsError) -> Self {
+        let kind = match &error {
+            TlsError::NoAuthorities { .. } => TransportKind::NoCertificates,
+            _ => TransportKind::BadCertificates,
+        };
+        Self::new(kind, Some(error.into()))
+    }
+
+    /// What is to be told beside the kind.
+    pub(crate) fn into_cause(self) -> Option<Box<dyn Error + Send + Sync>> {
+        self.source.is_some().then(|| self.into())
+    }
+}
+
+impl From<reqwest::Error> for TransportError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::new(kind_of(&error), Some(error.without_url().into()))
+    }
+}
+
+fn kind_of(error: &reqwest::Error) -> TransportKind {
+    for cause in causes(error) {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return match tls {
+                // The first byte was none that a TLS server can begin with.
+                rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
+                    TransportKind::NotTls
+                }
+                rustls::Error::InvalidCertificate(error) => kind_of_certificate(error),
+                rustls::Error::NoCertificatesPresented => TransportKind::Certificate,
+                rustls::Error::AlertReceived(alert) if is_about_certificates(*alert) => {
+                    TransportKind::ClientCertificate
+                }
+                _ => TransportKind::Broken,
+            };
+        }
+        if cause.downcast_ref::<public_only::Refused>().is_some() {
+            return TransportKind::Forbidden;
+        }
+        if let Some(io) = cause.downcast_ref::<io::Error>()
+            && io.kind() == io::ErrorKind::ConnectionRefused
+        {
+            return TransportKind::Refused;
+        }
+    }
+    match () {
+        () if error.is_dns() => TransportKind::UnknownHost,
+        () if error.is_connect() && error.is_timeout() => TransportKind::Unreachable,
+        () => TransportKind::Broken,
+    }
+}
+
+fn kind_of_certificate(error: &CertificateError) -> TransportKind {
+    match error {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            TransportKind::WrongName
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => TransportKind::WrongTime,
+        _ => TransportKind::Certificate,
+    }
+}
+
+/// What a server can have against the certificate that it asked for.
+fn is_about_certificates(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError
+            | AlertDescription::CertificateRequired
+    )
+}
+
+/// The error and everything below it. An I/O error that wraps another skips it in its own chain.
+pub(super) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+            None => error.source(),
+        }
+    })
+}
+
+/// Of a request only the innermost cause: the layers above it say no more than that it failed.
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(source) = &self.source else { return f.write_str("no answer in time") };
+        let source: &(dyn Error + 'static) = source.as_ref();
+        if let Some(error) = source.downcast_ref::<TlsError>() {
+            return write!(f, "{error}");
+        }
+        match causes(source).last() {
+            Some(cause) => write!(f, "{cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for TransportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref()?.downcast_ref::<TlsError>()?.source()
+    }
+}
