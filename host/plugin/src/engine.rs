@@ -12,7 +12,7 @@ use super::bindings;
 use super::proposals::PROPOSALS;
 use super::sandbox::Guest;
 use super::wasi;
-use dray_core::limits::{PLUGIN_STACK_BYTES, PLUGIN_TICK};
+use dray_core::limits::{PLUGIN_MEMORY_BYTES, PLUGIN_STACK_BYTES, PLUGIN_TICK};
 
 /// Engine, linkers and clock. There is one in a process, made by the first plugin: types and code of two
 /// engines must never meet, and one clock is enough.
@@ -89,8 +89,14 @@ pub(super) fn config() -> Config {
         .native_unwind_info(false)
         // The data of a memory becomes one image. Without it the compiler makes code of each segment, and Go's
         // components have 38,000 of them.
-        .memory_init_cow(true);
+        .memory_init_cow(may_make_images());
     config
+}
+
+/// Whether this process may make a file in memory that is as large as the memory of a plugin, for an image of it.
+fn may_make_images() -> bool {
+    let largest = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    largest.is_none_or(|bytes| bytes >= PLUGIN_MEMORY_BYTES as u64)
 }
 
 /// Ticks while a plugin runs and sleeps otherwise.
