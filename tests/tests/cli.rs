@@ -26,6 +26,7 @@ fn without_a_command_it_shows_the_help() {
       reference    Show how names of images are understood
       platform     Show how platforms are understood and chosen
       registry     Look at how registries are reached
+      config       Look at the configuration
       version      Print the version; with --verbose, what the program is made of
       completions  Print completions for a shell
       man          Print a manual page
@@ -41,6 +42,8 @@ fn without_a_command_it_shows_the_help() {
                                 [default: default]
           --snapshotter <NAME>  Unpack into this snapshotter [env: CONTAINERD_SNAPSHOTTER] [default:
                                 that of the namespace, else overlayfs]
+          --config <FILE>       Read this configuration file in place of the user's and the machine's
+                                [env: DRAY_CONFIG]
       -v, --verbose...          Say more: once for information, twice for debugging, three times for
                                 everything
           --color <WHEN>        Use colours; `auto` means on a terminal, and not where NO_COLOR is set
@@ -76,9 +79,9 @@ fn help_of_pull() {
           --unpack <WHEN>
               Unpack the image; `auto` means if exactly one platform is pulled [default: auto] [possible
               values: auto, true, false]
-          --plugin <KIND=FILE>
-              Use the component in FILE as the plugin of this kind, `snapshotter` or `platform`, in
-              place of the embedded one
+          --plugin <KIND=NAME|FILE>
+              Use this plugin as the one of its kind, `snapshotter` or `platform`: the name of a
+              configured or an embedded plugin, or a file with a component
           --plugin-config <KIND=JSON>
               Configure the plugin of this kind; `dray plugin inspect --describe` shows the schema
           --max-concurrent-downloads <NUMBER>
@@ -109,6 +112,8 @@ fn help_of_pull() {
                                 [default: default]
           --snapshotter <NAME>  Unpack into this snapshotter [env: CONTAINERD_SNAPSHOTTER] [default:
                                 that of the namespace, else overlayfs]
+          --config <FILE>       Read this configuration file in place of the user's and the machine's
+                                [env: DRAY_CONFIG]
       -v, --verbose...          Say more: once for information, twice for debugging, three times for
                                 everything
           --color <WHEN>        Use colours; `auto` means on a terminal, and not where NO_COLOR is set
@@ -146,6 +151,8 @@ fn help_of_the_plugin_commands() {
                                 [default: default]
           --snapshotter <NAME>  Unpack into this snapshotter [env: CONTAINERD_SNAPSHOTTER] [default:
                                 that of the namespace, else overlayfs]
+          --config <FILE>       Read this configuration file in place of the user's and the machine's
+                                [env: DRAY_CONFIG]
       -v, --verbose...          Say more: once for information, twice for debugging, three times for
                                 everything
           --color <WHEN>        Use colours; `auto` means on a terminal, and not where NO_COLOR is set
@@ -195,6 +202,9 @@ fn help_of_the_plugin_commands() {
           --snapshotter <NAME>
               Unpack into this snapshotter [env: CONTAINERD_SNAPSHOTTER] [default: that of the
               namespace, else overlayfs]
+
+          --config <FILE>
+              Read this configuration file in place of the user's and the machine's [env: DRAY_CONFIG]
 
       -v, --verbose...
               Say more: once for information, twice for debugging, three times for everything
@@ -296,7 +306,7 @@ fn a_bad_plugin() {
     exit code: 2
     --- stdout
     --- stderr
-    error: `--plugin mine.wasm` is not of the form `KIND=FILE`
+    error: `--plugin mine.wasm` is not of the form `KIND=NAME|FILE`
     "#);
     assert_snapshot!(run(&["pull", "--plugin", "policy=mine.wasm", "debian"]), @r#"
     exit code: 2

@@ -22,7 +22,7 @@ use dray::containerd;
 use dray::limits::{CLEANUP_TIMEOUT, PARALLEL_DOWNLOADS};
 use dray::oci::Platform;
 use dray::plugin::{PluginHost, PluginSource};
-use dray::ports::{Event, LayerState, Planner, PlatformMatcher, Progress};
+use dray::ports::{Event, LayerState, OnePlanner, Planners, PlatformMatcher, Progress};
 use dray::registry::{RegistryClient, RegistrySettings};
 use dray::{Platforms, PullRequest, Unpack, World, pull_image};
 use dray_tests::daemon::{Containerd, Generation};
@@ -85,7 +85,7 @@ struct Scene {
     daemon: Containerd,
     registry: ScriptedRegistry,
     matcher: Arc<dyn PlatformMatcher>,
-    planner: Arc<dyn Planner>,
+    planners: Arc<dyn Planners>,
     runtime: Runtime,
     /// One at a time can wait for a collection.
     collecting: Mutex<()>,
@@ -113,8 +113,9 @@ impl Scene {
         let source = |name| PluginSource::embedded(name).expect("it comes along");
         let matcher = runtime.block_on(plugins.matcher(&source("platform"), "{}")).expect("it loads");
         let planner = runtime.block_on(plugins.planner(&source("overlayfs"), "{}")).expect("it loads");
+        let planners = Arc::new(OnePlanner(planner));
         let collecting = Mutex::new(());
-        Self { daemon, registry: ScriptedRegistry::start(), matcher, planner, runtime, collecting }
+        Self { daemon, registry: ScriptedRegistry::start(), matcher, planners, runtime, collecting }
     }
 
     fn place(&self, number: usize) -> Place {
@@ -143,7 +144,7 @@ impl Scene {
         PullRequest {
             name: place.reference.clone(),
             platforms: Platforms::One(Platform::new("linux", "amd64", "")),
-            unpack: Some(Unpack { snapshotter: None, planner: Arc::clone(&self.planner) }),
+            unpack: Some(Unpack { snapshotter: None, planners: Arc::clone(&self.planners) }),
             parallel_downloads: PARALLEL_DOWNLOADS,
         }
     }

@@ -1,8 +1,10 @@
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::completions::CompletionsArguments;
+use super::config::ConfigCommand;
 use super::image::ImageCommand;
 use super::man::ManArguments;
 use super::platform::PlatformCommand;
@@ -51,6 +53,10 @@ pub(super) struct Globals {
     /// overlayfs]
     #[arg(long, global = true, value_name = "NAME", alias = "storage-driver")]
     snapshotter: Option<String>,
+
+    /// Read this configuration file in place of the user's and the machine's [env: DRAY_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
 
     /// Say more: once for information, twice for debugging, three times for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -138,6 +144,8 @@ pub(super) enum Command {
     Platform(PlatformCommand),
     #[command(subcommand)]
     Registry(RegistryCommand),
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print the version; with --verbose, what the program is made of
     Version,
     Completions(CompletionsArguments),
@@ -145,6 +153,21 @@ pub(super) enum Command {
 }
 
 impl Command {
+    /// Whether configuration files matter to the command.
+    pub(super) fn is_configured(&self) -> bool {
+        match self {
+            Self::Pull(_)
+            | Self::Resolve(_)
+            | Self::Image(_)
+            | Self::Plugin(_)
+            | Self::Registry(_)
+            | Self::Config(_) => true,
+            Self::Reference(_) | Self::Platform(_) | Self::Version | Self::Completions(_) | Self::Man(_) => {
+                false
+            }
+        }
+    }
+
     /// The form in which errors of this command are printed.
     pub(super) fn format(&self) -> Format {
         match self {
@@ -155,6 +178,7 @@ impl Command {
             Self::Reference(arguments) => arguments.format,
             Self::Platform(command) => command.format(),
             Self::Registry(command) => command.format(),
+            Self::Config(command) => command.format(),
             Self::Version | Self::Completions(_) | Self::Man(_) => Format::Text,
         }
     }

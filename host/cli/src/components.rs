@@ -1,18 +1,20 @@
-//! The components that serve as plugins: those of the user's choice, else the embedded ones.
+//! The components that serve as plugins, from the rules to what is loaded.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::escape;
 use super::failure::{Failure, Kind};
 use super::screen::Screen;
-use dray::config::PluginChoice;
+use async_trait::async_trait;
+use dray::config::PluginRules;
 use dray::plugin::{PluginHost, PluginSource, serve_compiler};
-use dray::ports::PluginFailure;
+use dray::ports::{Planner, Planners, PluginFailure, SnapshotterName};
 
 /// The argument with which the program starts itself to compile a component. It is no command of its own, and
 /// nothing about it is promised.
@@ -55,32 +57,32 @@ pub(super) fn patient_screen(screen: &Screen) -> Option<&Screen> {
     io::stderr().is_terminal().then_some(screen)
 }
 
-/// Name of the embedded component that plans for every snapshotter without demands of its own.
-const EMBEDDED_PLANNER: &str = "overlayfs";
-
-/// Name of the embedded component that chooses the platform.
-const EMBEDDED_MATCHER: &str = "platform";
-
-/// The component that chooses the platform, read and not yet compiled.
-pub(super) fn matcher(choice: &PluginChoice) -> Result<PluginSource, Failure> {
-    source(choice, EMBEDDED_MATCHER)
+/// The embedded component that chooses the platform.
+pub(super) fn embedded_matcher() -> Result<PluginSource, Failure> {
+    let lacking = || Failure::new(Kind::Internal, "this build lacks plugin `platform`".to_owned());
+    PluginSource::embedded("platform").ok_or_else(lacking)
 }
 
-/// The component that plans for the snapshotter, read and not yet compiled.
-pub(super) fn planner(choice: &PluginChoice) -> Result<PluginSource, Failure> {
-    source(choice, EMBEDDED_PLANNER)
+/// Loads the plugin for a snapshotter, once its name is known.
+pub(super) struct SnapshotterPlugins {
+    pub(super) host: Arc<PluginHost>,
+    pub(super) rules: PluginRules,
+    /// The component that was typed, which is read before anything is asked.
+    pub(super) typed: Option<PluginSource>,
+    /// Where to say that loading takes long.
+    pub(super) screen: Option<Arc<Screen>>,
 }
 
-/// The plugin interface wants an empty object where nothing is configured.
-pub(super) fn config(choice: &PluginChoice) -> &str {
-    choice.config.as_deref().unwrap_or("{}")
-}
-
-fn source(choice: &PluginChoice, embedded: &'static str) -> Result<PluginSource, Failure> {
-    match &choice.file {
-        Some(file) => Ok(PluginSource::read(file)?),
-        None => PluginSource::embedded(embedded)
-            .ok_or_else(|| Failure::new(Kind::Internal, format!("this build lacks plugin `{embedded}`"))),
+#[async_trait]
+impl Planners for SnapshotterPlugins {
+    async fn planner_for(&self, snapshotter: &SnapshotterName) -> Result<Arc<dyn Planner>, PluginFailure> {
+        let spec = self.rules.planner_for(snapshotter);
+        let source = match &self.typed {
+            Some(source) => source.clone(),
+            None => spec.origin.read()?,
+        };
+        tracing::info!(%snapshotter, plugin = spec.name, origin = %spec.origin, "the plugin for the snapshotter is chosen");
+        loaded(self.host.planner(&source, &spec.config), &source, self.screen.as_deref()).await
     }
 }
 

@@ -15,6 +15,13 @@ pub(crate) struct Variable {
     pub(crate) default: &'static str,
 }
 
+/// The configuration file.
+pub(crate) const DRAY_CONFIG: Variable = Variable {
+    names: &["DRAY_CONFIG"],
+    meaning: "configuration file, like `--config`",
+    default: "that of the user, then `/etc/dray/dray.toml`",
+};
+
 /// Socket of containerd.
 pub(crate) const CONTAINERD_ADDRESS: Variable = Variable {
     names: &["CONTAINERD_ADDRESS"],
@@ -114,7 +121,8 @@ pub(crate) const TERM: Variable = Variable {
 };
 
 /// All of them, in the order of the documentation.
-pub(crate) const VARIABLES: [Variable; 14] = [
+pub(crate) const VARIABLES: [Variable; 15] = [
+    DRAY_CONFIG,
     CONTAINERD_ADDRESS,
     CONTAINERD_NAMESPACE,
     CONTAINERD_SNAPSHOTTER,
@@ -145,6 +153,7 @@ fn read_from(lookup: impl Fn(&str) -> Option<OsString>) -> Environment {
         set.into_iter().find(|value| !value.is_empty())
     };
     Environment {
+        config: value(DRAY_CONFIG),
         address: value(CONTAINERD_ADDRESS),
         namespace: value(CONTAINERD_NAMESPACE),
         snapshotter: value(CONTAINERD_SNAPSHOTTER),

@@ -18,7 +18,7 @@ use std::io;
 pub(super) use self::image::{FETCH_ANEW_HINT, FETCH_HINT};
 pub(super) use self::kind::Kind;
 use super::interrupt::Signal;
-use dray::config::SettingsError;
+use dray::config::{ConfigFileError, SettingsError};
 use dray::containerd;
 use dray::oci::{MediaType, Platform, ReferenceError};
 use dray::plugin::PluginSource;
@@ -165,7 +165,7 @@ impl From<PullError> for Failure {
                 };
                 (Kind::Configuration, vec![hint])
             }
-            PullError::Plugin { source, .. } => {
+            PullError::Plugin { source, .. } | PullError::Planner { source } => {
                 (kind_of_plugin(source), hint_of_plugin(source).into_iter().collect())
             }
             PullError::Plan { .. } => {
@@ -214,12 +214,22 @@ impl From<SettingsError> for Failure {
             SettingsError::UnpackSeveral { .. } => {
                 Some("name one platform with `--platform`, or leave out `--unpack`".to_owned())
             }
+            SettingsError::WrongKind { .. } => {
+                Some("`dray plugin ls` and `dray config show` list the plugins that have a name".to_owned())
+            }
             SettingsError::Platform { .. } => {
                 Some("a platform looks like `linux/amd64` or `linux/arm/v7`".to_owned())
             }
             _ => None,
         };
         Self::of(kind, &error, hint)
+    }
+}
+
+impl From<ConfigFileError> for Failure {
+    fn from(error: ConfigFileError) -> Self {
+        let hint = "correct it, or name another file with `--config`; `docs/cli.md` lists the members";
+        Self::of(Kind::Configuration, &error, Some(hint.to_owned()))
     }
 }
 

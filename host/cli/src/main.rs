@@ -8,6 +8,7 @@ mod arguments;
 mod color;
 mod completions;
 mod components;
+mod config;
 mod early_registry;
 mod environment;
 mod failure;
@@ -45,7 +46,7 @@ use self::arguments::{Arguments, ColorChoice, Command, Format, Presentation};
 use self::color::Palette;
 use self::failure::{Failure, usage};
 use self::screen::Screen;
-use dray::config::{Environment, RegistryFlags};
+use dray::config::{ConfigFiles, Environment, RegistryFlags};
 use dray::text::escape;
 
 /// What every command has at hand.
@@ -54,6 +55,8 @@ struct Context {
     screen: Arc<Screen>,
     /// What was typed about registries before the command.
     registry: RegistryFlags,
+    /// What the configuration files say.
+    files: ConfigFiles,
 }
 
 fn main() -> ExitCode {
@@ -67,8 +70,17 @@ fn main() -> ExitCode {
         Ok(Arguments { globals, command }) => {
             let screen = Arc::new(stderr_screen(globals.color, &environment));
             logging::start(globals.verbosity(), &screen);
-            let context = Context { environment, screen, registry: globals.registry() };
             let format = command.format();
+            let files = if command.is_configured() {
+                ConfigFiles::load(globals.config.as_deref(), &environment)
+            } else {
+                Ok(ConfigFiles::default())
+            };
+            let files = match files {
+                Ok(files) => files,
+                Err(error) => return conclude(Err(error.into()), format, &screen),
+            };
+            let context = Context { environment, screen, registry: globals.registry(), files };
             let ended = match command {
                 Command::Pull(arguments) => pull::run(arguments, &globals, &context),
                 Command::Resolve(arguments) => resolve::run(&arguments, &context),
@@ -77,6 +89,7 @@ fn main() -> ExitCode {
                 Command::Platform(command) => platform::run(&command, &context),
                 Command::Reference(arguments) => reference::run(&arguments),
                 Command::Registry(command) => registry::run(&command, &context),
+                Command::Config(command) => config::run(&command, &globals, &context),
                 Command::Version => version::run(globals.verbosity() > 0),
                 Command::Completions(arguments) => completions::run(&arguments),
                 Command::Man(arguments) => man::run(&arguments),

@@ -3,7 +3,7 @@ use super::failure::Failure;
 use super::platform_options::PlatformOptions;
 use super::transfer::{self, Task, TransferOptions};
 use super::{Context, host_platform};
-use dray::config::{PullFlags, PullSettings};
+use dray::config::{PluginFlags, PullFlags, PullSettings};
 use dray::pull::PullMode;
 
 /// Pull an image and unpack it into a snapshotter
@@ -31,9 +31,9 @@ pub(super) struct PullArguments {
     #[arg(long, value_name = "WHEN", default_value = "auto", ignore_case = true)]
     unpack: UnpackChoice,
 
-    /// Use the component in FILE as the plugin of this kind, `snapshotter` or `platform`, in place of the
-    /// embedded one
-    #[arg(long = "plugin", value_name = "KIND=FILE")]
+    /// Use this plugin as the one of its kind, `snapshotter` or `platform`: the name of a configured or an embedded
+    /// plugin, or a file with a component
+    #[arg(long = "plugin", value_name = "KIND=NAME|FILE")]
     plugins: Vec<String>,
 
     /// Configure the plugin of this kind; `dray plugin inspect --describe` shows the schema
@@ -100,9 +100,9 @@ pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context
         daemon: globals.daemon(),
         platforms: arguments.platforms.into(),
         unpack: arguments.unpack.into(),
-        plugins: arguments.plugins,
-        plugin_configs: arguments.plugin_configs,
+        plugins: PluginFlags { plugins: arguments.plugins, configs: arguments.plugin_configs },
     };
-    let settings = PullSettings::resolve(flags, &context.environment, &host_platform::detect())?;
+    let settings =
+        PullSettings::resolve(flags, &context.environment, &context.files, &host_platform::detect())?;
     transfer::run(&Task::Ensure(arguments.mode.into()), &settings, &arguments.transfer, context)
 }

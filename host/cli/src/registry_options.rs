@@ -37,6 +37,6 @@ impl RegistryOptions {
             hosts_dirs: hosts_dirs.iter().chain(&self.hosts_dirs).cloned().collect(),
         };
         let is_root = rustix::process::geteuid().is_root();
-        RegistryAccess::resolve(flags, &context.environment, is_root)
+        RegistryAccess::resolve(flags, &context.environment, &context.files, is_root)
     }
 }

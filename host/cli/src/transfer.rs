@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::arguments::Format;
 use super::color::{self, Style};
+use super::components::SnapshotterPlugins;
 use super::early_registry::EarlyRegistry;
 use super::failure::Failure;
 use super::interrupt::Interrupt;
@@ -20,7 +21,7 @@ use dray::containerd::Containerd;
 use dray::limits;
 use dray::oci::Reference;
 use dray::plugin::PluginSource;
-use dray::ports::{Planner, PlatformMatcher, PluginFailure, Store};
+use dray::ports::{Planners, PlatformMatcher, Store};
 use dray::pull::{PullMode, PullReport, PullRequest, Unpack, World, ensure_image, fetch_image};
 use dray::registry::RegistryClient;
 
@@ -68,9 +69,11 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let TransferOptions { quiet, format, timings, .. } = *options;
-    let planner = settings.unpack.then(|| components::planner(&settings.snapshotter_plugin));
-    let sources =
-        Sources { planner: planner.transpose()?, matcher: components::matcher(&settings.platform_plugin)? };
+    let typed = settings.plugins.typed_planner().filter(|_| settings.unpack);
+    let sources = Sources {
+        typed_planner: typed.map(|spec| spec.origin.read()).transpose()?,
+        matcher: settings.plugins.platform().origin.read()?,
+    };
     let registry = registry_client(&options.registry, context)?;
 
     // One thread where containerd unpacks: it takes longer than any download, and threads that wake one another are what
@@ -95,9 +98,9 @@ pub(super) fn run(
     }
 }
 
-/// The components of a pull, read and not yet compiled.
+/// The components of a pull that are known at once, read and not yet compiled.
 struct Sources {
-    planner: Option<PluginSource>,
+    typed_planner: Option<PluginSource>,
     matcher: PluginSource,
 }
 
@@ -130,11 +133,11 @@ async fn transfer(
     };
     let registry = EarlyRegistry::ask(Arc::new(registry), reference.as_ref());
     // On the heap: what connecting and compiling need at once is much for a stack.
-    let screen = (manner(options, context) != Manner::Quiet).then_some(&*context.screen);
+    let screen = (manner(options, context) != Manner::Quiet).then(|| Arc::clone(&context.screen));
     let connecting = Box::pin(connect(settings, sources, screen));
     // Nothing has been changed yet, so the future can simply be dropped.
     let connected = interrupt.token().run_until_cancelled(connecting).await;
-    let Connected { store, planner, matcher } =
+    let Connected { store, planners, matcher } =
         connected.ok_or_else(|| Failure::cancelled(interrupt.signal()))??;
 
     let shown = reference.map_or_else(|| settings.name.clone(), |reference| reference.to_string());
@@ -144,7 +147,7 @@ async fn transfer(
     let request = PullRequest {
         name: settings.name.clone(),
         platforms: settings.platforms.clone(),
-        unpack: planner.map(|planner| Unpack { snapshotter, planner }),
+        unpack: settings.unpack.then_some(Unpack { snapshotter, planners }),
         parallel_downloads: options.max_concurrent_downloads,
     };
     let prepared = began.elapsed();
@@ -161,41 +164,33 @@ async fn transfer(
 /// Everything that a pull acts on, before anybody watches.
 struct Connected {
     store: Store,
-    planner: Option<Arc<dyn Planner>>,
+    planners: Arc<dyn Planners>,
     matcher: Arc<dyn PlatformMatcher>,
 }
 
 async fn connect(
     settings: &PullSettings,
     sources: &Sources,
-    screen: Option<&Screen>,
+    screen: Option<Arc<Screen>>,
 ) -> Result<Connected, Failure> {
     let daemon = &settings.daemon;
-    // The plugins are loaded while the daemon is asked whether it is there.
+    let host = Arc::new(components::host(settings.compiled_store.as_deref())?);
+    // The plugin for the platform is loaded while the daemon is asked whether it is there. That for the snapshotter has
+    // to wait for the snapshotter's name.
     let containerd = async {
         let connected = Containerd::connect(&daemon.address, &daemon.namespace).await;
         connected.map_err(|error| Failure::connecting(&error))
     };
-    let plugins = async { plugins(settings, sources, screen).await.map_err(Failure::from) };
-    let (containerd, (matcher, planner)) = tokio::try_join!(containerd, plugins)?;
-    Ok(Connected { store: containerd.into(), planner, matcher })
-}
-
-async fn plugins(
-    settings: &PullSettings,
-    sources: &Sources,
-    screen: Option<&Screen>,
-) -> Result<(Arc<dyn PlatformMatcher>, Option<Arc<dyn Planner>>), PluginFailure> {
-    let host = components::host(settings.compiled_store.as_deref())?;
-    // One after the other: beside the registry and containerd there is no processor left that would be idle.
-    let loading = host.matcher(&sources.matcher, components::config(&settings.platform_plugin));
-    let matcher = components::loaded(loading, &sources.matcher, screen).await?;
-    let planner = match &sources.planner {
-        Some(source) => {
-            let loading = host.planner(source, components::config(&settings.snapshotter_plugin));
-            Some(components::loaded(loading, source, screen).await?)
-        }
-        None => None,
+    let matcher = async {
+        let loading = host.matcher(&sources.matcher, &settings.plugins.platform().config);
+        components::loaded(loading, &sources.matcher, screen.as_deref()).await.map_err(Failure::from)
     };
-    Ok((matcher, planner))
+    let (containerd, matcher) = tokio::try_join!(containerd, matcher)?;
+    let planners = SnapshotterPlugins {
+        host: Arc::clone(&host),
+        rules: settings.plugins.clone(),
+        typed: sources.typed_planner.clone(),
+        screen,
+    };
+    Ok(Connected { store: containerd.into(), planners: Arc::new(planners), matcher })
 }

@@ -11,6 +11,7 @@ use dray::containerd::Containerd;
 use dray::limits::PARALLEL_DOWNLOADS;
 use dray::oci::Platform;
 use dray::plugin::{PluginHost, PluginSource};
+use dray::ports::OnePlanner;
 use dray::registry::{RegistryClient, RegistrySettings};
 use dray::{Platforms, PullMode, PullRequest, Unpack, World, ensure_image};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,10 @@ async fn main() -> anyhow::Result<()> {
     let request = PullRequest {
         name,
         platforms: Platforms::One(Platform::new("linux", "amd64", "")),
-        unpack: Some(Unpack { snapshotter: None, planner: plugins.planner(&overlayfs, "{}").await? }),
+        unpack: Some(Unpack {
+            snapshotter: None,
+            planners: Arc::new(OnePlanner(plugins.planner(&overlayfs, "{}").await?)),
+        }),
         parallel_downloads: PARALLEL_DOWNLOADS,
     };
     let cancel = CancellationToken::new();

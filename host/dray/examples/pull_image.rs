@@ -9,6 +9,7 @@ use dray::containerd::Containerd;
 use dray::limits::PARALLEL_DOWNLOADS;
 use dray::oci::Platform;
 use dray::plugin::{PluginHost, PluginSource};
+use dray::ports::OnePlanner;
 use dray::registry::{RegistryClient, RegistrySettings};
 use dray::{Platforms, PullRequest, Unpack, World, pull_image};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,10 @@ async fn main() -> anyhow::Result<()> {
     let request = PullRequest {
         name,
         platforms: Platforms::One(Platform::new("linux", "amd64", "")),
-        unpack: Some(Unpack { snapshotter: None, planner: plugins.planner(&overlayfs, "{}").await? }),
+        unpack: Some(Unpack {
+            snapshotter: None,
+            planners: Arc::new(OnePlanner(plugins.planner(&overlayfs, "{}").await?)),
+        }),
         parallel_downloads: PARALLEL_DOWNLOADS,
     };
     let report = pull_image(&world, &request, &CancellationToken::new()).await?;

@@ -5,6 +5,9 @@
 
 mod credentials;
 mod environment;
+mod file;
+mod files;
+mod plugins;
 mod registry;
 mod settings;
 #[cfg(test)]
@@ -12,8 +15,11 @@ mod tests;
 
 pub use credentials::CredentialPlaces;
 pub use environment::Environment;
+pub use file::{ConfigFile, ConfigFileError, ConfiguredPlugin};
+pub use files::ConfigFiles;
+pub use plugins::{PluginFlags, PluginRules};
 pub use registry::{RegistryAccess, RegistryFlags};
 pub use settings::{
-    DaemonFlags, DaemonSettings, PlatformFlags, PluginChoice, Proxies, PullFlags, PullSettings,
-    SettingsError, compiled_store, matcher_config,
+    DaemonFlags, DaemonSettings, PlatformFlags, Proxies, PullFlags, PullSettings, SettingsError,
+    compiled_store,
 };

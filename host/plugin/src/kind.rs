@@ -16,4 +16,9 @@ impl PluginKind {
             Self::Platform => "platform",
         }
     }
+
+    /// The kind of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Snapshotter, Self::Platform].into_iter().find(|kind| kind.as_str() == word)
+    }
 }

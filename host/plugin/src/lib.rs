@@ -29,6 +29,7 @@ mod proposals;
 mod sandbox;
 mod shape;
 mod source;
+mod spec;
 mod text;
 mod wasi;
 mod weight;
@@ -40,6 +41,7 @@ pub use kind::PluginKind;
 pub use loaded::PluginDescription;
 pub use proposals::enabled_proposals;
 pub use source::PluginSource;
+pub use spec::{Grants, PluginOrigin, PluginSpec};
 
 /// The packages of the plugin interface that this host speaks, with versions.
 pub fn wit_packages() -> &'static [&'static str] {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wasmparser::Parser;
 use wasmtime::Engine;
 
-use super::embedded::EMBEDDED;
+use super::embedded::{self, EMBEDDED, Embedded};
 use super::failure;
 use dray_core::limits::COMPONENT_BYTES;
 use dray_core::oci::{Algorithm, Digest};
@@ -34,18 +34,21 @@ enum Bytes {
 impl PluginSource {
     /// The embedded plugin of a name.
     pub fn embedded(name: &str) -> Option<Self> {
-        let (name, bytes) = EMBEDDED.iter().find(|(known, _)| *known == name)?;
-        Some(Self::of_embedded(name, bytes))
+        embedded::find(name).map(Self::of_embedded)
     }
 
     /// All embedded plugins.
     pub fn all_embedded() -> Vec<Self> {
-        EMBEDDED.iter().map(|(name, bytes)| Self::of_embedded(name, bytes)).collect()
+        EMBEDDED.iter().map(Self::of_embedded).collect()
     }
 
-    fn of_embedded(name: &str, bytes: &'static [u8]) -> Self {
-        let digest = digest_of(Algorithm::Sha256, bytes);
-        Self { label: name.into(), digest, bytes: Bytes::Embedded(bytes) }
+    pub(super) fn of_embedded(embedded: &Embedded) -> Self {
+        let Embedded { name, bytes, .. } = *embedded;
+        Self {
+            label: name.into(),
+            digest: digest_of(Algorithm::Sha256, bytes),
+            bytes: Bytes::Embedded(bytes),
+        }
     }
 
     /// Reads a component from a file.

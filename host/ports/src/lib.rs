@@ -26,7 +26,8 @@ pub use error::{Class, StoreError};
 pub use images::{ImageRecord, Images};
 pub use leases::{LeaseId, Leases};
 pub use planner::{
-    Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnError, OnMounts, Plan, Planner, Question, Suitability,
+    Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnError, OnMounts, OnePlanner, Plan, Planner, Planners,
+    Question, Suitability,
 };
 pub use platforms::{PlatformMatcher, PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
 pub use progress::{DocumentState, Event, LayerState, Progress};

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::{Labels, PluginCallTimings, PluginFailure, PluginIdentity, SnapshotterName};
@@ -153,4 +155,27 @@ pub trait Planner: Send + Sync {
 
     /// What the plugin cost so far.
     fn timings(&self) -> PluginCallTimings;
+}
+
+/// Finds the planner for a snapshotter, once it is known under which name the snapshotter is registered.
+#[async_trait]
+pub trait Planners: Send + Sync {
+    /// The planner that serves the snapshotter of this name. It may be loaded first, which takes milliseconds, or
+    /// seconds if it has to be compiled.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin that is meant cannot be used.
+    async fn planner_for(&self, snapshotter: &SnapshotterName) -> Result<Arc<dyn Planner>, PluginFailure>;
+}
+
+/// One planner for every snapshotter.
+#[derive(Clone)]
+pub struct OnePlanner(pub Arc<dyn Planner>);
+
+#[async_trait]
+impl Planners for OnePlanner {
+    async fn planner_for(&self, _: &SnapshotterName) -> Result<Arc<dyn Planner>, PluginFailure> {
+        Ok(Arc::clone(&self.0))
+    }
 }

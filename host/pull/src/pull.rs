@@ -150,13 +150,15 @@ async fn resolve(world: &World, reference: &Reference) -> Result<(Resolved, Dura
 }
 
 /// Finds out where to unpack, if at all.
-async fn unpacking<'a>(world: &World, request: &'a PullRequest) -> Result<Option<Unpacking<'a>>, PullError> {
+async fn unpacking(world: &World, request: &PullRequest) -> Result<Option<Unpacking>, PullError> {
     let Some(unpack) = &request.unpack else { return Ok(None) };
     if !request.platforms.is_one() {
         return Err(PullError::UnpackSeveral);
     }
     let snapshotter = usable_snapshotter(world.store.daemon.as_ref(), unpack.snapshotter.as_ref()).await?;
-    Ok(Some(Unpacking { snapshotter, planner: unpack.planner.as_ref() }))
+    let planner = unpack.planners.planner_for(&snapshotter).await;
+    let planner = planner.map_err(|source| PullError::Planner { source })?;
+    Ok(Some(Unpacking { snapshotter, planner }))
 }
 
 /// Finds out which snapshotter to use: the wanted one, else the default of the namespace, else `overlayfs`.

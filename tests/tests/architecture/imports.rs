@@ -52,7 +52,7 @@ const MODULES: [(&str, &str, &[&str]); 6] = [
 const STANDARD: [(&str, &[&str]); 6] = [
     // The library takes settings as values: only the command line knows the process around it.
     ("env", &["cli"]),
-    ("fs", &["cli", "plugin", "registry", "containerd"]),
+    ("fs", &["cli", "dray", "plugin", "registry", "containerd"]),
     ("net", &["cli", "registry", "containerd", "core"]),
     ("process", &["cli", "registry", "plugin"]),
     ("signal", &["cli"]),

@@ -9,9 +9,9 @@ use dray::oci::{Algorithm, ChainId, Descriptor, Digest, Platform, Reference};
 use dray::ports::{
     Applied, Applier, BlobInfo, BlobStream, Committed, ContentStore, Daemon, DaemonVersion, FetchFailure,
     ImageRecord, ImageToPlan, Images, Ingest, IngestRef, Labels, LeaseId, Leases, Mount, OpenedIngest, Plan,
-    Planner, PlatformMatcher, PluginCallTimings, PluginFailure, PluginIdentity, Prepared, Registry, Resolved,
-    SnapshotInfo, SnapshotKey, Snapshots, SnapshotterInfo, SnapshotterName, Store, StoreError, StoredBytes,
-    Usage,
+    Planner, Planners, PlatformMatcher, PluginCallTimings, PluginFailure, PluginIdentity, Prepared, Registry,
+    Resolved, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterInfo, SnapshotterName, Store, StoreError,
+    StoredBytes, Usage,
 };
 use dray::{PullRequest, Unpack, World};
 use futures_util::{StreamExt as _, stream};
@@ -44,7 +44,7 @@ pub(crate) fn request(request: &PullRequest, script: &Arc<Script>) -> PullReques
     let unpack = request
         .unpack
         .clone()
-        .map(|Unpack { snapshotter, planner }| Unpack { snapshotter, planner: faulty(planner, script) });
+        .map(|Unpack { snapshotter, planners }| Unpack { snapshotter, planners: faulty(planners, script) });
     PullRequest { unpack, ..request.clone() }
 }
 
@@ -287,6 +287,15 @@ impl PlatformMatcher for Faulty<dyn PlatformMatcher> {
 
     fn timings(&self) -> PluginCallTimings {
         self.inner.timings()
+    }
+}
+
+#[async_trait]
+impl Planners for Faulty<dyn Planners> {
+    async fn planner_for(&self, snapshotter: &SnapshotterName) -> Result<Arc<dyn Planner>, PluginFailure> {
+        let planner = self.inner.planner_for(snapshotter);
+        let planner = self.script.call(Port::Planner, "planner_for", planner).await?;
+        Ok(faulty(planner, &self.script))
     }
 }
 

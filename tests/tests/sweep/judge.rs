@@ -50,7 +50,9 @@ fn is_of(port: Port, error: &PullError) -> bool {
         Port::Registry => matches!(error, PullError::Resolve { .. } | PullError::Fetch { .. }),
         Port::BlobStream => matches!(error, PullError::Fetch { .. }),
         Port::Matcher => matches!(error, PullError::Plugin { kind: "platform", .. }),
-        Port::Planner => matches!(error, PullError::Plugin { kind: "snapshotter", .. }),
+        Port::Planner => {
+            matches!(error, PullError::Plugin { kind: "snapshotter", .. } | PullError::Planner { .. })
+        }
     }
 }
 

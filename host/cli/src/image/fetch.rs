@@ -35,6 +35,7 @@ pub(super) fn run(arguments: FetchArguments, globals: &Globals, context: &Contex
         unpack: Some(false),
         ..PullFlags::default()
     };
-    let settings = PullSettings::resolve(flags, &context.environment, &host_platform::detect())?;
+    let settings =
+        PullSettings::resolve(flags, &context.environment, &context.files, &host_platform::detect())?;
     transfer::run(&Task::Fetch, &settings, &arguments.transfer, context)
 }

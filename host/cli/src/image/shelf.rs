@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::arguments::Globals;
 use crate::failure::Failure;
 use crate::{Context, components, escape, host_platform};
-use dray::config::{self, DaemonSettings, PlatformFlags, PluginChoice};
+use dray::config::{self, DaemonSettings, PlatformFlags, PluginFlags, PluginRules};
 use dray::containerd::Containerd;
 use dray::image::{
     self, ChosenManifest, Completeness, Found, ImageDocuments, ImageError, Platforms, Scrutiny,
@@ -24,7 +24,7 @@ pub(super) struct Shelf {
 
 /// Connects to containerd, for what needs neither a plugin nor a snapshotter.
 pub(super) async fn connect(globals: &Globals, context: &Context) -> Result<Store, Failure> {
-    let daemon = DaemonSettings::resolve(globals.daemon(), &context.environment)?;
+    let daemon = DaemonSettings::resolve(globals.daemon(), &context.environment, &context.files)?;
     Ok(containerd(&daemon).await?.into())
 }
 
@@ -50,13 +50,13 @@ impl Shelf {
         context: &Context,
     ) -> Result<Self, Failure> {
         let platforms = platforms.resolve(&host_platform::detect())?;
-        let daemon = DaemonSettings::resolve(globals.daemon(), &context.environment)?;
-        let choice = PluginChoice { file: None, config: config::matcher_config(&platforms) };
-        let source = components::matcher(&choice)?;
+        let daemon = DaemonSettings::resolve(globals.daemon(), &context.environment, &context.files)?;
+        let rules = PluginRules::resolve(PluginFlags::default(), &context.files, &platforms)?;
+        let source = rules.platform().origin.read()?;
         let plugins = components::host(config::compiled_store(&context.environment).as_deref())?;
 
         let loading = async {
-            let loading = plugins.matcher(&source, components::config(&choice));
+            let loading = plugins.matcher(&source, &rules.platform().config);
             let screen = components::patient_screen(&context.screen);
             components::loaded(loading, &source, screen).await.map_err(Failure::from)
         };

@@ -4,7 +4,7 @@ use serde_json::json;
 use crate::arguments::Format;
 use crate::failure::{Failure, Kind};
 use crate::{Context, components, escape, host_platform, output, runtime};
-use dray::config::{self, PluginChoice};
+use dray::config;
 use dray::limits;
 use dray::oci::Platform;
 
@@ -88,13 +88,12 @@ fn ranked(
     context: &Context,
 ) -> Result<Vec<usize>, Failure> {
     let name = matcher.to_possible_value().map(|value| value.get_name().to_owned());
-    let config = Some(json!({ "matcher": name }).to_string());
-    let choice = PluginChoice { file: None, config };
-    let source = components::matcher(&choice)?;
+    let config = json!({ "matcher": name }).to_string();
+    let source = components::embedded_matcher()?;
     let host = components::host(config::compiled_store(&context.environment).as_deref())?;
     let runtime = runtime::on_this_thread()?;
     runtime.block_on(async {
-        let matcher = host.matcher(&source, components::config(&choice)).await?;
+        let matcher = host.matcher(&source, &config).await?;
         Ok(matcher.rank(wanted, offered).await?)
     })
 }

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 /// them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment {
+    /// The configuration file that counts.
+    pub config: Option<OsString>,
     /// Socket of containerd.
     pub address: Option<OsString>,
     /// Namespace in containerd.

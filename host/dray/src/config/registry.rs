@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::settings::{Proxies, SettingsError, given};
-use super::{CredentialPlaces, Environment};
+use super::{ConfigFiles, CredentialPlaces, Environment};
 
 /// What was typed about registries.
 #[derive(Clone, Debug, Default)]
@@ -11,7 +11,8 @@ pub struct RegistryFlags {
     pub plain_http: bool,
     /// `--insecure-registry`.
     pub insecure: bool,
-    /// Every `--hosts-dir`. Without one those of the system are meant; an empty one is none.
+    /// Every `--hosts-dir`. Without one those of a configuration file are meant, else those of the system; an empty
+    /// one is none.
     pub hosts_dirs: Vec<OsString>,
 }
 
@@ -39,13 +40,16 @@ impl RegistryAccess {
     pub fn resolve(
         flags: RegistryFlags,
         environment: &Environment,
+        files: &ConfigFiles,
         is_root: bool,
     ) -> Result<Self, SettingsError> {
-        let hosts_dirs = if flags.hosts_dirs.is_empty() {
-            default_hosts_dirs(environment, is_root)
-        } else {
+        let hosts_dirs = if !flags.hosts_dirs.is_empty() {
             let given = flags.hosts_dirs.into_iter().filter(|directory| !directory.is_empty());
             given.map(PathBuf::from).collect()
+        } else if let Some((directories, _)) = files.get(|file| file.hosts_dirs.as_ref()) {
+            directories.clone()
+        } else {
+            default_hosts_dirs(environment, is_root)
         };
         Ok(Self {
             plain_http: flags.plain_http,
@@ -89,7 +93,7 @@ mod tests {
     fn hosts_dirs(typed: &[&str], environment: &Environment, is_root: bool) -> Vec<String> {
         let hosts_dirs = typed.iter().map(OsString::from).collect();
         let flags = RegistryFlags { hosts_dirs, ..RegistryFlags::default() };
-        let access = RegistryAccess::resolve(flags, environment, is_root).unwrap();
+        let access = RegistryAccess::resolve(flags, environment, &ConfigFiles::default(), is_root).unwrap();
         access.hosts_dirs.iter().map(|path| path.display().to_string()).collect()
     }
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::Environment;
+use super::{ConfigFiles, Environment, PluginFlags, PluginRules};
 use dray_core::limits;
 use dray_core::oci::{Platform, PlatformError, Reference, ReferenceError};
 use dray_ports::SnapshotterName;
@@ -72,6 +72,16 @@ pub enum SettingsError {
         /// What was given.
         kind: String,
     },
+    /// A plugin of this name is of another kind.
+    #[error("plugin `{name}` is a {found} plugin, not a {wanted} plugin")]
+    WrongKind {
+        /// The name.
+        name: String,
+        /// The kind that was asked for.
+        wanted: &'static str,
+        /// The kind that it is of.
+        found: &'static str,
+    },
     /// Two values for one plugin kind.
     #[error("`{flag}` is given twice for plugin kind `{kind}`")]
     RepeatedKind {
@@ -120,16 +130,26 @@ pub struct DaemonSettings {
 }
 
 impl DaemonSettings {
-    /// A flag comes before its variable, a variable before the default.
+    /// A flag comes before its variable, a variable before a configuration file, and a file before the default.
     ///
     /// # Errors
     ///
     /// Fails if a value is given and empty, or no text.
-    pub fn resolve(flags: DaemonFlags, environment: &Environment) -> Result<Self, SettingsError> {
+    pub fn resolve(
+        flags: DaemonFlags,
+        environment: &Environment,
+        files: &ConfigFiles,
+    ) -> Result<Self, SettingsError> {
+        let or_file = |given: Option<String>, file: Option<(&String, &Path)>| {
+            given.or_else(|| file.map(|(value, _)| value.clone()))
+        };
         let address = given(flags.address, "CONTAINERD_ADDRESS", environment.address.as_deref())?;
+        let address = or_file(address, files.get(|file| file.address.as_ref()));
         let namespace = given(flags.namespace, "CONTAINERD_NAMESPACE", environment.namespace.as_deref())?;
+        let namespace = or_file(namespace, files.get(|file| file.namespace.as_ref()));
         let snapshotter =
             given(flags.snapshotter, "CONTAINERD_SNAPSHOTTER", environment.snapshotter.as_deref())?;
+        let snapshotter = or_file(snapshotter, files.get(|file| file.snapshotter.as_ref()));
         let address = address.as_deref().unwrap_or(DEFAULT_ADDRESS);
         Ok(Self {
             address: filled("address of containerd", address.strip_prefix("unix://").unwrap_or(address))?,
@@ -155,10 +175,8 @@ pub struct PullFlags {
     pub platforms: PlatformFlags,
     /// `--unpack`, unless it says `auto`.
     pub unpack: Option<bool>,
-    /// Every `--plugin`.
-    pub plugins: Vec<String>,
-    /// Every `--plugin-config`.
-    pub plugin_configs: Vec<String>,
+    /// What was typed about plugins.
+    pub plugins: PluginFlags,
 }
 
 /// What was typed about platforms.
@@ -198,15 +216,6 @@ impl PlatformFlags {
     }
 }
 
-/// Which plugin serves as one kind, and how it is configured.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PluginChoice {
-    /// A component in a file; absent if the embedded one serves.
-    pub file: Option<PathBuf>,
-    /// Its configuration, JSON; absent if it has none.
-    pub config: Option<String>,
-}
-
 /// Proxies, as the variables give them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
@@ -241,10 +250,8 @@ pub struct PullSettings {
     pub unpack: bool,
     /// Where the image goes.
     pub daemon: DaemonSettings,
-    /// The plugin that plans for the snapshotter.
-    pub snapshotter_plugin: PluginChoice,
-    /// The plugin that chooses the platform.
-    pub platform_plugin: PluginChoice,
+    /// Which plugins serve.
+    pub plugins: PluginRules,
     /// Folder for compiled plugins; absent if there is no place for one.
     pub compiled_store: Option<PathBuf>,
 }
@@ -258,6 +265,7 @@ impl PullSettings {
     pub fn resolve(
         flags: PullFlags,
         environment: &Environment,
+        files: &ConfigFiles,
         host: &Platform,
     ) -> Result<Self, SettingsError> {
         if flags.is_reference {
@@ -267,39 +275,15 @@ impl PullSettings {
         if flags.unpack == Some(true) && !platforms.is_one() {
             return Err(SettingsError::UnpackSeveral { platforms: platforms.to_string() });
         }
-        let files = by_kind("--plugin", "FILE", flags.plugins)?;
-        let configs = by_kind("--plugin-config", "JSON", flags.plugin_configs)?;
-        for (kind, config) in [("snapshotter", &configs.snapshotter), ("platform", &configs.platform)] {
-            if let Some(config) = config {
-                serde_json::from_str::<serde::de::IgnoredAny>(config)
-                    .map_err(|source| SettingsError::PluginConfig { kind, source })?;
-            }
-        }
         Ok(Self {
             name: filled("name of the image", &flags.name)?,
             unpack: flags.unpack.unwrap_or(platforms.is_one()),
-            platform_plugin: PluginChoice {
-                config: configs.platform.or_else(|| match files.platform {
-                    Some(_) => None,
-                    None => matcher_config(&platforms),
-                }),
-                file: files.platform.map(PathBuf::from),
-            },
+            plugins: PluginRules::resolve(flags.plugins, files, &platforms)?,
             platforms,
-            daemon: DaemonSettings::resolve(flags.daemon, environment)?,
-            snapshotter_plugin: PluginChoice {
-                file: files.snapshotter.map(PathBuf::from),
-                config: configs.snapshotter,
-            },
+            daemon: DaemonSettings::resolve(flags.daemon, environment, files)?,
             compiled_store: compiled_store(environment),
         })
     }
-}
-
-/// The embedded matcher takes everything only if it is told to. Another one knows what it wants, or is
-/// configured.
-pub fn matcher_config(platforms: &Platforms) -> Option<String> {
-    matches!(platforms, Platforms::All { .. }).then(|| r#"{"matcher":"all"}"#.to_owned())
 }
 
 /// The flag, else the variable.
@@ -323,12 +307,16 @@ fn filled(what: &'static str, value: &str) -> Result<String, SettingsError> {
 }
 
 #[derive(Default)]
-struct ByKind {
-    snapshotter: Option<String>,
-    platform: Option<String>,
+pub(super) struct ByKind {
+    pub(super) snapshotter: Option<String>,
+    pub(super) platform: Option<String>,
 }
 
-fn by_kind(flag: &'static str, form: &'static str, values: Vec<String>) -> Result<ByKind, SettingsError> {
+pub(super) fn by_kind(
+    flag: &'static str,
+    form: &'static str,
+    values: Vec<String>,
+) -> Result<ByKind, SettingsError> {
     let mut found = ByKind::default();
     for value in values {
         let Some((kind, rest)) = value.split_once('=').filter(|(_, rest)| !rest.is_empty()) else {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use dray_core::oci::Platform;
+use dray_ports::SnapshotterName;
 use dray_pull::image::Platforms;
 
 fn host() -> Platform {
@@ -15,16 +16,22 @@ fn variable(text: &str) -> Option<OsString> {
     Some(OsString::from(text))
 }
 
+fn overlayfs() -> SnapshotterName {
+    SnapshotterName::new("overlayfs")
+}
+
 fn flags(reference: &str) -> PullFlags {
     PullFlags { name: reference.to_owned(), is_reference: true, ..PullFlags::default() }
 }
 
 fn resolved(flags: PullFlags, environment: &Environment) -> PullSettings {
-    PullSettings::resolve(flags, environment, &host()).unwrap()
+    PullSettings::resolve(flags, environment, &ConfigFiles::default(), &host()).unwrap()
 }
 
 fn refusal(flags: PullFlags) -> String {
-    PullSettings::resolve(flags, &Environment::default(), &host()).unwrap_err().to_string()
+    PullSettings::resolve(flags, &Environment::default(), &ConfigFiles::default(), &host())
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -37,7 +44,7 @@ fn defaults() {
     assert_eq!(settings.daemon.namespace, "default");
     assert_eq!(settings.daemon.snapshotter, None);
     assert_eq!(settings.compiled_store, None);
-    assert_eq!(settings.snapshotter_plugin, PluginChoice::default());
+    assert_eq!(settings.plugins.planner_for(&overlayfs()).origin.to_string(), "embedded:overlayfs");
 }
 
 #[test]
@@ -48,7 +55,8 @@ fn a_flag_comes_before_its_variable() {
         snapshotter: variable("native"),
         ..Environment::default()
     };
-    let from_variables = DaemonSettings::resolve(DaemonFlags::default(), &environment).unwrap();
+    let from_variables =
+        DaemonSettings::resolve(DaemonFlags::default(), &environment, &ConfigFiles::default()).unwrap();
     assert_eq!(from_variables.address, "/env.sock");
     assert_eq!(from_variables.namespace, "env");
     assert_eq!(from_variables.snapshotter.unwrap().as_str(), "native");
@@ -58,7 +66,7 @@ fn a_flag_comes_before_its_variable() {
         namespace: Some("flag".to_owned()),
         snapshotter: Some("overlayfs".to_owned()),
     };
-    let from_flags = DaemonSettings::resolve(typed, &environment).unwrap();
+    let from_flags = DaemonSettings::resolve(typed, &environment, &ConfigFiles::default()).unwrap();
     assert_eq!(from_flags.address, "/flag.sock");
     assert_eq!(from_flags.namespace, "flag");
     assert_eq!(from_flags.snapshotter.unwrap().as_str(), "overlayfs");
@@ -68,10 +76,11 @@ fn a_flag_comes_before_its_variable() {
 fn an_unused_variable_may_be_anything() {
     let broken = Some(OsString::from_vec(vec![0xff]));
     let environment = Environment { namespace: broken, ..Environment::default() };
-    let error = DaemonSettings::resolve(DaemonFlags::default(), &environment).unwrap_err();
+    let error =
+        DaemonSettings::resolve(DaemonFlags::default(), &environment, &ConfigFiles::default()).unwrap_err();
     assert_eq!(error.to_string(), "environment variable `CONTAINERD_NAMESPACE` is not valid UTF-8");
     let typed = DaemonFlags { namespace: Some("x".to_owned()), ..DaemonFlags::default() };
-    assert_eq!(DaemonSettings::resolve(typed, &environment).unwrap().namespace, "x");
+    assert_eq!(DaemonSettings::resolve(typed, &environment, &ConfigFiles::default()).unwrap().namespace, "x");
 }
 
 #[test]
@@ -82,7 +91,9 @@ fn nothing_may_be_empty() {
         (DaemonFlags { namespace: Some(String::new()), ..DaemonFlags::default() }, "the namespace"),
         (DaemonFlags { snapshotter: Some(String::new()), ..DaemonFlags::default() }, "the name of the snap"),
     ] {
-        let error = DaemonSettings::resolve(typed, &Environment::default()).unwrap_err().to_string();
+        let error = DaemonSettings::resolve(typed, &Environment::default(), &ConfigFiles::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with(expected) && error.ends_with("is empty"), "{error}");
     }
 }
@@ -122,7 +133,8 @@ fn exactly_one_platform_is_unpacked() {
         (all, Some(true), None),
     ] {
         let flags = PullFlags { platforms, unpack, ..flags("x") };
-        let settings = PullSettings::resolve(flags.clone(), &Environment::default(), &host());
+        let settings =
+            PullSettings::resolve(flags.clone(), &Environment::default(), &ConfigFiles::default(), &host());
         assert_eq!(settings.ok().map(|settings| settings.unpack), expected, "{flags:?}");
     }
 }
@@ -131,43 +143,48 @@ fn exactly_one_platform_is_unpacked() {
 fn only_for_all_platforms_the_matcher_is_configured() {
     let all = PlatformFlags { all: true, ..PlatformFlags::default() };
     let settings = resolved(PullFlags { platforms: all.clone(), ..flags("x") }, &Environment::default());
-    assert_eq!(settings.platform_plugin.config.as_deref(), Some(r#"{"matcher":"all"}"#));
-    let plugin_configs = vec!["platform={}".to_owned()];
-    let configured = PullFlags { platforms: all, plugin_configs, ..flags("x") };
+    assert_eq!(settings.plugins.platform().config, r#"{"matcher":"all"}"#);
+    let plugins = PluginFlags { configs: vec!["platform={}".to_owned()], ..PluginFlags::default() };
+    let configured = PullFlags { platforms: all, plugins, ..flags("x") };
     let settings = resolved(configured, &Environment::default());
-    assert_eq!(settings.platform_plugin.config.as_deref(), Some("{}"));
+    assert_eq!(settings.plugins.platform().config, "{}");
 }
 
 #[test]
 fn plugins_are_given_by_kind() {
     let settings = resolved(
         PullFlags {
-            plugins: vec!["snapshotter=./a=b.wasm".to_owned()],
-            plugin_configs: vec![r#"platform={"matcher":"any"}"#.to_owned()],
+            plugins: PluginFlags {
+                plugins: vec!["snapshotter=./a=b.wasm".to_owned()],
+                configs: vec![r#"platform={"matcher":"any"}"#.to_owned()],
+            },
             ..flags("x")
         },
         &Environment::default(),
     );
-    assert_eq!(settings.snapshotter_plugin.file.as_deref(), Some(Path::new("./a=b.wasm")));
-    assert_eq!(settings.snapshotter_plugin.config, None);
-    assert_eq!(settings.platform_plugin.file, None);
-    assert_eq!(settings.platform_plugin.config.as_deref(), Some(r#"{"matcher":"any"}"#));
+    let planner = settings.plugins.planner_for(&overlayfs());
+    assert_eq!((planner.origin.to_string().as_str(), planner.config.as_str()), ("file:./a=b.wasm", "{}"));
+    let platform = settings.plugins.platform();
+    assert_eq!(platform.origin.to_string(), "embedded:platform");
+    assert_eq!(platform.config, r#"{"matcher":"any"}"#);
 
     for (values, expected) in [
-        (vec!["a.wasm"], "`--plugin a.wasm` is not of the form `KIND=FILE`"),
-        (vec!["platform="], "`--plugin platform=` is not of the form `KIND=FILE`"),
+        (vec!["a.wasm"], "`--plugin a.wasm` is not of the form `KIND=NAME|FILE`"),
+        (vec!["platform="], "`--plugin platform=` is not of the form `KIND=NAME|FILE`"),
         (
             vec!["policy=a.wasm"],
             "`--plugin`: there is no plugin kind `policy`, only `snapshotter` and `platform`",
         ),
+        (vec!["platform=overlayfs"], "plugin `overlayfs` is a snapshotter plugin, not a platform plugin"),
         (vec!["platform=a", "platform=b"], "`--plugin` is given twice for plugin kind `platform`"),
     ] {
         let plugins = values.into_iter().map(str::to_owned).collect();
+        let plugins = PluginFlags { plugins, ..PluginFlags::default() };
         assert_eq!(refusal(PullFlags { plugins, ..flags("x") }), expected);
     }
-    let plugin_configs = vec!["platform={".to_owned()];
+    let plugins = PluginFlags { configs: vec!["platform={".to_owned()], ..PluginFlags::default() };
     assert_eq!(
-        refusal(PullFlags { plugin_configs, ..flags("x") }),
+        refusal(PullFlags { plugins, ..flags("x") }),
         "`--plugin-config`: the configuration of the platform plugin is not valid JSON"
     );
 }
@@ -198,7 +215,9 @@ fn passwords_in_variables_do_not_show_themselves() {
         ..Environment::default()
     };
     assert!(!format!("{environment:?}").contains("secret"));
-    let settings = RegistryAccess::resolve(RegistryFlags::default(), &environment, true).unwrap();
+    let settings =
+        RegistryAccess::resolve(RegistryFlags::default(), &environment, &ConfigFiles::default(), true)
+            .unwrap();
     assert!(settings.credentials.auth_config.as_deref().unwrap().contains("secret"));
     assert_eq!(settings.proxies.https.as_deref(), Some("http://u:secret@p"));
     assert!(!format!("{settings:?}").contains("secret"));

@@ -197,6 +197,12 @@ pub enum PullError {
         #[source]
         source: PluginFailure,
     },
+    /// The plugin that plans for the snapshotter cannot be used.
+    #[error(transparent)]
+    Planner {
+        /// Why.
+        source: PluginFailure,
+    },
     /// A plan breaks a rule. Nothing of it was carried out.
     #[error("the plan of snapshotter plugin `{plugin}` is invalid, nothing of it was carried out")]
     Plan {

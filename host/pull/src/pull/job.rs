@@ -22,7 +22,7 @@ pub(super) struct Job<'a> {
     pub(super) name: &'a str,
     /// Where blobs come from; `None` if nothing may be fetched.
     pub(super) reference: Option<&'a Reference>,
-    pub(super) unpacking: Option<Unpacking<'a>>,
+    pub(super) unpacking: Option<Unpacking>,
     /// What it will have been. The image record is written by a pull only.
     pub(super) outcome: Outcome,
 }

@@ -1,6 +1,7 @@
 //! What a pull does under its lease, from the documents to the image record and the report.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::documents::{self, Documents, Found};
@@ -22,9 +23,9 @@ use dray_ports::{
 
 /// Where to unpack, found to be there.
 #[derive(Clone)]
-pub(super) struct Unpacking<'a> {
+pub(super) struct Unpacking {
     pub(super) snapshotter: SnapshotterName,
-    pub(super) planner: &'a dyn Planner,
+    pub(super) planner: Arc<dyn Planner>,
 }
 
 /// A pull that has its lease.
@@ -133,7 +134,7 @@ impl LeasedPull<'_> {
     /// Unpacks the image as the snapshotter's plugin plans.
     async fn unpack(
         &self,
-        unpacking: &Unpacking<'_>,
+        unpacking: &Unpacking,
         documents: &Documents,
         blobs: &BlobFetcher,
         downloads: &mut Downloads,
@@ -173,7 +174,7 @@ impl LeasedPull<'_> {
         Ok(Carried { best, others: Vec::new(), plan: Some(plan), waiting, applying })
     }
 
-    fn image(&self, unpacking: &Unpacking<'_>, documents: &Documents) -> Result<ImageToPlan, PullError> {
+    fn image(&self, unpacking: &Unpacking, documents: &Documents) -> Result<ImageToPlan, PullError> {
         let layer = |layer: ImageLayer<'_>| LayerToPlan {
             descriptor: layer.descriptor.clone(),
             diff_id: layer.diff_id.clone(),
@@ -220,7 +221,7 @@ impl LeasedPull<'_> {
     fn report(&self, target: &Descriptor, carried: Carried, totals: Totals, timings: Timings) -> PullReport {
         let matcher = &self.job.world.matcher;
         let mut plugins = vec![plugin_report("platform", matcher.identity(), matcher.timings())];
-        if let Some(Unpacking { planner, .. }) = self.job.unpacking {
+        if let Some(Unpacking { planner, .. }) = &self.job.unpacking {
             plugins.push(plugin_report("snapshotter", planner.identity(), planner.timings()));
         }
         let sum = plugins.iter().map(|plugin| plugin.timings.sum()).sum();
@@ -248,7 +249,7 @@ impl LeasedPull<'_> {
 }
 
 /// Asks the snapshotter plugin and checks its whole answer.
-async fn plan_for(unpacking: &Unpacking<'_>, image: &ImageToPlan) -> Result<Plan, PullError> {
+async fn plan_for(unpacking: &Unpacking, image: &ImageToPlan) -> Result<Plan, PullError> {
     if image.layers.is_empty() {
         return Ok(Plan {
             suitability: Suitability::Plain,
@@ -258,7 +259,7 @@ async fn plan_for(unpacking: &Unpacking<'_>, image: &ImageToPlan) -> Result<Plan
             hints: Vec::new(),
         });
     }
-    let planner = unpacking.planner;
+    let planner = &unpacking.planner;
     let plan = planner.plan(image).await;
     let plan = plan.map_err(|source| PullError::Plugin { kind: "snapshotter", source })?;
     let invalid = |source| PullError::Plan { plugin: planner.identity().to_string(), source };

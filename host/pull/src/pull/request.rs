@@ -3,7 +3,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::image::Platforms;
-use dray_ports::{Planner, PlatformMatcher, Progress, Registry, SnapshotterName, Store};
+use dray_ports::{Planners, PlatformMatcher, Progress, Registry, SnapshotterName, Store};
 
 /// Which image is wanted, with everything resolved that flags, files and environment leave open.
 #[derive(Clone, Debug)]
@@ -25,14 +25,13 @@ pub struct Unpack {
     /// The snapshotter to unpack into; `None` means the namespace's default, and `overlayfs` if it names
     /// none.
     pub snapshotter: Option<SnapshotterName>,
-    /// Who plans for the snapshotter.
-    pub planner: Arc<dyn Planner>,
+    /// Finds the planner, once the name of the snapshotter is known.
+    pub planners: Arc<dyn Planners>,
 }
 
 impl fmt::Debug for Unpack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let planner = self.planner.identity();
-        f.debug_struct("Unpack").field("snapshotter", &self.snapshotter).field("planner", &planner).finish()
+        f.debug_struct("Unpack").field("snapshotter", &self.snapshotter).finish_non_exhaustive()
     }
 }
 

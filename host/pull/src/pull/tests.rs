@@ -18,8 +18,8 @@ use dray_core::oci::{Algorithm, ChainId, Descriptor, Digest, MediaType, Platform
 use dray_core::verify::digest_of;
 use dray_memory::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
 use dray_ports::{
-    Expectation, FetchFault, ImageToPlan, Labels, LayerPlan, OnError, OnMounts, Plan, Progress, Question,
-    SnapshotKey, Suitability,
+    Expectation, FetchFault, ImageToPlan, Labels, LayerPlan, OnError, OnMounts, OnePlanner, Plan, Progress,
+    Question, SnapshotKey, Suitability,
 };
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -200,11 +200,11 @@ fn request(
     plan: impl Fn(&ImageToPlan) -> Plan + Send + Sync + 'static,
     snapshotter: Option<&str>,
 ) -> PullRequest {
-    let planner = Arc::new(FakePlugins(Box::new(plan)));
+    let planners = Arc::new(OnePlanner(Arc::new(FakePlugins(Box::new(plan)))));
     PullRequest {
         name: "x".into(),
         platforms: Platforms::One(Platform::new("linux", "amd64", "")),
-        unpack: Some(Unpack { snapshotter: snapshotter.map(SnapshotterName::new), planner }),
+        unpack: Some(Unpack { snapshotter: snapshotter.map(SnapshotterName::new), planners }),
         parallel_downloads: limits::PARALLEL_DOWNLOADS,
     }
 }

@@ -7,8 +7,8 @@ use futures_util::StreamExt as _;
 
 use super::*;
 use dray_ports::{
-    BlobStream, FetchFailure, FetchFault, Planner, PlatformMatcher, PluginCallTimings, PluginFailure,
-    PluginFault, PluginIdentity,
+    BlobStream, FetchFailure, FetchFault, OnePlanner, Planner, PlatformMatcher, PluginCallTimings,
+    PluginFailure, PluginFault, PluginIdentity,
 };
 
 /// The nth call to the store fails, for every n: the right kind of error, nothing left, and a plain retry
@@ -266,7 +266,7 @@ async fn every_call_of_a_plugin_may_fail() {
     assert_eq!(failed, 1, "the choice, which is carried along");
 
     let (fixture, planner) = (Fixture::new(), FailingPlugins::new(1));
-    let unpack = Some(Unpack { snapshotter: None, planner });
+    let unpack = Some(Unpack { snapshotter: None, planners: Arc::new(OnePlanner(planner)) });
     let request = PullRequest { unpack, ..request(plain, None) };
     let pulled = pull_image(&fixture.world(), &request, &cancel).await;
     assert!(matches!(pulled, Err(PullError::Plugin { kind: "snapshotter", .. })), "{pulled:?}");
