@@ -36,11 +36,7 @@ struct Shared {
 impl Shared {
     async fn download(&self, index: usize, descriptor: &Descriptor) -> Result<Fetched, PullError> {
         let stop = &self.blobs.stop;
-        let permit = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Err(PullError::Cancelled),
-            permit = self.permits.acquire() => permit,
-        };
+        let permit = stop.or_cancelled(async { Ok(self.permits.acquire().await) }).await?;
         let watch = |event| {
             let state = match event {
                 FetchEvent::WaitingForOther => LayerState::WaitingForOther,
@@ -96,12 +92,9 @@ impl Downloads {
         let descriptor = descriptor.clone();
         self.tasks.spawn(async move {
             if let Some(Download(mut first)) = first {
-                tokio::select! {
-                    () = shared.blobs.stop.cancelled() => {}
-                    // It ends with an error if that download failed, and then everything stops.
-                    _ = first.wait_for(Option::is_some) => {}
-                    () = tokio::time::sleep(limits::HEAD_START) => {}
-                }
+                // It ends with an error if that download failed, and then everything stops, which `download` sees.
+                let start = tokio::time::timeout(limits::HEAD_START, first.wait_for(Option::is_some));
+                let _ = shared.blobs.stop.or_cancelled(async { Ok(start.await.is_ok()) }).await;
             }
             match shared.download(index, &descriptor).await {
                 Ok(fetched) => sender.send_replace(Some(fetched)).map_or((), drop),
@@ -115,32 +108,19 @@ impl Downloads {
     /// Waits until a blob is in the store.
     pub(super) async fn wait(&self, download: Download) -> Result<Fetched, PullError> {
         let Download(mut receiver) = download;
-        tokio::select! {
-            biased;
-            () = self.shared.blobs.stop.cancelled() => Err(PullError::Cancelled),
-            fetched = receiver.wait_for(Option::is_some) => match fetched.as_deref() {
+        let fetched = async {
+            match receiver.wait_for(Option::is_some).await.as_deref() {
                 Ok(Some(fetched)) => Ok(*fetched),
                 _ => Err(PullError::Cancelled),
-            },
-        }
+            }
+        };
+        self.shared.blobs.stop.or_cancelled(fetched).await
     }
 
     /// What became of a blob; `None` if its download was not started or has not ended.
     pub(super) fn outcome(&self, digest: &Digest) -> Option<Fetched> {
         let Download(outcome) = self.started.get(digest)?;
         *outcome.borrow()
-    }
-
-    /// Runs an effect that ends when a download fails or the pull is cancelled.
-    pub(super) async fn or_stop<T>(
-        &self,
-        effect: impl Future<Output = Result<T, PullError>>,
-    ) -> Result<T, PullError> {
-        tokio::select! {
-            biased;
-            () = self.shared.blobs.stop.cancelled() => Err(PullError::Cancelled),
-            result = effect => result,
-        }
     }
 
     /// Waits for all downloads.
@@ -161,7 +141,7 @@ impl Downloads {
     /// Why a layer cannot be unpacked: because its blob is damaged in the store, or because of `error`.
     pub(super) async fn or_damage(&self, layer: &Descriptor, error: PullError) -> PullError {
         let blame = async { Ok(self.shared.blobs.or_damage(Blob::layer(layer), error).await) };
-        self.or_stop(blame).await.unwrap_or(PullError::Cancelled)
+        self.shared.blobs.stop.or_cancelled(blame).await.unwrap_or(PullError::Cancelled)
     }
 
     /// Marks a layer's blob as applied.

@@ -131,7 +131,7 @@ impl BlobFetcher {
         }
         self.check_algorithm(what, &descriptor.digest).await?;
         let name = IngestRef::of(descriptor);
-        let mut pause = 16;
+        let mut longest = 16;
         loop {
             let (content, lease) = (&self.content, &self.lease);
             let opened = match existing {
@@ -144,12 +144,13 @@ impl BlobFetcher {
                 OpenedIngest::Locked => watch(FetchEvent::WaitingForOther),
             }
             // The pauses of the Go client: random, so that waiting clients do not march in step.
-            let wait = Duration::from_millis(rand::random_range(1..=pause));
-            pause = (pause * 2).min(2048);
-            tokio::select! {
-                () = self.stop.cancelled() => return Err(PullError::Cancelled),
-                () = tokio::time::sleep(wait) => {}
-            }
+            let wait = Duration::from_millis(rand::random_range(1..=longest));
+            longest = (longest * 2).min(2048);
+            let pause = async {
+                tokio::time::sleep(wait).await;
+                Ok(())
+            };
+            self.stop.or_cancelled(pause).await?;
         }
     }
 
@@ -171,11 +172,7 @@ impl BlobFetcher {
         watch: &(impl Fn(FetchEvent) + Send + Sync),
     ) -> Result<Fetched, PullError> {
         let start = ingest.offset();
-        let copied = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(PullError::Cancelled),
-            copied = self.copy(blob, ingest.as_mut(), watch) => copied,
-        };
+        let copied = self.stop.or_cancelled(self.copy(blob, ingest.as_mut(), watch)).await;
         match copied {
             Ok(()) => {
                 self.commit(blob, ingest, labels).await?;

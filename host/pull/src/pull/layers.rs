@@ -110,12 +110,12 @@ impl Unpacker<'_> {
             _ => snapshot_labels(layer, &entry.question),
         };
         self.tell(index, LayerState::Asking);
-        let answer = match self.ask(index, &question_labels, downloads).await {
+        let answer = match self.ask(index, &question_labels).await {
             Err(error) if self.fetches_instead(index, &entry, &error).await => {
                 self.fetch_instead(index, plans, &error);
                 // A snapshotter that fails may have made the snapshot before.
                 self.remove_active().await;
-                self.ask(index, &Labels::new(), downloads).await?
+                self.ask(index, &Labels::new()).await?
             }
             answer => answer?,
         };
@@ -143,12 +143,7 @@ impl Unpacker<'_> {
         Ok(found.map_err(|source| self.store_error("looking for", layer, source))?.is_some())
     }
 
-    async fn ask(
-        &mut self,
-        index: usize,
-        labels: &Labels,
-        downloads: &Downloads,
-    ) -> Result<Answer, PullError> {
+    async fn ask(&mut self, index: usize, labels: &Labels) -> Result<Answer, PullError> {
         let image = self.image;
         let layer = &image.layers[index];
         let parent = index.checked_sub(1).map(|below| &image.layers[below].chain_id);
@@ -161,7 +156,7 @@ impl Unpacker<'_> {
                 let call = snapshots.prepare(self.lease, &self.image.snapshotter, &key, parent, labels);
                 let call =
                     async { call.await.map_err(|source| self.store_error("asking for", layer, source)) };
-                downloads.or_stop(call).await?
+                self.stop.or_cancelled(call).await?
             };
             match prepared {
                 Prepared::Active(mounts) => return Ok(Answer::Mounts(key, mounts)),
@@ -222,7 +217,7 @@ impl Unpacker<'_> {
         let since = Instant::now();
         let apply = self.store.applier.apply(self.lease, &layer.descriptor, mounts);
         let apply = async { Ok(apply.await) };
-        let applied = match downloads.or_stop(apply).await? {
+        let applied = match self.stop.or_cancelled(apply).await? {
             Ok(applied) if applied.diff_id == layer.diff_id => applied,
             Err(source) if source.is_of_the_call() => {
                 return Err(self.store_error("unpacking", layer, source));

@@ -86,11 +86,7 @@ impl BlobFetcher {
         blob: Blob<'_>,
         look: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, PullError> {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(PullError::Cancelled),
-            seen = look => seen.map_err(|source| blob.reading(source)),
-        }
+        self.stop.or_cancelled(async { look.await.map_err(|source| blob.reading(source)) }).await
     }
 
     /// The error for a blob that is damaged.

@@ -41,12 +41,16 @@ impl Stop {
         self.token.cancelled().await;
     }
 
-    /// Does something that may end at any time.
+    /// Does something that may be given up at any time. What ends when the pull is stopped counts as given up.
     pub(super) async fn or_cancelled<T>(
         &self,
         step: impl Future<Output = Result<T, PullError>>,
     ) -> Result<T, PullError> {
-        self.token.run_until_cancelled(step).await.unwrap_or(Err(PullError::Cancelled))
+        tokio::select! {
+            biased;
+            () = self.cancelled() => Err(PullError::Cancelled),
+            done = step => done,
+        }
     }
 
     /// Stops everything. The first failure is the reason, unless the caller had cancelled before. Returns what
@@ -128,6 +132,21 @@ mod tests {
         assert!(matches!(stop.fail(failure()), PullError::Cancelled));
         assert!(matches!(stop.reason(failure()), PullError::Cancelled), "the caller was first");
         assert!(matches!(Stop::by(&CancellationToken::new()).reason(failure()), PullError::UnpackSeveral));
+    }
+
+    #[tokio::test]
+    async fn a_step_that_ends_when_the_pull_is_stopped_counts_as_given_up() {
+        let cancel = CancellationToken::new();
+        let stop = Stop::by(&cancel);
+        assert!(matches!(stop.or_cancelled(async { Ok(1) }).await, Ok(1)));
+        let step = async {
+            tokio::task::yield_now().await;
+            Ok(2)
+        };
+        let cancelling = async { cancel.cancel() };
+        let (step, ()) = tokio::join!(stop.or_cancelled(step), cancelling);
+        assert!(matches!(step, Err(PullError::Cancelled)), "{step:?}");
+        assert!(matches!(stop.or_cancelled(async { Ok(3) }).await, Err(PullError::Cancelled)));
     }
 
     #[tokio::test(start_paused = true)]
