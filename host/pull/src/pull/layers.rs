@@ -1,10 +1,13 @@
 //! Carries out a plan: bottom-up, asks the snapshotter for each layer, and only where it answers with mounts
 //! fetches, applies, compares the diff id and commits. Downloads run ahead of the unpacking.
 
+mod transition;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::transition::{Above, Answer, Promise, Step, next};
 use super::downloads::Downloads;
 use super::fetch::Fetched;
 use super::stop::Stop;
@@ -13,7 +16,7 @@ use dray_core::limits;
 use dray_core::oci::{Descriptor, DiffId};
 use dray_ports::{
     Applied, Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan,
-    LeaseId, Mount, OnError, OnMounts, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
+    LeaseId, Mount, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
 };
 
 /// Unpacks the layers of one image under one lease.
@@ -29,12 +32,17 @@ pub(super) struct Unpacker<'a> {
     pub(super) applying: Duration,
 }
 
-/// Where a question led.
-enum Answer {
-    /// The layer is in the snapshotter.
-    There,
-    /// An active snapshot waits for the layer's files.
-    Mounts(SnapshotKey, Vec<Mount>),
+/// An active snapshot.
+struct Active {
+    key: SnapshotKey,
+    mounts: Vec<Mount>,
+}
+
+impl Active {
+    /// Whether the content is in place already. Newer daemons say so with a read-only mount.
+    fn is_filled(&self) -> bool {
+        self.mounts.last().is_some_and(|mount| mount.options.iter().any(|option| option == "ro"))
+    }
 }
 
 impl Unpacker<'_> {
@@ -91,6 +99,8 @@ impl Unpacker<'_> {
         }
     }
 
+    /// Brings one layer into the snapshotter. What to do after each answer, and what becomes of the plans, is for
+    /// [`next`] to say.
     async fn layer(
         &mut self,
         index: usize,
@@ -99,42 +109,69 @@ impl Unpacker<'_> {
     ) -> Result<LayerReport, PullError> {
         let image = self.image;
         let layer = &image.layers[index];
-        let entry = plans[index].clone();
-        let existed = match entry.expectation {
-            Expectation::Mounts if entry.question != Question::Fetch => false,
+        let plan = &plans[index];
+        let existed = match plan.expectation {
+            Expectation::Mounts if plan.question != Question::Fetch => false,
             _ => self.stat(layer).await?,
         };
         // A layer that is there is always asked for: only the question puts it under the lease.
-        let question_labels = match entry.question {
+        let mut labels = match plan.question {
             Question::Fetch if !existed => Labels::new(),
-            _ => snapshot_labels(layer, &entry.question),
+            _ => snapshot_labels(layer, &plan.question),
         };
         self.tell(index, LayerState::Asking);
-        let answer = match self.ask(index, &question_labels).await {
-            Err(error) if self.fetches_instead(index, &entry, &error).await => {
-                self.fetch_instead(index, plans, &error);
-                // A snapshotter that fails may have made the snapshot before.
-                self.remove_active().await;
-                self.ask(index, &Labels::new()).await?
-            }
-            answer => answer?,
-        };
-        let snapshot_labels = snapshot_labels(layer, &plans[index].question);
-        let (key, mounts) = match answer {
-            Answer::There => {
-                if entry.keep_blob {
-                    downloads.start(index, &layer.descriptor);
+        loop {
+            let answer = match self.ask(index, &labels).await {
+                Ok(None) => Answer::Exists { before: existed },
+                Ok(Some(active)) if active.is_filled() => Answer::Filled(active),
+                Ok(Some(active)) => Answer::Mounts(active),
+                Err(error) => Answer::Failed(error),
+            };
+            let (step, above) = next(&plans[index], answer);
+            match step {
+                Step::Fail(error) => return Err(error),
+                Step::FetchInstead(error) if !self.is_of_the_snapshotter(index, &error).await => {
+                    return Err(error);
                 }
-                let outcome = if existed || entry.expectation == Expectation::Mounts {
-                    LayerOutcome::Existed
-                } else {
-                    LayerOutcome::Provided
-                };
-                return Ok(report(layer, outcome, None));
+                Step::FetchInstead(error) => {
+                    self.warn("failed on", index, above, Some(&error));
+                    // What had been expected of the layer stays, for the report.
+                    plans[index].question = Question::Fetch;
+                    replan(&mut plans[index + 1..], above);
+                    // A snapshotter that fails may have made the snapshot before.
+                    self.remove_active().await;
+                    labels = Labels::new();
+                }
+                Step::NotProvided => {
+                    return Err(PullError::NotProvided {
+                        snapshotter: image.snapshotter.to_string(),
+                        layer: layer.descriptor.digest.clone(),
+                    });
+                }
+                Step::Use(outcome) => {
+                    if plans[index].keep_blob {
+                        downloads.start(index, &layer.descriptor);
+                    }
+                    return Ok(report(layer, outcome, None));
+                }
+                Step::Commit(active) => {
+                    let labels = snapshot_labels(layer, &plans[index].question);
+                    self.commit(layer, &active.key, &labels).await?;
+                    if plans[index].keep_blob {
+                        downloads.start(index, &layer.descriptor);
+                    }
+                    return Ok(report(layer, LayerOutcome::Provided, None));
+                }
+                Step::Fill(active, promise) => {
+                    if promise == Promise::Broken {
+                        self.warn("did not provide", index, above, None);
+                    }
+                    replan(&mut plans[index + 1..], above);
+                    let filled = self.fill(index, plans, downloads, &active).await?;
+                    return Ok(LayerReport { broken_expectation: promise != Promise::None, ..filled });
+                }
             }
-            Answer::Mounts(key, mounts) => (key, mounts),
-        };
-        self.fill(index, plans, downloads, &key, &mounts, &snapshot_labels).await
+        }
     }
 
     async fn stat(&self, layer: &LayerToPlan) -> Result<bool, PullError> {
@@ -143,7 +180,8 @@ impl Unpacker<'_> {
         Ok(found.map_err(|source| self.store_error("looking for", layer, source))?.is_some())
     }
 
-    async fn ask(&mut self, index: usize, labels: &Labels) -> Result<Answer, PullError> {
+    /// Asks the snapshotter for a layer; `None` if it has the layer.
+    async fn ask(&mut self, index: usize, labels: &Labels) -> Result<Option<Active>, PullError> {
         let image = self.image;
         let layer = &image.layers[index];
         let parent = index.checked_sub(1).map(|below| &image.layers[below].chain_id);
@@ -159,11 +197,11 @@ impl Unpacker<'_> {
                 self.stop.or_cancelled(call).await?
             };
             match prepared {
-                Prepared::Active(mounts) => return Ok(Answer::Mounts(key, mounts)),
+                Prepared::Active(mounts) => return Ok(Some(Active { key, mounts })),
                 Prepared::Exists => {
                     self.active = None;
                     if self.stat(layer).await? {
-                        return Ok(Answer::There);
+                        return Ok(None);
                     }
                 }
             }
@@ -178,28 +216,12 @@ impl Unpacker<'_> {
     async fn fill(
         &mut self,
         index: usize,
-        plans: &mut [LayerPlan],
+        plans: &[LayerPlan],
         downloads: &mut Downloads,
-        key: &SnapshotKey,
-        mounts: &[Mount],
-        labels: &Labels,
+        Active { key, mounts }: &Active,
     ) -> Result<LayerReport, PullError> {
         let image = self.image;
         let layer = &image.layers[index];
-        // Newer daemons answer with a read-only mount where the content is in place already.
-        if mounts.last().is_some_and(|mount| mount.options.iter().any(|option| option == "ro")) {
-            self.commit(layer, key, labels).await?;
-            if plans[index].keep_blob {
-                downloads.start(index, &layer.descriptor);
-            }
-            return Ok(report(layer, LayerOutcome::Provided, None));
-        }
-
-        let broken = plans[index].expectation == Expectation::Provided;
-        // Where the question failed there is no answer that could be another than the expected one.
-        if broken && plans[index].question != Question::Fetch {
-            self.broken_expectation(index, plans)?;
-        }
         // Everything from here up that is to be fetched in any case is fetched ahead, as containerd does.
         let download = downloads.start(index, &layer.descriptor);
         for (above, plan) in plans.iter().enumerate().skip(index + 1) {
@@ -233,51 +255,29 @@ impl Unpacker<'_> {
         self.applying += since.elapsed();
         // Before the snapshot is there: a pull that dies in between would leave a layer that no later pull looks at.
         downloads.label_applied(&layer.descriptor, layer.diff_id.as_str()).await?;
-        self.commit(layer, key, labels).await?;
+        self.commit(layer, key, &snapshot_labels(layer, &plans[index].question)).await?;
         let outcome = match fetched {
             Fetched::Downloaded(_) => LayerOutcome::Fetched,
             Fetched::Existed => LayerOutcome::Applied,
         };
-        Ok(LayerReport { broken_expectation: broken, ..report(layer, outcome, Some(applied.size)) })
+        Ok(report(layer, outcome, Some(applied.size)))
     }
 
-    fn broken_expectation(&self, index: usize, plans: &mut [LayerPlan]) -> Result<(), PullError> {
-        let digest = &self.image.layers[index].descriptor.digest;
-        let snapshotter = &self.image.snapshotter;
-        if plans[index].on_mounts == OnMounts::Fail {
-            return Err(PullError::NotProvided {
-                snapshotter: snapshotter.to_string(),
-                layer: digest.clone(),
-            });
-        }
-        let mut message = format!("snapshotter `{snapshotter}` did not provide layer {digest}, fetching it");
-        if plans[index].on_mounts == OnMounts::FetchAndStopAsking {
-            message.push_str(" and those above it");
-            stop_asking(&mut plans[index + 1..]);
-        }
-        self.progress.event(Event::Warning { message });
-        Ok(())
-    }
-
-    /// Whether the plan wants a layer fetched because the snapshotter failed where it was asked. That the layer
-    /// below is gone is no failure of the snapshotter, and neither is that nobody answers.
-    async fn fetches_instead(&self, index: usize, entry: &LayerPlan, error: &PullError) -> bool {
-        entry.on_error != OnError::Fail
-            && entry.question != Question::Fetch
-            && matches!(error, PullError::Store { source, .. } if !source.is_of_the_call())
+    /// Whether a failed question is a failure of the snapshotter. That the layer below is gone is none, and neither
+    /// is a missing answer.
+    async fn is_of_the_snapshotter(&self, index: usize, error: &PullError) -> bool {
+        matches!(error, PullError::Store { source, .. } if !source.is_of_the_call())
             && !self.has_lost_parent(index, error).await
     }
 
-    /// Plans a layer anew whose question failed. What had been expected of it stays, for the report.
-    fn fetch_instead(&self, index: usize, plans: &mut [LayerPlan], error: &PullError) {
+    /// Says that a layer is fetched that the plan did not want to be fetched, and with which cause.
+    fn warn(&self, what: &str, index: usize, above: Above, error: Option<&PullError>) {
         let (snapshotter, digest) = (&self.image.snapshotter, &self.image.layers[index].descriptor.digest);
-        let mut message = format!("snapshotter `{snapshotter}` failed on layer {digest}, fetching it");
-        plans[index].question = Question::Fetch;
-        if plans[index].on_error == OnError::FetchAndStopAsking {
+        let mut message = format!("snapshotter `{snapshotter}` {what} layer {digest}, fetching it");
+        if above == Above::StopAsking {
             message.push_str(" and those above it");
-            stop_asking(&mut plans[index + 1..]);
         }
-        let mut cause = error.source();
+        let mut cause = error.and_then(Error::source);
         while let Some(error) = cause {
             message.push_str(": ");
             message.push_str(&error.to_string());
@@ -356,13 +356,10 @@ impl Unpacker<'_> {
     }
 }
 
-/// Plans layers as `ask` and `mounts`, but for those that are not asked for in any case.
-fn stop_asking(plans: &mut [LayerPlan]) {
+/// Changes the plans of the layers above.
+fn replan(plans: &mut [LayerPlan], above: Above) {
     for plan in plans {
-        plan.expectation = Expectation::Mounts;
-        if plan.question != Question::Fetch {
-            plan.question = Question::Ask;
-        }
+        *plan = above.replan(plan.clone());
     }
 }
 
