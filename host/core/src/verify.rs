@@ -1,6 +1,6 @@
-//! The one reader that checks size and digest to the last byte.
+//! The one place that checks size and digest to the last byte.
 //!
-//! Every byte that comes from a registry passes through [`VerifyingReader`] before anything acts on it.
+//! Every byte that comes from a registry passes through a [`Verifier`] before anything acts on it.
 
 use std::cmp::Ordering;
 
@@ -113,75 +113,56 @@ pub enum ReadError<E> {
     Mismatch(Mismatch),
 }
 
-/// Passes bytes on and checks them against a descriptor.
+/// Checks the bytes of one blob as they come, from however many sources.
 ///
-/// A byte too many is an error at once. Size and digest are checked when the source has ended: only the
-/// `Ok(None)` of [`VerifyingReader::chunk`] says that the bytes handed out before were the right ones.
-pub struct VerifyingReader<S> {
-    source: S,
+/// A byte too many is an error at once. Only [`Verifier::end`] says that the bytes before were the right ones.
+pub struct Verifier {
     expected: Digest,
     size: u64,
     position: u64,
-    /// Absent when the reader began in the middle, where the digest of the whole cannot be known.
+    /// Absent where the first bytes were not seen, so that the digest of the whole cannot be known.
     hasher: Option<Hasher>,
 }
 
-impl<S, E> VerifyingReader<S>
-where
-    S: Stream<Item = Result<Bytes, E>> + Unpin,
-{
-    /// Reads a whole blob.
-    pub fn new(source: S, descriptor: &Descriptor) -> Self {
+impl Verifier {
+    /// Begins at the beginning of a blob.
+    pub fn new(descriptor: &Descriptor) -> Self {
+        Self::after(descriptor, 0)
+    }
+
+    /// Begins in the middle of a blob whose first bytes lie in the store already. The verifier then checks the size;
+    /// the digest of the whole is for the store to check when the blob is committed.
+    pub fn after(descriptor: &Descriptor, position: u64) -> Self {
         Self {
-            source,
             expected: descriptor.digest.clone(),
             size: descriptor.size,
-            position: 0,
-            hasher: Some(Hasher::new(descriptor.digest.algorithm())),
+            position,
+            hasher: (position == 0).then(|| Hasher::new(descriptor.digest.algorithm())),
         }
     }
 
-    /// Goes on with a hash of the bytes before, when the source of a blob had to be opened again.
-    pub fn resume(source: S, descriptor: &Descriptor, progress: Progress) -> Self {
-        Self {
-            source,
-            expected: descriptor.digest.clone(),
-            size: descriptor.size,
-            position: progress.position,
-            hasher: progress.hasher,
-        }
-    }
-
-    /// The next bytes, or `None` when the source has ended and everything was right.
+    /// Takes in the next bytes.
     ///
     /// # Errors
     ///
-    /// Fails if the source fails, if it has too many or too few bytes, or if the digest differs.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future loses no bytes.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, ReadError<E>> {
-        match self.source.next().await {
-            Some(Err(error)) => Err(ReadError::Source(error)),
-            Some(Ok(bytes)) => {
-                self.position += bytes.len() as u64;
-                if self.position > self.size {
-                    return Err(ReadError::Mismatch(Mismatch::Long {
-                        digest: self.expected.clone(),
-                        expected: self.size,
-                    }));
-                }
-                if let Some(hasher) = &mut self.hasher {
-                    hasher.update(&bytes);
-                }
-                Ok(Some(bytes))
-            }
-            None => self.end().map(|()| None).map_err(ReadError::Mismatch),
+    /// Fails if they are more than the descriptor says.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), Mismatch> {
+        self.position += bytes.len() as u64;
+        if self.position > self.size {
+            return Err(Mismatch::Long { digest: self.expected.clone(), expected: self.size });
         }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
+        Ok(())
     }
 
-    fn end(&mut self) -> Result<(), Mismatch> {
+    /// Checks that all bytes have come, and that they are the right ones.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there are too few, or if the digest differs.
+    pub fn end(&self) -> Result<(), Mismatch> {
         if self.position < self.size {
             return Err(Mismatch::Short {
                 digest: self.expected.clone(),
@@ -197,34 +178,47 @@ where
         Err(Mismatch::Digest { expected: self.expected.clone(), found })
     }
 
-    /// How far the reader came, to go on from another source.
-    pub fn into_progress(self) -> Progress {
-        Progress { position: self.position, hasher: self.hasher }
-    }
-}
-
-/// How far a verified read came.
-#[derive(Clone)]
-pub struct Progress {
-    position: u64,
-    hasher: Option<Hasher>,
-}
-
-impl Progress {
-    /// The beginning of a blob.
-    pub fn start(descriptor: &Descriptor) -> Self {
-        Self { position: 0, hasher: Some(Hasher::new(descriptor.digest.algorithm())) }
-    }
-
-    /// The middle of a blob whose first bytes lie in the store already. The reader then checks the size; the
-    /// digest of the whole is for the store to check when the blob is committed.
-    pub fn stored(position: u64) -> Self {
-        Self { position, hasher: None }
-    }
-
-    /// Number of bytes read so far.
+    /// Number of bytes of the blob so far.
     pub fn position(&self) -> u64 {
         self.position
+    }
+}
+
+/// Passes the bytes of one source on and checks them against a descriptor.
+///
+/// Only the `Ok(None)` of [`VerifyingReader::chunk`] says that the bytes handed out before were the right ones.
+pub struct VerifyingReader<S> {
+    source: S,
+    verifier: Verifier,
+}
+
+impl<S, E> VerifyingReader<S>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    /// Reads a whole blob.
+    pub fn new(source: S, descriptor: &Descriptor) -> Self {
+        Self { source, verifier: Verifier::new(descriptor) }
+    }
+
+    /// The next bytes, or `None` when the source has ended and everything was right.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the source fails, if it has too many or too few bytes, or if the digest differs.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no bytes.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, ReadError<E>> {
+        match self.source.next().await {
+            Some(Err(error)) => Err(ReadError::Source(error)),
+            Some(Ok(bytes)) => {
+                self.verifier.take(&bytes).map_err(ReadError::Mismatch)?;
+                Ok(Some(bytes))
+            }
+            None => self.verifier.end().map(|()| None).map_err(ReadError::Mismatch),
+        }
     }
 }
 
@@ -240,10 +234,11 @@ mod tests {
     async fn read(chunks: &[&'static [u8]], descriptor: &Descriptor) -> Result<u64, Mismatch> {
         let chunks: Vec<Result<Bytes, ()>> = chunks.iter().map(|c| Ok(Bytes::from_static(c))).collect();
         let mut reader = VerifyingReader::new(futures_util::stream::iter(chunks), descriptor);
+        let mut read = 0;
         loop {
             match reader.chunk().await {
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(reader.into_progress().position()),
+                Ok(Some(bytes)) => read += bytes.len() as u64,
+                Ok(None) => return Ok(read),
                 Err(ReadError::Mismatch(mismatch)) => return Err(mismatch),
                 Err(ReadError::Source(())) => unreachable!(),
             }
@@ -269,15 +264,28 @@ mod tests {
         assert!(matches!(check(&good, b"hullo"), Err(Mismatch::Digest { .. })));
     }
 
-    #[tokio::test]
-    async fn goes_on_from_another_source() {
+    #[test]
+    fn the_digest_covers_the_bytes_of_all_sources() {
         let whole = descriptor(b"hello", 5);
-        let first = futures_util::stream::iter([Ok::<_, ()>(Bytes::from_static(b"hel"))]);
-        let mut reader = VerifyingReader::new(first, &whole);
-        reader.chunk().await.unwrap();
-        let rest = futures_util::stream::iter([Ok::<_, ()>(Bytes::from_static(b"lo"))]);
-        let mut reader = VerifyingReader::resume(rest, &whole, reader.into_progress());
-        reader.chunk().await.unwrap();
-        assert!(reader.chunk().await.unwrap().is_none());
+        let end = |pieces: [&[u8]; 2]| {
+            let mut verifier = Verifier::new(&whole);
+            pieces.iter().try_for_each(|piece| verifier.take(piece))?;
+            verifier.end()
+        };
+        assert_eq!(end([b"hel", b"lo"]), Ok(()));
+        assert!(matches!(end([b"hel", b"l"]), Err(Mismatch::Short { found: 4, .. })));
+        assert!(matches!(end([b"hel", b"log"]), Err(Mismatch::Long { .. })));
+        assert!(matches!(end([b"hal", b"lo"]), Err(Mismatch::Digest { .. })));
+    }
+
+    #[test]
+    fn only_the_size_is_checked_after_bytes_that_were_not_seen() {
+        let whole = descriptor(b"hello", 5);
+        let mut verifier = Verifier::after(&whole, 3);
+        verifier.take(b"l").unwrap();
+        assert!(matches!(verifier.end(), Err(Mismatch::Short { found: 4, .. })));
+        verifier.take(b"x").unwrap();
+        assert_eq!((verifier.end(), verifier.position()), (Ok(()), 5));
+        assert!(matches!(verifier.take(b"!"), Err(Mismatch::Long { .. })));
     }
 }

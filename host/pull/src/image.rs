@@ -37,5 +37,4 @@ pub use self::layers::{ImageLayer, LayerCount, layers};
 pub use self::platforms::Platforms;
 pub use self::read::{read_document, read_image_config, read_index, read_manifest};
 pub use self::size::unpacked_image_size;
-pub(crate) use self::source::served;
 pub use self::source::{Brought, DocumentSource, HeldDocuments, ServedDocuments, StoredDocuments};

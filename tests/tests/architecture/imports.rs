@@ -39,12 +39,13 @@ const OUTSIDE: [(&str, &str); 13] = [
 ];
 
 /// Modules of one crate that may not know another one of it.
-const MODULES: [(&str, &str, &[&str]); 6] = [
+const MODULES: [(&str, &str, &[&str]); 7] = [
     ("core", "oci", &["verify", "limits", "text"]),
     ("core", "limits", &["oci", "verify", "text"]),
     ("core", "text", &["oci", "verify", "limits"]),
     ("core", "verify", &["text"]),
     ("pull", "image", &["pull"]),
+    ("pull", "stream", &["image", "pull"]),
     ("dray", "config", &["client"]),
 ];
 

@@ -8,10 +8,10 @@ use bytes::Bytes;
 
 use super::damage::read_undamaged;
 use super::{Damage, ImageError};
-use dray_core::limits;
+use crate::stream::read_document;
 use dray_core::oci::{Descriptor, Digest, DocumentKind, Reference};
-use dray_core::verify::{Mismatch, ReadError, VerifyingReader};
-use dray_ports::{BlobStream, Class, ContentStore, FetchFailure, FetchFault, Registry};
+use dray_core::verify::ReadError;
+use dray_ports::{Class, ContentStore, Registry};
 
 /// What a source has of a document.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub trait DocumentSource: Send {
     /// Why a source fails.
     type Error: From<ImageError>;
 
-    /// Brings the bytes of a document, [`limits::DOCUMENT_BYTES`] at most.
+    /// Brings the bytes of a document, [`DOCUMENT_BYTES`](dray_core::limits::DOCUMENT_BYTES) at most.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl DocumentSource for ServedDocuments {
 
     async fn bytes(&mut self, kind: DocumentKind, descriptor: &Descriptor) -> Result<Brought, ImageError> {
         let digest = &descriptor.digest;
-        match served(self.registry.as_ref(), &self.reference, descriptor).await {
+        match read_document(self.registry.as_ref(), &self.reference, descriptor).await {
             Ok(bytes) => Ok(Brought::Bytes(bytes)),
             Err(ReadError::Source(source)) => Err(ImageError::Fetch { kind, digest: digest.clone(), source }),
             Err(ReadError::Mismatch(source)) => Err(ImageError::unusable(kind, descriptor)(source.into())),
@@ -119,43 +119,4 @@ impl DocumentSource for HeldDocuments {
     async fn bytes(&mut self, _: DocumentKind, descriptor: &Descriptor) -> Result<Brought, ImageError> {
         Ok(self.0.get(&descriptor.digest).cloned().map_or(Brought::Missing, Brought::Bytes))
     }
-}
-
-/// Reads a whole document from a registry into memory, verified. What breaks off is asked for again, and what is
-/// wrong is asked for from another server.
-pub(crate) async fn served(
-    registry: &dyn Registry,
-    reference: &Reference,
-    descriptor: &Descriptor,
-) -> Result<Bytes, ReadError<FetchFailure>> {
-    let mut tries = 0;
-    loop {
-        // Before the first byte the registry makes its own tries.
-        let stream = registry.fetch_unverified(reference, descriptor, 0).await.map_err(ReadError::Source)?;
-        let broken = match whole(VerifyingReader::new(stream, descriptor)).await {
-            Ok(bytes) => return Ok(bytes),
-            Err(broken) => broken,
-        };
-        match &broken {
-            ReadError::Source(FetchFailure { fault: FetchFault::Unavailable, .. })
-            | ReadError::Mismatch(Mismatch::Short { .. }) => {
-                tries += 1;
-                if tries >= limits::FRUITLESS_RESUMES {
-                    return Err(broken);
-                }
-            }
-            ReadError::Mismatch(mismatch) if registry.distrust(reference, descriptor).await => {
-                tracing::warn!(reason = %mismatch, "asking another server for the blob");
-            }
-            ReadError::Source(_) | ReadError::Mismatch(_) => return Err(broken),
-        }
-    }
-}
-
-async fn whole(mut reader: VerifyingReader<BlobStream>) -> Result<Bytes, ReadError<FetchFailure>> {
-    let mut document = Vec::new();
-    while let Some(bytes) = reader.chunk().await? {
-        document.extend_from_slice(&bytes);
-    }
-    Ok(document.into())
 }

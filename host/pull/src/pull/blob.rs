@@ -1,6 +1,6 @@
 use super::PullError;
 use dray_core::oci::{Descriptor, DocumentKind};
-use dray_core::verify::Mismatch;
+use dray_core::verify::ReadError;
 use dray_ports::{FetchFailure, StoreError};
 
 /// A blob on its way into the store, and what is said when that fails.
@@ -21,14 +21,14 @@ impl<'a> Blob<'a> {
         Self { what: kind.as_str(), descriptor }
     }
 
-    /// The registry failed.
-    pub(super) fn fetching(self, source: FetchFailure) -> PullError {
-        PullError::Fetch { what: self.what, digest: self.descriptor.digest.clone(), source }
-    }
-
-    /// The registry sent something else.
-    pub(super) fn mismatch(self, source: Mismatch) -> PullError {
-        PullError::Mismatch { what: self.what, source }
+    /// The registry failed, or sent something else.
+    pub(super) fn fetching(self, error: ReadError<FetchFailure>) -> PullError {
+        match error {
+            ReadError::Source(source) => {
+                PullError::Fetch { what: self.what, digest: self.descriptor.digest.clone(), source }
+            }
+            ReadError::Mismatch(source) => PullError::Mismatch { what: self.what, source },
+        }
     }
 
     /// The store failed to take it.

@@ -8,13 +8,11 @@ use bytes::Bytes;
 use super::blob::Blob;
 use super::stop::Stop;
 use super::{PullError, labels};
-use crate::image::served;
-use dray_core::limits;
+use crate::stream::{Piece, VerifiedStream, read_document};
 use dray_core::oci::{Descriptor, Digest, Reference};
-use dray_core::verify::{Mismatch, Progress, ReadError, VerifyingReader};
+use dray_core::verify::Mismatch;
 use dray_ports::{
-    BlobInfo, Class, Committed, ContentStore, FetchFailure, FetchFault, Ingest, IngestRef, Labels, LeaseId,
-    OpenedIngest, Registry,
+    BlobInfo, Class, Committed, ContentStore, Ingest, IngestRef, Labels, LeaseId, OpenedIngest, Registry,
 };
 
 /// What fetching a blob took.
@@ -111,9 +109,7 @@ impl BlobFetcher {
                     tracing::warn!(digest = %blob.descriptor.digest, "an ingest left by another client has wrong bytes, fetching it again");
                     second_chance = false;
                 }
-                Err(PullError::Mismatch { source, .. })
-                    if self.has_other_source(blob.descriptor, &source).await => {}
-                other => return other,
+                filled => return filled,
             }
         }
     }
@@ -171,19 +167,15 @@ impl BlobFetcher {
         labels: &Labels,
         watch: &(impl Fn(FetchEvent) + Send + Sync),
     ) -> Result<Fetched, PullError> {
-        let start = ingest.offset();
         let copied = self.stop.or_cancelled(self.copy(blob, ingest.as_mut(), watch)).await;
         match copied {
-            Ok(()) => {
+            Ok(bytes) => {
                 self.commit(blob, ingest, labels).await?;
-                Ok(match blob.descriptor.size.saturating_sub(start) {
-                    0 => Fetched::Existed,
-                    bytes => Fetched::Downloaded(bytes),
-                })
+                Ok(if bytes == 0 { Fetched::Existed } else { Fetched::Downloaded(bytes) })
             }
             Err(error) => {
-                // What is wrong may be right elsewhere, or from the beginning. Anything else ends the pull.
-                if !(matches!(error, PullError::Mismatch { .. }) || had_wrong_bytes(&error)) {
+                // What is wrong may be right from the beginning. Anything else ends the pull.
+                if !had_wrong_bytes(&error) {
                     self.stop.begin_clean_up();
                 }
                 if ingest.offset() > 0 && is_interruption(&error) {
@@ -211,96 +203,40 @@ impl BlobFetcher {
         }
     }
 
-    /// Copies from the registry into the ingest. A source that breaks off is opened again where it stopped,
-    /// as long as every try brings new bytes.
+    /// Copies what the ingest lacks from the registry into it. Returns how many bytes of the blob that is.
     async fn copy(
         &self,
         blob: Blob<'_>,
         ingest: &mut dyn Ingest,
         watch: &(impl Fn(FetchEvent) + Send + Sync),
-    ) -> Result<(), PullError> {
+    ) -> Result<u64, PullError> {
         let descriptor = blob.descriptor;
-        let mut progress = match ingest.offset() {
-            0 => Progress::start(descriptor),
-            offset => Progress::stored(offset),
-        };
-        let mut fruitless = 0;
-        while progress.position() < descriptor.size {
-            let before = progress.position();
-            let (reached, broken) = self.copy_once(blob, ingest, progress, watch).await?;
-            progress = reached;
-            let Some(broken) = broken else { return Ok(()) };
-            fruitless = if progress.position() > before { 0 } else { fruitless + 1 };
-            if fruitless >= limits::FRUITLESS_RESUMES {
-                return Err(broken);
-            }
-            tracing::debug!(digest = %descriptor.digest, position = progress.position(), "the source broke off, going on");
-            let wait = Duration::from_millis(rand::random_range(20..=50) << (2 * fruitless));
-            tokio::time::sleep(wait).await;
+        let mut start = ingest.offset();
+        if start >= descriptor.size {
+            return Ok(0);
         }
-        Ok(())
-    }
-
-    /// Copies until the source ends. Returns how far it came, and why it is not complete if going on from
-    /// there makes sense.
-    async fn copy_once(
-        &self,
-        blob: Blob<'_>,
-        ingest: &mut dyn Ingest,
-        progress: Progress,
-        watch: &(impl Fn(FetchEvent) + Send + Sync),
-    ) -> Result<(Progress, Option<PullError>), PullError> {
-        let offset = progress.position();
         let Source { registry, reference } = self.source(blob)?;
-        let stream = match registry.fetch_unverified(reference, blob.descriptor, offset).await {
-            Ok(stream) => stream,
-            // Before the first byte the registry's own retries have been made; later a registry that is away
-            // for a moment must not cost what has been downloaded.
-            Err(error) if offset > 0 && worth_another_try(&error) => {
-                return Ok((progress, Some(blob.fetching(error))));
-            }
-            Err(error) => return Err(blob.fetching(error)),
-        };
-        let mut reader = VerifyingReader::resume(stream, blob.descriptor, progress);
-        let mut position = offset;
-        loop {
-            match reader.chunk().await {
-                Ok(Some(bytes)) => {
-                    position += bytes.len() as u64;
+        let mut stream = VerifiedStream::of_layer(registry.as_ref(), reference, descriptor, start);
+        while let Some(piece) = stream.next().await.map_err(|error| blob.fetching(error))? {
+            match piece {
+                Piece::Bytes(bytes) => {
                     ingest.write(bytes).await.map_err(|source| blob.storing(source))?;
-                    watch(FetchEvent::Offset(position));
+                    watch(FetchEvent::Offset(stream.position()));
                 }
-                Ok(None) => return Ok((reader.into_progress(), None)),
-                Err(ReadError::Source(error)) if worth_another_try(&error) => {
-                    return Ok((reader.into_progress(), Some(blob.fetching(error))));
+                Piece::Restart => {
+                    ingest.restart();
+                    start = 0;
                 }
-                Err(ReadError::Source(error)) => return Err(blob.fetching(error)),
-                Err(ReadError::Mismatch(source @ Mismatch::Short { .. })) => {
-                    return Ok((reader.into_progress(), Some(blob.mismatch(source))));
-                }
-                Err(ReadError::Mismatch(source)) => return Err(blob.mismatch(source)),
             }
         }
+        Ok(descriptor.size.saturating_sub(start))
     }
 
     /// Reads a whole document from the registry into memory, verified.
     pub(super) async fn read(&self, blob: Blob<'_>) -> Result<Bytes, PullError> {
         let Source { registry, reference } = self.source(blob)?;
-        served(registry.as_ref(), reference, blob.descriptor).await.map_err(|error| match error {
-            ReadError::Source(source) => blob.fetching(source),
-            ReadError::Mismatch(source) => blob.mismatch(source),
-        })
-    }
-
-    /// Whether a blob that was wrong can be had from somebody else, who is asked next. What broke off too early
-    /// need not be wrong, and is resumed instead.
-    async fn has_other_source(&self, descriptor: &Descriptor, mismatch: &Mismatch) -> bool {
-        let Some(Source { registry, reference }) = &self.source else { return false };
-        if matches!(mismatch, Mismatch::Short { .. }) || !registry.distrust(reference, descriptor).await {
-            return false;
-        }
-        tracing::warn!(reason = %mismatch, "asking another server for the blob");
-        true
+        let read = read_document(registry.as_ref(), reference, blob.descriptor).await;
+        read.map_err(|error| blob.fetching(error))
     }
 
     fn source(&self, blob: Blob<'_>) -> Result<&Source, PullError> {
@@ -382,8 +318,4 @@ fn is_interruption(error: &PullError) -> bool {
             | PullError::Fetch { .. }
             | PullError::Mismatch { source: Mismatch::Short { .. }, .. }
     )
-}
-
-fn worth_another_try(error: &FetchFailure) -> bool {
-    error.fault == FetchFault::Unavailable
 }

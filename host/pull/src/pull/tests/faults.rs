@@ -197,6 +197,43 @@ async fn every_piece_of_a_blob_may_fail_to_come() {
     }
 }
 
+/// Cancels the pull when it is asked for another server, and never says whether there is one.
+struct CancellingRegistry(Arc<FakeRegistry>, CancellationToken);
+
+#[async_trait]
+impl Registry for CancellingRegistry {
+    async fn resolve(&self, reference: &Reference) -> Result<Resolved, FetchFailure> {
+        self.0.resolve(reference).await
+    }
+
+    async fn fetch_unverified(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        offset: u64,
+    ) -> Result<BlobStream, FetchFailure> {
+        self.0.fetch_unverified(reference, descriptor, offset).await
+    }
+
+    async fn distrust(&self, _: &Reference, _: &Descriptor) -> bool {
+        self.1.cancel();
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_bytes_are_not_kept_while_another_server_is_looked_for() {
+    let (fixture, cancel) = (Fixture::new(), CancellationToken::new());
+    fixture.registry.lies.lock().unwrap().insert(fixture.layers[0].clone(), Lie::Twists);
+    let registry = Arc::new(CancellingRegistry(fixture.registry.clone(), cancel.clone()));
+    let world = World { registry, ..fixture.world() };
+    let error = pull_image(&world, &request(plain, None), &cancel).await.unwrap_err();
+    assert!(matches!(error, PullError::Cancelled), "{error:?}");
+    fixture.assert_clean();
+    let wrong = format!("layer-{}", fixture.layers[0]);
+    assert!(!fixture.store.state().ingests.contains_key(&wrong), "the wrong bytes are kept");
+}
+
 /// Fails once.
 struct FailingPlugins {
     inner: FakePlugins,
