@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dray::oci::{Descriptor, Digest, MediaType, Reference};
-use dray::ports::{BlobStream, FetchFailure, FetchFault, Registry as _};
+use dray::ports::{BlobStream, FetchFailure, FetchFault, FetchReason, Registry as _};
 use dray::registry::{
     CredentialSettings, PlainHttp, ProxySettings, RegistryClient, RegistrySettings, Timing,
 };

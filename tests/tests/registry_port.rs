@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use dray::limits;
 use dray::oci::{Algorithm, Descriptor, Digest, MediaType, Reference};
-use dray::ports::{BlobStream, FetchFailure, FetchFault, Registry as _};
+use dray::ports::{BlobStream, CredentialOrigin, FetchFailure, FetchFault, FetchReason, Registry as _};
 use dray::registry::{
     CredentialSettings, PlainHttp, ProxySettings, RegistryClient, RegistrySettings, Timing,
 };

@@ -3,6 +3,7 @@
 
 mod damage;
 mod document;
+mod fetch;
 mod image;
 mod kind;
 mod render;
@@ -15,6 +16,7 @@ pub(super) mod usage;
 use std::error::Error;
 use std::io;
 
+pub(super) use self::fetch::REGISTRY_NAME_HINT;
 pub(super) use self::image::{FETCH_ANEW_HINT, FETCH_HINT};
 pub(super) use self::kind::Kind;
 use super::interrupt::Signal;
@@ -22,7 +24,7 @@ use dray::config::{ConfigFileError, SettingsError};
 use dray::containerd;
 use dray::oci::{MediaType, Platform, ReferenceError};
 use dray::plugin::PluginSource;
-use dray::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
+use dray::ports::{Class, PluginFailure, PluginFault, StoreError};
 use dray::pull::{Lack, PullError};
 
 /// An error as the user sees it.
@@ -129,16 +131,8 @@ fn chain(message: &str, first: Option<&dyn Error>) -> Vec<String> {
 impl From<PullError> for Failure {
     fn from(error: PullError) -> Self {
         let (kind, hints) = match &error {
-            PullError::Resolve { source, .. } | PullError::Fetch { source, .. } => {
-                (kind_of_fetch(source), source.hint.clone().into_iter().collect())
-            }
-            PullError::Mismatch { .. } => (
-                Kind::Corrupt,
-                vec![
-                    "try again; if it stays, the registry or a proxy on the way changes what it serves"
-                        .into(),
-                ],
-            ),
+            PullError::Resolve { source, .. } | PullError::Fetch { source, .. } => fetch::verdict(source),
+            PullError::Mismatch { .. } => (Kind::Corrupt, vec![fetch::CHANGED_HINT.into()]),
             PullError::Document { source, .. } => document::verdict(source),
             PullError::NotAnImage { media_type, .. } => document::not_an_image(media_type),
             PullError::WrongSize { .. } => (Kind::Corrupt, vec![WRONG_SIZE_HINT.into()]),
@@ -188,12 +182,6 @@ impl From<PullError> for Failure {
             PullError::Cancelled => (Kind::Cancelled(Signal::Interrupt), Vec::new()),
         };
         Self::of(kind, &error, hints)
-    }
-}
-
-impl From<FetchFailure> for Failure {
-    fn from(error: FetchFailure) -> Self {
-        Self::of(kind_of_fetch(&error), &error, error.hint.clone())
     }
 }
 
@@ -292,16 +280,6 @@ fn verdict_of_lack(lack: &Lack) -> (Kind, Vec<String>) {
         _ => "pull it; `dray image ls` lists what is there",
     };
     (Kind::NotFound, vec![hint.to_owned()])
-}
-
-fn kind_of_fetch(failure: &FetchFailure) -> Kind {
-    match failure.fault {
-        FetchFault::NotFound => Kind::NotFound,
-        FetchFault::Denied => Kind::Denied,
-        FetchFault::Unavailable => Kind::Unavailable,
-        FetchFault::Protocol => Kind::Corrupt,
-        FetchFault::Configuration => Kind::Configuration,
-    }
 }
 
 fn kind_of_plugin(failure: &PluginFailure) -> Kind {

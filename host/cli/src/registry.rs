@@ -9,7 +9,7 @@ use self::explain::ExplainArguments;
 use self::ping::PingArguments;
 use super::Context;
 use super::arguments::Format;
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, REGISTRY_NAME_HINT};
 use dray::registry::is_registry_name;
 
 /// Look at how registries are reached
@@ -46,5 +46,5 @@ fn check_name(host: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let failure = Failure::new(Kind::Usage, format!("`{host}` cannot be the name of a registry"));
-    Err(failure.hint("it looks like `docker.io` or `registry.example.com:5000`, without scheme and path"))
+    Err(failure.hint(REGISTRY_NAME_HINT))
 }

@@ -16,6 +16,7 @@ mod leases;
 mod planner;
 mod platforms;
 mod progress;
+mod reason;
 mod registry;
 mod snapshots;
 mod store;
@@ -31,6 +32,7 @@ pub use planner::{
 };
 pub use platforms::{PlatformMatcher, PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
 pub use progress::{DocumentState, Event, LayerState, Progress};
+pub use reason::{CredentialOrigin, FetchReason, HelperFault};
 pub use registry::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
 pub use snapshots::{
     Applied, Applier, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName, Usage,

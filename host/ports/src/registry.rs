@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
 
+use super::reason::FetchReason;
 use dray_core::oci::{Descriptor, Reference};
 
 /// The kinds of failure that a pull treats differently.
@@ -31,8 +32,10 @@ pub struct FetchFailure {
     pub fault: FetchFault,
     /// What was being done, and facts. Never a secret.
     pub message: String,
-    /// What the user can do about it.
-    pub hint: Option<String>,
+    /// Why, where someone can do something about it.
+    pub reason: Option<FetchReason>,
+    /// Servers that could not be asked and may have what was not found.
+    pub unreached: Vec<String>,
     /// When the registry said to come back.
     pub retry_after: Option<Duration>,
     /// The cause.
@@ -42,13 +45,20 @@ pub struct FetchFailure {
 impl FetchFailure {
     /// A failure of a kind, with what was being done and facts, never a secret.
     pub fn new(fault: FetchFault, message: impl Into<String>) -> Self {
-        Self { fault, message: message.into(), hint: None, retry_after: None, source: None }
+        Self {
+            fault,
+            message: message.into(),
+            reason: None,
+            unreached: Vec::new(),
+            retry_after: None,
+            source: None,
+        }
     }
 
-    /// The same with what the user can do about it.
+    /// The same with the reason.
     #[must_use]
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+    pub fn with_reason(mut self, reason: FetchReason) -> Self {
+        self.reason = Some(reason);
         self
     }
 

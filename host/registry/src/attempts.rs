@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::exchange::Patience;
 use super::hosts::Capability;
 use super::server::Server;
-use dray_ports::{FetchFailure, FetchFault};
+use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
 /// Goes through the servers of a registry until one answers, and remembers what the others said.
 pub(super) struct Attempts {
@@ -17,7 +17,7 @@ pub(super) struct Attempts {
     /// Which of the failures is that of the authority.
     decisive: Option<usize>,
     /// Hosts that have not said whether they have what is asked for.
-    unheard: Vec<String>,
+    unreached: Vec<String>,
 }
 
 impl Attempts {
@@ -45,7 +45,7 @@ impl Attempts {
             return Err(nobody(registry, servers, needed));
         }
         left.reverse();
-        Ok(Self { left, authority, failures: Vec::new(), decisive: None, unheard: Vec::new() })
+        Ok(Self { left, authority, failures: Vec::new(), decisive: None, unreached: Vec::new() })
     }
 
     /// The next server to ask.
@@ -60,7 +60,7 @@ impl Attempts {
             self.decisive = Some(self.failures.len());
         }
         if matches!(failure.fault, FetchFault::Unavailable | FetchFault::Configuration) {
-            self.unheard.push(format!("`{}`", server.endpoint().host()));
+            self.unreached.push(server.endpoint().host().to_owned());
         }
         if !self.left.is_empty() {
             tracing::info!(host = server.endpoint().host(), %failure, "trying the next host");
@@ -76,12 +76,8 @@ impl Attempts {
     /// The failure of all of them: the one that got furthest, with the others as causes.
     pub(super) fn into_failure(self) -> FetchFailure {
         let mut failure = of_all(self.failures, self.decisive);
-        if failure.fault == FetchFault::NotFound && !self.unheard.is_empty() {
-            let unheard = format!("{} could not be asked and may have it", self.unheard.join(", "));
-            failure.hint = Some(match failure.hint {
-                Some(hint) => format!("{hint}; {unheard}"),
-                None => unheard,
-            });
+        if failure.fault == FetchFault::NotFound {
+            failure.unreached = self.unreached;
         }
         failure
     }
@@ -161,14 +157,10 @@ impl Error for Cause {
 
 fn nobody(registry: &str, servers: &[Arc<Server>], needed: &[Capability]) -> FetchFailure {
     let needed: Vec<String> = needed.iter().map(|capability| format!("`{}`", capability.as_str())).collect();
-    let file = servers.iter().find_map(|server| server.settings().file.as_ref());
-    let hint = match file {
-        Some(file) => format!("give a host in `{}` these capabilities", file.display()),
-        None => "`dray registry explain` says which hosts there are".to_owned(),
-    };
+    let file = servers.iter().find_map(|server| server.settings().file.clone());
     let needed = needed.join(" and ");
     let message = format!("none of the hosts for registry `{registry}` has the capabilities {needed}");
-    FetchFailure::new(FetchFault::Configuration, message).with_hint(hint)
+    FetchFailure::new(FetchFault::Configuration, message).with_reason(FetchReason::NoCapableHost { file })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::remembered::Remembered;
 use super::secret::{self, Credentials};
 use super::token::{self, Token};
 use dray_core::limits;
-use dray_ports::{FetchFailure, FetchFault};
+use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
 /// Answers the challenges of one server, and remembers the answers for each repository.
 pub(super) struct Authenticator {
@@ -151,9 +151,9 @@ impl Authenticator {
         self.identity.is_known().await
     }
 
-    /// What a user can do when the server denies access. Looks nowhere that has not been looked at.
-    pub(super) async fn denial_hint(&self) -> String {
-        self.identity.denial_hint().await
+    /// Which credentials the server denied access to. Looks nowhere that has not been looked at.
+    pub(super) async fn denial(&self) -> FetchReason {
+        self.identity.denial().await
     }
 
     fn way(&self, repository: &str) -> Arc<Mutex<Option<Way>>> {
@@ -222,7 +222,7 @@ impl Authenticator {
         match token {
             Ok(token) => Ok(Way::Bearer { challenge, token, by, is_accepted: false }),
             Err(failure) if failure.fault == FetchFault::Denied => {
-                Err(failure.with_hint(self.denial_hint().await))
+                Err(failure.with_reason(self.denial().await))
             }
             Err(failure) => Err(failure),
         }

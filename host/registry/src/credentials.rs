@@ -15,10 +15,10 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use self::keychain::{HelperError, Helpers};
-use super::docker_config::{Auths, DockerConfig, Keeper, VARIABLE, of_variable};
+use super::docker_config::{Auths, DockerConfig, Keeper, of_variable};
 use super::secret::Credentials;
 use dray_core::limits;
-use dray_ports::{FetchFailure, FetchFault};
+use dray_ports::{CredentialOrigin, FetchFailure, FetchFault, FetchReason};
 
 /// Where credentials may come from. Nothing is looked at before a registry asks for them.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -172,21 +172,16 @@ impl CredentialStore {
         failed.map_or(Ok(None), Err)
     }
 
-    /// What the user can do when a registry denies access to somebody with these credentials.
-    pub(super) fn denial_hint(&self, host: &str, found: Option<&Found>) -> String {
-        let file = self.settings.docker_config.as_ref().map(|path| format!("`{}`", path.display()));
-        let place = match (found.map(|found| &found.place), file) {
-            (Some(Place::Variable), _) => format!("in `{VARIABLE}`"),
-            (Some(Place::Helper(helper)), _) => format!("that the credential helper `{helper}` has"),
-            (Some(Place::File), Some(file)) => format!("in {file}"),
-            (None, Some(file)) => {
-                return format!(
-                    "check the name; a private image needs credentials for `{host}` in {file}, where `docker login` puts them"
-                );
-            }
-            (_, None) => return format!("check the name; a private image needs credentials for `{host}`"),
+    /// Which credentials a host denied access to: those that were `found`, or none.
+    pub(super) fn denial(&self, host: &str, found: Option<&Found>) -> FetchReason {
+        let file = self.settings.docker_config.clone();
+        let used = match found.map(|found| &found.place) {
+            Some(Place::Variable) => Some(CredentialOrigin::Variable),
+            Some(Place::Helper(helper)) => Some(CredentialOrigin::Helper(helper.clone())),
+            Some(Place::File) => file.clone().map(CredentialOrigin::File),
+            None => None,
         };
-        format!("check the name, and the credentials for `{host}` {place}; or log in again")
+        FetchReason::AccessDenied { host: host.to_owned(), used, file }
     }
 
     fn variable(&self) -> &Auths {
@@ -212,11 +207,10 @@ impl CredentialStore {
     }
 
     fn failure(&self, host: &str, helper: &str, error: HelperError) -> FetchFailure {
-        let file = self.settings.docker_config.as_deref().unwrap_or("config.json".as_ref()).display();
+        let file = self.settings.docker_config.clone().unwrap_or_else(|| "config.json".into());
+        let reason = FetchReason::CredentialHelper { helper: helper.to_owned(), file, fault: error.fault() };
         let message =
             format!("cannot get the credentials for `{host}` from the credential helper `{helper}`");
-        FetchFailure::new(FetchFault::Configuration, message)
-            .with_hint(error.hint(helper, &file))
-            .with_source(error)
+        FetchFailure::new(FetchFault::Configuration, message).with_reason(reason).with_source(error)
     }
 }

@@ -14,7 +14,7 @@ use tokio::io::AsyncReadExt as _;
 use super::json::{self, Json};
 use super::secret::{Credentials, Secret};
 use dray_core::limits;
-use dray_ports::{FetchFailure, FetchFault};
+use dray_ports::{CredentialOrigin, FetchFailure, FetchFault, FetchReason};
 
 pub(super) use self::variable::{VARIABLE, of_variable};
 
@@ -283,12 +283,13 @@ impl Origin {
         source: Option<Box<dyn Error + Send + Sync>>,
     ) -> FetchFailure {
         let message = format!("{before} {self} {after}").trim().to_owned();
-        let hint = match self {
-            Self::Variable => format!("correct `{VARIABLE}`, or unset it"),
-            Self::File(path) => format!("correct `{}`, or log in again", path.display()),
+        let origin = match self {
+            Self::Variable => CredentialOrigin::Variable,
+            Self::File(path) => CredentialOrigin::File(path.clone()),
         };
+        let reason = FetchReason::UnreadableCredentials { origin };
         let fault = FetchFault::Configuration;
-        FetchFailure { source, ..FetchFailure::new(fault, message).with_hint(hint) }
+        FetchFailure { source, ..FetchFailure::new(fault, message).with_reason(reason) }
     }
 }
 

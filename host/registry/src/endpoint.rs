@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use url::{Position, Url};
 
 use super::hosts::{HostEndpoint, Scheme, hub, is_loopback};
-use dray_ports::{FetchFailure, FetchFault};
+use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
 /// Where the API of a registry is spoken.
 #[derive(Clone, Debug)]
@@ -146,7 +146,7 @@ impl Endpoint {
         let mut url = parsed.map_err(|source| {
             let message = format!("`{host}` is not an address that a registry can have");
             FetchFailure::new(FetchFault::Configuration, message)
-                .with_hint("check the part of the image's name before the first `/`")
+                .with_reason(FetchReason::RegistryAddress)
                 .with_source(source)
         })?;
         if let Some(namespace) = &self.namespace {

@@ -11,20 +11,20 @@ use super::exchange::{Call, RedirectProblem, Role};
 use super::transport::{Response, TransportError, TransportKind};
 use dray_core::limits;
 use dray_core::text::deceives;
-use dray_ports::{FetchFailure, FetchFault};
+use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
 /// The failure that an unwelcome status stands for.
 pub(super) async fn of_status(call: &Call, response: Response) -> FetchFailure {
     let status = response.status();
     let fault = fault_of(call.role, status);
-    let hint = match (call.role, fault) {
-        _ if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some(PROXY.to_owned()),
-        (Role::Registry, FetchFault::NotFound) => Some("check the name and the tag of the image".to_owned()),
-        (_, FetchFault::Protocol) => Some(STRANGE.to_owned()),
+    let reason = match (call.role, fault) {
+        _ if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some(FetchReason::Proxy),
+        (Role::Registry, FetchFault::NotFound) => Some(FetchReason::UnknownTag),
+        (_, FetchFault::Protocol) => Some(FetchReason::NotRegistry),
         _ => None,
     };
     let message = message_of(call, response, 1).await;
-    FetchFailure { hint, ..FetchFailure::new(fault, message) }
+    FetchFailure { reason, ..FetchFailure::new(fault, message) }
 }
 
 /// The failure of a server that could not answer in any of several tries, or that said when to come back.
@@ -34,97 +34,68 @@ pub(super) async fn of_busy_server(
     tries: u32,
     retry_after: Option<Duration>,
 ) -> FetchFailure {
-    let is_limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
-    let mut hint = match retry_after {
-        Some(after) if !after.is_zero() => format!("try again in {} s", after.as_secs()),
-        _ if is_limited => {
-            "the registry limits how often it may be asked: wait, or log in if you have not".to_owned()
-        }
-        _ => "try again later".to_owned(),
+    let reason = match response.status() {
+        StatusCode::TOO_MANY_REQUESTS => FetchReason::RateLimited {
+            limit: printable_header(response.headers(), "ratelimit-limit"),
+            remaining: printable_header(response.headers(), "ratelimit-remaining"),
+        },
+        _ => FetchReason::Busy,
     };
-    if is_limited && let Some(quota) = quota(response.headers()) {
-        let _ = write!(hint, "; {quota}");
-    }
     let message = message_of(call, response, tries).await;
-    let failure = FetchFailure::new(FetchFault::Unavailable, message).with_hint(hint);
+    let failure = FetchFailure::new(FetchFault::Unavailable, message).with_reason(reason);
     match retry_after {
         Some(after) => failure.with_retry_after(after),
         None => failure,
     }
 }
 
-/// What a registry says about the limit that was reached, such as `100;w=21600` for a hundred in six hours.
-fn quota(headers: &HeaderMap) -> Option<String> {
-    let said = ["ratelimit-limit", "ratelimit-remaining"].iter().filter_map(|&name| {
-        let value = headers.get(name)?.to_str().ok()?;
-        Some(format!("{name} is `{}`", printable(value)))
-    });
-    let said: Vec<String> = said.collect();
-    (!said.is_empty()).then(|| format!("its {}", said.join(", ")))
+fn printable_header(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(printable)
 }
 
 /// The failure of a call that got no answer, or not the whole of it. `url` is where it was then.
 pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> FetchFailure {
     let peer = peer(call, url);
     let doing = format!("{} `{}`", call.method, display(url));
-    let host = authority(url);
-    let (message, hint) = match error.kind {
-        TransportKind::Refused => (
-            format!("cannot connect to {peer}"),
-            Some(format!("check that it runs, and that `{host}` is its address")),
-        ),
-        TransportKind::UnknownHost => (
-            format!("cannot find {peer}"),
-            Some(format!("check that `{host}` is spelled correctly, and the network")),
-        ),
-        TransportKind::Unreachable => (
-            format!("cannot reach {peer}"),
-            Some("check the network, and whether a proxy is needed".to_owned()),
-        ),
+    let host = authority(url).to_string();
+    let (message, reason) = match error.kind {
+        TransportKind::Refused => {
+            (format!("cannot connect to {peer}"), FetchReason::ConnectionRefused { host })
+        }
+        TransportKind::UnknownHost => (format!("cannot find {peer}"), FetchReason::UnknownHost { host }),
+        TransportKind::Unreachable => (format!("cannot reach {peer}"), FetchReason::Unreachable),
         TransportKind::Silent(time) => {
             let message = format!("{peer} sent nothing for {} s during {doing}", time.as_secs_f32());
-            (message, Some(BROKEN.to_owned()))
+            (message, FetchReason::Interrupted)
         }
-        TransportKind::NotTls => (
-            format!("{peer} does not speak TLS"),
-            Some(format!("if `{host}` is meant to be used over plain HTTP, say so with `--plain-http`")),
-        ),
-        TransportKind::Certificate => (
-            format!("the certificate of {peer} is not trusted"),
-            Some(
-                "install the certificate of its authority in the system's store, or name it as `ca` in a `hosts.toml`"
-                    .to_owned(),
-            ),
-        ),
-        TransportKind::WrongName => (
-            format!("the certificate of {peer} is for another name"),
-            Some(format!("check that `{host}` is its name, or reach it by a name that its certificate has")),
-        ),
-        TransportKind::WrongTime => (
-            format!("the certificate of {peer} is not valid at this time"),
-            Some("check the clock of this machine; if it is right, the server needs a new certificate".to_owned()),
-        ),
-        TransportKind::ClientCertificate => (
-            format!("{peer} does not take our certificate, or wants one and gets none"),
-            Some("name a certificate that it takes as `client` in a `hosts.toml`".to_owned()),
-        ),
-        TransportKind::BadCertificates => (
-            format!("the certificates set up for {peer} cannot be used"),
-            Some("`dray registry explain` says where they are named".to_owned()),
-        ),
-        TransportKind::Proxy => (
-            format!("the proxy makes no connection to {peer}"),
-            Some(PROXY.to_owned()),
-        ),
-        TransportKind::Forbidden => (
-            format!("{peer} is not asked: its address is not a public one"),
-            Some("an image may name places for its layers, but none that only your network can reach".to_owned()),
-        ),
-        TransportKind::NoCertificates => (
-            "cannot check any certificate: this system has no certificate authorities".to_owned(),
-            Some("install them; most distributions call the package `ca-certificates`".to_owned()),
-        ),
-        TransportKind::Broken => (format!("{peer} broke off during {doing}"), Some(BROKEN.to_owned())),
+        TransportKind::Broken => (format!("{peer} broke off during {doing}"), FetchReason::Interrupted),
+        TransportKind::Proxy => (format!("the proxy makes no connection to {peer}"), FetchReason::Proxy),
+        TransportKind::NotTls => (format!("{peer} does not speak TLS"), FetchReason::NoTls { host }),
+        TransportKind::Certificate => {
+            (format!("the certificate of {peer} is not trusted"), FetchReason::UntrustedCertificate)
+        }
+        TransportKind::WrongName => {
+            (format!("the certificate of {peer} is for another name"), FetchReason::CertificateName { host })
+        }
+        TransportKind::WrongTime => {
+            (format!("the certificate of {peer} is not valid at this time"), FetchReason::CertificateTime)
+        }
+        TransportKind::ClientCertificate => {
+            let message = format!("{peer} does not take our certificate, or wants one and gets none");
+            (message, FetchReason::ClientCertificate)
+        }
+        TransportKind::BadCertificates => {
+            let message = format!("the certificates set up for {peer} cannot be used");
+            (message, FetchReason::UnusableCertificates)
+        }
+        TransportKind::NoCertificates => {
+            let message = "cannot check any certificate: this system has no certificate authorities";
+            (message.to_owned(), FetchReason::NoAuthorities)
+        }
+        TransportKind::Forbidden => {
+            let message = format!("{peer} is not asked: its address is not a public one");
+            (message, FetchReason::PrivateAddress)
+        }
     };
     let fault = match error.kind {
         TransportKind::NotTls | TransportKind::Forbidden => FetchFault::Protocol,
@@ -136,7 +107,7 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
         | TransportKind::BadCertificates => FetchFault::Configuration,
         _ => FetchFault::Unavailable,
     };
-    let failure = FetchFailure { hint, ..FetchFailure::new(fault, message) };
+    let failure = FetchFailure::new(fault, message).with_reason(reason);
     match error.into_cause() {
         Some(cause) => failure.with_source(cause),
         None => failure,
@@ -149,41 +120,32 @@ pub(super) fn is_broken(failure: &FetchFailure) -> bool {
     cause.is_some_and(|error| error.kind == TransportKind::Broken)
 }
 
-const BROKEN: &str = "try again; if it stays, the log of the registry or of a proxy on the way may say why";
-const PROXY: &str = "check `HTTPS_PROXY` and `HTTP_PROXY`, with user and password where the proxy wants them, or except the host with `NO_PROXY`";
-const STRANGE: &str = "check that this is the address of a registry and that no proxy answers in its place";
-
 /// The failure of a redirect that is not followed.
 pub(super) fn of_redirect(call: &Call, from: &Url, problem: RedirectProblem) -> FetchFailure {
     let message = format!("{} {problem}, in answer to {} `{}`", peer(call, from), call.method, display(from));
-    let hint = match problem {
-        RedirectProblem::ToPlainHttp if call.role == Role::Registry => {
-            "whoever runs the registry should let it redirect to HTTPS; `--insecure-registry`, or `skip_verify` in a \
-             `hosts.toml`, follows such a redirect all the same"
-        }
-        _ => "whoever runs the registry, or a proxy in front of it, has set up its redirects wrongly",
+    let reason = match problem {
+        RedirectProblem::ToPlainHttp if call.role == Role::Registry => FetchReason::RedirectToPlainHttp,
+        _ => FetchReason::BadRedirect,
     };
-    FetchFailure::new(FetchFault::Protocol, message).with_hint(hint)
+    FetchFailure::new(FetchFault::Protocol, message).with_reason(reason)
 }
 
 /// The failure of content that is not what it should be: `problem` says how.
 pub(super) fn of_content(call: &Call, problem: &str) -> FetchFailure {
-    let hint = "try again; if it stays, the registry or a proxy on the way changes what it serves";
-    FetchFailure { hint: Some(hint.to_owned()), ..of_protocol(call, problem) }
+    of_protocol(call, problem).with_reason(FetchReason::ChangedContent)
 }
 
-/// The failure of content that is compressed in a way that nobody asked for.
+/// The failure of content that is compressed in a way that was not asked for.
 pub(super) fn of_coding(call: &Call, coding: &str) -> FetchFailure {
-    let hint = "the registry or a proxy on the way ignores that content is asked for as it is stored: let it not compress";
     let problem = format!("sent content with the coding `{}`, which is not supported", printable(coding));
-    FetchFailure { hint: Some(hint.to_owned()), ..of_protocol(call, &problem) }
+    of_protocol(call, &problem).with_reason(FetchReason::UnwantedCoding)
 }
 
 /// The failure of an answer that is against the protocol: `problem` says how.
 pub(super) fn of_protocol(call: &Call, problem: &str) -> FetchFailure {
     let message =
         format!("{} {problem}, in answer to {} `{}`", peer(call, &call.url), call.method, display(&call.url));
-    FetchFailure::new(FetchFault::Protocol, message).with_hint(STRANGE)
+    FetchFailure::new(FetchFault::Protocol, message).with_reason(FetchReason::NotRegistry)
 }
 
 /// An address without what may be secret: user, password, query. Signed addresses are as good as a password.

@@ -16,7 +16,7 @@ use super::server::Server;
 use super::transport::Response;
 use super::{RegistryClient, attempts, elsewhere, failure};
 use dray_core::oci::{Descriptor, MediaKind, Reference};
-use dray_ports::{BlobStream, FetchFailure, FetchFault};
+use dray_ports::{BlobStream, FetchFailure, FetchFault, FetchReason};
 
 /// Opens a blob or manifest at `offset`, at the first of the registry's servers that gives it.
 ///
@@ -113,7 +113,7 @@ impl Opening<'_> {
                 let (call, response) = *refusal;
                 let mut failure = server.failure(&call, response).await;
                 if failure.fault == FetchFault::NotFound {
-                    failure.hint = Some("the image is incomplete in the registry: push it again".to_owned());
+                    failure.reason = Some(FetchReason::MissingBlob);
                 }
                 Err(failure)
             }

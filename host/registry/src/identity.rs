@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 use super::credentials::{CredentialStore, Found};
 use super::secret::Credentials;
 use dray_core::limits;
-use dray_ports::FetchFailure;
+use dray_ports::{FetchFailure, FetchReason};
 
 /// Who the user is towards one host.
 ///
@@ -73,11 +73,11 @@ impl Identity {
         Ok(last.insert(sighting).found.is_some())
     }
 
-    /// What a user can do when the host denies access. Looks nowhere that has not been looked at.
-    pub(super) async fn denial_hint(&self) -> String {
+    /// Which credentials the host denied access to. Looks nowhere that has not been looked at.
+    pub(super) async fn denial(&self) -> FetchReason {
         let last = self.last.lock().await;
         let found = last.as_ref().and_then(|sighting| sighting.found.as_ref());
-        self.credentials.denial_hint(&self.host, found)
+        self.credentials.denial(&self.host, found)
     }
 
     async fn look(&self) -> Result<Arc<Sighting>, FetchFailure> {

@@ -13,7 +13,7 @@ use super::{RegistryClient, failure};
 use dray_core::limits;
 use dray_core::oci::{Algorithm, Descriptor, Digest, MediaKind, MediaType, Reference};
 use dray_core::verify;
-use dray_ports::{FetchFailure, FetchFault, Resolved};
+use dray_ports::{FetchFailure, FetchFault, FetchReason, Resolved};
 
 /// The order is that of containerd. The last entry keeps registries from refusing what we would rather name
 /// in an error.
@@ -121,11 +121,7 @@ impl Resolution<'_> {
             if response.status() != StatusCode::OK {
                 let mut failure = self.server.failure(&call, response).await;
                 if failure.fault == FetchFault::NotFound && self.reference.digest().is_some() {
-                    failure.hint = Some(
-                        "check the name and the digest: the registry does not have, or no longer has, \
-                              what is asked for"
-                            .to_owned(),
-                    );
+                    failure.reason = Some(FetchReason::UnknownDigest);
                 }
                 return Err(failure);
             }
@@ -238,6 +234,5 @@ fn too_large(call: &Call, size: Option<u64>) -> FetchFailure {
         Some(size) => format!("has a manifest of {size} bytes, more than the {limit} that are accepted"),
         None => format!("has a manifest of more than the {limit} bytes that are accepted"),
     };
-    let hint = "no registry need serve such a manifest: the image was made wrongly";
-    FetchFailure { hint: Some(hint.to_owned()), ..failure::of_protocol(call, &problem) }
+    failure::of_protocol(call, &problem).with_reason(FetchReason::OversizedManifest)
 }

@@ -19,7 +19,7 @@ use super::transport::{Response, TransportSettings, Transports};
 use super::warning::Warnings;
 use dray_core::limits;
 use dray_core::oci::Digest;
-use dray_ports::{FetchFailure, FetchFault};
+use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
 /// One of the servers that stand for a registry, with what has been learned about it.
 pub(super) struct Server {
@@ -228,12 +228,11 @@ impl Server {
             return failure;
         }
         if is_from_first_hop {
-            failure.hint = Some(self.authenticator.denial_hint().await);
+            failure.reason = Some(self.authenticator.denial().await);
         } else if !self.may_be_told(&url) {
-            let host = authority(&url);
-            failure.hint = Some(format!("no credentials are sent to `{host}`, which is reached without TLS"));
+            failure.reason = Some(FetchReason::CredentialsWithheld { host: authority(&url).to_string() });
         } else if let Some(authenticator) = self.redirected.known_authenticator(&url) {
-            failure.hint = Some(authenticator.denial_hint().await);
+            failure.reason = Some(authenticator.denial().await);
         }
         failure
     }

@@ -16,7 +16,7 @@ use super::json;
 use super::secret::{self, Credentials, Secret};
 use super::transport::Response;
 use dray_core::limits;
-use dray_ports::{FetchFailure, FetchFault};
+use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
 /// Proof of a right, for some time.
 #[derive(Clone)]
@@ -36,8 +36,7 @@ impl Token {
     fn of_user(token: &Secret) -> Result<Self, FetchFailure> {
         let authorization = secret::bearer(token).ok_or_else(|| {
             let message = "the configured registry token has characters that none may have";
-            FetchFailure::new(FetchFault::Configuration, message)
-                .with_hint("correct the `registrytoken` in docker's configuration")
+            FetchFailure::new(FetchFault::Configuration, message).with_reason(FetchReason::RegistryToken)
         })?;
         Ok(Self { authorization, refresh_at: Instant::now() + LONGEST_LIFE })
     }
@@ -97,11 +96,9 @@ pub(super) fn is_usable(registry: &Endpoint, challenge: &BearerChallenge) -> boo
     realm(registry, challenge).is_ok()
 }
 
-/// What a user can do about a registry that names a token server which nobody can use.
-const HINT: &str = "whoever runs the registry has set up the address of its token server wrongly";
-
 fn realm(registry: &Endpoint, challenge: &BearerChallenge) -> Result<Url, FetchFailure> {
-    let fault = |message| FetchFailure::new(FetchFault::Protocol, message).with_hint(HINT);
+    let fault =
+        |message| FetchFailure::new(FetchFault::Protocol, message).with_reason(FetchReason::BadTokenServer);
     let refuse = |problem: &str| {
         fault(format!(
             "registry `{}` names the token server `{}`, {problem}",

@@ -16,7 +16,7 @@ async fn a_private_authority() {
     let failure = resolve(&Directories::with(&toml(&server, "")).client()).await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Configuration);
     assert!(failure.message.starts_with("the certificate of registry"), "{failure}");
-    assert!(failure.hint.as_deref().unwrap().contains("hosts.toml"), "{failure:?}");
+    assert_eq!(failure.reason, Some(FetchReason::UntrustedCertificate));
 
     // In a file beside the `hosts.toml`.
     let directories = Directories::with(&toml(&server, "ca = 'own.pem'"));

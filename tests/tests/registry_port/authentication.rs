@@ -80,7 +80,8 @@ async fn fresh_tokens_that_are_refused_end_it() {
     let failure = scene.digest().await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Denied);
     assert!(failure.message.ends_with("UNAUTHORIZED: authentication required"), "{failure}");
-    assert!(failure.hint.as_deref().unwrap().contains("needs credentials"), "{failure:?}");
+    let denied = FetchReason::AccessDenied { host: scene.host(), used: None, file: None };
+    assert_eq!(failure.reason, Some(denied));
     assert_eq!(tokens_asked(&scene), 1);
     assert!(scene.registry.requests().len() <= 5, "{:#?}", scene.registry.requests());
     assert!(!everything(&failure).contains("token-"));
@@ -130,7 +131,9 @@ async fn a_wrong_password() {
             "token server `{host}` answered 401 to GET `http://{host}/token`: incorrect username or password"
         )
     );
-    assert!(failure.hint.as_deref().unwrap().contains(configured.path.to_str().unwrap()), "{failure:?}");
+    let file = configured.path.clone();
+    let used = Some(CredentialOrigin::File(file.clone()));
+    assert_eq!(failure.reason, Some(FetchReason::AccessDenied { host, used, file: Some(file) }));
     let told = everything(&failure);
     assert!(!told.contains("pass`") && !told.contains("dXNlcjpwYXNz"), "{told}");
 }
@@ -208,7 +211,9 @@ async fn a_helper_that_does_not_know_the_registry() {
         let other = Reference::parse(&scene.registry.image("team/other:1")).unwrap();
         let failure = configured.client.resolve(&other).await.unwrap_err();
         assert_eq!(failure.fault, FetchFault::Denied);
-        assert!(failure.hint.as_deref().unwrap().contains("needs credentials"), "{failure:?}");
+        let file = Some(configured.path.clone());
+        let denied = FetchReason::AccessDenied { host: scene.host(), used: None, file };
+        assert_eq!(failure.reason, Some(denied));
     }
 }
 
@@ -264,7 +269,7 @@ async fn a_helper_that_fails_is_told_when_it_is_needed() {
             format!("cannot get the credentials for `{host}` from the credential helper `{helper}`")
         );
         assert_eq!(failure.source.as_ref().unwrap().to_string(), expected);
-        assert!(failure.hint.is_some());
+        assert!(matches!(failure.reason, Some(FetchReason::CredentialHelper { .. })), "{failure:?}");
         assert!(!everything(&failure).contains("hunter2"), "{failure:?}");
         assert_eq!(tokens_asked(&scene), 0, "nobody was asked without credentials");
     }

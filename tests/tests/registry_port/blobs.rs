@@ -242,7 +242,7 @@ async fn a_blob_that_is_not_there() {
         let descriptor = Descriptor::new(MediaType::new(media_type), missing.clone(), 1);
         let failure = scene.client.fetch_unverified(&scene.reference, &descriptor, 0).await.err().unwrap();
         assert_eq!(failure.fault, FetchFault::NotFound);
-        assert!(failure.hint.unwrap().contains("incomplete"));
+        assert_eq!(failure.reason, Some(FetchReason::MissingBlob));
         // Of two places that were tried, the failure tells of the one where it should have been.
         assert!(failure.message.contains(code), "{}", failure.message);
     }
@@ -272,7 +272,7 @@ async fn a_redirect_keeps_range_and_accept_and_drops_the_authorization() {
     storage.on(Rule::get("/store/").status(401));
     let failure = scene.read(0).await.1.unwrap();
     assert_eq!(failure.fault, FetchFault::Denied);
-    assert_eq!(failure.hint, None);
+    assert_eq!(failure.reason, None);
     assert_eq!(
         failure.message,
         format!(

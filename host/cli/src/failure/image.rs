@@ -1,8 +1,7 @@
 //! What reading the images of a store has to say.
 
 use super::{
-    Failure, Kind, MADE_WRONGLY_HINT, document, hint_of_platforms, kind_of_fetch, kind_of_plugin, listed,
-    store,
+    Failure, Kind, MADE_WRONGLY_HINT, document, fetch, hint_of_platforms, kind_of_plugin, listed, store,
 };
 use dray::image::ImageError;
 
@@ -32,9 +31,7 @@ pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
         }
         ImageError::MissingBlob { .. } => (Kind::NotFound, vec![FETCH_HINT.to_owned()]),
         ImageError::Damaged { .. } => (Kind::Corrupt, vec![FETCH_ANEW_HINT.to_owned()]),
-        ImageError::Fetch { source, .. } => {
-            (kind_of_fetch(source), source.hint.clone().into_iter().collect())
-        }
+        ImageError::Fetch { source, .. } => fetch::verdict(source),
         ImageError::Document { source, .. } => document::verdict(source),
         ImageError::LayerCount { .. } => (Kind::Corrupt, vec![MADE_WRONGLY_HINT.to_owned()]),
         ImageError::NoPlatform { offered, .. } => (Kind::Unsupported, vec![hint_of_platforms(offered)]),

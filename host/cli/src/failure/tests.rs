@@ -2,6 +2,7 @@ use super::*;
 use crate::color::Palette;
 use dray::image::{Damage, DocumentFault, ImageError};
 use dray::oci::{Algorithm, DiffId, Digest, DocumentError, DocumentKind, MediaType, Platform, Reference};
+use dray::ports::{FetchFailure, FetchFault, FetchReason};
 use dray::pull::{Lack, PlanError};
 use dray::verify::{Mismatch, digest_of};
 
@@ -10,7 +11,8 @@ fn digest(text: &str) -> Digest {
 }
 
 fn fetch(fault: FetchFault) -> FetchFailure {
-    FetchFailure::new(fault, "GET failed").with_hint("log in").with_source("connection reset")
+    let failure = FetchFailure::new(fault, "GET failed").with_reason(FetchReason::Interrupted);
+    failure.with_source("connection reset")
 }
 
 fn plugin(fault: PluginFault) -> PluginFailure {
@@ -139,11 +141,12 @@ fn message_causes_and_hints() {
     let failure = Failure::from(resolve(FetchFault::Denied));
     assert_eq!(
         failure.to_text(Palette::NONE),
-        "error: cannot resolve `r`\n  1: GET failed\n  2: connection reset\nhint: log in\n"
+        "error: cannot resolve `r`\n  1: GET failed\n  2: connection reset\nhint: try again; if it stays, the log of the registry or of a \
+         proxy on the way may say why\n"
     );
     assert_eq!(
         failure.to_json(),
-        r#"{"error":{"kind":"denied","message":"cannot resolve `r`","causes":["GET failed","connection reset"],"hints":["log in"]}}"#
+        r#"{"error":{"kind":"denied","message":"cannot resolve `r`","causes":["GET failed","connection reset"],"hints":["try again; if it stays, the log of the registry or of a proxy on the way may say why"]}}"#
     );
 }
 

@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &PingArguments, context: &Context) -> Result<(), Fa
     if answered.iter().any(|answer| answer.registry) {
         return Ok(());
     }
-    Err(Failure::from(failure(&arguments.host, pings)))
+    Err(failure(&arguments.host, pings))
 }
 
 impl Answered {
@@ -108,16 +108,17 @@ fn to_text(answers: &[Answered]) -> String {
     text
 }
 
+const NOT_A_REGISTRY_HINT: &str = "check that the address is that of a registry";
+
 /// The failure of the server that comes last, which is the registry itself or stands in its place.
-fn failure(host: &str, pings: Vec<Ping>) -> FetchFailure {
+fn failure(host: &str, pings: Vec<Ping>) -> Failure {
     let unreachable = pings.into_iter().rev().find_map(|ping| ping.answer.err());
-    let hint = unreachable.as_ref().and_then(|failure| failure.hint.clone());
-    let hint = hint.unwrap_or_else(|| "check that the address is that of a registry".to_owned());
-    let failure =
-        FetchFailure::new(FetchFault::Unavailable, format!("no server answers as registry `{host}`"))
-            .with_hint(hint);
+    let reason = unreachable.as_ref().and_then(|failure| failure.reason.clone());
+    let message = format!("no server answers as registry `{host}`");
+    let failure = FetchFailure { reason, ..FetchFailure::new(FetchFault::Unavailable, message) };
     match unreachable {
-        Some(cause) => failure.with_source(cause),
-        None => failure,
+        Some(cause) if failure.reason.is_some() => failure.with_source(cause).into(),
+        Some(cause) => Failure::from(failure.with_source(cause)).hint(NOT_A_REGISTRY_HINT),
+        None => Failure::from(failure).hint(NOT_A_REGISTRY_HINT),
     }
 }

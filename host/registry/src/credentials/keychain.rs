@@ -15,6 +15,7 @@ use crate::failure::printable;
 use crate::json;
 use crate::secret::{Credentials, Secret};
 use dray_core::limits;
+use dray_ports::HelperFault;
 
 /// Programs that keep credentials, as the docker-credential-helpers project defines them:
 /// `docker-credential-NAME get` reads a server's name and writes JSON.
@@ -189,17 +190,12 @@ impl HelperError {
         matches!(self, Self::Name | Self::Missing | Self::Start(_) | Self::Silent(_) | Self::TooMuch)
     }
 
-    /// What the user can do. `file` is where the helper is named.
-    pub(super) fn hint(&self, name: &str, file: &dyn fmt::Display) -> String {
+    pub(super) fn fault(&self) -> HelperFault {
         match self {
-            Self::Name => format!("correct `{file}`"),
-            Self::Missing => format!(
-                "install `docker-credential-{name}` into a folder of `PATH`, or take `{name}` out of `{file}` and log in again"
-            ),
-            Self::Silent(_) => {
-                format!("see whether `docker-credential-{name}` waits for somebody to unlock a keychain")
-            }
-            _ => format!("see whether `docker-credential-{name} list` works, or log in again"),
+            Self::Name => HelperFault::Name,
+            Self::Missing => HelperFault::Missing,
+            Self::Silent(_) => HelperFault::Silent,
+            Self::Start(_) | Self::Failed { .. } | Self::TooMuch | Self::Unreadable => HelperFault::Failed,
         }
     }
 }

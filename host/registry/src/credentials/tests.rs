@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use super::CredentialKind::{IdentityToken, Password, RegistryToken};
 use super::CredentialSource::{Auths, Helper};
 use super::*;
+use dray_ports::HelperFault;
 
 /// Programs that play credential helpers.
 fn helpers() -> PathBuf {
@@ -165,7 +166,10 @@ async fn a_helper_is_not_waited_for_for_ever() {
     let failure = store.find("host").await.unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(20), "one spelling is enough");
     assert_eq!(failure.source.unwrap().to_string(), "it has not ended within 0.2 s");
-    assert!(failure.hint.unwrap().contains("unlock"));
+    let file = configured.path.clone();
+    let helper = "hanging".to_owned();
+    let reason = FetchReason::CredentialHelper { helper, file, fault: HelperFault::Silent };
+    assert_eq!(failure.reason, Some(reason));
 }
 
 /// Whoever stops waiting leaves no process behind.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::file::{self, Entry, HostsFile, parse_hosts_file};
 use super::{ClientPair, name};
 use dray_core::limits;
-use dray_ports::{FetchFailure, FetchFault};
+use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
 /// What a directory says about its registry.
 #[derive(Debug, Default)]
@@ -107,7 +107,7 @@ pub(super) fn load(directory: &Path) -> Result<Loaded, FetchFailure> {
         Err(error) => {
             let message = format!("`{}` cannot be understood", path.display());
             Err(FetchFailure::new(FetchFault::Configuration, message)
-                .with_hint("correct the file; `dray registry explain` then says how it is understood")
+                .with_reason(FetchReason::InvalidHostsFile)
                 .with_source(error))
         }
     }
@@ -155,7 +155,7 @@ fn certificates(directory: &Path) -> io::Result<Loaded> {
 fn unreadable(path: &Path, error: io::Error) -> FetchFailure {
     let message = format!("cannot read `{}`", path.display());
     FetchFailure::new(FetchFault::Configuration, message)
-        .with_hint("make it readable, or name other directories with `--hosts-dir`")
+        .with_reason(FetchReason::UnreadableHosts)
         .with_source(error)
 }
 

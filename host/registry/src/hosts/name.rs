@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::hub;
-use dray_ports::{FetchFailure, FetchFault};
+use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
 /// The name of a registry as references write it, once it is sure that it is one: it becomes part of paths
 /// and addresses.
@@ -10,8 +10,7 @@ pub(super) fn checked(host: &str) -> Result<&str, FetchFailure> {
         return Ok(if hub::is_without_api(host) { hub::NAME } else { host });
     }
     let message = format!("`{}` cannot be the name of a registry", super::super::failure::printable(host));
-    Err(FetchFailure::new(FetchFault::Configuration, message)
-        .with_hint("it looks like `docker.io` or `registry.example.com:5000`, without scheme and path"))
+    Err(FetchFailure::new(FetchFault::Configuration, message).with_reason(FetchReason::RegistryName))
 }
 
 /// Whether a text can be the name of a registry: a host name or an IP address, perhaps with a port.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use dray_core::limits;
+use dray_ports::FetchReason;
 
 const ALL: &str = "pull resolve push referrers";
 
@@ -397,7 +398,12 @@ fn a_file_with_an_error_is_not_passed_over() {
     for host in ["a.example", "b.example", "c.example", "d.example"] {
         let failure = host_endpoints(host, &settings).unwrap_err();
         assert_eq!(failure.fault, dray_ports::FetchFault::Configuration, "{host}");
-        assert!(failure.message.contains(host) && failure.hint.is_some(), "{failure:?}");
+        assert!(failure.message.contains(host), "{failure:?}");
+        let reason = match host {
+            "a.example" => FetchReason::InvalidHostsFile,
+            _ => FetchReason::UnreadableHosts,
+        };
+        assert_eq!(failure.reason, Some(reason), "{host}");
     }
 }
 

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::no_proxy::NoProxy;
 use crate::settings::ProxySettings;
-use dray_ports::{FetchFailure, FetchFault};
+use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
 /// The ways around, and for whom.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ impl Proxies {
 
 /// Understands the address of a proxy as Go does: it may lack a scheme, and names are always resolved by a SOCKS
 /// proxy, which may know more of them than this machine.
-fn parse(value: &str, name: &str) -> Result<Url, FetchFailure> {
+fn parse(value: &str, name: &'static str) -> Result<Url, FetchFailure> {
     let has_scheme = value.contains("://");
     let parsed = if has_scheme { Url::parse(value) } else { Url::parse(&format!("http://{value}")) };
     let mut url = parsed.map_err(|error| unusable(name).with_source(error))?;
@@ -59,9 +59,8 @@ fn parse(value: &str, name: &str) -> Result<Url, FetchFailure> {
     Ok(url)
 }
 
-fn unusable(name: &str) -> FetchFailure {
+fn unusable(name: &'static str) -> FetchFailure {
     let message = format!("the address of the {name} proxy cannot be used");
-    FetchFailure::new(FetchFault::Configuration, message).with_hint(format!(
-        "correct `{name}_PROXY`: it looks like `http://proxy.example:3128`, with `http`, `https`, `socks5` or `socks5h`"
-    ))
+    FetchFailure::new(FetchFault::Configuration, message)
+        .with_reason(FetchReason::ProxyAddress { scheme: name })
 }
