@@ -47,7 +47,7 @@ impl Failure {
         Self {
             kind: Kind::Internal,
             message: message.to_owned(),
-            causes: chain(message, Some(cause)),
+            causes: causes(message, Some(cause), cause),
             hints: system::hint(cause).into_iter().collect(),
         }
     }
@@ -97,7 +97,7 @@ impl Failure {
 
     fn of(kind: Kind, error: &(dyn Error + 'static), hints: impl IntoIterator<Item = String>) -> Self {
         let message = error.to_string();
-        let causes = chain(&message, error.source());
+        let causes = causes(&message, error.source(), error);
         Self { kind, message, causes, hints: hints.into_iter().chain(system::hint(error)).collect() }
     }
 
@@ -108,22 +108,25 @@ impl Failure {
 }
 
 /// An error and its causes in one line.
-pub(super) fn message_of(error: &dyn Error) -> String {
+pub(super) fn message_of(error: &(dyn Error + 'static)) -> String {
     let message = error.to_string();
-    let causes = chain(&message, error.source());
+    let causes = causes(&message, error.source(), error);
     std::iter::once(message).chain(causes).collect::<Vec<_>>().join(": ")
 }
 
-/// Texts of the causes. One that an earlier text contains says nothing new: some libraries repeat.
-fn chain(message: &str, first: Option<&dyn Error>) -> Vec<String> {
+/// Texts of the causes that begin with `first`, and of what other servers said on the way to `error`. One that an
+/// earlier text contains says nothing new: some libraries repeat.
+fn causes(
+    message: &str,
+    first: Option<&(dyn Error + 'static)>,
+    error: &(dyn Error + 'static),
+) -> Vec<String> {
+    let chain = std::iter::successors(first, |&cause| cause.source());
     let mut causes: Vec<String> = Vec::new();
-    let mut next = first;
-    while let Some(cause) = next {
-        let text = cause.to_string();
+    for text in chain.map(ToString::to_string).chain(fetch::other_servers(error)) {
         if !message.contains(&text) && !causes.iter().any(|earlier| earlier.contains(&text)) {
             causes.push(text);
         }
-        next = cause.source();
     }
     causes
 }

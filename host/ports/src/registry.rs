@@ -40,6 +40,8 @@ pub struct FetchFailure {
     pub retry_after: Option<Duration>,
     /// The cause.
     pub source: Option<Box<dyn Error + Send + Sync>>,
+    /// The failures of the other servers that were asked, in the order asked. They have no others of their own.
+    pub others: Vec<FetchFailure>,
 }
 
 impl FetchFailure {
@@ -52,6 +54,7 @@ impl FetchFailure {
             unreached: Vec::new(),
             retry_after: None,
             source: None,
+            others: Vec::new(),
         }
     }
 

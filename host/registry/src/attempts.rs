@@ -1,5 +1,3 @@
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 
 use super::exchange::Patience;
@@ -73,7 +71,7 @@ impl Attempts {
         self.failures.push(not_asked(message));
     }
 
-    /// The failure of all of them: the one that got furthest, with the others as causes.
+    /// The failure of all of them: the one that got furthest, with the others beside it.
     pub(super) fn into_failure(self) -> FetchFailure {
         let mut failure = of_all(self.failures, self.decisive);
         if failure.fault == FetchFault::NotFound {
@@ -88,26 +86,20 @@ pub(super) fn not_asked(message: String) -> FetchFailure {
     FetchFailure::new(FetchFault::Protocol, message)
 }
 
-/// Of several failures the one that got furthest, of these the last, with the others as causes. One may be
-/// `decisive`, because of whom all is that anybody can have.
+/// Of several failures the one that got furthest, of these the last, with the others beside it. The `decisive` one is
+/// that of the server which says what exists.
 pub(super) fn of_all(mut failures: Vec<FetchFailure>, decisive: Option<usize>) -> FetchFailure {
     let distance = |&index: &usize| distance(failures[index].fault, decisive == Some(index));
     let furthest = (0..failures.len()).max_by_key(distance);
     let Some(furthest) = furthest else {
-        return FetchFailure::new(FetchFault::Configuration, "nobody could be asked");
+        return FetchFailure::new(FetchFault::Configuration, "no server could be asked");
     };
     let mut chosen = failures.remove(furthest);
-    if failures.is_empty() {
-        return chosen;
+    for mut other in failures {
+        let asked_before_it = std::mem::take(&mut other.others);
+        chosen.others.push(other);
+        chosen.others.extend(asked_before_it);
     }
-    let mut next = None;
-    for failure in failures.iter().rev() {
-        next = Some(Box::new(Cause { text: format!("asked as well: {}", in_one_line(failure)), next }));
-    }
-    for cause in causes(&chosen).into_iter().rev() {
-        next = Some(Box::new(Cause { text: cause, next }));
-    }
-    chosen.source = next.map(|cause| cause as _);
     chosen
 }
 
@@ -120,38 +112,6 @@ fn distance(fault: FetchFault, is_decisive: bool) -> u8 {
         (FetchFault::Configuration | FetchFault::Unavailable | FetchFault::NotFound, true) => 2,
         (FetchFault::Denied, _) => 3,
         (FetchFault::Protocol, _) => 4,
-    }
-}
-
-fn in_one_line(failure: &FetchFailure) -> String {
-    let mut line = failure.message.clone();
-    for cause in causes(failure) {
-        line.push_str(": ");
-        line.push_str(&cause);
-    }
-    line
-}
-
-fn causes(failure: &FetchFailure) -> Vec<String> {
-    std::iter::successors(failure.source(), |&cause| cause.source()).map(ToString::to_string).collect()
-}
-
-/// One of several texts below each other.
-#[derive(Debug)]
-struct Cause {
-    text: String,
-    next: Option<Box<Cause>>,
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl Error for Cause {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.next.as_deref().map(|cause| cause as _)
     }
 }
 
@@ -184,15 +144,32 @@ mod tests {
             Some(2),
         );
         assert_eq!(all.to_string(), "c answered 404");
-        let expected = [
-            "none here",
-            "asked as well: cannot connect to a: refused",
-            "asked as well: b answered 404: no tag",
-            "asked as well: bad certificate",
-        ];
-        assert_eq!(causes(&all), expected);
-        let one = of_all(vec![failure(FetchFault::Denied, "no", Some("why"))], Some(0));
-        assert_eq!(in_one_line(&one), "no: why");
+        assert_eq!(all.source.unwrap().to_string(), "none here");
+        let others: Vec<_> = all
+            .others
+            .iter()
+            .map(|other| (other.message.as_str(), other.source.as_ref().map(ToString::to_string)))
+            .collect();
+        assert_eq!(
+            others,
+            [
+                ("cannot connect to a", Some("refused".to_owned())),
+                ("b answered 404", Some("no tag".to_owned())),
+                ("bad certificate", None),
+            ]
+        );
+    }
+
+    #[test]
+    fn others_of_others_stand_beside_them() {
+        let first = of_all(
+            vec![failure(FetchFault::Unavailable, "a", None), failure(FetchFault::Unavailable, "b", None)],
+            None,
+        );
+        let all = of_all(vec![first, failure(FetchFault::Denied, "c", None)], None);
+        let others: Vec<_> = all.others.iter().map(|other| other.message.as_str()).collect();
+        assert_eq!((all.message.as_str(), others), ("c", vec!["b", "a"]));
+        assert!(all.others.iter().all(|other| other.others.is_empty()));
     }
 
     #[test]

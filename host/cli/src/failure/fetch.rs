@@ -1,8 +1,9 @@
 //! What a failure of a registry means to a user.
 
+use std::error::Error;
 use std::path::Path;
 
-use super::{Failure, Kind, listed};
+use super::{Failure, Kind, listed, message_of};
 use dray::ports::{CredentialOrigin, FetchFailure, FetchFault, FetchReason, HelperFault};
 
 pub(super) const CHANGED_HINT: &str =
@@ -25,6 +26,13 @@ pub(super) fn verdict(failure: &FetchFailure) -> (Kind, Vec<String>) {
     let hints: Vec<String> = hint(failure).into_iter().chain(unreached).collect();
     let hint = (!hints.is_empty()).then(|| hints.join("; "));
     (kind(failure.fault), hint.into_iter().collect())
+}
+
+/// What servers said that were asked beside the one whose failure is among the causes of `error`.
+pub(super) fn other_servers(error: &(dyn Error + 'static)) -> impl Iterator<Item = String> {
+    let chain = std::iter::successors(Some(error), |&cause| cause.source());
+    let failures = chain.filter_map(|cause| cause.downcast_ref::<FetchFailure>());
+    failures.flat_map(|failure| &failure.others).map(|other| format!("asked as well: {}", message_of(other)))
 }
 
 fn kind(fault: FetchFault) -> Kind {
@@ -196,6 +204,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use dray::pull::PullError;
 
     fn hints(failure: FetchFailure) -> Vec<String> {
         Failure::from(failure).hints
@@ -233,6 +242,25 @@ mod tests {
         assert_eq!(
             hints(failure),
             ["check the name and the tag of the image; `a`, `b:1` could not be asked and may have it"]
+        );
+    }
+
+    #[test]
+    fn other_servers_are_told_after_the_causes() {
+        let other = |message: &str| FetchFailure::new(FetchFault::Unavailable, message);
+        let failure = FetchFailure {
+            others: vec![other("no answer from a").with_source("refused"), other("no answer from b")],
+            ..FetchFailure::new(FetchFault::Denied, "access denied").with_source("wrong password")
+        };
+        let failure = PullError::Resolve { reference: "r".to_owned(), source: failure };
+        assert_eq!(
+            Failure::from(failure).causes,
+            [
+                "access denied",
+                "wrong password",
+                "asked as well: no answer from a: refused",
+                "asked as well: no answer from b"
+            ]
         );
     }
 
