@@ -1,7 +1,5 @@
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::arguments::Arguments;
 use super::failure::Failure;
 use super::output;
 
@@ -13,9 +11,9 @@ pub(super) struct CompletionsArguments {
     shell: Shell,
 }
 
-/// Prints the completions.
-pub(super) fn run(arguments: &CompletionsArguments) -> Result<(), Failure> {
+/// Prints the completions of a command line.
+pub(super) fn run(arguments: &CompletionsArguments, mut program: clap::Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Arguments::command(), "dray", &mut script);
+    clap_complete::generate(arguments.shell, &mut program, "dray", &mut script);
     output::write(&script)
 }

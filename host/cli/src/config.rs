@@ -3,8 +3,8 @@ mod show;
 use clap::Subcommand;
 
 use self::show::ShowArguments;
-use super::Context;
 use super::arguments::{Format, Globals};
+use super::context::Context;
 use super::failure::Failure;
 
 /// Look at the configuration

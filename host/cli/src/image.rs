@@ -14,8 +14,9 @@ use self::inspect::InspectArguments;
 use self::list::ListArguments;
 use self::size::SizeArguments;
 use super::arguments::{Format, Globals};
+use super::context::Context;
 use super::failure::Failure;
-use super::{Context, runtime};
+use super::runtime;
 
 /// Look at the images that containerd has, and complete them
 ///

@@ -6,9 +6,11 @@
 mod amounts;
 mod arguments;
 mod color;
+mod command;
 mod completions;
 mod components;
 mod config;
+mod context;
 mod early_registry;
 mod environment;
 mod failure;
@@ -40,24 +42,17 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::CommandFactory as _;
 use rustix::process::Signal;
 
-use self::arguments::{Arguments, ColorChoice, Command, Format, Presentation};
+use self::arguments::{ColorChoice, Format};
 use self::color::Palette;
+use self::command::{Arguments, Command, Presentation};
+use self::context::Context;
 use self::failure::{Failure, usage};
 use self::screen::Screen;
-use dray::config::{ConfigFiles, Environment, RegistryFlags};
+use dray::config::{ConfigFiles, Environment};
 use dray::text::escape;
-
-/// What every command has at hand.
-struct Context {
-    environment: Environment,
-    screen: Arc<Screen>,
-    /// What was typed about registries before the command.
-    registry: RegistryFlags,
-    /// What the configuration files say.
-    files: ConfigFiles,
-}
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -91,8 +86,8 @@ fn main() -> ExitCode {
                 Command::Registry(command) => registry::run(&command, &context),
                 Command::Config(command) => config::run(&command, &globals, &context),
                 Command::Version => version::run(globals.verbosity() > 0),
-                Command::Completions(arguments) => completions::run(&arguments),
-                Command::Man(arguments) => man::run(&arguments),
+                Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
+                Command::Man(arguments) => man::run(&arguments, Arguments::command()),
             };
             conclude(ended, format, &context.screen)
         }

@@ -1,9 +1,7 @@
 use std::io;
 
-use clap::CommandFactory;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::arguments::Arguments;
 use super::environment::{VARIABLES, Variable};
 use super::failure::{Failure, Kind};
 use super::output;
@@ -16,12 +14,11 @@ pub(super) struct ManArguments {
     command: Vec<String>,
 }
 
-/// Prints the page, in roff.
-pub(super) fn run(arguments: &ManArguments) -> Result<(), Failure> {
-    let mut root = Arguments::command();
+/// Prints a page of the manual of `program`, in roff.
+pub(super) fn run(arguments: &ManArguments, mut program: clap::Command) -> Result<(), Failure> {
     // Names of commands and inherited options are filled in by building.
-    root.build();
-    let mut command = &root;
+    program.build();
+    let mut command = &program;
     for name in &arguments.command {
         command = command.find_subcommand(name).ok_or_else(|| {
             Failure::new(Kind::Usage, format!("there is no command `{}`", arguments.command.join(" ")))

@@ -5,8 +5,8 @@ use clap::Subcommand;
 
 use self::parse::ParseArguments;
 use self::rank::RankArguments;
-use super::Context;
 use super::arguments::Format;
+use super::context::Context;
 use super::failure::Failure;
 
 /// Show how platforms are understood and chosen

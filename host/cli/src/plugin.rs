@@ -5,8 +5,8 @@ use clap::Subcommand;
 
 use self::inspect::InspectArguments;
 use self::list::ListArguments;
-use super::Context;
 use super::arguments::Format;
+use super::context::Context;
 use super::failure::Failure;
 
 /// Look at plugins

@@ -14,9 +14,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::plain::PlainProgress;
 use self::terminal::TerminalProgress;
-use super::escape;
 use super::screen::Screen;
 use dray::ports::Progress;
+use dray::text::escape;
 
 /// Time between two pictures: quick enough to look alive, slow enough to read.
 const PICTURE_TIME: Duration = Duration::from_millis(100);

@@ -2,8 +2,9 @@ use serde_json::{Value, json};
 
 use super::arguments::Format;
 use super::failure::{Failure, Kind, message_of};
-use super::{escape, output};
+use super::output;
 use dray::oci::{Digest, Named, ReferenceError, parse_repo_tag};
+use dray::text::escape;
 
 /// Show how names of images are understood
 ///

@@ -1,5 +1,6 @@
 mod credentials;
 mod explain;
+mod name;
 mod ping;
 
 use clap::Subcommand;
@@ -7,10 +8,9 @@ use clap::Subcommand;
 use self::credentials::CredentialsArguments;
 use self::explain::ExplainArguments;
 use self::ping::PingArguments;
-use super::Context;
 use super::arguments::Format;
-use super::failure::{Failure, Kind, REGISTRY_NAME_HINT};
-use dray::registry::is_registry_name;
+use super::context::Context;
+use super::failure::Failure;
 
 /// Look at how registries are reached
 #[derive(Debug, Subcommand)]
@@ -38,13 +38,4 @@ pub(super) fn run(command: &RegistryCommand, context: &Context) -> Result<(), Fa
         RegistryCommand::Credentials(arguments) => credentials::run(arguments, context),
         RegistryCommand::Ping(arguments) => ping::run(arguments, context),
     }
-}
-
-/// A name that can be none is a fault of the command line.
-fn check_name(host: &str) -> Result<(), Failure> {
-    if is_registry_name(host) {
-        return Ok(());
-    }
-    let failure = Failure::new(Kind::Usage, format!("`{host}` cannot be the name of a registry"));
-    Err(failure.hint(REGISTRY_NAME_HINT))
 }

@@ -1,4 +1,4 @@
-use super::Context;
+use super::context::Context;
 use super::failure::Failure;
 use super::registry_options::RegistryOptions;
 use dray::config::{CredentialPlaces, RegistryAccess};

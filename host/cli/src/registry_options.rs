@@ -1,6 +1,6 @@
 use std::ffi::OsString;
 
-use super::Context;
+use super::context::Context;
 use dray::config::{RegistryAccess, RegistryFlags, SettingsError};
 
 /// Options of every command that speaks with registries.

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{amounts, escape};
+use super::amounts;
 use dray::pull::{LayerOutcome, LayerReport, PluginReport, PluginTimings, PullReport, SuitabilityReport};
+use dray::text::escape;
 
 /// What is printed on standard output.
 pub(super) fn summary(report: &PullReport) -> String {

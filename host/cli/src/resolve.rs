@@ -3,12 +3,14 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::arguments::Format;
+use super::context::Context;
 use super::failure::Failure;
 use super::registry_client::registry_client;
 use super::registry_options::RegistryOptions;
-use super::{Context, escape, output, runtime};
+use super::{output, runtime};
 use dray::oci::{Descriptor, Digest, MediaType, Reference};
 use dray::pull::resolve_digest;
+use dray::text::escape;
 
 /// Ask the registry what a name stands for now
 ///

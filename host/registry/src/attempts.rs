@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::exchange::Patience;
+use super::call::Patience;
 use super::hosts::Capability;
 use super::server::Server;
 use dray_ports::{FetchFailure, FetchFault, FetchReason};

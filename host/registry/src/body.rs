@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, timeout_at};
 
 use super::coding::Gunzip;
-use super::transport::TransportError;
+use super::transport::error::TransportError;
 
 /// The body of an answer, as it comes.
 pub(super) struct Body {

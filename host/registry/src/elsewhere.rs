@@ -4,7 +4,8 @@ use http::Method;
 use url::Url;
 
 use super::RegistryClient;
-use super::exchange::{Call, Exchange, Patience, Role};
+use super::call::{Call, Patience, Role};
+use super::exchange::Exchange;
 use super::hosts::is_loopback;
 use super::settings::PlainHttp;
 use super::transport::TransportSettings;

@@ -65,9 +65,9 @@ impl Endpoint {
 
     /// The registry itself, where no directory says anything about it.
     #[cfg(test)]
-    pub(super) fn of(reference: &dray_core::oci::Reference, plain_http: super::PlainHttp) -> Self {
-        let settings = super::HostsSettings { plain_http, ..Default::default() };
-        let servers = super::host_endpoints(reference.domain(), &settings).unwrap();
+    pub(super) fn of(reference: &dray_core::oci::Reference, plain_http: super::settings::PlainHttp) -> Self {
+        let settings = super::hosts::HostsSettings { plain_http, ..Default::default() };
+        let servers = super::hosts::host_endpoints(reference.domain(), &settings).unwrap();
         Self::new(reference.domain(), &servers[0]).unwrap()
     }
 
@@ -187,6 +187,13 @@ pub(super) fn authority(url: &Url) -> &str {
     &url[Position::BeforeHost..Position::AfterPort]
 }
 
+/// The repository that an address of a registry's API is about.
+pub(super) fn repository_in(url: &Url) -> Option<&str> {
+    let (_, rest) = url.path().split_once("/v2/")?;
+    let (repository, _) = rest.rsplit_once("/manifests/").or_else(|| rest.rsplit_once("/blobs/"))?;
+    Some(repository).filter(|repository| !repository.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,5 +277,19 @@ mod tests {
         assert_eq!(fallback.known(&secure).unwrap().as_str(), "http://localhost:5000/v2/");
         assert_eq!(fallback.known(&other), None);
         assert_eq!(endpoint.clone().root().unwrap().as_str(), "http://localhost:5000/v2/");
+    }
+
+    #[test]
+    fn repositories() {
+        for (url, expected) in [
+            ("https://ghcr.io/v2/team/app/manifests/1?x=/v2/y/blobs/z", Some("team/app")),
+            ("https://ghcr.io/us/v2/app/blobs/sha256:0", Some("app")),
+            ("https://ghcr.io/v2/manifests/blobs/manifests/1", Some("manifests/blobs")),
+            ("https://ghcr.io/v2/", None),
+            ("https://ghcr.io/v2/manifests/1", None),
+            ("https://cdn/bucket/sha256:0", None),
+        ] {
+            assert_eq!(repository_in(&Url::parse(url).unwrap()), expected, "{url}");
+        }
     }
 }

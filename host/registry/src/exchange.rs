@@ -1,94 +1,22 @@
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{LOCATION, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method};
-use url::{Origin, Url};
+use http::{HeaderMap, Method};
+use url::Url;
 
+use super::call::{Call, Patience, Role};
+use super::display;
 use super::endpoint::{Endpoint, Fallback};
 use super::failure;
 use super::hosts::{HostHeaders, without_port};
-use super::redirected;
+use super::redirect::{RedirectProblem, next_hop};
 use super::retry;
-use super::secret::Secret;
 use super::settings::Timing;
 use super::transport::{self, Response, Transport, TransportError, TransportKind};
 use dray_core::limits;
 use dray_ports::FetchFailure;
-
-/// One question to a server.
-#[derive(Clone)]
-pub(super) struct Call {
-    pub(super) method: Method,
-    pub(super) url: Url,
-    /// Everything but the authorization. Goes along to wherever the call is redirected.
-    pub(super) headers: HeaderMap,
-    /// Shown only to the origin of `url`.
-    pub(super) authorization: Option<HeaderValue>,
-    /// Those for servers that the call is redirected to, each shown only to its origin.
-    pub(super) elsewhere: Vec<(Origin, HeaderValue)>,
-    /// The body of a POST.
-    pub(super) form: Option<Secret>,
-    pub(super) role: Role,
-    pub(super) patience: Patience,
-}
-
-/// What the server of a call is to us, for messages and for the meaning of its answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    Registry,
-    TokenServer,
-    /// A place outside of any registry that an image names for one of its layers.
-    Elsewhere,
-}
-
-/// How long an answer is worth waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// Nobody else can answer: what may pass is waited for.
-    Full,
-    /// Somebody else can be asked instead.
-    Hurried,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Registry => "registry",
-            Self::TokenServer => "token server",
-            Self::Elsewhere => "server",
-        })
-    }
-}
-
-impl Call {
-    /// A call without body and authorization, whose answer is worth waiting for.
-    pub(super) fn new(role: Role, method: Method, url: Url) -> Self {
-        Self {
-            method,
-            url,
-            headers: HeaderMap::new(),
-            authorization: None,
-            elsewhere: Vec::new(),
-            form: None,
-            role,
-            patience: Patience::Full,
-        }
-    }
-
-    /// What the server at `url` is shown of who asks. Where the call is redirected to, nobody is told but for something
-    /// of a repository: whoever redirects must not choose what else is asked in the user's name.
-    pub(super) fn authorization_for(&self, url: &Url) -> Option<&HeaderValue> {
-        let origin = url.origin();
-        if origin == self.url.origin() {
-            return self.authorization.as_ref();
-        }
-        redirected::repository_in(url)?;
-        self.elsewhere.iter().find(|(other, _)| *other == origin).map(|(_, authorization)| authorization)
-    }
-}
 
 /// Sends calls on behalf of one server of a registry, follows redirects, and tries again what may pass.
 pub(super) struct Exchange {
@@ -100,21 +28,6 @@ pub(super) struct Exchange {
     /// Whether a redirect from HTTPS to plain HTTP is followed.
     leaves_https: bool,
     host: String,
-}
-
-/// Why a redirect is not followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RedirectProblem {
-    #[error("redirects without saying where to")]
-    NoLocation,
-    #[error("redirects to something that is not an address")]
-    NoAddress,
-    #[error("redirects from HTTPS to plain HTTP, which is not followed")]
-    ToPlainHttp,
-    #[error("redirects to something else than HTTP")]
-    NotHttp,
-    #[error("redirects too often")]
-    TooOften,
 }
 
 enum Obstacle {
@@ -178,7 +91,7 @@ impl Exchange {
                     if url == call.url
                         && let Some(plain) = self.plain_instead(&url, error.kind).await
                     {
-                        tracing::debug!(url = failure::display(&url), "no TLS is spoken here");
+                        tracing::debug!(url = display::url(&url), "no TLS is spoken here");
                         call.to_mut().url = plain;
                         tries -= 1;
                         continue;
@@ -190,7 +103,7 @@ impl Exchange {
                 }
                 Err(Obstacle::Redirect(failure)) => return Err(failure),
             };
-            tracing::debug!(url = failure::display(&call.url), tries, ?pause, "trying again");
+            tracing::debug!(url = display::url(&call.url), tries, ?pause, "trying again");
             tokio::time::sleep(pause).await;
         }
     }
@@ -295,53 +208,5 @@ fn tries_worth_making(kind: TransportKind, call: &Call) -> u32 {
         // The server may just have closed a connection that had been idle for long.
         (Patience::Hurried, TransportKind::Broken) => tries.min(2),
         (Patience::Hurried, _) => 1,
-    }
-}
-
-/// Where a redirect leads, or what is wrong with it.
-fn next_hop(from: &Url, location: Option<&HeaderValue>, leaves_https: bool) -> Result<Url, RedirectProblem> {
-    let location = location.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-    let location = location.ok_or(RedirectProblem::NoLocation)?;
-    let mut next = from.join(location).map_err(|_| RedirectProblem::NoAddress)?;
-    match (from.scheme(), next.scheme()) {
-        ("https", "http") if !leaves_https => return Err(RedirectProblem::ToPlainHttp),
-        (_, "http" | "https") => {}
-        _ => return Err(RedirectProblem::NotHttp),
-    }
-    // Credentials in an address would become an `Authorization`, which is never given on to another server.
-    let stripped = next.set_username("").and_then(|()| next.set_password(None));
-    stripped.map_err(|()| RedirectProblem::NoAddress)?;
-    next.set_fragment(None);
-    Ok(next)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hop(from: &str, location: &str, leaves_https: bool) -> Result<String, RedirectProblem> {
-        let location = HeaderValue::from_str(location).unwrap();
-        next_hop(&Url::parse(from).unwrap(), Some(&location), leaves_https).map(String::from)
-    }
-
-    #[test]
-    fn redirects() {
-        for (from, location, expected) in [
-            ("https://a/v2/x", "https://b/y?s=1", Ok("https://b/y?s=1")),
-            ("https://a/v2/x?q=1", "/y", Ok("https://a/y")),
-            ("https://a/v2/x", "y", Ok("https://a/v2/y")),
-            ("https://a/v2/x", "//b/y#part", Ok("https://b/y")),
-            ("https://a/v2/x", "https://user:pass@b/y", Ok("https://b/y")),
-            ("http://a/v2/x", "https://b/y", Ok("https://b/y")),
-            ("http://a/v2/x", "http://b/y", Ok("http://b/y")),
-            ("https://a/v2/x", "http://a/y", Err(RedirectProblem::ToPlainHttp)),
-            ("https://a/v2/x", "file:///etc/passwd", Err(RedirectProblem::NotHttp)),
-            ("https://a/v2/x", "https://:99999/", Err(RedirectProblem::NoAddress)),
-        ] {
-            assert_eq!(hop(from, location, false), expected.map(str::to_owned), "{from} {location}");
-        }
-        assert_eq!(hop("https://a/v2/x", "http://b/y", true), Ok("http://b/y".to_owned()));
-        let from = Url::parse("https://a/").unwrap();
-        assert_eq!(next_hop(&from, None, false), Err(RedirectProblem::NoLocation));
     }
 }

@@ -3,14 +3,15 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
-use url::{Position, Url};
+use url::Url;
 
+use super::call::{Call, Role};
 use super::challenge;
+use super::display;
 use super::endpoint::authority;
-use super::exchange::{Call, RedirectProblem, Role};
+use super::redirect::RedirectProblem;
 use super::transport::{Response, TransportError, TransportKind};
 use dray_core::limits;
-use dray_core::text::deceives;
 use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
 /// The failure that an unwelcome status stands for.
@@ -50,13 +51,13 @@ pub(super) async fn of_busy_server(
 }
 
 fn printable_header(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(printable)
+    headers.get(name)?.to_str().ok().map(display::text)
 }
 
 /// The failure of a call that got no answer, or not the whole of it. `url` is where it was then.
 pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> FetchFailure {
     let peer = peer(call, url);
-    let doing = format!("{} `{}`", call.method, display(url));
+    let doing = format!("{} `{}`", call.method, display::url(url));
     let host = authority(url).to_string();
     let (message, reason) = match error.kind {
         TransportKind::Refused => {
@@ -122,7 +123,8 @@ pub(super) fn is_broken(failure: &FetchFailure) -> bool {
 
 /// The failure of a redirect that is not followed.
 pub(super) fn of_redirect(call: &Call, from: &Url, problem: RedirectProblem) -> FetchFailure {
-    let message = format!("{} {problem}, in answer to {} `{}`", peer(call, from), call.method, display(from));
+    let message =
+        format!("{} {problem}, in answer to {} `{}`", peer(call, from), call.method, display::url(from));
     let reason = match problem {
         RedirectProblem::ToPlainHttp if call.role == Role::Registry => FetchReason::RedirectToPlainHttp,
         _ => FetchReason::BadRedirect,
@@ -137,35 +139,19 @@ pub(super) fn of_content(call: &Call, problem: &str) -> FetchFailure {
 
 /// The failure of content that is compressed in a way that was not asked for.
 pub(super) fn of_coding(call: &Call, coding: &str) -> FetchFailure {
-    let problem = format!("sent content with the coding `{}`, which is not supported", printable(coding));
+    let problem = format!("sent content with the coding `{}`, which is not supported", display::text(coding));
     of_protocol(call, &problem).with_reason(FetchReason::UnwantedCoding)
 }
 
 /// The failure of an answer that is against the protocol: `problem` says how.
 pub(super) fn of_protocol(call: &Call, problem: &str) -> FetchFailure {
-    let message =
-        format!("{} {problem}, in answer to {} `{}`", peer(call, &call.url), call.method, display(&call.url));
+    let message = format!(
+        "{} {problem}, in answer to {} `{}`",
+        peer(call, &call.url),
+        call.method,
+        display::url(&call.url)
+    );
     FetchFailure::new(FetchFault::Protocol, message).with_reason(FetchReason::NotRegistry)
-}
-
-/// An address without what may be secret: user, password, query. Signed addresses are as good as a password.
-pub(super) fn display(url: &Url) -> String {
-    let mut shown = url.clone();
-    // Fails only for addresses that cannot have a user or a password.
-    let _ = shown.set_username("").and_then(|()| shown.set_password(None));
-    shown[..Position::AfterPath].to_owned()
-}
-
-/// Text of a stranger, made fit for a terminal: one line of limited length, with a space for every character that
-/// could deceive.
-pub(super) fn printable(text: &str) -> String {
-    const LONGEST: usize = 300;
-    let mut shown: String =
-        text.trim().chars().take(LONGEST).map(|c| if deceives(c) { ' ' } else { c }).collect();
-    if text.trim().chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 fn peer(call: &Call, url: &Url) -> String {
@@ -194,17 +180,17 @@ async fn message_of(call: &Call, response: Response, tries: u32) -> String {
         _ => peer(call, &url),
     };
     let mut message =
-        format!("{peer} answered {} to {} `{}`", response.status().as_u16(), call.method, display(&url));
+        format!("{peer} answered {} to {} `{}`", response.status().as_u16(), call.method, display::url(&url));
     if tries > 1 {
         let _ = write!(message, " ({tries} tries)");
     }
     if let Some(lacking) = challenge::lacking_scope(response.headers()) {
-        let _ = write!(message, ": insufficient scope, it wants `{}`", printable(&lacking));
+        let _ = write!(message, ": insufficient scope, it wants `{}`", display::text(&lacking));
     }
     if response.status() == StatusCode::UNAUTHORIZED
         && let Some(schemes) = challenge::unsupported(response.headers())
     {
-        let _ = write!(message, ": it asks for {}, which is not supported", printable(&schemes));
+        let _ = write!(message, ": it asks for {}, which is not supported", display::text(&schemes));
     }
     let body = response.into_body().read_beginning(limits::ERROR_BODY_BYTES).await;
     if let Some(reason) = reason(&body) {
@@ -219,7 +205,7 @@ async fn message_of(call: &Call, response: Response, tries: u32) -> String {
 pub(super) fn reason(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let text = |value: &Value, key: &str| {
-        value.get(key).and_then(Value::as_str).map(printable).filter(|text| !text.is_empty())
+        value.get(key).and_then(Value::as_str).map(display::text).filter(|text| !text.is_empty())
     };
     if let Some(errors) = body.get("errors").and_then(Value::as_array) {
         const SHOWN: usize = 3;
@@ -265,25 +251,12 @@ mod tests {
         ] {
             assert_eq!(reason(body.as_bytes()).as_deref(), expected, "{body}");
         }
-        assert_eq!(printable(&"x".repeat(1000)).chars().count(), 301);
-    }
-
-    #[test]
-    fn addresses_without_secrets() {
-        let url = Url::parse("https://user:pass@host:8443/v2/x?X-Amz-Signature=abc#part").unwrap();
-        assert_eq!(display(&url), "https://host:8443/v2/x");
-        assert_eq!(authority(&url), "host:8443");
     }
 
     proptest! {
         #[test]
         fn no_body_can_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..100)) {
             reason(&body);
-        }
-
-        #[test]
-        fn nothing_steers_a_terminal(text in any::<String>()) {
-            prop_assert!(!printable(&text).contains(deceives));
         }
     }
 }

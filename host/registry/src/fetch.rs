@@ -7,8 +7,10 @@ use http::{HeaderValue, Method, StatusCode};
 use url::Url;
 
 use super::body::Body;
+use super::call::{Call, Patience, Role};
 use super::coding::Coding;
-use super::exchange::{Call, Exchange, Patience, Role};
+use super::display;
+use super::exchange::Exchange;
 use super::hosts::Capability;
 use super::range::{Part, Start};
 use super::senders::Sender;
@@ -130,8 +132,7 @@ impl Opening<'_> {
         let (senders, digest) = (&self.client.senders, &self.descriptor.digest);
         for call in places {
             if senders.was_wrong(digest, &call.url) {
-                let message =
-                    format!("`{}` has sent something else as this blob", failure::display(&call.url));
+                let message = format!("`{}` has sent something else as this blob", display::url(&call.url));
                 failures.push(attempts::not_asked(message));
                 continue;
             }
@@ -171,10 +172,7 @@ impl Opening<'_> {
                 Start::Here { skip } => return self.stream(origin, call, response, skip).map(Answer::Stream),
                 Start::AtTheEnd => return Ok(Answer::Stream(Box::pin(stream::empty()))),
                 Start::OnlyAsAWhole => {
-                    tracing::debug!(
-                        url = failure::display(&call.url),
-                        "asking for the whole instead of a part"
-                    );
+                    tracing::debug!(url = display::url(&call.url), "asking for the whole instead of a part");
                     response.discard().await;
                     call.headers.remove(RANGE);
                 }
@@ -260,7 +258,7 @@ impl Source {
                 }
                 // All has come; whether it is right shows its digest. TLS often ends without saying so.
                 Err(error) if self.expected == 0 => {
-                    tracing::debug!(url = failure::display(&self.url), %error, "broken off after the last byte");
+                    tracing::debug!(url = display::url(&self.url), %error, "broken off after the last byte");
                     return Ok(None);
                 }
                 Err(error) => {

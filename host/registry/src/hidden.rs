@@ -5,9 +5,10 @@ use http::{HeaderValue, Method, StatusCode};
 use tokio::sync::OnceCell;
 
 use super::authenticator::Authenticator;
+use super::call::{Call, Patience, Role};
 use super::challenge::{self, Challenge};
 use super::endpoint::Endpoint;
-use super::exchange::{Call, Exchange, Patience, Role};
+use super::exchange::Exchange;
 use dray_ports::FetchFailure;
 
 /// What is known of a server that may hide its repositories: instead of asking a stranger for credentials it says that

@@ -1,8 +1,8 @@
 use http::header::ACCEPT;
 use http::{HeaderValue, Method};
 
+use super::call::{Call, Patience, Role};
 use super::challenge::{self, Challenge};
-use super::exchange::{Call, Patience, Role};
 use super::hosts::{HostEndpoint, Scheme};
 use super::server::Server;
 use dray_ports::FetchFailure;

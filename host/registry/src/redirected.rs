@@ -64,29 +64,3 @@ impl Redirected {
         authenticators.get(&url.origin()).cloned()
     }
 }
-
-/// The repository that an address of a registry's API is about.
-pub(super) fn repository_in(url: &Url) -> Option<&str> {
-    let (_, rest) = url.path().split_once("/v2/")?;
-    let (repository, _) = rest.rsplit_once("/manifests/").or_else(|| rest.rsplit_once("/blobs/"))?;
-    Some(repository).filter(|repository| !repository.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn repositories() {
-        for (url, expected) in [
-            ("https://ghcr.io/v2/team/app/manifests/1?x=/v2/y/blobs/z", Some("team/app")),
-            ("https://ghcr.io/us/v2/app/blobs/sha256:0", Some("app")),
-            ("https://ghcr.io/v2/manifests/blobs/manifests/1", Some("manifests/blobs")),
-            ("https://ghcr.io/v2/", None),
-            ("https://ghcr.io/v2/manifests/1", None),
-            ("https://cdn/bucket/sha256:0", None),
-        ] {
-            assert_eq!(repository_in(&Url::parse(url).unwrap()), expected, "{url}");
-        }
-    }
-}

@@ -4,8 +4,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 
 use super::body::BodyError;
+use super::call::{Call, Patience, Role};
 use super::coding::Coding;
-use super::exchange::{Call, Patience, Role};
+use super::display;
 use super::hosts::Capability;
 use super::server::Server;
 use super::transport::Response;
@@ -223,7 +224,7 @@ fn media_type_of(call: &Call, headers: &HeaderMap, document: &Bytes) -> Result<M
     }
     let problem = match stated.as_str() {
         "" => "sent something without a content type that is neither index nor manifest".to_owned(),
-        text => format!("sent `{}`, which is neither index nor manifest", failure::printable(text)),
+        text => format!("sent `{}`, which is neither index nor manifest", display::text(text)),
     };
     Err(failure::of_protocol(call, &problem))
 }

@@ -5,14 +5,15 @@ use http::StatusCode;
 use url::Url;
 
 use super::authenticator::{Authenticator, Refusal};
+use super::call::Call;
 use super::challenge;
 use super::credentials::CredentialStore;
-use super::endpoint::{Endpoint, authority};
-use super::exchange::{Call, Exchange};
+use super::endpoint::{Endpoint, authority, repository_in};
+use super::exchange::Exchange;
 use super::failure;
 use super::hidden::Hidden;
 use super::hosts::{Capability, HostEndpoint};
-use super::redirected::{self, Redirected};
+use super::redirected::Redirected;
 use super::remembered::Remembered;
 use super::settings::Timing;
 use super::transport::{Response, TransportSettings, Transports};
@@ -175,7 +176,7 @@ impl Server {
         began: Instant,
     ) -> Result<bool, FetchFailure> {
         let url = response.url();
-        let Some(name) = redirected::repository_in(url).filter(|_| self.may_be_told(url)) else {
+        let Some(name) = repository_in(url).filter(|_| self.may_be_told(url)) else {
             return Ok(false);
         };
         let used = call.authorization_for(url);

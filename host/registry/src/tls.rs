@@ -1,3 +1,4 @@
+mod error;
 mod own;
 mod trusted;
 mod unchecked;
@@ -15,6 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
+pub(super) use self::error::TlsError;
 use self::own::OwnCertificates;
 use self::trusted::Trusted;
 use self::unchecked::Unchecked;
@@ -33,26 +35,6 @@ impl From<&HostEndpoint> for TlsSettings {
     fn from(server: &HostEndpoint) -> Self {
         Self { ca: server.ca.clone(), client: server.client.clone(), skip_verify: server.skip_verify }
     }
-}
-
-/// Why there can be no TLS.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum TlsError {
-    #[error("cannot read `{}`", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
-    #[error("there is no {what} in `{}`", path.display())]
-    Missing { what: &'static str, path: PathBuf },
-    #[error("`{}` is not in the form that PEM files have", path.display())]
-    NotPem { path: PathBuf, source: rustls::pki_types::pem::Error },
-    #[error("the {what} in `{}` cannot be used", path.display())]
-    Unusable { what: &'static str, path: PathBuf, source: rustls::Error },
-    /// This system trusts nobody.
-    #[error("no certificate authority is known")]
-    NoAuthorities { source: Option<rustls_native_certs::Error> },
-    #[error("certificates cannot be checked")]
-    NoVerifier { source: rustls::client::VerifierBuilderError },
-    #[error("no version of TLS can be spoken")]
-    NoVersion { source: rustls::Error },
 }
 
 /// Reads the files and makes of them what a connection needs. Takes a while: the certificates of the system

@@ -8,9 +8,11 @@ use url::Url;
 use url::form_urlencoded::byte_serialize;
 
 use super::body::BodyError;
+use super::call::{Call, Patience, Role};
 use super::challenge::BearerChallenge;
+use super::display;
 use super::endpoint::Endpoint;
-use super::exchange::{Call, Exchange, Patience, Role};
+use super::exchange::Exchange;
 use super::failure;
 use super::json;
 use super::secret::{self, Credentials, Secret};
@@ -103,7 +105,7 @@ fn realm(registry: &Endpoint, challenge: &BearerChallenge) -> Result<Url, FetchF
         fault(format!(
             "registry `{}` names the token server `{}`, {problem}",
             registry.host(),
-            failure::printable(challenge.realm.split(['?', '#']).next().unwrap_or_default())
+            display::text(challenge.realm.split(['?', '#']).next().unwrap_or_default())
         ))
     };
     let url = Url::parse(&challenge.realm).map_err(|_| refuse("which is not an address"))?;

@@ -1,4 +1,4 @@
-mod error;
+pub(super) mod error;
 mod no_proxy;
 mod proxies;
 mod response;
@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use self::proxies::Proxies;
-use super::exchange::{Call, Patience};
+use super::call::{Call, Patience};
 use super::public_only::{self, PublicOnly};
 use super::remembered::Remembered;
 use super::settings::{ProxySettings, Timing};

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use http::HeaderMap;
 use http::header::WARNING;
 
-use super::failure::printable;
+use super::display;
 use dray_core::limits;
 
 /// Shows what registries warn of (distribution specification, "Warnings"), each warning once. Nothing is ever
@@ -25,7 +25,7 @@ impl Warnings {
             if let Some(text) = text_of(value.as_bytes())
                 && self.is_new(registry, &text)
             {
-                tracing::warn!("registry `{registry}` warns: {}", printable(&text));
+                tracing::warn!("registry `{registry}` warns: {}", display::text(&text));
             }
         }
     }

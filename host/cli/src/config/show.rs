@@ -3,9 +3,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::arguments::{Format, Globals};
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::{Context, escape, output};
+use crate::output;
 use dray::config::{ConfiguredPlugin, DaemonSettings, RegistryAccess};
+use dray::text::escape;
 
 /// Print what counts, and where each value comes from
 #[derive(Debug, clap::Args)]

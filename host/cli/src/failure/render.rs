@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::Failure;
 use crate::color::{Palette, Style};
-use crate::{escape, json};
+use crate::json;
+use dray::text::escape;
 
 #[derive(Serialize)]
 struct Document<'a> {

@@ -40,7 +40,7 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
-    use crate::arguments::Arguments;
+    use crate::command::Arguments;
 
     fn error(arguments: &[&str]) -> clap::Error {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();

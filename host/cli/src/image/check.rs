@@ -5,12 +5,14 @@ use serde::Serialize;
 use super::shelf::Shelf;
 use super::written::{self, WrittenBlob, WrittenDescriptor};
 use crate::arguments::{Format, Globals};
+use crate::context::Context;
 use crate::failure::{FETCH_ANEW_HINT, FETCH_HINT, Failure, Kind};
 use crate::platform_options::PlatformOptions;
-use crate::{Context, amounts, escape, output};
+use crate::{amounts, output};
 use dray::image::{Completeness, ImageError, ManifestState, MissingBlob, Scrutiny};
 use dray::oci::{ChainId, Platform};
 use dray::ports::{ImageRecord, SnapshotterName};
+use dray::text::escape;
 
 /// Show which blobs and snapshots of an image are missing or damaged
 ///

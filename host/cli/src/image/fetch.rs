@@ -1,8 +1,9 @@
 use crate::arguments::Globals;
+use crate::context::Context;
 use crate::failure::Failure;
+use crate::host_platform;
 use crate::platform_options::PlatformOptions;
 use crate::transfer::{self, Task, TransferOptions};
-use crate::{Context, host_platform};
 use dray::config::{PullFlags, PullSettings};
 
 /// Fetch what is missing or damaged of an image

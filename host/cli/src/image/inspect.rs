@@ -7,8 +7,9 @@ use serde_json::value::RawValue;
 use super::shelf::{self, Shelf};
 use super::written::{self, WrittenDescriptor};
 use crate::arguments::{Format, Globals};
+use crate::context::Context;
 use crate::failure::{Failure, Kind};
-use crate::{Context, amounts, escape, output};
+use crate::{amounts, output};
 use dray::config::PlatformFlags;
 use dray::image::{
     BlobRole, ChosenManifest, ImageDocuments, ImageError, ImageLayer, ManifestState, Scrutiny,
@@ -16,6 +17,7 @@ use dray::image::{
 };
 use dray::oci::{ChainId, Descriptor, DiffId, DocumentKind, MediaKind, Platform};
 use dray::ports::{ImageRecord, Labels, Store};
+use dray::text::escape;
 
 /// Show what an image is made of
 #[derive(Debug, clap::Args)]

@@ -5,12 +5,14 @@ use serde::Serialize;
 use super::shelf::{self, Shelf};
 use super::written::{self, WrittenBlob};
 use crate::arguments::{Format, Globals};
+use crate::context::Context;
 use crate::failure::{Failure, message_of};
-use crate::{Context, amounts, escape, output};
+use crate::{amounts, output};
 use dray::config::PlatformFlags;
 use dray::image::{Completeness, ImageError, ManifestState, Scrutiny, unpacked_image_size};
 use dray::oci::{Digest, Platform};
 use dray::ports::{ImageRecord, SnapshotterName, Store};
+use dray::text::escape;
 
 /// List images, and what of them is missing
 ///

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use crate::arguments::Globals;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::{Context, components, escape, host_platform};
+use crate::{components, host_platform};
 use dray::config::{self, DaemonSettings, PlatformFlags, PluginFlags, PluginRules};
 use dray::containerd::Containerd;
 use dray::image::{
@@ -12,6 +13,7 @@ use dray::image::{
 use dray::oci::Platform;
 use dray::ports::{ImageRecord, PlatformMatcher, SnapshotterName, Store};
 use dray::pull::{PullError, usable_snapshotter};
+use dray::text::escape;
 
 /// The images of one namespace, with what is needed to read them.
 pub(super) struct Shelf {

@@ -2,8 +2,9 @@ use serde::Serialize;
 
 use super::shelf::Shelf;
 use crate::arguments::{Format, Globals};
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::{Context, output};
+use crate::output;
 use dray::config::PlatformFlags;
 use dray::image::unpacked_image_size;
 use dray::oci::Platform;

@@ -2,8 +2,9 @@ use serde_json::{Value, json};
 
 use crate::arguments::Format;
 use crate::failure::{Failure, Kind, message_of};
-use crate::{escape, host_platform, output};
+use crate::{host_platform, output};
 use dray::oci::{Platform, PlatformError};
+use dray::text::escape;
 
 /// Show how platforms are understood
 ///

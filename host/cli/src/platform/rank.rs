@@ -2,11 +2,13 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use crate::arguments::Format;
+use crate::context::Context;
 use crate::failure::{Failure, Kind};
-use crate::{Context, components, escape, host_platform, output, runtime};
+use crate::{components, host_platform, output, runtime};
 use dray::config;
 use dray::limits;
 use dray::oci::Platform;
+use dray::text::escape;
 
 /// Show which of the offered platforms would be taken
 ///

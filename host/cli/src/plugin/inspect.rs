@@ -6,10 +6,12 @@ use serde_json::Value;
 
 use super::list::kind_name;
 use crate::arguments::Format;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::{Context, amounts, components, escape, output, runtime};
+use crate::{amounts, components, output, runtime};
 use dray::config;
 use dray::plugin::{ImportedInterface, Inspection, PluginDescription, PluginHost, PluginSource};
+use dray::text::escape;
 
 /// Show what a plugin is and what it wants from the host, without running it unless asked to
 ///

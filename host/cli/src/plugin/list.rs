@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use crate::arguments::Format;
 use crate::failure::Failure;
-use crate::{amounts, components, escape, output};
+use crate::{amounts, components, output};
 use dray::oci::Digest;
 use dray::plugin::{PluginKind, PluginSource};
+use dray::text::escape;
 
 /// List the plugins that come with the program
 #[derive(Debug, clap::Args)]

@@ -1,10 +1,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::amounts;
 use crate::color::Style;
 use crate::screen::Screen;
-use crate::{amounts, escape};
 use dray::oci::{Digest, DocumentKind, Platform};
 use dray::ports::{DocumentState, Event, LayerState, Progress};
+use dray::text::escape;
 
 /// One line for every step that matters, without control characters. Bytes are not counted: in a log that
 /// would be the same line again and again.

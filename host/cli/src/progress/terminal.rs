@@ -3,11 +3,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::meter::Meter;
+use crate::amounts;
 use crate::color::Style;
 use crate::screen::{Line, Screen};
-use crate::{amounts, escape};
 use dray::oci::{Digest, DocumentKind, Platform};
 use dray::ports::{DocumentState, Event, LayerState, Progress};
+use dray::text::escape;
 
 /// A picture with one line per layer. Events change what it knows; [`TerminalProgress::draw`] shows it.
 pub(super) struct TerminalProgress {

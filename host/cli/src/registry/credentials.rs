@@ -2,13 +2,16 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::name::check_name;
 use crate::arguments::Format;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::registry_client::credential_settings;
-use crate::{Context, escape, output, runtime};
+use crate::{output, runtime};
 use dray::config::CredentialPlaces;
 use dray::registry::{CredentialKind, CredentialReport, CredentialSource, find_credentials};
+use dray::text::escape;
 
 /// Say which credentials a registry would get, without the secret
 ///
@@ -41,7 +44,7 @@ struct Answer<'a> {
 /// Prints where the credentials come from.
 pub(super) fn run(arguments: &CredentialsArguments, context: &Context) -> Result<(), Failure> {
     let host = arguments.host.as_str();
-    super::check_name(host)?;
+    check_name(host)?;
     let settings = credential_settings(CredentialPlaces::resolve(&context.environment)?);
     let runtime = runtime::on_this_thread()?;
     let found = runtime.block_on(async {

@@ -3,13 +3,15 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Number, Value};
 
-use super::check_name;
+use super::name::check_name;
 use crate::arguments::Format;
+use crate::context::Context;
 use crate::failure::{Failure, Kind};
+use crate::output;
 use crate::registry_client::hosts_settings;
 use crate::registry_options::RegistryOptions;
-use crate::{Context, escape, output};
 use dray::registry::{Capability, ClientPair, HostEndpoint, HostHeaders, HostsSettings, host_endpoints};
+use dray::text::escape;
 
 /// Show which servers are asked for a registry, in the order tried
 ///

@@ -2,14 +2,16 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::check_name;
+use super::name::check_name;
 use crate::arguments::Format;
+use crate::context::Context;
 use crate::failure::{Failure, message_of};
 use crate::registry_client::registry_client;
 use crate::registry_options::RegistryOptions;
-use crate::{Context, escape, output, runtime};
+use crate::{output, runtime};
 use dray::ports::{FetchFailure, FetchFault};
 use dray::registry::Ping;
+use dray::text::escape;
 
 /// Ask the servers of a registry whether they speak its language
 ///

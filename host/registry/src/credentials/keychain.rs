@@ -11,7 +11,7 @@ use serde::de::MapAccess;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
-use crate::failure::printable;
+use crate::display;
 use crate::json;
 use crate::secret::{Credentials, Secret};
 use dray_core::limits;
@@ -111,7 +111,7 @@ async fn ask(program: &Path, server: &str) -> Result<Option<Credentials>, Helper
     if texts.iter().any(|text| text == NOT_FOUND) {
         return Ok(None);
     }
-    let text = texts.iter().find(|text| !text.is_empty()).map(|text| printable(text));
+    let text = texts.iter().find(|text| !text.is_empty()).map(|text| display::text(text));
     Err(HelperError::Failed { status, text: text.unwrap_or_default() })
 }
 

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::MapAccess;
 
 use super::{Auths, Entry, Origin, too_long};
-use crate::failure::printable;
+use crate::display;
 use crate::json::{self, Json};
 use dray_core::limits;
 
@@ -37,7 +37,7 @@ pub(crate) fn of_variable(text: &str) -> Auths {
     }
     if !unused.is_empty() {
         let names: Vec<String> =
-            unused.iter().take(NAMES_SHOWN).map(|name| format!("`{}`", printable(name))).collect();
+            unused.iter().take(NAMES_SHOWN).map(|name| format!("`{}`", display::text(name))).collect();
         let more = if unused.len() > NAMES_SHOWN { " and others" } else { "" };
         tracing::warn!(
             "of {origin} only the `auth` of each entry is used; ignored: {}{more}",

@@ -2,8 +2,9 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::endpoint::ClientPair;
 use super::file::{self, Entry, HostsFile, parse_hosts_file};
-use super::{ClientPair, name};
+use super::name;
 use dray_core::limits;
 use dray_ports::{FetchFailure, FetchFault, FetchReason};
 

@@ -5,8 +5,11 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable};
 
 use super::address::Address;
-use super::values::{Document, Value, shown};
-use super::{Capabilities, Capability, ClientPair, HostHeaders, duration, hub};
+use super::capabilities::{Capabilities, Capability};
+use super::endpoint::ClientPair;
+use super::header::HostHeaders;
+use super::values::{Document, HostsFileError, Value, shown};
+use super::{duration, hub};
 use dray_core::limits;
 
 /// A `hosts.toml` as it is understood.
@@ -39,18 +42,6 @@ impl Entry {
     pub(super) fn configures_tls(&self) -> bool {
         self.ca.is_some() || !self.client.is_empty() || self.skip_verify.is_some()
     }
-}
-
-/// What is wrong with a `hosts.toml`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {problem}")]
-pub struct HostsFileError {
-    /// The line, counted from 1.
-    pub line: usize,
-    /// The column, counted from 1.
-    pub column: usize,
-    /// The problem.
-    pub problem: String,
 }
 
 /// Reads a `hosts.toml`. Relative paths in it are below `directory`, which is not looked into.

@@ -1,7 +1,10 @@
 use super::address::Address;
+use super::address::Scheme;
+use super::capabilities::Capabilities;
 use super::directory::Loaded;
+use super::endpoint::{HostEndpoint, HostsSettings};
 use super::file::Entry;
-use super::{Capabilities, HostEndpoint, HostsSettings, Scheme, hub, name};
+use super::{hub, name};
 use crate::settings::PlainHttp;
 
 /// The servers of a registry in the order tried: those in front, then the registry itself or what the file

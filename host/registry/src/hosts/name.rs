@@ -9,7 +9,7 @@ pub(super) fn checked(host: &str) -> Result<&str, FetchFailure> {
     if is_registry_name(host) {
         return Ok(if hub::is_without_api(host) { hub::NAME } else { host });
     }
-    let message = format!("`{}` cannot be the name of a registry", super::super::failure::printable(host));
+    let message = format!("`{}` cannot be the name of a registry", crate::display::text(host));
     Err(FetchFailure::new(FetchFault::Configuration, message).with_reason(FetchReason::RegistryName))
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::PlainHttp;
 use dray_core::limits;
 use dray_ports::FetchReason;
 

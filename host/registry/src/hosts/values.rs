@@ -5,8 +5,19 @@ use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::super::failure::printable;
-use super::file::HostsFileError;
+use crate::display;
+
+/// What is wrong with a `hosts.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {problem}")]
+pub struct HostsFileError {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column, counted from 1.
+    pub column: usize,
+    /// The problem.
+    pub problem: String,
+}
 
 /// A value and its place.
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
@@ -92,5 +103,5 @@ impl Document<'_> {
 
 /// A key as it may stand in a message.
 pub(super) fn shown(key: &Spanned<Cow<'_, str>>) -> String {
-    printable(key.get_ref())
+    display::text(key.get_ref())
 }

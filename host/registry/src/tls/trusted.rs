@@ -12,7 +12,7 @@ use x509_cert::der::Decode as _;
 use x509_cert::der::oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_SERVER_AUTH};
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 
-use super::TlsError;
+use super::error::TlsError;
 
 /// Accepts a certificate that a trusted one has issued, or that is a trusted one itself.
 ///
