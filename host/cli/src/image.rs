@@ -2,8 +2,8 @@ mod check;
 mod fetch;
 mod inspect;
 mod list;
-mod shelf;
 mod size;
+mod stored;
 mod written;
 
 use clap::Subcommand;

@@ -22,7 +22,7 @@ pub(super) struct Authenticator {
     identity: Identity,
     /// By repository. Each has its own lock, which is held while a token is fetched: whoever needs the same
     /// token waits for it rather than fetching another.
-    ways: StdMutex<Remembered<String, Arc<Mutex<Option<Way>>>>>,
+    entries: StdMutex<Remembered<String, Arc<Mutex<Option<Authorization>>>>>,
 }
 
 /// A request that the server did not answer because it wants to know who asks.
@@ -38,9 +38,9 @@ pub(super) struct Refusal<'a> {
     pub(super) began: Instant,
 }
 
-/// An answer to a challenge.
+/// What answers a challenge.
 #[derive(Clone)]
-enum Way {
+enum Authorization {
     /// User and password.
     Basic { authorization: HeaderValue, by: Arc<Sighting> },
     /// A token.
@@ -53,12 +53,12 @@ enum Way {
     },
 }
 
-/// What there is of an answer to a Bearer challenge.
-enum Standing<'a> {
+/// What is known of a token for a Bearer challenge.
+enum TokenState<'a> {
     /// No token, or one for another challenge.
     Unanswered,
     /// A token that was not refused: somebody else has fetched it since the request began.
-    Answered(&'a Way),
+    Answered(&'a Authorization),
     /// A token that the server took at some time and now refuses, or that is about to expire.
     Expired,
     /// A token that the server has refused from the beginning. The next would be the same, unless the credentials are
@@ -73,8 +73,8 @@ impl Authenticator {
         credentials: Arc<CredentialStore>,
     ) -> Self {
         let identity = Identity::new(endpoint.host(), credentials);
-        let ways = StdMutex::new(Remembered::new(limits::REMEMBERED_REPOSITORIES));
-        Self { endpoint, exchange, identity, ways }
+        let entries = StdMutex::new(Remembered::new(limits::REMEMBERED_REPOSITORIES));
+        Self { endpoint, exchange, identity, entries }
     }
 
     /// The authorization for a repository, as far as the server has asked for one before. A token that is
@@ -84,32 +84,32 @@ impl Authenticator {
         repository: &str,
         began: Instant,
     ) -> Result<Option<HeaderValue>, FetchFailure> {
-        let way = self.way(repository);
-        let mut way = way.lock().await;
-        if let Some(Way::Bearer { challenge, token, .. }) = &*way
+        let entry = self.entry(repository);
+        let mut entry = entry.lock().await;
+        if let Some(Authorization::Bearer { challenge, token, .. }) = &*entry
             && token.is_stale()
         {
             let challenge = challenge.clone();
-            *way = Some(self.by_token(challenge, began).await?);
+            *entry = Some(self.by_token(challenge, began).await?);
         }
-        Ok(way.as_ref().map(|way| way.authorization().clone()))
+        Ok(entry.as_ref().map(|entry| entry.authorization().clone()))
     }
 
     /// The authorization that answers a challenge, or `None` if there is none beside the one just refused.
     pub(super) async fn answer(&self, refusal: Refusal<'_>) -> Result<Option<HeaderValue>, FetchFailure> {
         let Refusal { repository, name, challenges, used, began } = refusal;
-        let way = self.way(repository);
-        let mut way = way.lock().await;
+        let entry = self.entry(repository);
+        let mut entry = entry.lock().await;
         let answer = match self.choose(challenges) {
             None => None,
             Some(Challenge::Basic) => self.answer_basic(used, began).await?,
             Some(Challenge::Bearer(challenge)) => {
-                self.answer_bearer(challenge.naming(&name), way.as_ref(), used, began).await?
+                self.answer_bearer(challenge.naming(&name), entry.as_ref(), used, began).await?
             }
         };
         let Some(answer) = answer else { return Ok(None) };
         let authorization = answer.unless_refused(used).cloned();
-        *way = Some(answer);
+        *entry = Some(answer);
         Ok(authorization)
     }
 
@@ -121,27 +121,29 @@ impl Authenticator {
         powerless: &HeaderValue,
         began: Instant,
     ) -> Result<Option<HeaderValue>, FetchFailure> {
-        let way = self.way(repository);
-        let mut way = way.lock().await;
-        let Some(known) = &*way else { return Ok(None) };
+        let entry = self.entry(repository);
+        let mut entry = entry.lock().await;
+        let Some(known) = &*entry else { return Ok(None) };
         if known.authorization() != powerless {
             return Ok(Some(known.authorization().clone()));
         }
         let Some(newer) = self.identity.renewed(known.by(), began).await? else { return Ok(None) };
         let answer = match known {
-            Way::Basic { .. } => Way::basic(&newer),
-            Way::Bearer { challenge, .. } => Some(self.by_token(challenge.clone(), began).await?),
+            Authorization::Basic { .. } => Authorization::basic(&newer),
+            Authorization::Bearer { challenge, .. } => Some(self.by_token(challenge.clone(), began).await?),
         };
         let Some(answer) = answer else { return Ok(None) };
         let authorization = answer.authorization().clone();
-        *way = Some(answer);
+        *entry = Some(answer);
         Ok(Some(authorization))
     }
 
     /// Takes note that the server did not refuse this authorization.
     pub(super) async fn accepted(&self, repository: &str, authorization: Option<&HeaderValue>) {
         let Some(authorization) = authorization else { return };
-        if let Some(Way::Bearer { token, is_accepted, .. }) = &mut *self.way(repository).lock().await {
+        if let Some(Authorization::Bearer { token, is_accepted, .. }) =
+            &mut *self.entry(repository).lock().await
+        {
             *is_accepted |= token.authorization == *authorization;
         }
     }
@@ -156,9 +158,9 @@ impl Authenticator {
         self.identity.denial().await
     }
 
-    fn way(&self, repository: &str) -> Arc<Mutex<Option<Way>>> {
-        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(ways.get_or_insert_with(&repository.to_owned(), Arc::default))
+    fn entry(&self, repository: &str) -> Arc<Mutex<Option<Authorization>>> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(entries.get_or_insert_with(&repository.to_owned(), Arc::default))
     }
 
     /// The first challenge that can be answered. If there is none, the first, so that it can be said why.
@@ -175,28 +177,30 @@ impl Authenticator {
         &self,
         used: Option<&HeaderValue>,
         began: Instant,
-    ) -> Result<Option<Way>, FetchFailure> {
+    ) -> Result<Option<Authorization>, FetchFailure> {
         let sighting = self.identity.sighting().await?;
-        if let Some(way) = Way::basic(&sighting)
-            && way.unless_refused(used).is_some()
+        if let Some(entry) = Authorization::basic(&sighting)
+            && entry.unless_refused(used).is_some()
         {
-            return Ok(Some(way));
+            return Ok(Some(entry));
         }
         let newer = self.identity.renewed(&sighting, began).await?;
-        Ok(newer.as_ref().and_then(Way::basic))
+        Ok(newer.as_ref().and_then(Authorization::basic))
     }
 
     async fn answer_bearer(
         &self,
         challenge: BearerChallenge,
-        known: Option<&Way>,
+        known: Option<&Authorization>,
         used: Option<&HeaderValue>,
         began: Instant,
-    ) -> Result<Option<Way>, FetchFailure> {
-        match Standing::of(known, &challenge, used) {
-            Standing::Answered(way) => return Ok(Some(way.clone())),
-            Standing::Worthless(by) if self.identity.renewed(by, began).await?.is_none() => return Ok(None),
-            Standing::Worthless(_) | Standing::Expired | Standing::Unanswered => {}
+    ) -> Result<Option<Authorization>, FetchFailure> {
+        match TokenState::of(known, &challenge, used) {
+            TokenState::Answered(entry) => return Ok(Some(entry.clone())),
+            TokenState::Worthless(by) if self.identity.renewed(by, began).await?.is_none() => {
+                return Ok(None);
+            }
+            TokenState::Worthless(_) | TokenState::Expired | TokenState::Unanswered => {}
         }
         let answer = self.by_token(challenge.clone(), began).await?;
         if answer.unless_refused(used).is_some() {
@@ -210,7 +214,11 @@ impl Authenticator {
     }
 
     /// A token by the user's credentials, and by newer ones if these are denied.
-    async fn by_token(&self, challenge: BearerChallenge, began: Instant) -> Result<Way, FetchFailure> {
+    async fn by_token(
+        &self,
+        challenge: BearerChallenge,
+        began: Instant,
+    ) -> Result<Authorization, FetchFailure> {
         let mut by = self.identity.sighting().await?;
         let mut token = self.fetch_token(&challenge, &by).await;
         if token.as_ref().is_err_and(|failure| failure.fault == FetchFault::Denied)
@@ -220,7 +228,7 @@ impl Authenticator {
             by = newer;
         }
         match token {
-            Ok(token) => Ok(Way::Bearer { challenge, token, by, is_accepted: false }),
+            Ok(token) => Ok(Authorization::Bearer { challenge, token, by, is_accepted: false }),
             Err(failure) if failure.fault == FetchFault::Denied => {
                 Err(failure.with_reason(self.denial().await))
             }
@@ -233,8 +241,8 @@ impl Authenticator {
     }
 }
 
-impl Way {
-    /// The way of user and password. A server without a token server cannot do anything with tokens.
+impl Authorization {
+    /// The authorization by user and password. A server without a token server cannot do anything with tokens.
     fn basic(by: &Arc<Sighting>) -> Option<Self> {
         let authorization = match by.credentials()? {
             Credentials::Password { user, password } => secret::basic(user, password)?,
@@ -262,12 +270,14 @@ impl Way {
     }
 }
 
-impl<'a> Standing<'a> {
-    fn of(known: Option<&'a Way>, asked: &BearerChallenge, refused: Option<&HeaderValue>) -> Self {
+impl<'a> TokenState<'a> {
+    fn of(known: Option<&'a Authorization>, asked: &BearerChallenge, refused: Option<&HeaderValue>) -> Self {
         match known {
-            Some(way @ Way::Bearer { challenge, token, by, is_accepted }) if challenge == asked => {
-                if way.unless_refused(refused).is_some() && !token.is_stale() {
-                    Self::Answered(way)
+            Some(entry @ Authorization::Bearer { challenge, token, by, is_accepted })
+                if challenge == asked =>
+            {
+                if entry.unless_refused(refused).is_some() && !token.is_stale() {
+                    Self::Answered(entry)
                 } else if *is_accepted {
                     Self::Expired
                 } else {

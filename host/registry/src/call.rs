@@ -16,7 +16,7 @@ pub(super) struct Call {
     /// Shown only to the origin of `url`.
     pub(super) authorization: Option<HeaderValue>,
     /// Those for servers that the call is redirected to, each shown only to its origin.
-    pub(super) elsewhere: Vec<(Origin, HeaderValue)>,
+    pub(super) after_redirect: Vec<(Origin, HeaderValue)>,
     /// The body of a POST.
     pub(super) form: Option<Secret>,
     pub(super) role: Role,
@@ -29,7 +29,7 @@ pub(super) enum Role {
     Registry,
     TokenServer,
     /// A place outside of any registry that an image names for one of its layers.
-    Elsewhere,
+    LayerUrl,
 }
 
 /// How long an answer is worth waiting for.
@@ -46,7 +46,7 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Registry => "registry",
             Self::TokenServer => "token server",
-            Self::Elsewhere => "server",
+            Self::LayerUrl => "server",
         })
     }
 }
@@ -59,7 +59,7 @@ impl Call {
             url,
             headers: HeaderMap::new(),
             authorization: None,
-            elsewhere: Vec::new(),
+            after_redirect: Vec::new(),
             form: None,
             role,
             patience: Patience::Full,
@@ -74,6 +74,6 @@ impl Call {
             return self.authorization.as_ref();
         }
         endpoint::repository_in(url)?;
-        self.elsewhere.iter().find(|(other, _)| *other == origin).map(|(_, authorization)| authorization)
+        self.after_redirect.iter().find(|(other, _)| *other == origin).map(|(_, authorization)| authorization)
     }
 }

@@ -167,7 +167,7 @@ fn fault_of(role: Role, status: StatusCode) -> FetchFault {
         // It comes from a proxy, which is in the way.
         (_, 407) => FetchFault::Unavailable,
         (_, 401 | 403 | 451) | (Role::TokenServer, 400..=499) => FetchFault::Denied,
-        (Role::Registry | Role::Elsewhere, 404 | 410) => FetchFault::NotFound,
+        (Role::Registry | Role::LayerUrl, 404 | 410) => FetchFault::NotFound,
         (_, 408 | 429 | 500..=599) => FetchFault::Unavailable,
         _ => FetchFault::Protocol,
     }

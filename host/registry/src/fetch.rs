@@ -16,7 +16,7 @@ use super::range::{Part, Start};
 use super::senders::Sender;
 use super::server::Server;
 use super::transport::Response;
-use super::{RegistryClient, attempts, elsewhere, failure};
+use super::{RegistryClient, attempts, failure, layer_urls};
 use dray_core::oci::{Descriptor, MediaKind, Reference};
 use dray_ports::{BlobStream, FetchFailure, FetchFault, FetchReason};
 
@@ -31,13 +31,13 @@ pub(super) async fn open(
     offset: u64,
 ) -> Result<BlobStream, FetchFailure> {
     let opening = Opening { client, reference, descriptor, offset };
-    let places = elsewhere::calls(client, reference, descriptor);
+    let places = layer_urls::calls(client, reference, descriptor);
     let mut failures = Vec::new();
-    let elsewhere_first = elsewhere::is_foreign(descriptor);
+    let urls_first = layer_urls::is_foreign(descriptor);
     // Whoever is asked in vain where the layer usually is decides what that means.
     let mut decisive = None;
-    if elsewhere_first {
-        match opening.elsewhere(&places).await {
+    if urls_first {
+        match opening.at_urls(&places).await {
             Ok(stream) => return Ok(stream),
             Err(mut more) => failures.append(&mut more),
         }
@@ -50,8 +50,8 @@ pub(super) async fn open(
             failures.push(failure);
         }
     }
-    if !elsewhere_first {
-        match opening.elsewhere(&places).await {
+    if !urls_first {
+        match opening.at_urls(&places).await {
             Ok(stream) => return Ok(stream),
             Err(mut more) => failures.append(&mut more),
         }
@@ -123,12 +123,12 @@ impl Opening<'_> {
     }
 
     /// The layer from one of its other places, or what each of them said.
-    async fn elsewhere(&self, places: &[Call]) -> Result<BlobStream, Vec<FetchFailure>> {
+    async fn at_urls(&self, places: &[Call]) -> Result<BlobStream, Vec<FetchFailure>> {
         let mut failures = Vec::new();
         if places.is_empty() {
             return Err(failures);
         }
-        let exchange = elsewhere::exchange(self.client, self.reference).map_err(|failure| vec![failure])?;
+        let exchange = layer_urls::exchange(self.client, self.reference).map_err(|failure| vec![failure])?;
         let (senders, digest) = (&self.client.senders, &self.descriptor.digest);
         for call in places {
             if senders.was_wrong(digest, &call.url) {

@@ -17,7 +17,6 @@ mod coding;
 mod credentials;
 mod display;
 mod docker_config;
-mod elsewhere;
 mod endpoint;
 mod exchange;
 mod failure;
@@ -28,6 +27,7 @@ mod hidden;
 mod hosts;
 mod identity;
 mod json;
+mod layer_urls;
 mod ping;
 mod public_only;
 mod range;
@@ -187,7 +187,7 @@ impl Registry for RegistryClient {
     async fn distrust(&self, reference: &Reference, descriptor: &Descriptor) -> bool {
         let digest = &descriptor.digest;
         self.senders.blame(digest);
-        let places = elsewhere::calls(self, reference, descriptor);
+        let places = layer_urls::calls(self, reference, descriptor);
         if places.iter().any(|place| !self.senders.was_wrong(digest, &place.url)) {
             return true;
         }

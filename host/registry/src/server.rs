@@ -107,7 +107,7 @@ impl Server {
         const ANSWERS: usize = 4;
         let began = Instant::now();
         call.authorization = self.authenticator.known(repository, began).await?;
-        call.elsewhere = self.redirected.known(repository, began).await;
+        call.after_redirect = self.redirected.known(repository, began).await;
         let mut response = self.exchange.send(call).await?;
         for _ in 0..ANSWERS {
             if !self.authorize(repository, call, &response, began).await? {
@@ -136,7 +136,7 @@ impl Server {
         began: Instant,
     ) -> Result<bool, FetchFailure> {
         if !response.is_from_first_hop() {
-            return self.authorize_elsewhere(repository, call, response, began).await;
+            return self.authorize_redirected(repository, call, response, began).await;
         }
         let used = call.authorization.as_ref();
         let name = self.endpoint.name_of(repository);
@@ -168,7 +168,7 @@ impl Server {
     }
 
     /// The same for a server that the call was redirected to.
-    async fn authorize_elsewhere(
+    async fn authorize_redirected(
         &self,
         repository: &str,
         call: &mut Call,
@@ -196,8 +196,8 @@ impl Server {
             _ => None,
         };
         let Some(authorization) = other else { return Ok(false) };
-        call.elsewhere.retain(|(origin, _)| *origin != url.origin());
-        call.elsewhere.push((url.origin(), authorization));
+        call.after_redirect.retain(|(origin, _)| *origin != url.origin());
+        call.after_redirect.push((url.origin(), authorization));
         Ok(true)
     }
 

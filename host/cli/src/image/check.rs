@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::shelf::Shelf;
+use super::stored::StoredImages;
 use super::written::{self, WrittenBlob, WrittenDescriptor};
 use crate::arguments::{Format, Globals};
 use crate::context::Context;
@@ -71,14 +71,14 @@ pub(super) async fn run(
     globals: &Globals,
     context: &Context,
 ) -> Result<(), Failure> {
-    let shelf = Shelf::open(arguments.platforms.into(), globals, context).await?;
-    let record = shelf.record(&arguments.name).await?;
+    let images = StoredImages::open(arguments.platforms.into(), globals, context).await?;
+    let record = images.record(&arguments.name).await?;
     let scrutiny = if arguments.deep { Scrutiny::EveryByte } else { Scrutiny::LastByte };
-    let snapshotter = shelf.snapshotter_if_loaded(context).await?;
-    let found = shelf.completeness(&record, snapshotter.as_ref(), scrutiny).await?;
+    let snapshotter = images.snapshotter_if_loaded(context).await?;
+    let found = images.completeness(&record, snapshotter.as_ref(), scrutiny).await?;
     let unfit = found.manifests.iter().find(|manifest| !manifest.fits);
     if let Some(platform) = unfit.and_then(|manifest| manifest.platform.as_ref()) {
-        shelf.note_other_platform(platform, context);
+        images.note_other_platform(platform, context);
     }
     let snapshotter = snapshotter.as_ref().map(SnapshotterName::as_str);
     let check = Check { record: &record, snapshotter, scrutiny, found: &found };

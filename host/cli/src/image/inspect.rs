@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::shelf::{self, Shelf};
+use super::stored::{self, StoredImages};
 use super::written::{self, WrittenDescriptor};
 use crate::arguments::{Format, Globals};
 use crate::context::Context;
@@ -95,20 +95,20 @@ pub(super) async fn run(
     context: &Context,
 ) -> Result<(), Failure> {
     if arguments.raw == Some(Document::Index) {
-        return raw_index(&shelf::connect(globals, context).await?, &arguments.name).await;
+        return raw_index(&stored::connect(globals, context).await?, &arguments.name).await;
     }
     let platforms =
         PlatformFlags { platforms: arguments.platform.into_iter().collect(), ..PlatformFlags::default() };
-    let shelf = Shelf::open(platforms, globals, context).await?;
-    let record = shelf.record(&arguments.name).await?;
+    let images = StoredImages::open(platforms, globals, context).await?;
+    let record = images.record(&arguments.name).await?;
     if let Some(document) = arguments.raw {
-        let ChosenManifest { manifest, .. } = shelf.manifest(&record).await?;
+        let ChosenManifest { manifest, .. } = images.manifest(&record).await?;
         return match document {
-            Document::Config => raw(&shelf.store, DocumentKind::Config, &manifest.config).await,
+            Document::Config => raw(&images.store, DocumentKind::Config, &manifest.config).await,
             _ => output::write(manifest.bytes()),
         };
     }
-    let inspected = inspect(&shelf, record, context).await?;
+    let inspected = inspect(&images, record, context).await?;
     match arguments.format {
         Format::Json => output::write_json(&inspected),
         Format::Text => output::write(inspected.to_text().as_bytes()),
@@ -117,7 +117,7 @@ pub(super) async fn run(
 
 /// An index is the same for every platform.
 async fn raw_index(store: &Store, name: &str) -> Result<(), Failure> {
-    let record = shelf::record(store, name).await?;
+    let record = stored::record(store, name).await?;
     if record.target.media_type.kind() != MediaKind::Index {
         let message = format!("image `{}` has no index", record.name);
         return Err(Failure::new(Kind::NotFound, message)
@@ -130,13 +130,17 @@ async fn raw(store: &Store, kind: DocumentKind, descriptor: &Descriptor) -> Resu
     output::write(&read_document(StoredDocuments(store.content.as_ref()), kind, descriptor).await?)
 }
 
-async fn inspect(shelf: &Shelf, record: ImageRecord, context: &Context) -> Result<Inspected, Failure> {
-    let documents = shelf.documents(&record).await?;
+async fn inspect(
+    images: &StoredImages,
+    record: ImageRecord,
+    context: &Context,
+) -> Result<Inspected, Failure> {
+    let documents = images.documents(&record).await?;
     if !documents.fits {
-        shelf.note_other_platform(&documents.platform, context);
+        images.note_other_platform(&documents.platform, context);
     }
-    let snapshotter = shelf.snapshotter_if_loaded(context).await?;
-    let found = shelf.completeness(&record, snapshotter.as_ref(), Scrutiny::Records).await?;
+    let snapshotter = images.snapshotter_if_loaded(context).await?;
+    let found = images.completeness(&record, snapshotter.as_ref(), Scrutiny::Records).await?;
     Ok(Inspected {
         layers: found
             .manifests

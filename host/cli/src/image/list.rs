@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::shelf::{self, Shelf};
+use super::stored::{self, StoredImages};
 use super::written::{self, WrittenBlob};
 use crate::arguments::{Format, Globals};
 use crate::context::Context;
@@ -64,20 +64,20 @@ pub(super) async fn run(
     context: &Context,
 ) -> Result<(), Failure> {
     if arguments.quiet {
-        let records = records(&shelf::connect(globals, context).await?).await?;
+        let records = records(&stored::connect(globals, context).await?).await?;
         let names = records.iter().map(|record| format!("{}\n", escape::line(&record.name)));
         return output::write(names.collect::<String>().as_bytes());
     }
     let platforms = PlatformFlags { all: true, ..PlatformFlags::default() };
-    let shelf = Shelf::open(platforms, globals, context).await?;
-    let records = records(&shelf.store).await?;
-    let snapshotter = shelf.snapshotter_if_loaded(context).await?;
+    let images = StoredImages::open(platforms, globals, context).await?;
+    let records = records(&images.store).await?;
+    let snapshotter = images.snapshotter_if_loaded(context).await?;
     let snapshotter = snapshotter.as_ref();
     let mut rows = Vec::new();
     for record in &records {
         // What all images together have is too much to be read for a list.
-        match shelf.completeness(record, snapshotter, Scrutiny::Records).await {
-            Ok(found) => rows.extend(of_image(&shelf, snapshotter, record, &found).await?),
+        match images.completeness(record, snapshotter, Scrutiny::Records).await {
+            Ok(found) => rows.extend(of_image(&images, snapshotter, record, &found).await?),
             Err(error) if error.is_of_the_call() => return Err(error.into()),
             Err(error) => {
                 let error = message_of(&error);
@@ -97,14 +97,14 @@ async fn records(store: &Store) -> Result<Vec<ImageRecord>, ImageError> {
 }
 
 async fn of_image(
-    shelf: &Shelf,
+    images: &StoredImages,
     snapshotter: Option<&SnapshotterName>,
     record: &ImageRecord,
     found: &Completeness,
 ) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for manifest in found.manifests.iter().filter(|manifest| manifest.size.is_some()) {
-        rows.push(of_manifest(shelf, snapshotter, record, manifest).await?);
+        rows.push(of_manifest(images, snapshotter, record, manifest).await?);
     }
     if rows.is_empty() {
         let missing: Vec<_> = found.missing_blobs().collect();
@@ -119,12 +119,12 @@ async fn of_image(
 }
 
 async fn of_manifest(
-    shelf: &Shelf,
+    images: &StoredImages,
     snapshotter: Option<&SnapshotterName>,
     record: &ImageRecord,
     manifest: &ManifestState,
 ) -> Result<Row, Failure> {
-    let snapshots = shelf.store.snapshots.as_ref();
+    let snapshots = images.store.snapshots.as_ref();
     let unpacked = match snapshotter {
         Some(snapshotter) => unpacked_image_size(snapshots, snapshotter, &manifest.diff_ids).await?,
         None => None,

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::shelf::Shelf;
+use super::stored::StoredImages;
 use crate::arguments::{Format, Globals};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -49,14 +49,14 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let platforms =
         PlatformFlags { platforms: arguments.platform.into_iter().collect(), ..PlatformFlags::default() };
-    let shelf = Shelf::open(platforms, globals, context).await?;
-    let snapshotter = shelf.snapshotter().await?;
-    let record = shelf.record(&arguments.name).await?;
-    let documents = shelf.documents(&record).await?;
+    let images = StoredImages::open(platforms, globals, context).await?;
+    let snapshotter = images.snapshotter().await?;
+    let record = images.record(&arguments.name).await?;
+    let documents = images.documents(&record).await?;
     if !documents.fits {
-        shelf.note_other_platform(&documents.platform, context);
+        images.note_other_platform(&documents.platform, context);
     }
-    let snapshots = shelf.store.snapshots.as_ref();
+    let snapshots = images.store.snapshots.as_ref();
     let usage = unpacked_image_size(snapshots, &snapshotter, &documents.config.diff_ids).await?;
     if usage.is_none() {
         let note = format!("note: the image is not unpacked in snapshotter `{snapshotter}`");

@@ -46,7 +46,7 @@ pub(super) fn calls(client: &RegistryClient, reference: &Reference, descriptor: 
         // A user in the address would become an authorization.
         if url.set_username("").and_then(|()| url.set_password(None)).is_ok() {
             url.set_fragment(None);
-            let call = Call::new(Role::Elsewhere, Method::GET, url);
+            let call = Call::new(Role::LayerUrl, Method::GET, url);
             calls.push(Call { patience: Patience::Hurried, ..call });
         }
     }

@@ -16,7 +16,7 @@ use dray::pull::{PullError, usable_snapshotter};
 use dray::text::escape;
 
 /// The images of one namespace, with what is needed to read them.
-pub(super) struct Shelf {
+pub(super) struct StoredImages {
     pub(super) store: Store,
     /// The snapshotter that the user named.
     named: Option<SnapshotterName>,
@@ -44,7 +44,7 @@ pub(super) async fn record(store: &Store, name: &str) -> Result<ImageRecord, Ima
     }
 }
 
-impl Shelf {
+impl StoredImages {
     /// Connects to containerd and loads the platform plugin.
     pub(super) async fn open(
         platforms: PlatformFlags,
