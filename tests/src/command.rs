@@ -98,6 +98,13 @@ impl Dray {
         self
     }
 
+    /// Runs another copy of the program.
+    #[must_use]
+    pub fn program(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.program);
+        self
+    }
+
     /// Lets another program start it, such as `prlimit` with its options.
     #[must_use]
     pub fn started_by<A: AsRef<OsStr>>(mut self, starter: impl IntoIterator<Item = A>) -> Self {

@@ -161,7 +161,19 @@ pub fn dray() -> PathBuf {
     if let Some(path) = std::env::var_os("DRAY_BIN") {
         return path.into();
     }
-    let path = profile_dir().join("dray");
+    own("dray")
+}
+
+/// A copy of [`dray`] in `directory` that every user may run. The program itself may lie in a home directory.
+pub fn dray_for_every_user(directory: &Path) -> PathBuf {
+    let copy = directory.join("dray-of-every-user");
+    std::fs::copy(dray(), &copy).expect("the program can be copied");
+    copy
+}
+
+/// A program of the tests themselves, built with the same profile as this test.
+pub fn own(name: &str) -> PathBuf {
+    let path = profile_dir().join(name);
     assert!(path.is_file(), "{} is missing; run `cargo build --workspace` first", path.display());
     path
 }

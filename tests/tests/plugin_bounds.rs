@@ -3,9 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use dray_tests::cost::{self, Cost};
@@ -26,24 +25,16 @@ struct Looked {
 }
 
 fn look(place: &Path, component: Vec<u8>) -> Looked {
-    let [path, stdout, stderr] = ["hostile.wasm", "stdout", "stderr"].map(|name| place.join(name));
+    let [path, file] = ["hostile.wasm", "cost"].map(|name| place.join(name));
     std::fs::write(&path, component).unwrap();
-    let to = |path: &Path| Stdio::from(std::fs::File::create(path).unwrap());
-    let mut child = Command::new(tools::dray())
+    let run = cost::measured(&file, tools::dray())
         .args(["plugin", "inspect", "hostile.wasm"])
         .env_clear()
-        // The kernel counts for a new process what the one had that it shared its memory with until it ran a program of
-        // its own. With this it shares none.
-        .uid(rustix::process::geteuid().as_raw())
         .current_dir(place)
-        .stdin(Stdio::null())
-        .stdout(to(&stdout))
-        .stderr(to(&stderr))
-        .spawn()
+        .output()
         .unwrap();
-    let (ended, cost) = cost::wait(&mut child).unwrap();
-    let [stdout, stderr] = [stdout, stderr].map(|path| std::fs::read_to_string(path).unwrap());
-    Looked { code: ended.code(), stdout, stderr, cost }
+    let [stdout, stderr] = [run.stdout, run.stderr].map(|printed| String::from_utf8(printed).unwrap());
+    Looked { code: run.status.code(), stdout, stderr, cost: cost::read(&file) }
 }
 
 type Make = fn() -> Vec<u8>;
@@ -154,7 +145,7 @@ fn a_component_is_refused_where_no_process_can_be_started_to_read_it() {
     std::fs::write(&path, hostile::overlayfs(&[])).unwrap();
     let refused = Command::new("setpriv")
         .args(["--reuid", "54321", "--clear-groups", "prlimit", "--nproc=1"])
-        .args([&tools::dray()])
+        .arg(tools::dray_for_every_user(scratch.path()))
         .args(["plugin", "inspect"])
         .arg(&path)
         .env_clear()

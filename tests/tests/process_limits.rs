@@ -8,7 +8,8 @@ use dray_tests::command::{Dray, Run};
 use dray_tests::daemon::{Containerd, Generation};
 use dray_tests::docker_registry::DockerRegistry;
 use dray_tests::image::{Compression, Entry, Image, Layer};
-use dray_tests::require;
+use dray_tests::scratch::{Place, Scratch};
+use dray_tests::{require, tools};
 
 /// A user that runs nothing else, and whose processes are limited, unlike those of root.
 const USER: u32 = 54_321;
@@ -61,8 +62,11 @@ fn few_threads() {
     };
     open(world.daemon.socket().parent().expect("a socket lies in a directory"));
     let user = USER.to_string();
+    let scratch = Scratch::new(Place::Memory);
+    open(scratch.path());
+    let program = tools::dray_for_every_user(scratch.path());
     for limit in [1, 4, 8, 12, 13, 14, 15, 16, 18, 64] {
-        let dray = Dray::with(&world.daemon, "default");
+        let dray = Dray::with(&world.daemon, "default").program(&program);
         open(dray.directory());
         for directory in ["cache", "home", "tmp", "config", "run"] {
             chown(dray.directory().join(directory), Some(USER), Some(USER)).expect("root can give it away");
@@ -118,7 +122,7 @@ fn small_files() {
         let output = std::fs::File::create(dray.directory().join("output")).expect("a file can be made");
         let printed = Command::new("prlimit")
             .arg(&limit)
-            .arg(dray_tests::tools::dray())
+            .arg(tools::dray())
             .args(["man", "pull"])
             .stdout(output)
             .output()
