@@ -164,7 +164,7 @@ pub fn dray() -> PathBuf {
     own("dray")
 }
 
-/// A copy of [`dray`] in `directory` that every user may run. The program itself may lie in a home directory.
+/// A copy of [`dray()`] in `directory` that every user may run. The program itself may lie in a home directory.
 pub fn dray_for_every_user(directory: &Path) -> PathBuf {
     let copy = directory.join("dray-of-every-user");
     std::fs::copy(dray(), &copy).expect("the program can be copied");
