@@ -1,6 +1,6 @@
-//! The values of images, the one reader that checks size and digest, and every bound with its reason.
+//! The values of images, the verification of size and digest, and every limit with its reason.
 //!
-//! Nothing here does I/O or waits for anything but the bytes that [`verify`] reads.
+//! Nothing here does I/O. Only [`verify`] awaits, for the bytes that it reads.
 
 pub mod limits;
 pub mod oci;

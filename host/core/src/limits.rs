@@ -1,4 +1,4 @@
-//! The bounds on what others can make this program do, each with what it protects and why it has this size.
+//! The limits on what others can make this program do. Each says what it protects and why it has this value.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -6,124 +6,121 @@ use std::time::Duration;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Largest index, manifest or image config that is read, in bytes. They are held in memory while they are
-/// verified. The distribution specification asks registries to take manifests of at least 4 MiB. containerd stops a
-/// little above that at what a name stands for, and has no bound for what is below an index.
+/// Largest index, manifest or image config, in bytes. Documents are held in memory until they are verified. The
+/// distribution specification asks registries to accept manifests of at least 4 MiB. containerd limits the document
+/// that a name resolves to at a little more, and documents below an index not at all.
 pub const DOCUMENT_BYTES: u64 = (4 * MIB) as u64;
 
-/// Largest body of a token response, in bytes. Tokens of real registries have a few KiB.
+/// Largest body of a token response, in bytes. Real tokens have a few KiB.
 pub const TOKEN_BYTES: u64 = (256 * KIB) as u64;
 
-/// How much of a registry's error body is read, in bytes. The rest is of no use to a reader.
+/// Bytes that are read of a registry's error body. More would not help a reader.
 pub const ERROR_BODY_BYTES: u64 = (64 * KIB) as u64;
 
-/// Header fields of an answer. Proxies add some, and a content policy may be cut into many; Go has no bound but one
-/// for their bytes.
+/// Maximum number of header fields in a response. Proxies add some, and a content policy may be split into many. Go
+/// limits only their bytes.
 pub const HEADER_FIELDS: usize = 1024;
 
-/// How many redirects are followed for one request. The usual bound of HTTP clients.
+/// Maximum number of redirects for one request. The usual limit of HTTP clients.
 pub const REDIRECTS: usize = 10;
 
-/// Deepest nesting of indexes that is followed. Real images have one level, a few tools make two.
+/// Maximum nesting of indexes. Real images have one level; a few tools make two.
 pub const INDEX_DEPTH: usize = 4;
 
-/// Most entries of one index. A plugin sees all of them, so the number is bounded before it is asked.
+/// Maximum number of entries in an index. A plugin receives all of them.
 pub const INDEX_ENTRIES: usize = 1024;
 
-/// Most documents that wait in memory and in their ingests until an image is found. An image needs up to six; the others
-/// are entries before it that turned out to be no image.
+/// Maximum number of documents that wait in memory and in their ingests until an image is found. An image needs up to
+/// six. The others are preceding entries that turned out not to be images.
 pub const PENDING_DOCUMENTS: usize = 16;
 
-/// Most wanted platforms. The interface of platform plugins promises that there are no more; nobody types them all.
+/// Maximum number of wanted platforms. The interface of platform plugins promises this limit.
 pub const WANTED_PLATFORMS: usize = 64;
 
-/// Most layers of one image. The kernel mounts at most 500 lower directories; Docker stops at 127.
+/// Maximum number of layers in an image. The kernel mounts at most 500 lower directories; Docker stops at 127.
 pub const LAYERS: usize = 512;
 
-/// Most annotations of one descriptor or manifest, and most labels of one image config. A plugin sees all of them;
-/// an image that has more is refused rather than shown in part.
+/// Maximum number of annotations of a descriptor or manifest, and of labels of an image config. A plugin receives all
+/// of them. An image with more is refused, because a plugin must not decide on a part.
 pub const ANNOTATIONS: usize = 1024;
 
-/// Most other places of one blob, for the same reason.
+/// Maximum number of URLs of one blob, for the same reason.
 pub const URLS: usize = 64;
 
-/// Layers that are downloaded at the same time where the user does not say, the same number as in Docker and in
-/// CRI. More does not help on one connection to one registry, and registries answer many parallel requests with
-/// 429.
+/// Default number of parallel downloads of layers, as in Docker and CRI. More do not help on one connection to one
+/// registry, and registries answer many parallel requests with 429.
 pub const PARALLEL_DOWNLOADS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 
-/// Head start of the layer that unpacking waits for, before the layers above it are downloaded as well. From a
-/// source that is near, a layer of 50 MB arrives within this time; from one that is far, it is too short to be
-/// noticed.
+/// Head start of the layer that unpacking waits for, before the layers above it are downloaded too. From a near
+/// registry, a layer of 50 MB arrives within this time. From a distant one, the delay is not noticeable.
 pub const HEAD_START: Duration = Duration::from_millis(300);
 
-/// Tries for one request, with the first.
+/// Maximum number of tries for one request, including the first.
 pub const REQUEST_TRIES: u32 = 4;
 
-/// Times that a blob's source is opened again without a single new byte before the fetch fails.
+/// How often a blob's source is reopened without progress before the fetch fails.
 pub const FRUITLESS_RESUMES: u32 = 3;
 
-/// Pause before the second try of a request; the ones after it double. Long enough for a restarting process
-/// to be back after three of them, short enough not to be noticed when one is enough.
+/// Pause before the first retry of a request; each further pause doubles. Three pauses give a process time to
+/// restart; one pause is not noticeable.
 pub const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
-/// Longest pause between two tries. A registry that asks for more gets an error that says how much it asked
-/// for, rather than a program that seems to hang.
+/// Longest pause before a retry. If a registry demands more, the pull fails with an error that states the wait, and
+/// does not seem to hang.
 pub const RETRY_PAUSE: Duration = Duration::from_secs(30);
 
-/// Time for a connection to come about.
+/// Limit for establishing a connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time without a single byte after which a read from a registry fails. A limit on silence rather than on
-/// the whole, so that a slow but living transfer is never ended.
+/// How long a read from a registry may stay without a byte. It limits silence, not the whole transfer, so that a slow
+/// transfer never fails.
 pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Size of one message that carries blob bytes to containerd. The Go client sends the same; containerd
-/// accepts 16 MiB.
+/// Size of a message with blob bytes to containerd, as in the Go client. containerd accepts 16 MiB.
 pub const CONTENT_CHUNK_BYTES: usize = MIB;
 
-/// Size of the first such message of a blob; the later ones double what is sent. A blob that fits into one large
-/// message would be sent only when all of it has come.
+/// Size of the first such message of a blob; later messages double up to the full size. A blob that fits into one
+/// large message would otherwise be sent only when it has arrived as a whole.
 pub const CONTENT_FIRST_CHUNK_BYTES: usize = 64 * KIB;
 
-/// Messages with blob bytes under way to containerd before the first has been confirmed. Hides the time of
-/// the answer; together with the number of downloads and the chunk size it bounds memory.
+/// Maximum number of messages with blob bytes that containerd has not confirmed. Hides the latency. Together with the
+/// number of downloads and the message size it limits memory.
 pub const CONTENT_CHUNKS_IN_FLIGHT: usize = 4;
 
-/// Largest gRPC message that is accepted from containerd, the server's own default.
+/// Largest gRPC message from containerd, the server's own default.
 pub const GRPC_MESSAGE_BYTES: usize = 16 * MIB;
 
-/// Time for the connection to containerd to come about.
+/// Limit for establishing the connection to containerd.
 pub const DAEMON_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time for an answer of containerd to a question that it need not work for: to look something up, to write a
-/// record. It takes milliseconds, and with a busy disk, or while garbage is collected, some seconds; the kubelet
-/// gives as much to every call that is no pull.
+/// Limit for calls that take containerd little work, such as reading or writing a record. They take milliseconds, and
+/// some seconds with a busy disk or during garbage collection. The kubelet gives the same time to every call that is
+/// not a pull.
 pub const DAEMON_CALL_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Time after which containerd is asked whether it is still there, while it works on something that may take as
-/// long as it likes: to unpack a layer, to prepare, commit or remove a snapshot, to take in a blob.
+/// How often containerd is asked whether it still answers, during calls of unlimited duration: unpacking a layer,
+/// preparing, committing or removing a snapshot, taking in a blob.
 pub const DAEMON_PULSE: Duration = Duration::from_secs(10);
 
 /// Largest label in containerd, key and value together, in bytes.
 pub const LABEL_BYTES: usize = 4096;
 
-/// Life of a lease whose owner died. Longer than any pull, the same as that of the Go client.
+/// Expiry of a lease, for a process that dies. Longer than any pull, as in the Go client.
 pub const LEASE_EXPIRY: Duration = Duration::from_hours(24);
 
-/// Tries to prepare a snapshot while the snapshotter says both that it exists and that it does not.
+/// How many times a snapshot is prepared while the snapshotter says both that it exists and that it does not.
 pub const PREPARE_TRIES: u32 = 3;
 
-/// Times that unpacking starts again from the bottom because a layer below has been collected meanwhile. Once
-/// is rare; more says that something else is wrong.
+/// How often unpacking restarts at the bottom because a layer below was collected in the meantime. Once is rare; more
+/// often means another fault.
 pub const UNPACK_RESTARTS: u32 = 2;
 
-/// Time that cleaning up may take as a whole, from a failure or a cancellation to the end of the pull. The daemon
-/// may be the reason for the failure, so this cannot wait for ever; what is left then expires with the lease.
+/// Limit for all clean-up, from a failure or cancellation to the end of the pull. The daemon may be the reason for
+/// the failure, so clean-up cannot wait forever. What is left then expires with the lease.
 pub const CLEANUP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Part of it after which all steps are given up but the last, the release of the lease. That one matters most, since
-/// it removes what the others could not; with many files on a slow disk it takes a second or two.
+/// The part of it after which every step but the last, the release of the lease, is abandoned. The release matters
+/// most, because it removes what the other steps could not. With many files on a slow disk it takes a second or two.
 pub const CLEANUP_STEPS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest docker configuration file, in bytes.
@@ -132,142 +129,140 @@ pub const DOCKER_CONFIG_BYTES: u64 = MIB as u64;
 /// Largest `hosts.toml`, in bytes. Real ones have less than one KiB.
 pub const HOSTS_FILE_BYTES: u64 = (256 * KIB) as u64;
 
-/// Most servers that one `hosts.toml` may put in front of a registry. In the worst case all of them are asked
-/// for every blob.
+/// Maximum number of mirrors in one `hosts.toml`. In the worst case each is asked for every blob.
 pub const REGISTRY_HOSTS: usize = 64;
 
-/// Most files in a directory of certificates.
+/// Maximum number of files in a directory of certificates.
 pub const CERTIFICATE_FILES: usize = 1024;
 
-/// Largest file with certificates or a key, in bytes. The bundle of a whole distribution has about 230 KiB.
+/// Largest file with certificates or a key, in bytes. The bundle of a distribution has about 230 KiB.
 pub const CERTIFICATE_BYTES: u64 = (4 * MIB) as u64;
 
-/// Time that a server which failed is only asked when no other is left. Long enough not to wait for a dead
-/// mirror with every layer, short enough to come back to one that was restarted during a pull.
+/// How long a server that failed is asked only after all others. Long enough not to wait for a dead mirror with every
+/// layer, short enough to return to a mirror that was restarted during the pull.
 pub const HOST_REST: Duration = Duration::from_mins(1);
 
-/// Registries of which a client remembers the servers, with their tokens, connections and failures. No machine
-/// pulls from as many; a program that is told names by others does not grow with each of them. What is forgotten
-/// is found out again.
+/// Maximum number of registries whose servers, tokens, connections and failures a client remembers. No machine pulls
+/// from as many. The limit keeps a program that receives names from others from growing without bound. Forgotten
+/// facts are found out again.
 pub const REMEMBERED_REGISTRIES: usize = 256;
 
-/// Repositories of one server of which the authorization is remembered: with tokens of a few KiB, a few MiB.
+/// Maximum number of repositories per server whose authorization is remembered: a few MiB of tokens.
 pub const REMEMBERED_REPOSITORIES: usize = 1024;
 
-/// Servers that one server redirects to of which the authorization is remembered. Most redirects lead to storage that
-/// asks for none.
+/// Maximum number of redirect targets per server whose authorization is remembered. Most redirects lead to storage
+/// without authorization.
 pub const REMEMBERED_REDIRECTS: usize = 16;
 
-/// Blobs of which it is remembered who has sent them, and which of them one server has sent wrongly. Far more than
-/// can be on the way at one time.
+/// Maximum number of blobs whose senders are remembered, and of wrong blobs remembered per server. Far more than a
+/// client downloads at a time.
 pub const REMEMBERED_BLOBS: usize = 4096;
 
-/// Time for the first byte of an answer from a server while another can be asked instead. A cache that has to
-/// ask the registry itself needs some of it.
+/// Limit for the first byte of a response if another server can be asked. A cache that has to ask the registry needs
+/// some of it.
 pub const HURRIED_SILENCE: Duration = Duration::from_secs(30);
 
-/// Time for a TLS connection to come about where plain HTTP is tried after it, the same as in containerd.
+/// Limit for a TLS connection if plain HTTP is tried next, as in containerd.
 pub const AMBIGUOUS_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Warnings of registries that are shown, in bytes.
+/// Bytes of registry warnings that are logged.
 pub const WARNING_BYTES: usize = 4 * KIB;
 
-/// `WWW-Authenticate` fields of one answer that are read, in bytes. Most have 200; a ticket of Kerberos may have 12 KiB.
+/// Bytes of `WWW-Authenticate` fields that are read per response. Most have 200; a Kerberos ticket may have 12 KiB.
 pub const CHALLENGE_BYTES: usize = 32 * KIB;
 
-/// Time that a credential helper has for its answer. Long enough to type a password, short enough not to seem a
-/// program that hangs.
+/// How long a credential helper may take. Long enough to type a password, short enough not to seem to hang.
 pub const CREDENTIAL_HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Largest answer of a credential helper, in bytes. Secrets are tokens of a few KiB at most.
 pub const CREDENTIAL_HELPER_BYTES: u64 = (64 * KIB) as u64;
 
-/// Largest component that is accepted, in bytes. Components in Rust have 50 to 600 KiB, those with a JavaScript engine
-/// inside up to 12 MiB, those with Python 18 MiB and with its libraries several times as much. To read one with Python takes
-/// 0.2 s and 50 MiB, to compile it 15 s and 340 MiB; what may take longer has limits of its own, below.
+/// Largest component, in bytes. Components in Rust have 50 to 600 KiB, those with a JavaScript engine up to 12 MiB,
+/// those with Python 18 MiB, and several times as much with its libraries. Reading one with Python takes 0.2 s and 50
+/// MiB, compiling it 15 s and 340 MiB. Anything that takes longer has its own limit below.
 pub const COMPONENT_BYTES: u64 = (64 * MIB) as u64;
 
-/// Deepest nesting of components and modules. Toolchains make two levels, and each composition adds one.
+/// Maximum nesting of components and modules. Toolchains make two levels, and each composition adds one.
 pub const COMPONENT_DEPTH: u64 = 16;
 
-/// How deep types may stand in one another, through whatever names them: the validator follows them by calling
-/// itself. Real interfaces have about ten; the validator's own limit, which it does not hold everywhere, is 100.
+/// Maximum nesting of types, through any kind of reference, because the validator recurses. Real interfaces have
+/// about ten levels. The validator's own limit, which it does not enforce everywhere, is 100.
 pub const COMPONENT_TYPE_DEPTH: u64 = 64;
 
-/// Most declarations in one component: types with their fields and parameters, imports, exports, segments of
-/// tables. The validator keeps up to 400 bytes for each. A component with a JavaScript engine has 1,300.
+/// Maximum number of declarations in a component: types with their fields and parameters, imports, exports, segments
+/// of tables. The validator keeps up to 400 bytes for each. A component with a JavaScript engine has 1,300.
 pub const COMPONENT_DECLARATIONS: u64 = 100_000;
 
-/// Most bytes in the names of all that a component imports and exports. They are copied a few times.
+/// Total length of the names of all imports and exports of a component, in bytes. They are copied a few times.
 pub const COMPONENT_NAME_BYTES: u64 = (4 * MIB) as u64;
 
-/// Most parts that the types of a component have in all places where they are used, and so where the validator
-/// copies and compares them: up to 120 bytes and half a microsecond for each. Dray's own have 13,000.
+/// Maximum number of parts of all types of a component, counted at each use, because the validator copies and
+/// compares them there: up to 120 bytes and half a microsecond each. Dray's own have 13,000.
 pub const COMPONENT_TYPE_USES: u64 = 500_000;
 
-/// Most globals of one component. The compiler counts places in an instance with numbers that 66,000 of them exhaust;
-/// those with a JavaScript engine have seven.
+/// Maximum number of globals in a component. The compiler's numbers for places in an instance end at 66,000 globals.
+/// A component with a JavaScript engine has seven.
 pub const COMPONENT_GLOBALS: u64 = 20_000;
 
-/// Most segments of data that are not copied into one image of the memory. The compiler makes code of each of these,
-/// 20 KiB while it works; 10,000 take it three seconds. What toolchains make is one image: Go's has 38,000 segments.
+/// Maximum number of data segments that are not merged into one image of the memory. The compiler makes code for
+/// each, which takes 20 KiB meanwhile; 10,000 take three seconds. The segments of toolchains are merged: Go's
+/// component has 38,000.
 pub const COMPONENT_SEGMENTS: u64 = 10_000;
 
-/// Most modules in one component. Each has its table and its memory laid out while it is compiled. A component
-/// with Python inside has 14.
+/// Maximum number of modules in a component. The table and the memory of each are laid out during compilation. A
+/// component with Python has 14.
 pub const COMPONENT_MODULES: u64 = 64;
 
-/// Most memories that the modules of one component define. The first contents of each may become an image of
-/// 16 MiB.
+/// Maximum number of memories that the modules of a component define. The initial contents of each may become an
+/// image of 16 MiB.
 pub const COMPONENT_MEMORIES: u64 = 16;
 
-/// Most entries that the tables of one component start with, all together: they are laid out while it is
-/// compiled. More than its tables may have when it runs; those with an engine inside have about 8,000.
+/// Total number of initial table entries in a component, which are laid out during compilation. More than its tables
+/// may have at run time. Components with an engine have about 8,000.
 pub const COMPONENT_TABLE_ELEMENTS: u64 = 500_000;
 
-/// Most functions of one component. Each has a fixed cost, and one in binary form may have four bytes. Components
-/// with a whole JavaScript or Python engine have 13,000.
+/// Maximum number of functions in a component. Each has a fixed cost, and its binary form may have four bytes.
+/// Components with a JavaScript or Python engine have 13,000.
 pub const COMPONENT_FUNCTIONS: u64 = 100_000;
 
-/// Most locals of one function, the validator's own limit.
+/// Maximum number of locals of a function, the validator's own limit.
 pub const FUNCTION_LOCALS: u64 = 50_000;
 
-/// Most values that the blocks of one function hold, summed over its blocks. The compiler takes up to 800 bytes
-/// and some microseconds for each. The largest function of a JavaScript engine has 740,000.
+/// Maximum number of values that the blocks of a function hold, summed over its blocks. The compiler takes up to 800
+/// bytes and some microseconds for each. The largest function of a JavaScript engine has 740,000.
 pub const FUNCTION_WORK: u64 = 1_500_000;
 
 /// The same for all functions of a component. Those with a JavaScript engine have 15 million.
 pub const COMPONENT_WORK: u64 = 32_000_000;
 
-/// Most parts of a component after each instance in it is replaced by what it is an instance of. The runtime does
-/// so while it compiles. Components with Python inside have 6,000.
+/// Maximum number of parts of a component after each instance is replaced by its definition, as the runtime does
+/// during compilation. Components with Python have 6,000.
 pub const COMPONENT_ITEMS: u64 = 50_000;
 
-/// Languages and tools that are shown of those that a component says it was made with. Composed components name a
-/// dozen.
+/// Maximum number of languages and tools that are shown of a component's producers. Composed components name a dozen.
 pub const PLUGIN_PRODUCERS: usize = 64;
 
-/// Memory that reading one component may take beside its bytes, in bytes, where it is done in a process of its own.
-/// A component with a JavaScript engine takes 20, and what is at the limits above up to 60.
+/// Memory that reading a component may take in addition to its bytes, in a process of its own. A component with a
+/// JavaScript engine takes 20 MiB, one at the limits above up to 60 MiB.
 pub const READ_MEMORY_BYTES: u64 = (96 * MIB) as u64;
 
-/// Time of a processor that reading one component may take, where it is done in a process of its own, in whole
-/// seconds. One with a JavaScript engine takes a third of a second, twenty times as long in a build for debugging.
+/// CPU time that reading a component may take, in a process of its own, in whole seconds. One with a JavaScript
+/// engine takes a third of a second, and twenty times as long in a debug build.
 pub const READ_TIME: Duration = Duration::from_secs(2);
 
-/// Largest description of a component that such a process may give, in bytes: all names within the limits, with
-/// what describes them.
+/// Largest description of a component that such a process may return, in bytes: all names within the limits, with
+/// their descriptions.
 pub const READ_ANSWER_BYTES: u64 = (32 * MIB) as u64;
 
-/// Memory that compiling one component may take, in bytes, where it is done in a process of its own. One with a
-/// JavaScript engine takes 380 MiB with two threads, dray's own take 20.
+/// Memory that compiling a component may take, in bytes, in a process of its own. One with a JavaScript engine takes
+/// 380 MiB with two threads, dray's own take 20 MiB.
 pub const COMPILE_MEMORY_BYTES: u64 = (1024 * MIB) as u64;
 
-/// Time that compiling one component may take, where it is done in a process of its own. One with a JavaScript
-/// engine takes 10 s on two cores, and 40 s where five others want them.
+/// Time that compiling a component may take, in a process of its own. One with a JavaScript engine takes 10 s on two
+/// cores, and 40 s if five others compete for them.
 pub const COMPILE_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Threads that compile in such a process. Each may hold a function of the largest kind at the same time.
+/// Number of compiling threads in such a process. Each may hold a function of the largest kind at the same time.
 pub const COMPILE_THREADS: usize = 4;
 
 /// Linear memory of a plugin, in bytes: all that it has together. A plan for 512 layers needs about 2 MiB, a Python

@@ -1,7 +1,7 @@
-//! Values of the container world: digests, descriptors, references, manifests, platforms.
+//! Values of the OCI specifications: digests, descriptors, references, manifests, platforms.
 //!
-//! Everything here is a plain value with one parsing constructor that says which rule broke. Nothing here
-//! does I/O, waits, or knows another module of this crate.
+//! Each type has one parsing constructor whose error says which rule the text breaks. Nothing here does I/O, waits,
+//! or uses another module of this crate.
 
 mod descriptor;
 mod digest;
@@ -20,6 +20,6 @@ pub use media_type::{MediaKind, MediaType};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Named, Reference, ReferenceError, parse_repo_tag};
 
-/// The documents of an image in the types of the `oci-spec` crate. They hold what the specification allows; what
-/// images contain is more.
+/// The documents of an image in the types of the `oci-spec` crate. They hold what the specification allows; real
+/// images deviate from it.
 pub use oci_spec::image as spec;

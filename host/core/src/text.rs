@@ -1,12 +1,12 @@
-//! Text of strangers.
+//! Text from outside.
 //!
-//! What a registry, a plugin or a daemon wrote can end up on a terminal. Each module that lets it through shows
-//! what could deceive there in its own way; which characters these are, is said here alone.
+//! Text of a registry, a plugin or a daemon can reach a terminal. Each module escapes deceptive characters in its own
+//! way. This module alone defines which characters these are.
 
 pub mod escape;
 
-/// Whether a character can make text read as something that it is not: by moving the cursor, by changing colours
-/// or the direction of reading, or by not being seen.
+/// Whether a character can make text read as something else: by moving the cursor, by changing colours or the reading
+/// direction, or by being invisible.
 pub fn deceives(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -15,8 +15,8 @@ pub fn deceives(character: char) -> bool {
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
             // Line and paragraph separators.
             | '\u{2028}' | '\u{2029}'
-            // Characters without width, which hide in names, and tags, which nothing shows. Those that join and
-            // part letters are left: several scripts cannot be written without them.
+            // Characters without width, which hide in names, and invisible tags. Joiners and non-joiners are allowed:
+            // several scripts need them.
             | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
         )
 }
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_moves_turns_or_hides() {
+    fn characters_that_move_turn_or_hide_deceive() {
         for character in [
             '\0',
             '\u{1b}',

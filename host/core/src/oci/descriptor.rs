@@ -5,24 +5,24 @@ use super::{Digest, MediaKind, MediaType, Platform};
 /// Media type, digest and size of a blob (OCI image specification, "Content Descriptors").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
-    /// Kind of the blob.
+    /// Media type of the blob.
     pub media_type: MediaType,
     /// Digest of the blob's exact bytes.
     pub digest: Digest,
     /// Size in bytes.
     pub size: u64,
-    /// Annotations, by key. From whoever made the image; not to be trusted.
+    /// Annotations, by key. The author of the image chose them; they are not trusted.
     pub annotations: BTreeMap<String, String>,
-    /// Other places of the blob, as written.
+    /// URLs outside of the registry, as written.
     pub urls: Vec<String>,
-    /// Artifact type, where stated.
+    /// Artifact type, if stated.
     pub artifact_type: Option<MediaType>,
-    /// Platform, where stated: in the entries of an index.
+    /// Platform, if stated. Only entries of an index have one.
     pub platform: Option<Platform>,
 }
 
 impl Descriptor {
-    /// A descriptor with nothing but the three required members.
+    /// A descriptor with only the three required members.
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
         Self {
             media_type,
@@ -35,7 +35,7 @@ impl Descriptor {
         }
     }
 
-    /// Whether the blob is a layer, and not something else that a manifest lists beside its layers.
+    /// Whether the blob is a layer. Some manifests list other blobs among their layers.
     pub fn is_layer(&self) -> bool {
         self.media_type.kind() == MediaKind::Layer
     }

@@ -3,11 +3,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Hash algorithm of a digest: those registered by the OCI image specification, and sha384, which the
-/// field's Go library accepts as well.
+/// Hash algorithm of a digest: those that the OCI image specification registers, and sha384, which containerd's
+/// library accepts too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
-    /// SHA-256, what nearly every image uses.
+    /// SHA-256, which nearly every image uses.
     Sha256,
     /// SHA-384.
     Sha384,
@@ -16,7 +16,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// The name in front of the colon.
+    /// The name before the colon.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
@@ -38,39 +38,39 @@ impl Algorithm {
 /// Why a text is not a digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
-    /// There is no `algorithm:hex`.
+    /// The form is not `algorithm:hex`.
     #[error("`{text}` is not a digest of the form `algorithm:hex`")]
     Format {
-        /// What was given.
+        /// The text.
         text: String,
     },
-    /// The algorithm cannot be computed here, so the bytes could not be verified.
+    /// The algorithm is not supported, so the bytes could not be verified.
     #[error("digest algorithm `{algorithm}` is not supported, only sha256, sha384 and sha512 are")]
     UnsupportedAlgorithm {
-        /// The name in front of the colon.
+        /// The name before the colon.
         algorithm: String,
     },
-    /// Wrong number of digits.
+    /// The number of digits is wrong.
     #[error("digest `{text}` has {found} hexadecimal digits, {algorithm} has {expected}", algorithm = .algorithm.as_str())]
     Length {
-        /// What was given.
+        /// The text.
         text: String,
         /// Its algorithm.
         algorithm: Algorithm,
-        /// Digits that the algorithm has.
+        /// Number of digits of the algorithm.
         expected: usize,
-        /// Digits that were given.
+        /// Number of digits in the text.
         found: usize,
     },
-    /// Something else than lower-case hexadecimal digits.
+    /// There are characters other than lower-case hexadecimal digits.
     #[error("digest `{text}` has characters other than lower-case hexadecimal digits")]
     Alphabet {
-        /// What was given.
+        /// The text.
         text: String,
     },
 }
 
-/// Algorithm and hexadecimal digits of exact bytes (OCI image specification, descriptors, "Digests").
+/// Algorithm and hexadecimal hash of a blob's exact bytes (OCI image specification, descriptors, "Digests").
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest {
     algorithm: Algorithm,
@@ -81,7 +81,6 @@ impl Digest {
     /// Parses `algorithm:hex`.
     ///
     /// # Errors
-    ///
     /// Says which rule the text breaks.
     pub fn parse(text: &str) -> Result<Self, DigestError> {
         let format = || DigestError::Format { text: text.chars().take(200).collect() };
@@ -142,7 +141,7 @@ impl Digest {
         &self.text[self.algorithm.as_str().len() + 1..]
     }
 
-    /// The first 12 hexadecimal digits, for people.
+    /// The first 12 hexadecimal digits, for display.
     pub fn short(&self) -> &str {
         &self.hex()[..12]
     }
@@ -181,13 +180,13 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// Digest of an uncompressed layer. Never interchangeable with the digest of the layer's blob.
+/// Digest of an uncompressed layer. It is another value than the digest of the layer's blob.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DiffId(Digest);
 
 impl DiffId {
-    /// Declares that a digest is that of an uncompressed layer.
+    /// Declares that a digest is one of an uncompressed layer.
     pub fn from_uncompressed(digest: Digest) -> Self {
         Self(digest)
     }
@@ -209,7 +208,7 @@ impl fmt::Display for DiffId {
     }
 }
 
-/// Identity of a stack of layers, counted from the bottom (OCI image specification, config, "Layer ChainID").
+/// Identity of a stack of layers, from the bottom (OCI image specification, config, "Layer ChainID").
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ChainId(Digest);
@@ -220,7 +219,7 @@ impl ChainId {
         Self(diff_id.0.clone())
     }
 
-    /// The chain id of this stack with one more layer on top. Always sha256, as the specification says.
+    /// The chain id of this stack with one more layer on top. Always sha256, as the specification demands.
     #[must_use]
     pub fn on_top(&self, diff_id: &DiffId) -> Self {
         use sha2::Digest as _;
@@ -261,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_of_a_digest() {
+    fn digests_that_break_a_rule_are_refused() {
         let hex = "a".repeat(64);
         assert_eq!(Digest::parse(&format!("sha256:{hex}")).unwrap().hex(), hex);
         for (text, reason) in [
@@ -279,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn chain_of_three() {
+    fn chain_ids_follow_the_specification() {
         // The values were computed with sha256sum over "<chain> <diff id>".
         let diff = |c: &str| DiffId(Digest::parse(&format!("sha256:{}", c.repeat(64))).unwrap());
         let stack = ChainId::stack(&[diff("a"), diff("b")]);

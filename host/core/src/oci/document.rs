@@ -13,7 +13,7 @@ use self::raw::{RawDescriptor, RawPlatform, Text};
 pub use self::unicode::in_unicode;
 use super::{Descriptor, DiffId, Digest, DigestError, MediaKind, MediaType, Platform};
 
-/// Which document of an image.
+/// A kind of document of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DocumentKind {
     /// An image index or manifest list.
@@ -25,7 +25,7 @@ pub enum DocumentKind {
 }
 
 impl DocumentKind {
-    /// The words for it.
+    /// The name of the kind, for messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Index => "image index",
@@ -44,55 +44,55 @@ impl fmt::Display for DocumentKind {
 /// Why the bytes of an index, manifest or image config cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    /// Not JSON, or JSON of another shape.
+    /// The bytes are not JSON, or JSON of another shape.
     #[error("the {kind} is not valid JSON of its kind")]
     Json {
-        /// What was being read.
+        /// The expected kind.
         kind: DocumentKind,
-        /// Where and why.
+        /// Position and reason.
         #[source]
         source: serde_json::Error,
     },
-    /// Its own media type, or its members, say that it is something else.
+    /// Its own media type or its members belong to another kind.
     #[error("the {kind} is something else inside: it has {found}")]
     OtherKind {
-        /// What was being read.
+        /// The expected kind.
         kind: DocumentKind,
-        /// What was found.
+        /// The member that shows it.
         found: String,
     },
     /// A schema 1 manifest.
     #[error("the {kind} is a Docker schema 1 manifest, which is not supported")]
     Schema1 {
-        /// What was being read.
+        /// The expected kind.
         kind: DocumentKind,
     },
-    /// A descriptor that is needed cannot be used.
+    /// A required descriptor is not valid.
     #[error("the {kind} has a descriptor that cannot be used")]
     Descriptor {
-        /// What was being read.
+        /// The expected kind.
         kind: DocumentKind,
-        /// Why.
+        /// The reason.
         #[source]
         source: DescriptorError,
     },
 }
 
-/// Why a descriptor cannot be used.
+/// Why a descriptor is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DescriptorError {
-    /// Nothing could be verified with its digest.
+    /// The digest cannot be verified.
     #[error(transparent)]
     Digest(#[from] DigestError),
-    /// Its size is below zero.
+    /// The size is negative.
     #[error("the size of blob {digest} is negative")]
     NegativeSize {
-        /// Its digest.
+        /// The digest.
         digest: Digest,
     },
 }
 
-/// Members that tell a document's kind, whatever the descriptor claims.
+/// Members that tell the kind of a document, whatever its descriptor says.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Probe {
@@ -137,22 +137,22 @@ fn parse<T: DeserializeOwned>(json: &str, kind: DocumentKind) -> Result<T, Docum
 /// An image index or manifest list.
 #[derive(Clone, Debug)]
 pub struct Index {
-    /// Its entries, in order: manifests and other indexes. Those that cannot be used are not among them.
+    /// The usable entries, in order: manifests and other indexes.
     pub manifests: Vec<Descriptor>,
-    /// The entries that cannot be used, in order. That is a fault only where one of them is wanted.
+    /// The entries that are not valid, in order. They matter only if one of them is wanted.
     pub unusable: Vec<UnusableEntry>,
     /// Annotations of the index.
     pub annotations: BTreeMap<String, String>,
 }
 
-/// An entry of an index that cannot be used, such as one whose digest cannot be verified.
+/// An entry of an index that is not valid, for example because its digest cannot be verified.
 #[derive(Clone, Debug)]
 pub struct UnusableEntry {
-    /// Kind of the blob.
+    /// Media type of the blob.
     pub media_type: MediaType,
-    /// Platform, where stated.
+    /// Platform, if stated.
     pub platform: Option<Platform>,
-    /// Why it cannot be used.
+    /// Why it is not valid.
     pub fault: DescriptorError,
 }
 
@@ -161,7 +161,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// Fails if the bytes are not an index, whatever their media type said.
+    /// Fails if the bytes are not an index, whatever their descriptor says.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
         #[derive(Deserialize)]
         struct Raw {
@@ -185,14 +185,14 @@ impl Index {
     }
 }
 
-/// A manifest, of an image or of something else.
+/// The manifest of an image or of an artifact.
 #[derive(Clone, Debug)]
 pub enum AnyManifest {
-    /// That of an image.
+    /// The manifest of an image.
     Image(Box<Manifest>),
-    /// That of a chart, a signature or the like. What it lists is not looked at.
+    /// The manifest of a chart, a signature or the like. Its contents are not parsed.
     Artifact {
-        /// What it is: its artifact type, else the type of its config.
+        /// The artifact type, or else the media type of the config.
         media_type: MediaType,
     },
 }
@@ -202,7 +202,7 @@ impl AnyManifest {
     ///
     /// # Errors
     ///
-    /// Fails if the bytes are not a manifest, whatever their media type said.
+    /// Fails if the bytes are not a manifest, whatever their descriptor says.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -239,13 +239,13 @@ impl AnyManifest {
 pub struct Manifest {
     /// The image config.
     pub config: Descriptor,
-    /// The layers, bottom-up, and whatever else is listed with them.
+    /// The layers, bottom-up, and other blobs listed among them.
     pub layers: Vec<Descriptor>,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
 }
 
-/// What a pull needs of an image config.
+/// The members of an image config that a pull needs.
 #[derive(Clone, Debug)]
 pub struct ImageConfig {
     /// The platform that the config states.
@@ -257,7 +257,7 @@ pub struct ImageConfig {
 }
 
 impl ImageConfig {
-    /// Parses an image config whose digest was verified. Members that a pull does not need may be of any shape.
+    /// Parses an image config whose digest was verified. Other members may have any shape.
     ///
     /// # Errors
     ///
@@ -293,7 +293,7 @@ impl ImageConfig {
         })
     }
 
-    /// The platform alone that an image config states. The rest of it need not be that of an image that can be used.
+    /// Only the platform that an image config states. Its other members are not parsed.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Typed kind of a blob, as written in a descriptor.
+/// The media type of a blob, as written in a descriptor.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MediaType(Box<str>);
@@ -14,11 +14,11 @@ pub enum MediaKind {
     Index,
     /// An OCI or Docker image manifest.
     Manifest,
-    /// A Docker schema 1 manifest, which nobody serves correctly any more.
+    /// A Docker schema 1 manifest, an obsolete format.
     Schema1,
     /// An image config, or one of containerd's checkpoint configs.
     ImageConfig,
-    /// A changeset of the root file system, whatever its compression.
+    /// A changeset of the root file system, with any compression.
     Layer,
     /// Anything else.
     Other,
@@ -49,8 +49,8 @@ impl MediaType {
     /// `application/vnd.docker.distribution.manifest.v1+json`.
     pub const SCHEMA1: &'static str = "application/vnd.docker.distribution.manifest.v1+json";
 
-    /// Takes a media type as written, in any capitals (RFC 6838, section 4.2). Parameters (after a semicolon) and
-    /// surrounding space are dropped.
+    /// Takes a media type as written, in upper or lower case (RFC 6838, section 4.2). Drops parameters (after a
+    /// semicolon) and surrounding blanks.
     pub fn new(text: &str) -> Self {
         Self(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().into())
     }
@@ -60,7 +60,7 @@ impl MediaType {
         &self.0
     }
 
-    /// What the media type means to a pull, by containerd's rules.
+    /// The meaning of the media type for a pull, by containerd's rules.
     pub fn kind(&self) -> MediaKind {
         match &*self.0 {
             Self::OCI_INDEX | Self::DOCKER_LIST => MediaKind::Index,
@@ -82,7 +82,7 @@ impl MediaType {
         }
     }
 
-    /// Whether this is a layer that must be decrypted before it can be unpacked.
+    /// Whether the layer must be decrypted before it is unpacked.
     pub fn is_encrypted(&self) -> bool {
         self.kind() == MediaKind::Layer && self.0.ends_with("+encrypted")
     }
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds() {
+    fn media_types_have_the_kinds_of_containerd() {
         for (text, kind) in [
             ("application/vnd.oci.image.index.v1+json", MediaKind::Index),
             ("application/vnd.oci.image.manifest.v1+json; charset=utf-8", MediaKind::Manifest),

@@ -25,32 +25,32 @@ pub struct Platform {
 /// Why a text is not a platform.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlatformError {
-    /// A pattern was given.
+    /// There is a wildcard.
     #[error("platform `{text}` has a wildcard, which is not supported")]
     Wildcard {
-        /// What was given.
+        /// The text.
         text: String,
     },
-    /// One part has characters that it must not have.
+    /// A part has characters that are not allowed.
     #[error("platform `{text}`: `{part}` is not a valid {role}")]
     Part {
-        /// What was given.
+        /// The text.
         text: String,
-        /// The part at fault.
+        /// The part.
         part: String,
-        /// What the part stands for.
+        /// The role of the part.
         role: &'static str,
     },
-    /// A single word that is neither an operating system nor an architecture.
+    /// A single word is neither an operating system nor an architecture.
     #[error("platform `{text}` is neither a known operating system nor a known architecture")]
     Unknown {
-        /// What was given.
+        /// The text.
         text: String,
     },
-    /// More than three parts.
+    /// There are more than three parts.
     #[error("platform `{text}` has more parts than os, architecture and variant")]
     TooManyParts {
-        /// What was given.
+        /// The text.
         text: String,
     },
 }
@@ -111,12 +111,12 @@ impl Platform {
         }
     }
 
-    /// Parses `os`, `architecture`, `os/architecture` or `os/architecture/variant`, where `os` may carry a
-    /// version and features in parentheses: `os(version+feature+…)`. What is left out comes from `host`.
+    /// Parses `os`, `architecture`, `os/architecture` or `os/architecture/variant`, where `os` may carry a version
+    /// and features in parentheses: `os(version+feature+…)`. Missing parts come from `host`.
     ///
     /// # Errors
     ///
-    /// Says which part is at fault.
+    /// Says which part is not valid.
     pub fn parse(text: &str, host: &Self) -> Result<Self, PlatformError> {
         if text.contains('*') {
             return Err(PlatformError::Wildcard { text: text.to_owned() });
@@ -140,7 +140,7 @@ impl Platform {
                 os_version: os_version.clone(),
                 ..Self::default()
             };
-            // Features stay in the order written; only comparing needs another.
+            // Features stay in the order written. Only comparisons sort them.
             Self { os_features: os_features.clone(), ..platform.normalized(host) }
         };
         match parts[..] {
@@ -190,7 +190,7 @@ impl Platform {
         }
     }
 
-    /// The normal form: lower case, one name per architecture, no variant where it is the default.
+    /// The normal form: lower case, one name per architecture, no default variant.
     #[must_use]
     pub fn normalized(&self, host: &Self) -> Self {
         let os = match self.os.to_ascii_lowercase().as_str() {
@@ -224,13 +224,13 @@ impl Platform {
         }
     }
 
-    /// Whether this is the mark of something that runs nowhere, such as an attestation.
+    /// Whether the platform is `unknown`, which marks entries that are not images, such as attestations.
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" || self.architecture == "unknown"
     }
 }
 
-/// Splits `os(version+feature+…)`; `None` if a character is not allowed where it stands.
+/// Splits `os(version+feature+…)`. `None` if a character is not allowed at its position.
 fn parse_os(part: &str) -> Option<(String, String, Vec<String>)> {
     let (os, details) = match part.split_once('(') {
         None => (part, None),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn specifiers() {
+    fn specifiers_are_completed_and_normalised() {
         for (text, expected) in [
             ("linux", "linux/amd64"),
             ("amd64", "linux/amd64"),
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn os_versions_and_features() {
+    fn os_versions_and_features_are_parsed() {
         let platform = Platform::parse("windows(10.0.17763+win32k)/amd64", &amd64()).unwrap();
         assert_eq!(platform.os_version, "10.0.17763");
         assert_eq!(platform.os_features, ["win32k"]);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals() {
+    fn invalid_specifiers_are_refused() {
         for text in [
             "",
             "linux/*",

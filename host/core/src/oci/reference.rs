@@ -1,4 +1,4 @@
-//! Names of images: the grammar that Docker and OCI share, and the normal form that containerd stores.
+//! Names of images: the grammar of Docker and OCI, and the normal form that containerd stores.
 
 use std::fmt;
 
@@ -6,28 +6,28 @@ use super::{Digest, DigestError};
 
 /// Registry, repository, and a tag or a digest, in the normal form that containerd stores.
 ///
-/// The grammar is that of Docker's `distribution/reference`: short names belong to `docker.io`, official
-/// images to `library/`, and a name without tag and digest means `latest`. With both tag and digest the
-/// digest decides and the tag is dropped.
+/// The grammar is that of Docker's `distribution/reference`: short names belong to `docker.io`, official images to
+/// `library/`, and a name without tag and digest means `latest`. If there are both, the digest counts and the tag is
+/// dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reference(Named);
 
 /// Why a text is not a reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
-    /// The whole does not follow the grammar.
+    /// The text does not follow the grammar.
     #[error("`{text}` is not a valid image reference")]
     Format {
-        /// What was given.
+        /// The text.
         text: String,
     },
-    /// 64 hexadecimal digits, which would be mistaken for an image id.
+    /// The name has 64 hexadecimal digits and could be mistaken for an image id.
     #[error("repository name `{text}` must not consist of 64 hexadecimal digits")]
     LooksLikeId {
-        /// What was given.
+        /// The text.
         text: String,
     },
-    /// Upper case where only lower case is allowed.
+    /// The name has upper-case letters.
     #[error("repository name `{name}` must be lower case")]
     UpperCase {
         /// The repository name.
@@ -39,10 +39,10 @@ pub enum ReferenceError {
         /// Length of the path.
         length: usize,
     },
-    /// What follows `@` is not a digest.
+    /// The text after `@` is not a digest.
     #[error("`{text}` has an invalid digest")]
     Digest {
-        /// What was given.
+        /// The text.
         text: String,
         /// Which rule the digest breaks.
         #[source]
@@ -52,8 +52,7 @@ pub enum ReferenceError {
 
 const DEFAULT_DOMAIN: &str = "docker.io";
 
-/// A name as it was written: normalised, but with nothing filled in for what it leaves out, and with both tag
-/// and digest where both were given.
+/// A name as written: normalised, but without defaults, and with both tag and digest if both were given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Named {
     domain: String,
@@ -63,11 +62,11 @@ pub struct Named {
 }
 
 impl Named {
-    /// Parses what a user typed.
+    /// Parses the input of a user.
     ///
     /// # Errors
     ///
-    /// Says which rule broke.
+    /// Says which rule the text breaks.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(ReferenceError::LooksLikeId { text: text.to_owned() });
@@ -82,7 +81,7 @@ impl Named {
         let (rest, digest) = match rest.split_once('@') {
             None => (rest.as_str(), None),
             Some((rest, digest)) => {
-                // A digest that does not even have the shape of one makes the whole ill-formed.
+                // If the digest does not even have the form of one, the whole text is not a reference.
                 let shaped = digest.split_once(':').is_some_and(|(algorithm, hex)| {
                     is_digest_algorithm(algorithm)
                         && hex.len() >= 32
@@ -134,7 +133,7 @@ impl Named {
         self.digest.as_ref()
     }
 
-    /// The repository as people call it: without `docker.io/` and, for official images, without `library/`.
+    /// The familiar name: without `docker.io/` and, for official images, without `library/`.
     pub fn familiar_name(&self) -> String {
         if self.domain != DEFAULT_DOMAIN {
             return format!("{}/{}", self.domain, self.path);
@@ -157,7 +156,7 @@ impl Named {
         text
     }
 
-    /// What is pulled under this name: with a digest the tag goes, with neither there is the tag `latest`.
+    /// The reference to pull: a digest replaces the tag; without both the tag is `latest`.
     pub fn to_reference(&self) -> Reference {
         let tag = match (&self.digest, &self.tag) {
             (Some(_), _) => None,
@@ -169,11 +168,11 @@ impl Named {
 }
 
 impl Reference {
-    /// Parses what a user typed.
+    /// Parses the input of a user.
     ///
     /// # Errors
     ///
-    /// Says which rule broke.
+    /// Says which rule the text breaks.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         Named::parse(text).map(|named| named.to_reference())
     }
@@ -208,13 +207,12 @@ impl Reference {
     }
 }
 
-/// Splits what a user typed into repository and tag, as `docker images` and nerdctl show them: the repository
-/// by its familiar name, the tag `latest` where none is given, and no tag at all, which is the empty text, where a
-/// digest is.
+/// Splits the input of a user into repository and tag, as `docker images` and nerdctl show them: the familiar name,
+/// and the tag, by default `latest`. With a digest, the tag is the empty string.
 ///
 /// # Errors
 ///
-/// Says which rule broke.
+/// Says which rule the text breaks.
 pub fn parse_repo_tag(name: &str) -> Result<(String, String), ReferenceError> {
     let named = Named::parse(name)?;
     let reference = named.to_reference();
@@ -235,7 +233,7 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Splits off the registry by Docker's rule of thumb, and fills in what a short name leaves out.
+/// Splits off the registry by Docker's heuristic, and fills in the defaults of a short name.
 fn split_domain(text: &str) -> (String, String) {
     let (domain, rest) = match text.split_once('/') {
         Some((first, rest))
@@ -315,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn normal_forms() {
+    fn references_get_their_normal_form() {
         let hex = "a".repeat(64);
         let by_digest = format!("overlayfs@sha256:{hex}");
         let both = format!("debian:12@sha256:{hex}");
@@ -341,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals() {
+    fn invalid_references_are_refused() {
         let long = format!("{}/x", "a".repeat(260));
         let hex = "a".repeat(64);
         let algorithm = format!("x@md5:{hex}");
@@ -367,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn names_as_written() {
+    fn names_keep_what_was_written() {
         let digest = format!("sha256:{}", "a".repeat(64));
         let both = format!("debian:12@{digest}");
         for (text, tag, familiar) in [
@@ -385,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_without_ports() {
+    fn a_host_has_no_port() {
         for (text, host) in [("localhost:5000/x", "localhost"), ("[::1]:5000/x", "::1"), ("x", "docker.io")] {
             assert_eq!(Reference::parse(text).unwrap().host(), host);
         }

@@ -1,18 +1,17 @@
-//! Makes text from outside harmless for a terminal.
+//! Makes text from outside safe for a terminal.
 //!
-//! Whatever a registry, a plugin or a daemon wrote can end up in a message. It must not be able to move the
-//! cursor, change colours, or turn the reading direction so that one thing reads as another.
+//! Text of a registry, a plugin or a daemon can reach a message. It must not move the cursor, change colours, or
+//! reverse the reading direction to deceive the reader.
 
 use std::fmt::Write as _;
 
 use super::deceives;
 
-/// Longest text from outside that is shown, in characters. An error body or a plugin's message may be far
-/// longer than anybody reads, and would push the error itself off the screen.
+/// Maximum number of characters of such text that are shown. A long error body or plugin message would push the error
+/// itself off the screen.
 const SHOWN_CHARACTERS: usize = 2000;
 
-/// One line of text in which every character that could deceive is visible as `\u{…}`, and which ends with `…`
-/// where it was too long.
+/// One line of text. Deceptive characters become `\u{…}`, and a line that is too long ends with `…`.
 pub fn line(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for (count, character) in text.chars().enumerate() {
@@ -38,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_deceive_becomes_visible() {
+    fn deceptive_characters_become_visible() {
         for (text, shown) in [
             ("plain `text` – äöü 漢字", "plain `text` – äöü 漢字"),
             ("\u{1b}[31mred\u{1b}[0m", "\\u{1b}[31mred\\u{1b}[0m"),

@@ -1,6 +1,6 @@
 //! Members of the documents as they are written.
 //!
-//! A member that is `null` is one that is not there, and a text that is `null` is empty, as in Go.
+//! As in Go, a member that is `null` counts as absent, and a string that is `null` as empty.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::DescriptorError;
 use crate::oci::{Descriptor, Digest, MediaType, Platform};
 
-/// A text, in a list or a map.
+/// A string in a list or a map.
 #[derive(Clone)]
 pub(super) struct Text(pub(super) String);
 

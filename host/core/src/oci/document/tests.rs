@@ -8,7 +8,7 @@ fn digest(c: &str) -> String {
 }
 
 #[test]
-fn kinds_are_not_confused() {
+fn a_document_of_another_kind_is_refused() {
     let index = format!(
         r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":3,"platform":{{"os":"linux","architecture":"arm","variant":"v7"}}}}]}}"#,
         digest("a")
@@ -28,9 +28,9 @@ fn image(bytes: &[u8]) -> Manifest {
     }
 }
 
-/// What Go writes for what it does not know, and reads as nothing.
+/// Go writes `null` for absent members and reads it as nothing.
 #[test]
-fn a_config_that_says_nothing() {
+fn an_empty_config_is_read() {
     for text in ["{}", r#"{"os":null,"architecture":null,"variant":null,"rootfs":null,"config":null}"#] {
         let config = ImageConfig::parse(text.as_bytes()).unwrap();
         assert_eq!(config.platform, Platform::new("", "", ""), "{text}");
@@ -39,7 +39,7 @@ fn a_config_that_says_nothing() {
 }
 
 #[test]
-fn null_members_and_negative_sizes() {
+fn null_members_are_absent_and_negative_sizes_are_refused() {
     let with = |size: i64| {
         format!(
             r#"{{"config":{{"mediaType":"{}","digest":"{}","size":{size},"annotations":null}},"layers":null}}"#,
@@ -67,9 +67,9 @@ fn image_config() {
     assert_eq!(config.platform.to_string(), "linux/amd64");
 }
 
-/// Configs that other clients pull.
+/// Other clients pull images with these configs.
 #[test]
-fn what_a_pull_does_not_need_may_be_anything() {
+fn members_that_a_pull_does_not_need_may_have_any_type() {
     let deep = [vec![b'['; 300], vec![b']'; 300]].concat();
     let objects = [br#"{"a":"#.repeat(300), b"1".to_vec(), vec![b'}'; 300]].concat();
     let odd: [&[u8]; 9] = [
@@ -123,9 +123,9 @@ fn what_a_pull_does_not_need_may_be_anything() {
     }
 }
 
-/// Text that is used, as Go reads it.
+/// Strings that a pull uses are read as Go reads them.
 #[test]
-fn texts_that_are_null_or_no_unicode() {
+fn null_strings_are_empty_and_broken_unicode_is_replaced() {
     let labels = br#"{"config": {"Labels": {"empty": null, "half \ud83d": "\udce9", "latin": "caf"#;
     let labels = [labels as &[u8], b"\xe9\"}}}"].concat();
     let expected = [("empty", ""), ("half \u{fffd}", "\u{fffd}"), ("latin", "caf\u{fffd}")];
@@ -147,9 +147,9 @@ fn texts_that_are_null_or_no_unicode() {
     assert_eq!(image(manifest.as_bytes()).annotations["b"], "");
 }
 
-/// Where a digest is needed, it must be one that can be verified.
+/// A required digest must be one that can be verified.
 #[test]
-fn digests_that_are_needed() {
+fn a_required_digest_must_be_verifiable() {
     for text in ["blake3:00", "sha256:00", ""] {
         let config = format!(r#"{{"rootfs": {{"diff_ids": ["{text}"]}}}}"#);
         assert!(matches!(ImageConfig::parse(config.as_bytes()), Err(DocumentError::Descriptor { .. })));
@@ -166,7 +166,7 @@ fn digests_that_are_needed() {
     }
 }
 
-/// Documents as the types of the `oci-spec` crate write them are read with the same meaning.
+/// Documents that the `oci-spec` crate writes are read with the same meaning.
 mod as_specified {
     use super::*;
 

@@ -1,10 +1,10 @@
-//! JSON with text that is no Unicode, as it occurs in the history and the labels of images.
+//! JSON with strings that are not valid Unicode, as found in the history and the labels of images.
 
 use std::borrow::Cow;
 
 const ESCAPE: usize = r"\u0000".len();
 
-/// The same JSON in Unicode. A byte that is no UTF-8 and an escape that is half a surrogate pair become U+FFFD, as in
+/// Converts JSON to valid Unicode. Bytes that are not UTF-8 and escapes of half a surrogate pair become U+FFFD, as in
 /// Go's `encoding/json`, so that a document means the same here as in containerd.
 pub fn in_unicode(bytes: &[u8]) -> Cow<'_, str> {
     match String::from_utf8_lossy(bytes) {
@@ -30,7 +30,7 @@ fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
                 kept = start + ESCAPE;
                 next = kept;
             }
-            // An escaped backslash begins no other escape.
+            // An escaped backslash does not start another escape.
             _ => next = start + 2,
         }
     }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_unicode_becomes_the_replacement_character() {
+    fn broken_unicode_becomes_the_replacement_character() {
         for (json, expected) in [
             (br#"{"a": "plain \u00e9 \"\\"}"# as &[u8], r#"{"a": "plain \u00e9 \"\\"}"#),
             (br#""\ud83d\ude00""#, r#""\ud83d\ude00""#),

@@ -1,11 +1,11 @@
-//! Texts of a platform, letter by letter as containerd's `platforms` library writes them.
+//! Texts of a platform, exactly as containerd's `platforms` library writes them.
 
 use std::fmt;
 
 use super::Platform;
 
 impl Platform {
-    /// `os(version+feature+…)/architecture/variant` with nothing left out, the features sorted, each once.
+    /// `os(version+feature+…)/architecture/variant` with all parts, and each feature once, sorted.
     pub fn format_all(&self) -> String {
         if self.os.is_empty() {
             return UNKNOWN.to_owned();
@@ -28,7 +28,7 @@ impl Platform {
     }
 }
 
-/// `os/architecture/variant` without what is empty, and `unknown` where there is no operating system.
+/// `os/architecture/variant` without empty parts, and `unknown` without an operating system.
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.os.is_empty() {
@@ -40,7 +40,7 @@ impl fmt::Display for Platform {
 
 const UNKNOWN: &str = "unknown";
 
-/// Writes a version or a feature with the characters encoded that mean something in the text of a platform.
+/// Writes a version or a feature, with special characters encoded.
 fn push_encoded(text: &mut String, option: &str) {
     for character in option.chars() {
         match character {
@@ -54,8 +54,8 @@ fn push_encoded(text: &mut String, option: &str) {
     }
 }
 
-/// What Go's `path.Join` makes of the parts: it leaves out empty ones and resolves `.` and `..`, which are
-/// possible names of an architecture.
+/// Joins the parts as Go's `path.Join` does: empty parts are dropped, and `.` and `..` are resolved, because an
+/// architecture may be named so.
 fn joined(parts: [&str; 3]) -> String {
     let path = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     let rooted = path.starts_with('/');
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_joined_as_paths() {
+    fn parts_are_joined_as_go_joins_paths() {
         for (platform, text) in [
             (Platform::new("", "amd64", "v2"), "unknown"),
             (Platform::new("linux", "", "v8"), "linux/v8"),
