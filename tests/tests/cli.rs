@@ -337,8 +337,8 @@ fn a_missing_socket() {
     --- stderr
     error: cannot connect to containerd at `missing.sock`
       1: No such file or directory (os error 2)
-    hint: is containerd running? `systemctl status containerd` says so on most systems
-    hint: if it listens elsewhere, say where with `--address` or `CONTAINERD_ADDRESS`
+    hint: check that containerd runs, for example with `systemctl status containerd`
+    hint: if it uses another socket, pass it with `--address` or `CONTAINERD_ADDRESS`
     "#);
     assert_snapshot!(run(&["--address", "unix://missing.sock", "pull", "--quiet", "debian"]), @r#"
     exit code: 9
@@ -346,8 +346,8 @@ fn a_missing_socket() {
     --- stderr
     error: cannot connect to containerd at `missing.sock`
       1: No such file or directory (os error 2)
-    hint: is containerd running? `systemctl status containerd` says so on most systems
-    hint: if it listens elsewhere, say where with `--address` or `CONTAINERD_ADDRESS`
+    hint: check that containerd runs, for example with `systemctl status containerd`
+    hint: if it uses another socket, pass it with `--address` or `CONTAINERD_ADDRESS`
     "#);
 }
 
@@ -381,7 +381,7 @@ fn errors_for_programs() {
     exit code: 9
     --- stdout
     --- stderr
-    {"error":{"kind":"containerd","message":"cannot connect to containerd at `missing.sock`","causes":["No such file or directory (os error 2)"],"hints":["is containerd running? `systemctl status containerd` says so on most systems","if it listens elsewhere, say where with `--address` or `CONTAINERD_ADDRESS`"]}}
+    {"error":{"kind":"containerd","message":"cannot connect to containerd at `missing.sock`","causes":["No such file or directory (os error 2)"],"hints":["check that containerd runs, for example with `systemctl status containerd`","if it uses another socket, pass it with `--address` or `CONTAINERD_ADDRESS`"]}}
     "#);
     assert_snapshot!(run(&["pull", "--format", "json", "--nonsense", "debian"]), @r#"
     exit code: 2

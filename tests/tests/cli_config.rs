@@ -81,7 +81,7 @@ fn a_file_that_is_named_replaces_the_others() {
     --- stderr
     error: cannot read the configuration file `/no/such/file.toml`
       1: No such file or directory (os error 2)
-    hint: correct it, or name another file with `--config`; `docs/cli.md` lists the members
+    hint: correct it, or use another file with `--config`; `docs/cli.md` lists the members
     "#);
 }
 
@@ -92,7 +92,7 @@ fn an_unknown_member_is_refused_with_its_place() {
     --- stdout
     --- stderr
     error: `[HOME]/config/dray/dray.toml`, line 2, column 1: unknown field `snapshoter`, expected one of `address`, `namespace`, `snapshotter`, `hosts-dirs`, `plugins`
-    hint: correct it, or name another file with `--config`; `docs/cli.md` lists the members
+    hint: correct it, or use another file with `--config`; `docs/cli.md` lists the members
     "#);
     let version = with_file("snapshoter = 'b'\n").run(["version"]);
     version.success();

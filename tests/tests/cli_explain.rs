@@ -90,7 +90,7 @@ fn servers_of_a_registry() {
     --- stdout
     --- stderr
     error: `team/app` cannot be the name of a registry
-    hint: it looks like `docker.io` or `registry.example.com:5000`, without scheme and path
+    hint: a registry looks like `docker.io` or `registry.example.com:5000`, without scheme and path
     ");
 }
 

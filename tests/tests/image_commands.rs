@@ -169,7 +169,7 @@ fn what_is_missing_is_said(generation: Generation) {
     let run = elsewhere.run(["image", "check", &several]).failure(4);
     assert!(run.stdout.contains(&format!("snapshot  {}  not in native", amd64.chain_ids()[0])), "{run}");
     assert!(
-        run.stderr.ends_with("missing: 1 layer\nhint: `dray image fetch` brings what is missing\n"),
+        run.stderr.ends_with("missing: 1 layer\nhint: `dray image fetch` fetches the missing blobs\n"),
         "{run}"
     );
     let rows = elsewhere.run(["image", "ls"]).success().stdout;

@@ -132,7 +132,7 @@ fn small_files() {
             assert!(printed.status.success(), "{said}");
         } else {
             assert_eq!(printed.status.code(), Some(1), "{limit}: {said}");
-            assert!(said.contains("hint: raise the limit of the size of files"), "{said}");
+            assert!(said.contains("hint: raise the limit of file sizes"), "{said}");
         }
     }
 }
@@ -163,7 +163,7 @@ fn containerd_on_a_full_disk() {
     assert!(mounted.success(), "root can mount");
     let run = Dray::with(&world.daemon, "default").run(["pull", &world.name]).failure(9);
     let hint = format!(
-        "hint: the file system is full, of bytes or of inodes; free some in {}",
+        "hint: the file system has no free bytes or inodes; free some in {}",
         world.daemon.root().display()
     );
     assert!(run.stderr.contains(&hint), "{run}");

@@ -78,7 +78,7 @@ fn a_stated_size_that_is_wrong(generation: Generation) {
     pull(NAMESPACE, "1").success();
     let run = pull(NAMESPACE, "config").failure(7);
     assert!(run.stderr.contains("error: image config sha256:"), "{run}");
-    assert!(run.stderr.contains("hint: the size that is stated for it is wrong"), "{run}");
+    assert!(run.stderr.contains("hint: the image states a wrong size for it"), "{run}");
     let run = pull(NAMESPACE, "layer").failure(7);
     assert!(run.stderr.contains("has 9223372036854775807 bytes, but it has "), "{run}");
     let state = State::of(&daemon, NAMESPACE);

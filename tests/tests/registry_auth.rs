@@ -113,7 +113,7 @@ fn a_helper() {
     --- stderr
     error: cannot get the credentials for `quay.io` from the credential helper `absent`
       1: there is no such program in the folders of `PATH`
-    hint: install `docker-credential-absent` into a folder of `PATH`, or take `absent` out of `[HOME]/home/.docker/config.json` and log in again
+    hint: install `docker-credential-absent` into a folder of `PATH`, or remove `absent` from `[HOME]/home/.docker/config.json` and log in again
     ");
 }
 
@@ -144,7 +144,7 @@ fn the_variable() {
     --- stderr
     error: cannot get the credentials for `ghcr.io` from the credential helper `failing`
       1: it says: the keychain is locked
-    hint: see whether `docker-credential-failing list` works, or log in again
+    hint: check whether `docker-credential-failing list` works, or log in again
     ");
 }
 
@@ -250,7 +250,7 @@ fn what_is_no_host() {
     --- stdout
     --- stderr
     error: `https://ghcr.io` cannot be the name of a registry
-    hint: it looks like `docker.io` or `registry.example.com:5000`, without scheme and path
+    hint: a registry looks like `docker.io` or `registry.example.com:5000`, without scheme and path
     ");
 }
 

@@ -80,8 +80,8 @@ impl Failure {
         let hints: &[&str] = match error.class() {
             Class::Denied => &["use the socket as root, or as a member of the group that owns it"],
             Class::Unreachable | Class::NotFound => &[
-                "is containerd running? `systemctl status containerd` says so on most systems",
-                "if it listens elsewhere, say where with `--address` or `CONTAINERD_ADDRESS`",
+                "check that containerd runs, for example with `systemctl status containerd`",
+                "if it uses another socket, pass it with `--address` or `CONTAINERD_ADDRESS`",
             ],
             _ => &[],
         };
@@ -158,7 +158,7 @@ impl From<PullError> for Failure {
             PullError::UnknownSnapshotter { known, .. } => {
                 let hint = match listed(known) {
                     Some(known) => format!("choose another with `--snapshotter`; containerd has {known}"),
-                    None => "containerd has no snapshotter at all; look at its configuration".to_owned(),
+                    None => "containerd has no snapshotter; check its configuration".to_owned(),
                 };
                 (Kind::Configuration, vec![hint])
             }
@@ -166,7 +166,7 @@ impl From<PullError> for Failure {
                 (kind_of_plugin(source), hint_of_plugin(source).into_iter().collect())
             }
             PullError::Plan { .. } => {
-                (Kind::Plugin, vec!["this is a fault of the plugin, for its authors to correct".into()])
+                (Kind::Plugin, vec!["this is a fault of the plugin: report it to its authors".into()])
             }
             PullError::Foreign { .. } => {
                 (Kind::Unsupported, vec!["choose another snapshotter with `--snapshotter`".into()])
@@ -174,7 +174,7 @@ impl From<PullError> for Failure {
             PullError::DeadSnapshotter { .. } => (
                 Kind::Containerd,
                 vec![
-                    "choose another with `--snapshotter`, or repair this one; `ctr plugins ls -d` says more"
+                    "choose another with `--snapshotter`, or repair this one; `ctr plugins ls -d` shows its error"
                         .into(),
                 ],
             ),
@@ -203,10 +203,10 @@ impl From<SettingsError> for Failure {
         let hint = match &error {
             SettingsError::Reference { source } => Some(hint_of_reference(source)),
             SettingsError::UnpackSeveral { .. } => {
-                Some("name one platform with `--platform`, or leave out `--unpack`".to_owned())
+                Some("choose one platform with `--platform`, or leave out `--unpack`".to_owned())
             }
             SettingsError::WrongKind { .. } => {
-                Some("`dray plugin ls` and `dray config show` list the plugins that have a name".to_owned())
+                Some("`dray plugin ls` and `dray config show` list the names of plugins".to_owned())
             }
             SettingsError::Platform { .. } => {
                 Some("a platform looks like `linux/amd64` or `linux/arm/v7`".to_owned())
@@ -219,7 +219,7 @@ impl From<SettingsError> for Failure {
 
 impl From<ConfigFileError> for Failure {
     fn from(error: ConfigFileError) -> Self {
-        let hint = "correct it, or name another file with `--config`; `docs/cli.md` lists the members";
+        let hint = "correct it, or use another file with `--config`; `docs/cli.md` lists the members";
         Self::of(Kind::Configuration, &error, Some(hint.to_owned()))
     }
 }
@@ -232,11 +232,10 @@ impl From<io::Error> for Failure {
 
 const PUSH_AGAIN_HINT: &str = "push the image again with a current tool";
 
-const MADE_WRONGLY_HINT: &str =
-    "the image was made wrongly: whoever publishes it must build and push it again";
+const MADE_WRONGLY_HINT: &str = "the image is faulty: its publisher must build and push it again";
 
 const WRONG_SIZE_HINT: &str =
-    "the size that is stated for it is wrong: whoever publishes the image must build and push it again";
+    "the image states a wrong size for it: its publisher must build and push it again";
 
 fn hint_of_reference(error: &ReferenceError) -> String {
     let scheme = match error {
@@ -244,9 +243,7 @@ fn hint_of_reference(error: &ReferenceError) -> String {
         _ => None,
     };
     match scheme {
-        Some("http://") => {
-            "leave out `http://`; if the registry does not speak TLS, say so with `--plain-http`".to_owned()
-        }
+        Some("http://") => "leave out `http://`; for a registry without TLS, pass `--plain-http`".to_owned(),
         Some(scheme) => format!("leave out `{scheme}`: a reference begins with the name of the registry"),
         None => "a reference looks like `debian`, `debian:12` or `registry.example.com/team/app@sha256:…`"
             .to_owned(),
@@ -257,10 +254,7 @@ fn hint_of_reference(error: &ReferenceError) -> String {
 fn hint_of_plugin(failure: &PluginFailure) -> Option<String> {
     let mistyped = || {
         let embedded = listed(PluginSource::all_embedded().iter().map(|plugin| plugin.label().to_owned()));
-        format!(
-            "check the path of the file; without one, plugins that come with dray are {}",
-            embedded.unwrap_or_default()
-        )
+        format!("check the path of the file; the embedded plugins are {}", embedded.unwrap_or_default())
     };
     let hint = failure.hint.clone();
     if failure.fault == PluginFault::Unreadable { hint.or_else(|| Some(mistyped())) } else { hint }
@@ -277,10 +271,10 @@ fn hint_of_platforms(offered: &[Platform]) -> String {
 fn verdict_of_lack(lack: &Lack) -> (Kind, Vec<String>) {
     let hint = match lack {
         Lack::Damaged { .. } => return (Kind::Corrupt, vec![FETCH_ANEW_HINT.to_owned()]),
-        Lack::Blobs { .. } => "`dray image fetch` brings what is missing, `dray image check` lists it",
-        Lack::Platform { .. } => "name another platform with `--platform`, or pull the image for this one",
+        Lack::Blobs { .. } => "`dray image fetch` fetches the missing blobs, `dray image check` lists them",
+        Lack::Platform { .. } => "choose another platform with `--platform`, or pull the image for this one",
         Lack::Unusable { .. } => "pull it again",
-        _ => "pull it; `dray image ls` lists what is there",
+        _ => "pull it; `dray image ls` lists the images in containerd",
     };
     (Kind::NotFound, vec![hint.to_owned()])
 }
@@ -307,10 +301,10 @@ fn hints_of_decryption(media_type: &MediaType, schemes: &[String]) -> Vec<String
     vec![
         format!(
             "containerd needs the stream processor `{decoder}` in its configuration, and the program that it names, \
-             which is mostly imgcrypt's `ctd-decoder`"
+             usually imgcrypt's `ctd-decoder`"
         ),
         format!(
-            "that program needs a private key{keys} where containerd runs, mostly in `/etc/containerd/ocicrypt/keys`"
+            "that program needs a private key{keys} on the machine of containerd, by default in `/etc/containerd/ocicrypt/keys`"
         ),
     ]
 }

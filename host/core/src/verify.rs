@@ -1,6 +1,6 @@
-//! The one place that checks size and digest to the last byte.
+//! The only place that checks size and digest, to the last byte.
 //!
-//! Every byte that comes from a registry passes through a [`Verifier`] before anything acts on it.
+//! Every byte from a registry passes through a [`Verifier`] before anything acts on it.
 
 use std::cmp::Ordering;
 
@@ -20,23 +20,23 @@ pub enum Mismatch {
         digest: Digest,
         /// Size in the descriptor.
         expected: u64,
-        /// Bytes that came.
+        /// Bytes received.
         found: u64,
     },
-    /// The source has more bytes than the descriptor says.
-    #[error("blob {digest} has more than the {expected} bytes that its descriptor says")]
+    /// The source has more bytes than the descriptor states.
+    #[error("blob {digest} has more than the {expected} bytes that its descriptor states")]
     Long {
         /// The blob.
         digest: Digest,
         /// Size in the descriptor.
         expected: u64,
     },
-    /// The bytes are others.
-    #[error("blob {expected} has other bytes than its digest says: they hash to {found}")]
+    /// The digest differs.
+    #[error("blob {expected} does not match its digest: its bytes hash to {found}")]
     Digest {
         /// Digest in the descriptor.
         expected: Digest,
-        /// Digest of the bytes that came.
+        /// Digest of the received bytes.
         found: Digest,
     },
 }
@@ -62,7 +62,7 @@ impl Hasher {
         })
     }
 
-    /// Takes in more bytes.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
             State::Sha256(hasher) => hasher.update(bytes),
@@ -71,7 +71,7 @@ impl Hasher {
         }
     }
 
-    /// Ends the hash.
+    /// Finishes the hash.
     pub fn finish(self) -> Digest {
         match self.0 {
             State::Sha256(hasher) => Digest::from_hash(Algorithm::Sha256, &hasher.finalize()),
@@ -81,14 +81,14 @@ impl Hasher {
     }
 }
 
-/// Digest of bytes at hand.
+/// Digest of bytes in memory.
 pub fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
     let mut hasher = Hasher::new(algorithm);
     hasher.update(bytes);
     hasher.finish()
 }
 
-/// Checks that bytes at hand are those of a descriptor.
+/// Checks bytes in memory against a descriptor.
 ///
 /// # Errors
 ///
@@ -104,34 +104,34 @@ pub fn check(descriptor: &Descriptor, bytes: &[u8]) -> Result<(), Mismatch> {
     if found == *digest { Ok(()) } else { Err(Mismatch::Digest { expected: digest.clone(), found }) }
 }
 
-/// Why a verified read failed: the source did, or the bytes are not what was promised.
+/// Why a verified read failed.
 #[derive(Debug)]
 pub enum ReadError<E> {
-    /// The source failed. What was read up to here may still be good.
+    /// The source failed. The bytes before may still be good.
     Source(E),
     /// The bytes are not those of the descriptor.
     Mismatch(Mismatch),
 }
 
-/// Checks the bytes of one blob as they come, from however many sources.
+/// Checks the bytes of one blob as they arrive, from any number of sources.
 ///
-/// A byte too many is an error at once. Only [`Verifier::end`] says that the bytes before were the right ones.
+/// A byte too many is an error at once. Only [`Verifier::end`] confirms the bytes before.
 pub struct Verifier {
     expected: Digest,
     size: u64,
     position: u64,
-    /// Absent where the first bytes were not seen, so that the digest of the whole cannot be known.
+    /// Absent if the first bytes were not hashed, so that the digest of the whole is unknown.
     hasher: Option<Hasher>,
 }
 
 impl Verifier {
-    /// Begins at the beginning of a blob.
+    /// Starts at the beginning of a blob.
     pub fn new(descriptor: &Descriptor) -> Self {
         Self::after(descriptor, 0)
     }
 
-    /// Begins in the middle of a blob whose first bytes lie in the store already. The verifier then checks the size;
-    /// the digest of the whole is for the store to check when the blob is committed.
+    /// Starts in the middle of a blob whose first bytes are in the store already. The verifier then checks only the
+    /// size. The store checks the digest when the blob is committed.
     pub fn after(descriptor: &Descriptor, position: u64) -> Self {
         Self {
             expected: descriptor.digest.clone(),
@@ -141,11 +141,11 @@ impl Verifier {
         }
     }
 
-    /// Takes in the next bytes.
+    /// Adds the next bytes.
     ///
     /// # Errors
     ///
-    /// Fails if they are more than the descriptor says.
+    /// Fails if the blob has more bytes than the descriptor states.
     pub fn take(&mut self, bytes: &[u8]) -> Result<(), Mismatch> {
         self.position += bytes.len() as u64;
         if self.position > self.size {
@@ -157,11 +157,11 @@ impl Verifier {
         Ok(())
     }
 
-    /// Checks that all bytes have come, and that they are the right ones.
+    /// Checks that the blob is complete and has the right digest.
     ///
     /// # Errors
     ///
-    /// Fails if there are too few, or if the digest differs.
+    /// Fails if bytes are missing, or if the digest differs.
     pub fn end(&self) -> Result<(), Mismatch> {
         if self.position < self.size {
             return Err(Mismatch::Short {
@@ -184,9 +184,9 @@ impl Verifier {
     }
 }
 
-/// Passes the bytes of one source on and checks them against a descriptor.
+/// Passes on the bytes of one source and checks them against a descriptor.
 ///
-/// Only the `Ok(None)` of [`VerifyingReader::chunk`] says that the bytes handed out before were the right ones.
+/// Only the `Ok(None)` of [`VerifyingReader::chunk`] confirms the bytes before.
 pub struct VerifyingReader<S> {
     source: S,
     verifier: Verifier,
@@ -201,11 +201,11 @@ where
         Self { source, verifier: Verifier::new(descriptor) }
     }
 
-    /// The next bytes, or `None` when the source has ended and everything was right.
+    /// The next bytes, or `None` after the last byte if everything was right.
     ///
     /// # Errors
     ///
-    /// Fails if the source fails, if it has too many or too few bytes, or if the digest differs.
+    /// Fails if the source fails, if bytes are missing or too many, or if the digest differs.
     ///
     /// # Cancellation
     ///
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn agrees_only_with_the_exact_bytes() {
+    async fn only_the_exact_bytes_pass() {
         let good = descriptor(b"hello", 5);
         assert_eq!(read(&[b"he", b"", b"llo"], &good).await, Ok(5));
         assert!(matches!(read(&[b"hell"], &good).await, Err(Mismatch::Short { found: 4, .. })));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_at_hand_are_the_right_ones_or_not() {
+    fn bytes_in_memory_are_checked() {
         let good = descriptor(b"hello", 5);
         assert_eq!(check(&good, b"hello"), Ok(()));
         assert!(matches!(check(&good, b"hell"), Err(Mismatch::Short { found: 4, .. })));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_size_is_checked_after_bytes_that_were_not_seen() {
+    fn after_unseen_bytes_only_the_size_is_checked() {
         let whole = descriptor(b"hello", 5);
         let mut verifier = Verifier::after(&whole, 3);
         verifier.take(b"l").unwrap();

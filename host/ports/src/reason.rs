@@ -105,7 +105,7 @@ pub enum FetchReason {
         /// How it failed.
         fault: HelperFault,
     },
-    /// A `hosts.toml` cannot be understood.
+    /// A `hosts.toml` is not valid.
     InvalidHostsFile,
     /// A directory of hosts, or a file in it, cannot be read.
     UnreadableHosts,

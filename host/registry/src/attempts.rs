@@ -5,24 +5,23 @@ use super::hosts::Capability;
 use super::server::Server;
 use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
-/// Goes through the servers of a registry until one answers, and remembers what the others said.
+/// Goes through the servers of a registry until one answers, and keeps the failures of the others.
 pub(super) struct Attempts {
-    /// Those still to be asked, the next one last.
+    /// Servers still to ask, the next one last.
     left: Vec<(Arc<Server>, Patience)>,
-    /// The registry itself, or the server that stands in its place: what it does not have does not exist.
+    /// The registry itself, or the server that replaces it. If it lacks something, that does not exist.
     authority: Option<Arc<Server>>,
     failures: Vec<FetchFailure>,
-    /// Which of the failures is that of the authority.
+    /// Index of the authority's failure in `failures`.
     decisive: Option<usize>,
-    /// Hosts that have not said whether they have what is asked for.
+    /// Hosts that could not say whether they have the content.
     unreached: Vec<String>,
 }
 
 impl Attempts {
-    /// All servers that may be asked for what is needed, those that have failed a short while ago at the end.
+    /// All servers that have the needed capabilities. Servers that failed a short while ago come last.
     ///
-    /// Only the last of the others is waited for. A server that fails again is not worth waiting for, unless
-    /// there is no other.
+    /// Only the last of the others is retried. A server that failed lately is not retried, unless there is no other.
     pub(super) fn new(
         registry: &str,
         servers: &[Arc<Server>],
@@ -40,7 +39,7 @@ impl Attempts {
             })
             .collect();
         if left.is_empty() {
-            return Err(nobody(registry, servers, needed));
+            return Err(no_capable_server(registry, servers, needed));
         }
         left.reverse();
         Ok(Self { left, authority, failures: Vec::new(), decisive: None, unreached: Vec::new() })
@@ -51,7 +50,7 @@ impl Attempts {
         self.left.pop()
     }
 
-    /// Takes note of what a server said instead of an answer.
+    /// Keeps the failure of a server.
     pub(super) fn failed(&mut self, server: &Server, failure: FetchFailure) {
         server.note(&failure);
         if self.authority.as_deref().is_some_and(|authority| std::ptr::eq(authority, server)) {
@@ -66,12 +65,12 @@ impl Attempts {
         self.failures.push(failure);
     }
 
-    /// Takes note that a server is not asked, and why.
+    /// Notes that a server is not asked, and why.
     pub(super) fn skipped(&mut self, message: String) {
         self.failures.push(not_asked(message));
     }
 
-    /// The failure of all of them: the one that got furthest, with the others beside it.
+    /// The failure of the whole: that of the server that got furthest, with the others as further causes.
     pub(super) fn into_failure(self) -> FetchFailure {
         let mut failure = of_all(self.failures, self.decisive);
         if failure.fault == FetchFault::NotFound {
@@ -81,13 +80,13 @@ impl Attempts {
     }
 }
 
-/// The failure of somebody who is not asked any more, and why.
+/// The failure for a server that is not asked any more, and why.
 pub(super) fn not_asked(message: String) -> FetchFailure {
     FetchFailure::new(FetchFault::Protocol, message)
 }
 
-/// Of several failures the one that got furthest, of these the last, with the others beside it. The `decisive` one is
-/// that of the server which says what exists.
+/// Picks the failure that got furthest, the last of several, and attaches the others to it. `decisive` is the failure
+/// of the server that says what exists.
 pub(super) fn of_all(mut failures: Vec<FetchFailure>, decisive: Option<usize>) -> FetchFailure {
     let distance = |&index: &usize| distance(failures[index].fault, decisive == Some(index));
     let furthest = (0..failures.len()).max_by_key(distance);
@@ -103,8 +102,8 @@ pub(super) fn of_all(mut failures: Vec<FetchFailure>, decisive: Option<usize>) -
     chosen
 }
 
-/// A server that says no has been reached; one that has what is asked for and gives something else knows it. What a
-/// mirror does not have may still exist, as long as the server that decides has not been heard.
+/// A server that answers "no" was reached. A server that sends wrong content knows the name. Content that a mirror
+/// lacks may still exist, as long as the authority has not answered.
 fn distance(fault: FetchFault, is_decisive: bool) -> u8 {
     match (fault, is_decisive) {
         (FetchFault::Configuration | FetchFault::Unavailable, false) => 0,
@@ -115,7 +114,7 @@ fn distance(fault: FetchFault, is_decisive: bool) -> u8 {
     }
 }
 
-fn nobody(registry: &str, servers: &[Arc<Server>], needed: &[Capability]) -> FetchFailure {
+fn no_capable_server(registry: &str, servers: &[Arc<Server>], needed: &[Capability]) -> FetchFailure {
     let needed: Vec<String> = needed.iter().map(|capability| format!("`{}`", capability.as_str())).collect();
     let file = servers.iter().find_map(|server| server.settings().file.clone());
     let needed = needed.join(" and ");
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_failure_that_got_furthest_is_told_first() {
+    fn the_failure_that_got_furthest_comes_first() {
         let all = of_all(
             vec![
                 failure(FetchFault::Unavailable, "cannot connect to a", Some("refused")),
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn others_of_others_stand_beside_them() {
+    fn nested_failures_become_further_causes() {
         let first = of_all(
             vec![failure(FetchFault::Unavailable, "a", None), failure(FetchFault::Unavailable, "b", None)],
             None,
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_the_registry_itself_must_say() {
+    fn only_the_registry_can_say_that_something_does_not_exist() {
         use FetchFault::{Denied, NotFound, Unavailable};
         for (mirror, registry, expected) in [
             (Unavailable, NotFound, NotFound),
@@ -182,7 +181,7 @@ mod tests {
             (Denied, NotFound, Denied),
             (NotFound, Denied, Denied),
         ] {
-            // A mirror that rests is asked after the registry.
+            // A mirror that failed lately is asked after the registry.
             for (failures, decisive) in [([mirror, registry], 1), ([registry, mirror], 0)] {
                 let failures = failures.map(|fault| failure(fault, "no", None)).into();
                 assert_eq!(of_all(failures, Some(decisive)).fault, expected, "{mirror:?} {registry:?}");

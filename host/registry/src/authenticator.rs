@@ -8,62 +8,61 @@ use super::challenge::{BearerChallenge, Challenge};
 use super::credentials::CredentialStore;
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
-use super::identity::{Identity, Sighting};
+use super::identity::{Identity, Lookup};
 use super::remembered::Remembered;
 use super::secret::{self, Credentials};
 use super::token::{self, Token};
 use dray_core::limits;
 use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
-/// Answers the challenges of one server, and remembers the answers for each repository.
+/// Answers the challenges of one server, and remembers the authorization for each repository.
 pub(super) struct Authenticator {
     endpoint: Endpoint,
     exchange: Arc<Exchange>,
     identity: Identity,
-    /// By repository. Each has its own lock, which is held while a token is fetched: whoever needs the same
-    /// token waits for it rather than fetching another.
+    /// By repository. The lock of an entry is held while a token is fetched, so that other requests wait for the same
+    /// token and do not fetch another.
     entries: StdMutex<Remembered<String, Arc<Mutex<Option<Authorization>>>>>,
 }
 
-/// A request that the server did not answer because it wants to know who asks.
-pub(super) struct Refusal<'a> {
-    /// The repository, as it stands in the name of the image.
+/// A request that the server answered with 401 and challenges.
+pub(super) struct Unauthorized<'a> {
+    /// The repository, as the image's name has it.
     pub(super) repository: &'a str,
-    /// What the server itself calls it.
+    /// The server's own name for the repository.
     pub(super) name: String,
-    /// How the server wants to be answered, the better ways first.
+    /// The challenges of the server, stronger schemes first.
     pub(super) challenges: Vec<Challenge>,
-    /// The authorization that the request had.
+    /// The authorization that the request carried.
     pub(super) used: Option<&'a HeaderValue>,
     pub(super) began: Instant,
 }
 
-/// What answers a challenge.
+/// The answer to a challenge.
 #[derive(Clone)]
 enum Authorization {
     /// User and password.
-    Basic { authorization: HeaderValue, by: Arc<Sighting> },
+    Basic { authorization: HeaderValue, by: Arc<Lookup> },
     /// A token.
     Bearer {
         challenge: BearerChallenge,
         token: Token,
-        by: Arc<Sighting>,
+        by: Arc<Lookup>,
         /// Whether the server has ever taken this token.
         is_accepted: bool,
     },
 }
 
-/// What is known of a token for a Bearer challenge.
+/// The state of the stored token when a Bearer challenge arrives.
 enum TokenState<'a> {
-    /// No token, or one for another challenge.
+    /// There is no token, or it answers another challenge.
     Unanswered,
-    /// A token that was not refused: somebody else has fetched it since the request began.
+    /// The token was not refused: another request fetched it after this one began.
     Answered(&'a Authorization),
-    /// A token that the server took at some time and now refuses, or that is about to expire.
+    /// The server accepted the token once and now refuses it, or it is about to expire.
     Expired,
-    /// A token that the server has refused from the beginning. The next would be the same, unless the credentials are
-    /// others.
-    Worthless(&'a Sighting),
+    /// The server never accepted the token. Another token would be refused too, unless the credentials have changed.
+    Worthless(&'a Lookup),
 }
 
 impl Authenticator {
@@ -77,8 +76,8 @@ impl Authenticator {
         Self { endpoint, exchange, identity, entries }
     }
 
-    /// The authorization for a repository, as far as the server has asked for one before. A token that is
-    /// about to expire is replaced first.
+    /// The authorization for a repository, if the server has asked for one before. A token that is about to expire is
+    /// replaced first.
     pub(super) async fn known(
         &self,
         repository: &str,
@@ -95,9 +94,12 @@ impl Authenticator {
         Ok(entry.as_ref().map(|entry| entry.authorization().clone()))
     }
 
-    /// The authorization that answers a challenge, or `None` if there is none beside the one just refused.
-    pub(super) async fn answer(&self, refusal: Refusal<'_>) -> Result<Option<HeaderValue>, FetchFailure> {
-        let Refusal { repository, name, challenges, used, began } = refusal;
+    /// Answers a challenge. `None` if there is no authorization but the one just refused.
+    pub(super) async fn answer(
+        &self,
+        unauthorized: Unauthorized<'_>,
+    ) -> Result<Option<HeaderValue>, FetchFailure> {
+        let Unauthorized { repository, name, challenges, used, began } = unauthorized;
         let entry = self.entry(repository);
         let mut entry = entry.lock().await;
         let answer = match self.choose(challenges) {
@@ -113,8 +115,8 @@ impl Authenticator {
         Ok(authorization)
     }
 
-    /// The authorization in place of one that the server understands and that gives no right, if the credentials
-    /// have changed since it was made. Some registries say so of a password that has expired.
+    /// Replaces an authorization that the server accepts as valid and that gives no access, if the credentials have
+    /// changed since. Some registries answer an expired password in this way.
     pub(super) async fn instead_of(
         &self,
         repository: &str,
@@ -138,7 +140,7 @@ impl Authenticator {
         Ok(Some(authorization))
     }
 
-    /// Takes note that the server did not refuse this authorization.
+    /// Notes that the server accepted this authorization.
     pub(super) async fn accepted(&self, repository: &str, authorization: Option<&HeaderValue>) {
         let Some(authorization) = authorization else { return };
         if let Some(Authorization::Bearer { token, is_accepted, .. }) =
@@ -153,7 +155,7 @@ impl Authenticator {
         self.identity.is_known().await
     }
 
-    /// Which credentials the server denied access to. Looks nowhere that has not been looked at.
+    /// Which credentials were denied access. Starts no new look-up.
     pub(super) async fn denial(&self) -> FetchReason {
         self.identity.denial().await
     }
@@ -163,7 +165,7 @@ impl Authenticator {
         Arc::clone(entries.get_or_insert_with(&repository.to_owned(), Arc::default))
     }
 
-    /// The first challenge that can be answered. If there is none, the first, so that it can be said why.
+    /// The first challenge that can be answered. If there is none, the first, so that the error can say why.
     fn choose(&self, challenges: Vec<Challenge>) -> Option<Challenge> {
         let can_be_answered = |challenge: &Challenge| match challenge {
             Challenge::Basic => true,
@@ -178,13 +180,13 @@ impl Authenticator {
         used: Option<&HeaderValue>,
         began: Instant,
     ) -> Result<Option<Authorization>, FetchFailure> {
-        let sighting = self.identity.sighting().await?;
-        if let Some(entry) = Authorization::basic(&sighting)
+        let lookup = self.identity.lookup().await?;
+        if let Some(entry) = Authorization::basic(&lookup)
             && entry.unless_refused(used).is_some()
         {
             return Ok(Some(entry));
         }
-        let newer = self.identity.renewed(&sighting, began).await?;
+        let newer = self.identity.renewed(&lookup, began).await?;
         Ok(newer.as_ref().and_then(Authorization::basic))
     }
 
@@ -206,20 +208,20 @@ impl Authenticator {
         if answer.unless_refused(used).is_some() {
             return Ok(Some(answer));
         }
-        // The user has brought the refused token along, and it stays the same as long as nobody looks for another.
+        // The user supplied the refused token. It stays the same until the credentials are looked up again.
         match self.identity.renewed(answer.by(), began).await? {
             Some(_) => self.by_token(challenge, began).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// A token by the user's credentials, and by newer ones if these are denied.
+    /// Fetches a token with the user's credentials, and once more with newer ones if these are denied.
     async fn by_token(
         &self,
         challenge: BearerChallenge,
         began: Instant,
     ) -> Result<Authorization, FetchFailure> {
-        let mut by = self.identity.sighting().await?;
+        let mut by = self.identity.lookup().await?;
         let mut token = self.fetch_token(&challenge, &by).await;
         if token.as_ref().is_err_and(|failure| failure.fault == FetchFault::Denied)
             && let Some(newer) = self.identity.renewed(&by, began).await?
@@ -236,14 +238,14 @@ impl Authenticator {
         }
     }
 
-    async fn fetch_token(&self, challenge: &BearerChallenge, by: &Sighting) -> Result<Token, FetchFailure> {
+    async fn fetch_token(&self, challenge: &BearerChallenge, by: &Lookup) -> Result<Token, FetchFailure> {
         token::request(&self.exchange, &self.endpoint, challenge, by.credentials()).await
     }
 }
 
 impl Authorization {
-    /// The authorization by user and password. A server without a token server cannot do anything with tokens.
-    fn basic(by: &Arc<Sighting>) -> Option<Self> {
+    /// The authorization for the Basic scheme. Tokens need a token server, so they do not serve here.
+    fn basic(by: &Arc<Lookup>) -> Option<Self> {
         let authorization = match by.credentials()? {
             Credentials::Password { user, password } => secret::basic(user, password)?,
             Credentials::IdentityToken(_) | Credentials::RegistryToken(_) => return None,
@@ -263,7 +265,7 @@ impl Authorization {
         Some(self.authorization()).filter(|&authorization| Some(authorization) != refused)
     }
 
-    fn by(&self) -> &Arc<Sighting> {
+    fn by(&self) -> &Arc<Lookup> {
         match self {
             Self::Basic { by, .. } | Self::Bearer { by, .. } => by,
         }

@@ -6,10 +6,10 @@ use tokio::time::{Instant, timeout_at};
 use super::coding::Gunzip;
 use super::transport::error::TransportError;
 
-/// The body of an answer, as it comes.
+/// The body of a response, read in pieces.
 pub(super) struct Body {
     response: reqwest::Response,
-    /// What the server has compressed it with.
+    /// Undoes the compression of the server, if any.
     gunzip: Option<Gunzip>,
     stall: Duration,
 }
@@ -17,9 +17,9 @@ pub(super) struct Body {
 /// Why a body could not be read to its end.
 #[derive(Debug)]
 pub(super) enum BodyError {
-    /// It has more bytes than it may have; how many, if the server said so.
+    /// The body is longer than allowed. The length, if the server stated it.
     TooLong(Option<u64>),
-    /// It broke off.
+    /// The connection broke off.
     Transport(TransportError),
 }
 
@@ -28,7 +28,7 @@ impl Body {
         Self { response, gunzip, stall }
     }
 
-    /// The next bytes, or `None` at the end. An end that comes earlier than announced is an error.
+    /// The next bytes, or `None` at the end. An end before the announced length is an error.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
         loop {
             if let Some(gunzip) = &mut self.gunzip
@@ -55,15 +55,15 @@ impl Body {
         }
     }
 
-    /// All of the body, if that is at most `limit` bytes.
+    /// The whole body, if it has at most `limit` bytes.
     pub(super) async fn read(self, limit: u64) -> Result<Bytes, BodyError> {
         self.read_if(limit, |_| false).await
     }
 
-    /// The same. Where the body breaks off, `is_all` says whether what has come is all of it.
+    /// The same. If the connection breaks off, `is_all` says whether the bytes so far are the whole body.
     ///
-    /// Without a length only the end of the connection says so, which is why TLS has an end of its own. Many servers
-    /// leave that out.
+    /// Without a stated length only the end of the connection marks the end of the body. TLS has a message for that,
+    /// which many servers leave out.
     pub(super) async fn read_if(
         mut self,
         limit: u64,
@@ -87,7 +87,7 @@ impl Body {
         }
     }
 
-    /// The beginning of the body, as far as it comes within a moment, whatever comes after it.
+    /// The beginning of the body, as much as arrives within a moment.
     pub(super) async fn read_beginning(mut self, limit: u64) -> Bytes {
         const NOT_WORTH_WAITING: Duration = Duration::from_secs(5);
         let deadline = Instant::now() + NOT_WORTH_WAITING;

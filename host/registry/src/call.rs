@@ -6,16 +6,16 @@ use url::{Origin, Url};
 use super::endpoint;
 use super::secret::Secret;
 
-/// One question to a server.
+/// One request to a server of a registry.
 #[derive(Clone)]
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) url: Url,
-    /// Everything but the authorization. Goes along to wherever the call is redirected.
+    /// Every header field but the authorization. Also sent to the targets of redirects.
     pub(super) headers: HeaderMap,
-    /// Shown only to the origin of `url`.
+    /// Sent only to the origin of `url`.
     pub(super) authorization: Option<HeaderValue>,
-    /// Those for servers that the call is redirected to, each shown only to its origin.
+    /// Authorizations for targets of redirects, each sent only to its origin.
     pub(super) after_redirect: Vec<(Origin, HeaderValue)>,
     /// The body of a POST.
     pub(super) form: Option<Secret>,
@@ -23,21 +23,21 @@ pub(super) struct Call {
     pub(super) patience: Patience,
 }
 
-/// What the server of a call is to us, for messages and for the meaning of its answers.
+/// What the server of a call is. Decides on messages and on the meaning of statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Registry,
     TokenServer,
-    /// A place outside of any registry that an image names for one of its layers.
+    /// A URL outside of any registry that the image names for a layer.
     LayerUrl,
 }
 
-/// How long an answer is worth waiting for.
+/// Whether a request is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
-    /// Nobody else can answer: what may pass is waited for.
+    /// There is no other server: transient failures are retried.
     Full,
-    /// Somebody else can be asked instead.
+    /// There is another server to ask: it is asked at once.
     Hurried,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for Role {
 }
 
 impl Call {
-    /// A call without body and authorization, whose answer is worth waiting for.
+    /// A call without body and authorization, with full patience.
     pub(super) fn new(role: Role, method: Method, url: Url) -> Self {
         Self {
             method,
@@ -66,8 +66,8 @@ impl Call {
         }
     }
 
-    /// What the server at `url` is shown of who asks. Where the call is redirected to, nobody is told but for something
-    /// of a repository: whoever redirects must not choose what else is asked in the user's name.
+    /// The authorization that the server at `url` receives. A target of a redirect gets one only for paths of a
+    /// repository: the redirecting server must not choose other requests that are made in the user's name.
     pub(super) fn authorization_for(&self, url: &Url) -> Option<&HeaderValue> {
         let origin = url.origin();
         if origin == self.url.origin() {

@@ -8,29 +8,29 @@ use http::header::WWW_AUTHENTICATE;
 use self::parser::RawChallenge;
 use dray_core::limits;
 
-/// A way to authenticate that a registry offers (RFC 9110, section 11.6.1).
+/// An authentication scheme that a registry offers (RFC 9110, section 11.6.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
-    /// A token of a token server.
+    /// A token from a token server.
     Bearer(BearerChallenge),
     /// User name and password.
     Basic,
 }
 
-/// Where a token comes from and what it must be good for.
+/// Where to get a token, and for which rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BearerChallenge {
-    /// Address of the token server, as written.
+    /// Address of the token server, as the registry writes it.
     pub(super) realm: String,
-    /// The registry's name towards the token server, in whatever encoding the registry writes it.
+    /// The name that the token server knows the registry by, in the registry's encoding.
     pub(super) service: Option<Vec<u8>>,
     /// Rights that the registry asks for.
     pub(super) scopes: Vec<String>,
 }
 
 impl BearerChallenge {
-    /// The challenge with the right to pull from `repository`, unless it names a repository by itself: the server may
-    /// have another name for it, and a strict token server gives no token for what it does not know.
+    /// Adds the right to pull from `repository`, unless the challenge names a repository itself. The server may have
+    /// another name for it, and a strict token server gives no token for an unknown repository.
     pub(super) fn naming(mut self, repository: &str) -> Self {
         if !self.scopes.iter().any(|scope| is_of_repository(scope)) {
             self.scopes.push(format!("repository:{repository}:pull"));
@@ -42,7 +42,7 @@ impl BearerChallenge {
 }
 
 impl Challenge {
-    /// The challenge as it would be for no repository in particular.
+    /// The challenge without the scopes of repositories.
     pub(super) fn without_repository(mut self) -> Self {
         if let Self::Bearer(challenge) = &mut self {
             challenge.scopes.retain(|scope| !is_of_repository(scope));
@@ -51,29 +51,28 @@ impl Challenge {
     }
 }
 
-/// Whether a scope is one of rights to a repository; its type may have a class, as in `repository(plugin):a:pull`.
+/// Whether a scope is about a repository. Its type may have a class, as in `repository(plugin):a:pull`.
 fn is_of_repository(scope: &str) -> bool {
     scope.split([':', '(']).next() == Some("repository")
 }
 
-/// Reads the challenges of all `WWW-Authenticate` fields, those of the stronger scheme first.
+/// Reads the challenges of all `WWW-Authenticate` fields, stronger schemes first.
 ///
-/// What cannot be read and what is not supported is left out, so that one strange challenge does not spoil
-/// the others. Fields beyond [`limits::CHALLENGE_BYTES`] are left out as well.
+/// Challenges that cannot be read or are not supported are skipped, so that they do not spoil the others. Fields
+/// beyond [`limits::CHALLENGE_BYTES`] are skipped as well.
 pub(super) fn parse(headers: &HeaderMap) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = all(headers).iter().filter_map(supported).collect();
     challenges.sort_by_key(|challenge| matches!(challenge, Challenge::Basic));
     challenges
 }
 
-/// The rights that a registry wants beyond those of the token that it was shown (RFC 6750, section 3.1), if
-/// that is what it complains about.
+/// The scope that the registry misses in the token it was sent (RFC 6750, section 3.1), if that is its complaint.
 pub(super) fn lacking_scope(headers: &HeaderMap) -> Option<String> {
     let lacks = |challenge: &&RawChallenge| challenge.parameter("error") == Some(b"insufficient_scope");
     all(headers).iter().find(lacks).and_then(|challenge| text(challenge, "scope"))
 }
 
-/// The schemes that a registry offers, if none of them is one that can be answered.
+/// The schemes that a registry offers, if none of them is supported.
 pub(super) fn unsupported(headers: &HeaderMap) -> Option<String> {
     let schemes: Vec<String> =
         all(headers).iter().map(|challenge| format!("`{}`", challenge.scheme)).collect();

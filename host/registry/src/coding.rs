@@ -1,4 +1,4 @@
-//! Compressed answers. None is asked for, and some servers and proxies compress all the same.
+//! Compressed responses. The client asks for none, but some servers and proxies compress all the same.
 
 use std::io::{self, Write as _};
 
@@ -7,14 +7,14 @@ use flate2::write::MultiGzDecoder;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-/// The coding that a body has on its way (RFC 9110, section 8.4).
+/// The content coding of a body (RFC 9110, section 8.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
-    /// It is sent as it is stored.
+    /// The bytes are sent as they are stored.
     None,
-    /// It is undone where the body is read.
+    /// gzip, which reading the body undoes.
     Gzip,
-    /// One that nobody asked for and nothing here undoes.
+    /// A coding that is not supported.
     Other(String),
 }
 
@@ -25,7 +25,7 @@ impl Coding {
         let mut names: Vec<String> = names
             .flat_map(|field| field.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>())
             .collect();
-        // The second is about how something was uploaded to S3, which gives it back with what it keeps.
+        // S3 stores `aws-chunked`, which describes an upload, and returns it with the object.
         names.retain(|name| !matches!(name.as_str(), "" | "identity" | "aws-chunked"));
         match names.as_slice() {
             [] => Self::None,
@@ -35,10 +35,10 @@ impl Coding {
     }
 }
 
-/// Undoes gzip piece by piece.
+/// Decompresses gzip piece by piece.
 pub(super) struct Gunzip {
     decoder: MultiGzDecoder<Vec<u8>>,
-    /// What has come and is still compressed.
+    /// Received bytes that are still compressed.
     input: Bytes,
 }
 
@@ -47,14 +47,14 @@ impl Gunzip {
         Self { decoder: MultiGzDecoder::new(Vec::new()), input: Bytes::new() }
     }
 
-    /// Takes what comes next, once there is no more [`Gunzip::output`].
+    /// Takes the next compressed bytes, once [`Gunzip::output`] returns no more.
     pub(super) fn input(&mut self, input: Bytes) {
         self.input = input;
     }
 
-    /// The next bytes, as long as there are any of what has come.
+    /// The next decompressed bytes, as long as the input yields any.
     pub(super) fn output(&mut self) -> io::Result<Option<Bytes>> {
-        // Of so many bytes gzip makes at most 4 MiB.
+        // gzip makes at most 4 MiB of this input.
         const PIECE: usize = 4096;
         while !self.input.is_empty() {
             let piece = self.input.split_to(PIECE.min(self.input.len()));
@@ -67,7 +67,7 @@ impl Gunzip {
         Ok(None)
     }
 
-    /// The last bytes. Fails if the compressed ones have ended too early.
+    /// The last bytes. Fails if the compressed stream is truncated.
     pub(super) fn end(&mut self) -> io::Result<Bytes> {
         self.decoder.try_finish()?;
         Ok(std::mem::take(self.decoder.get_mut()).into())
@@ -89,7 +89,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// What becomes of compressed bytes that come in pieces, and how long the longest piece of it is.
+    /// Decompresses pieces. Returns the result and the length of its longest piece.
     fn undo(pieces: &[&[u8]]) -> io::Result<(Vec<u8>, usize)> {
         let (mut gunzip, mut all, mut longest) = (Gunzip::new(), Vec::new(), 0);
         for piece in pieces {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn codings() {
+    fn content_codings_are_recognised() {
         let other = |name: &str| Coding::Other(name.to_owned());
         for (fields, expected) in [
             (&[][..], Coding::None),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_no_gzip_is_an_error() {
+    fn truncated_and_invalid_gzip_is_an_error() {
         let whole = gzip(b"hello");
         assert_eq!(undo(&[&whole[..7], &whole[7..]]).unwrap().0, b"hello");
         assert_eq!(undo(&[&whole, &whole]).unwrap().0, b"hellohello", "of several members");
@@ -140,7 +140,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_can_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0_usize..200) {
+        fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0_usize..200) {
             let _ = undo(&[&bytes]);
             let mut broken = gzip(&bytes);
             let at = at % broken.len();

@@ -1,8 +1,8 @@
-//! Who a user is towards a registry, found where Docker and nerdctl look.
+//! The user's credentials for a registry, found where Docker and nerdctl look.
 //!
-//! The variable comes before the file, and in the file a credential helper before the entries: what a helper
-//! keeps is not in the file, and what is left there from before is out of date. A host has several
-//! spellings, see `keys`; for each of them Docker asks the store that is meant for it.
+//! The variable comes before the file. In the file, a credential helper comes before the entries: an entry for a host
+//! that a helper keeps is out of date. A host has several spellings (see `keys`), and Docker asks for each spelling
+//! the store that is configured for it.
 
 mod keychain;
 mod keys;
@@ -20,16 +20,15 @@ use super::secret::Credentials;
 use dray_core::limits;
 use dray_ports::{CredentialOrigin, FetchFailure, FetchFault, FetchReason};
 
-/// Where credentials may come from. Nothing is looked at before a registry asks for them.
+/// Where credentials may come from. Nothing is read before a registry asks for credentials.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct CredentialSettings {
-    /// Docker's `config.json`. A file that does not exist is the same as none.
+    /// Docker's `config.json`. A missing file counts as an empty one.
     pub docker_config: Option<PathBuf>,
-    /// Value of `DOCKER_AUTH_CONFIG`: JSON with the member `auths` of that file. Only the `auth` of each entry is used;
-    /// anything else, and a value that is not JSON, is warned of and ignored.
+    /// Value of `DOCKER_AUTH_CONFIG`: JSON with the member `auths` of that file. Only the `auth` of each entry is
+    /// used. Other members are ignored with a warning, and so is a value that is not JSON.
     pub auth_config: Option<String>,
-    /// The folders in which programs are looked for, credential helpers among them. What is not an absolute
-    /// path is left out.
+    /// Directories that are searched for programs, such as credential helpers. Relative paths are skipped.
     pub helper_folders: Vec<PathBuf>,
 }
 
@@ -44,51 +43,51 @@ impl fmt::Debug for CredentialSettings {
     }
 }
 
-/// What there is for a host, without the secret.
+/// The credentials for a host, without the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialReport {
-    /// Which kind of place has it.
+    /// The kind of place that has them.
     pub source: CredentialSource,
-    /// The file that has it, or that names the helper.
+    /// The file that has them, or that names the helper.
     pub file: Option<PathBuf>,
-    /// The helper that gave it.
+    /// The helper that returned them.
     pub helper: Option<String>,
-    /// The spelling of the host under which it was found.
+    /// The spelling of the host under which they were found.
     pub key: String,
-    /// The user, where the secret does not stand alone.
+    /// The user, unless the secret stands alone.
     pub user: Option<String>,
-    /// What the secret is.
+    /// The kind of the secret.
     pub kind: CredentialKind,
 }
 
-/// A kind of place that credentials come from.
+/// A kind of place that holds credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialSource {
-    /// The member `auths` of the file.
+    /// The member `auths` of Docker's file.
     Auths,
     /// A credential helper.
     Helper,
-    /// The variable.
+    /// The variable `DOCKER_AUTH_CONFIG`.
     Environment,
 }
 
-/// What a secret is.
+/// The kind of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
     /// A password of a user.
     Password,
-    /// A token that a token server exchanges for others.
+    /// A refresh token: a token server exchanges it for an access token.
     IdentityToken,
-    /// A token that the registry takes as it is.
+    /// A token that the registry accepts as it is.
     RegistryToken,
 }
 
-/// Looks for the credentials of a host, its port included where it has one. Runs a credential helper if the
-/// configuration names one, and uses no network itself.
+/// Looks up the credentials for a host, with its port if it has one. Runs a credential helper if the configuration
+/// names one. Uses no network itself.
 ///
 /// # Errors
 ///
-/// Fails if a source cannot be read, or a helper fails otherwise than by not knowing the host.
+/// Fails if a source cannot be read, or if a helper fails for another reason than an unknown host.
 pub async fn find_credentials(
     settings: &CredentialSettings,
     host: &str,
@@ -97,18 +96,18 @@ pub async fn find_credentials(
     Ok(store.find(host).await?.map(|found| store.report(found)))
 }
 
-/// The places that credentials come from. The file and the helpers are asked anew every time: whoever logs in changes
-/// what they have.
+/// The sources of credentials. The file and the helpers are asked anew each time, because `docker login` changes
+/// their answers.
 pub(super) struct CredentialStore {
     settings: CredentialSettings,
-    /// What the variable says, which does not change.
+    /// The parsed variable, which does not change.
     variable: OnceLock<Auths>,
     helpers: Helpers,
 }
 
-/// Credentials, and where they were.
+/// Credentials, and where they were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundCredentials {
     pub(super) credentials: Credentials,
     place: Place,
     key: String,
@@ -128,19 +127,19 @@ impl CredentialStore {
     }
 
     /// Credentials for a host, with its port where one was given.
-    pub(super) async fn find(&self, host: &str) -> Result<Option<Found>, FetchFailure> {
+    pub(super) async fn find(&self, host: &str) -> Result<Option<FoundCredentials>, FetchFailure> {
         let keys = keys::of(host);
         for key in &keys {
             if let Some((key, credentials)) = self.variable().get(key)? {
-                return Ok(Some(Found { credentials, place: Place::Variable, key }));
+                return Ok(Some(FoundCredentials { credentials, place: Place::Variable, key }));
             }
         }
         let file = match &self.settings.docker_config {
             None => DockerConfig::default(),
             Some(path) => DockerConfig::read(path).await?,
         };
-        // A helper may fail with one spelling and know another. If none is known, the failure counts: the user
-        // has credentials, and going on without them would end in a puzzle.
+        // A helper may fail for one spelling and know another. If it knows none, its failure counts: the user has
+        // credentials, and an anonymous request would end in a puzzling error.
         let mut failed = None;
         let mut asked = HashSet::new();
         for (key, keeper) in file.keepers(&keys) {
@@ -154,7 +153,7 @@ impl CredentialStore {
                     match self.helpers.get(helper, server).await {
                         Ok(Some(credentials)) => {
                             let place = Place::Helper(helper.to_owned());
-                            return Ok(Some(Found { credentials, place, key: server.to_owned() }));
+                            return Ok(Some(FoundCredentials { credentials, place, key: server.to_owned() }));
                         }
                         Ok(None) => file.auths.registry_token(key)?,
                         Err(error) if error.is_lasting() => return Err(self.failure(host, helper, error)),
@@ -166,14 +165,14 @@ impl CredentialStore {
                 }
             };
             if let Some((key, credentials)) = found {
-                return Ok(Some(Found { credentials, place: Place::File, key }));
+                return Ok(Some(FoundCredentials { credentials, place: Place::File, key }));
             }
         }
         failed.map_or(Ok(None), Err)
     }
 
-    /// Which credentials a host denied access to: those that were `found`, or none.
-    pub(super) fn denial(&self, host: &str, found: Option<&Found>) -> FetchReason {
+    /// Which credentials a host denied access to: `found`, or none.
+    pub(super) fn denial(&self, host: &str, found: Option<&FoundCredentials>) -> FetchReason {
         let file = self.settings.docker_config.clone();
         let used = match found.map(|found| &found.place) {
             Some(Place::Variable) => Some(CredentialOrigin::Variable),
@@ -189,7 +188,7 @@ impl CredentialStore {
         self.variable.get_or_init(|| text.map(of_variable).unwrap_or_default())
     }
 
-    fn report(&self, found: Found) -> CredentialReport {
+    fn report(&self, found: FoundCredentials) -> CredentialReport {
         let file = self.settings.docker_config.clone();
         let (source, file, helper) = match found.place {
             Place::Variable => (CredentialSource::Environment, None, None),

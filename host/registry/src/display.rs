@@ -1,10 +1,10 @@
-//! How text of others is shown.
+//! Makes text from outside fit to be shown.
 
 use url::{Position, Url};
 
 use dray_core::text::deceives;
 
-/// An address without what may be secret: user, password, query. Signed addresses are as good as a password.
+/// An address without user, password and query. A signed query is as good as a password.
 pub(super) fn url(url: &Url) -> String {
     let mut shown = url.clone();
     // Fails only for addresses that cannot have a user or a password.
@@ -12,8 +12,8 @@ pub(super) fn url(url: &Url) -> String {
     shown[..Position::AfterPath].to_owned()
 }
 
-/// Text of a stranger, made fit for a terminal: one line of limited length, with a space for every character that
-/// could deceive.
+/// Makes text from outside fit for a terminal: one line of limited length, with a space in place of every character
+/// that could deceive.
 pub(super) fn text(text: &str) -> String {
     const LONGEST: usize = 300;
     let mut shown: String =
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_without_secrets() {
+    fn addresses_are_shown_without_secrets() {
         let address = Url::parse("https://user:pass@host:8443/v2/x?X-Amz-Signature=abc#part").unwrap();
         assert_eq!(url(&address), "https://host:8443/v2/x");
     }
@@ -43,7 +43,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_steers_a_terminal(said in any::<String>()) {
+        fn control_characters_are_removed(said in any::<String>()) {
             prop_assert!(!text(&said).contains(deceives));
         }
     }

@@ -18,7 +18,7 @@ use dray_ports::{CredentialOrigin, FetchFailure, FetchFault, FetchReason};
 
 pub(super) use self::variable::{VARIABLE, of_variable};
 
-/// Docker's configuration file, as far as it is about credentials.
+/// The part of Docker's configuration file that is about credentials.
 #[derive(Default)]
 pub(super) struct DockerConfig {
     pub(super) auths: Auths,
@@ -26,16 +26,16 @@ pub(super) struct DockerConfig {
     cred_helpers: BTreeMap<String, String>,
 }
 
-/// Who keeps the credentials of a key.
+/// Where the credentials of a key are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keeper<'a> {
-    /// The entries of the file itself.
+    /// In the entries of the file.
     File,
-    /// The credential helper of this name.
+    /// In the credential helper of this name.
     Helper(&'a str),
 }
 
-/// Entries with credentials in them, by key.
+/// Entries with credentials, by key.
 #[derive(Default)]
 pub(super) struct Auths {
     entries: BTreeMap<String, Entry>,
@@ -71,7 +71,7 @@ impl json::Object for Entry {
     }
 }
 
-/// The members of the file that are of interest.
+/// The members of the file that are used.
 #[derive(Default)]
 struct Document {
     auths: BTreeMap<String, Json<Entry>>,
@@ -91,7 +91,7 @@ impl json::Object for Document {
 }
 
 impl DockerConfig {
-    /// Reads the file. One that does not exist is the same as an empty one.
+    /// Reads the file. A missing file counts as an empty one.
     pub(super) async fn read(path: &Path) -> Result<Self, FetchFailure> {
         let origin = Origin::File(path.to_owned());
         let reading = |error: std::io::Error| origin.unusable(&"cannot read", "", Some(error.into()));
@@ -109,8 +109,7 @@ impl DockerConfig {
         Self::parse(&bytes, origin)
     }
 
-    /// Understands a file. Docker leaves an empty one behind when its disk is full, and reads it as one without
-    /// entries.
+    /// Parses a file. Docker leaves an empty file behind when its disk is full, and reads it as one without entries.
     fn parse(bytes: &[u8], origin: Origin) -> Result<Self, FetchFailure> {
         let Document { auths, creds_store, cred_helpers } =
             json::object(bytes).map_err(|error| origin.not_json(&error))?;
@@ -123,10 +122,10 @@ impl DockerConfig {
         })
     }
 
-    /// Whom to ask for which of the keys of a host, in this order.
+    /// Where to look up each key of a host, in order.
     ///
-    /// A helper of the host's own comes before the one for all. Where the host has an empty name in place of one,
-    /// no helper is asked.
+    /// A helper for the host comes before the helper for all hosts. If the host's helper has an empty name, no helper
+    /// is asked.
     pub(super) fn keepers<'a>(&'a self, keys: &'a [String]) -> Vec<(&'a str, Keeper<'a>)> {
         let own = |key: &str| {
             let in_any_case = || self.cred_helpers.iter().find(|(other, _)| other.eq_ignore_ascii_case(key));
@@ -142,7 +141,8 @@ impl DockerConfig {
         for key in keys {
             match own(key) {
                 Some((written, name)) if !name.is_empty() => {
-                    // A helper minds capitals: it may know the host as it is written here, or as it is asked for.
+                    // A helper distinguishes upper and lower case: it may know the host as written here, or as asked
+                    // for.
                     keepers.push((written, Keeper::Helper(name)));
                     if written != key {
                         keepers.push((key, Keeper::Helper(name)));
@@ -157,13 +157,13 @@ impl DockerConfig {
 }
 
 impl Auths {
-    /// The credentials of a key with the key as it is written: of the entry of that name, else of one whose
-    /// name is a whole address of the host, such as `https://host/v2/`.
+    /// The credentials of a key, and the key as written. Takes the entry of that name, or else an entry whose name is
+    /// a URL of the host, such as `https://host/v2/`.
     pub(super) fn get(&self, key: &str) -> Result<Option<(String, Credentials)>, FetchFailure> {
         self.first(key, Entry::credentials)
     }
 
-    /// The same, for what a credential helper does not keep.
+    /// The same for a registry token, which a credential helper does not keep.
     pub(super) fn registry_token(&self, key: &str) -> Result<Option<(String, Credentials)>, FetchFailure> {
         self.first(key, |entry| Ok(entry.registry_token()))
     }
@@ -174,7 +174,7 @@ impl Auths {
         read: impl Fn(&Entry) -> Result<Option<Credentials>, NotUserAndPassword>,
     ) -> Result<Option<(String, Credentials)>, FetchFailure> {
         let exact = self.entries.get_key_value(wanted);
-        // Backwards, so that `https://host` comes before `http://host`.
+        // In reverse order, so that `https://host` comes before `http://host`.
         let backwards = || self.entries.iter().rev();
         let in_any_case = backwards().filter(|(key, _)| key.eq_ignore_ascii_case(wanted));
         let by_host = backwards().filter(|(key, _)| host_part(key).eq_ignore_ascii_case(wanted));
@@ -202,7 +202,7 @@ fn host_part(key: &str) -> &str {
     rest.split('/').next().unwrap_or_default()
 }
 
-/// For the fuzz targets, which have no file: reads one and takes the entry of a host from it.
+/// For the fuzz targets, which have no file: parses bytes and takes the entry of a host.
 #[cfg(fuzzing)]
 pub(super) fn look_up(bytes: &[u8], host: &str) {
     let keys = [host.to_owned(), format!("https://{host}")];
@@ -242,7 +242,7 @@ fn given(value: Option<&String>) -> Option<String> {
     value.filter(|value| !value.is_empty()).cloned()
 }
 
-/// How Go decodes: a last digit with bits to spare is none of its concern.
+/// Decodes like Go, which ignores spare bits of the last digit.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -250,13 +250,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// User and password of an `auth`, which may be broken into lines.
+/// User and password of an `auth`, which may contain line breaks.
 fn decode(auth: &str) -> Result<(Vec<u8>, Vec<u8>), NotUserAndPassword> {
     let digits: Vec<u8> = auth.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let decoded = BASE64.decode(digits).map_err(|_| NotUserAndPassword)?;
     let colon = decoded.iter().position(|&byte| byte == b':').ok_or(NotUserAndPassword)?;
     let password: &[u8] = &decoded[colon + 1..];
-    // Docker pads what it decodes with zeros, and some programs have written them down.
+    // Docker pads decoded values with zeros, and some programs have stored the zeros.
     let is_padding = |&byte: &u8| byte == 0;
     let start = password.iter().take_while(|byte| is_padding(byte)).count();
     let end = password.len() - password[start..].iter().rev().take_while(|byte| is_padding(byte)).count();
@@ -269,13 +269,13 @@ fn too_long() -> String {
 
 impl Origin {
     fn not_json(&self, error: &serde_json::Error) -> FetchFailure {
-        // The error's own words may quote a value, and values may be secrets.
+        // serde's message may quote a value, and values may be secrets.
         let what = if error.is_data() { "unexpected member or type of value" } else { "syntax error" };
         let place = format!("{what} at line {} column {}", error.line(), error.column());
         self.unusable(&"", "is not valid JSON of its kind", Some(place.into()))
     }
 
-    /// The failure that is told with words before and after the name of the source.
+    /// The error message: words before and after the name of the source.
     fn unusable(
         &self,
         before: &dyn fmt::Display,

@@ -6,7 +6,7 @@ use url::{Position, Url};
 use super::hosts::{HostEndpoint, Scheme, hub, is_loopback};
 use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
-/// Where the API of a registry is spoken.
+/// The API of one server of a registry.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     scheme: Scheme,
@@ -14,24 +14,24 @@ pub(super) struct Endpoint {
     host: String,
     /// Path in front of every repository, without a slash at its end.
     prefix: String,
-    /// The registry that the server stands for, where that is another.
+    /// The registry that the server stands for, if it has another name.
     namespace: Option<String>,
     fallback: Option<Fallback>,
 }
 
-/// Leave to speak plain HTTP with a server that does not speak TLS.
+/// Permission to use plain HTTP with a server that does not speak TLS.
 #[derive(Clone, Debug)]
 pub(super) struct Fallback {
-    /// The server, as it stands in addresses.
+    /// The server's host and port, as in URLs.
     authority: String,
-    /// Whether the server has turned out to be one. Found out once, not with every request.
+    /// Whether the server was found to speak plain HTTP. Found out once, not with every request.
     is_plain: Arc<AtomicBool>,
 }
 
 impl Endpoint {
     /// A server that stands for the registry `namespace`.
     pub(super) fn new(namespace: &str, server: &HostEndpoint) -> Result<Self, FetchFailure> {
-        // An IPv6 address has brackets in an address, whether or not it had some in the name.
+        // A URL has brackets around an IPv6 address, even if the name had none.
         let host = match server.host.parse::<std::net::Ipv6Addr>() {
             Ok(address) => format!("[{address}]"),
             Err(_) => server.host.clone(),
@@ -52,18 +52,18 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// A server that another redirects to.
+    /// A server that another one redirects to.
     pub(super) fn redirected(url: &Url) -> Self {
         let scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
         let mut host = authority(url).to_owned();
         if scheme == Scheme::Http && url.port().is_none() {
-            // Without a port, credentials are for the one of HTTPS.
+            // Credentials without a port are for the port of HTTPS.
             host.push_str(":80");
         }
         Self { scheme, host, prefix: "/v2".to_owned(), namespace: None, fallback: None }
     }
 
-    /// The registry itself, where no directory says anything about it.
+    /// The registry itself, with no directory for it.
     #[cfg(test)]
     pub(super) fn of(reference: &dray_core::oci::Reference, plain_http: super::settings::PlainHttp) -> Self {
         let settings = super::hosts::HostsSettings { plain_http, ..Default::default() };
@@ -76,7 +76,7 @@ impl Endpoint {
         &self.host
     }
 
-    /// How the server is spoken with, as far as is known by now.
+    /// The scheme in use, as far as known by now.
     pub(super) fn scheme(&self) -> Scheme {
         match &self.fallback {
             Some(fallback) if fallback.is_plain() => Scheme::Http,
@@ -84,41 +84,41 @@ impl Endpoint {
         }
     }
 
-    /// Leave to speak plain HTTP, if there is any.
+    /// The permission to use plain HTTP, if there is any.
     pub(super) fn fallback(&self) -> Option<&Fallback> {
         self.fallback.as_ref()
     }
 
-    /// Whether plain HTTP may also be spoken with `other`, a server that this one names: only if it is spoken
-    /// here, and not over a network if it is spoken here within the machine.
+    /// Whether plain HTTP may also be used with `other`, a server that this one names. That needs plain HTTP here. If
+    /// it is used here only within the machine, `other` must be on this machine too.
     pub(super) fn allows_plain(&self, other: &Url) -> bool {
         let is_local = is_loopback(&self.host);
         let is_plain = self.scheme() == Scheme::Http || (is_local && self.fallback.is_some());
         is_plain && (!is_local || other.host_str().is_some_and(is_loopback))
     }
 
-    /// Address of a manifest by tag or digest.
+    /// URL of a manifest by tag or digest.
     pub(super) fn manifest(&self, repository: &str, name: &str) -> Result<Url, FetchFailure> {
         self.url(&format!("/{repository}/manifests/{name}"))
     }
 
-    /// Address of a blob.
+    /// URL of a blob.
     pub(super) fn blob(&self, repository: &str, digest: &str) -> Result<Url, FetchFailure> {
         self.url(&format!("/{repository}/blobs/{digest}"))
     }
 
-    /// Address that answers whether the API is spoken here.
+    /// URL that tells whether the server speaks the API.
     pub(super) fn root(&self) -> Result<Url, FetchFailure> {
         self.url("/")
     }
 
-    /// Address of the API as a whole. It is another than the root where a path leads into the API, as to the project of
-    /// a mirror in `https://mirror/v2/project`.
+    /// URL of the API's base. It differs from the root if the prefix leads into the API, as to the project of a
+    /// mirror in `https://mirror/v2/project`.
     pub(super) fn base(&self) -> Result<Url, FetchFailure> {
         self.at(&format!("{}/", self.api().0))
     }
 
-    /// What the server itself calls a repository.
+    /// The server's own name for a repository.
     pub(super) fn name_of(&self, repository: &str) -> String {
         match self.api() {
             (_, "") => repository.to_owned(),
@@ -126,7 +126,7 @@ impl Endpoint {
         }
     }
 
-    /// The path of the API, and what stands between it and a repository.
+    /// The path of the API, and the path between it and a repository.
     fn api(&self) -> (&str, &str) {
         match self.prefix.find("/v2/") {
             Some(at) if !self.prefix.ends_with("/v2") => {
@@ -161,12 +161,12 @@ impl Fallback {
         self.is_plain.load(Ordering::Relaxed)
     }
 
-    /// Takes note that the server does not speak TLS.
+    /// Notes that the server does not speak TLS.
     pub(super) fn note(&self) {
         self.is_plain.store(true, Ordering::Relaxed);
     }
 
-    /// The plain address for a secure one, if it is of this server.
+    /// The plain URL for a secure one, if it is of this server.
     pub(super) fn plain(&self, url: &Url) -> Option<Url> {
         if url.scheme() != "https" || authority(url) != self.authority {
             return None;
@@ -182,12 +182,12 @@ impl Fallback {
     }
 }
 
-/// Host and port as an address has them.
+/// Host and port, as in a URL.
 pub(super) fn authority(url: &Url) -> &str {
     &url[Position::BeforeHost..Position::AfterPort]
 }
 
-/// The repository that an address of a registry's API is about.
+/// The repository in a URL of a registry's API.
 pub(super) fn repository_in(url: &Url) -> Option<&str> {
     let (_, rest) = url.path().split_once("/v2/")?;
     let (repository, _) = rest.rsplit_once("/manifests/").or_else(|| rest.rsplit_once("/blobs/"))?;
@@ -201,7 +201,7 @@ mod tests {
     use dray_core::oci::Reference;
 
     #[test]
-    fn addresses() {
+    fn urls_follow_the_api() {
         for (text, plain_http, expected) in [
             ("debian", PlainHttp::Loopback, "https://registry-1.docker.io/v2/library/debian/manifests/x"),
             ("ghcr.io/a/b", PlainHttp::Loopback, "https://ghcr.io/v2/a/b/manifests/x"),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mirror_is_told_which_registry_it_stands_for() {
+    fn a_mirror_gets_the_name_of_its_registry() {
         let reference = Reference::parse("debian").unwrap();
         let settings = crate::HostsSettings::default();
         let mut server = crate::host_endpoints("docker.io", &settings).unwrap().remove(0);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_of_a_server_that_is_redirected_to_are_those_of_its_port() {
+    fn a_redirect_target_has_the_credentials_of_its_port() {
         for (url, host) in [
             ("https://ghcr.io/v2/a/manifests/1", "ghcr.io"),
             ("https://ghcr.io:443/v2/", "ghcr.io"),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn repositories() {
+    fn the_repository_is_found_in_a_url() {
         for (url, expected) in [
             ("https://ghcr.io/v2/team/app/manifests/1?x=/v2/y/blobs/z", Some("team/app")),
             ("https://ghcr.io/us/v2/app/blobs/sha256:0", Some("app")),

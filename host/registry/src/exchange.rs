@@ -11,18 +11,18 @@ use super::display;
 use super::endpoint::{Endpoint, Fallback};
 use super::failure;
 use super::hosts::{HostHeaders, without_port};
-use super::redirect::{RedirectProblem, next_hop};
+use super::redirect::{RedirectError, next_hop};
 use super::retry;
 use super::settings::Timing;
 use super::transport::{self, Response, Transport, TransportError, TransportKind};
 use dray_core::limits;
 use dray_ports::FetchFailure;
 
-/// Sends calls on behalf of one server of a registry, follows redirects, and tries again what may pass.
+/// Sends calls for one server of a registry, follows redirects, and retries transient failures.
 pub(super) struct Exchange {
     transport: Arc<Transport>,
     timing: Timing,
-    /// Fields that the server wants to see with every request.
+    /// Header fields of every request to the server.
     headers: HeaderMap,
     fallback: Option<Fallback>,
     /// Whether a redirect from HTTPS to plain HTTP is followed.
@@ -30,7 +30,8 @@ pub(super) struct Exchange {
     host: String,
 }
 
-enum Obstacle {
+/// Why a call stops before a response that can be used.
+enum FollowError {
     Transport { url: Url, error: TransportError },
     Redirect(FetchFailure),
 }
@@ -47,13 +48,13 @@ impl Exchange {
         Self { transport, timing, headers, fallback, leaves_https: false, host }
     }
 
-    /// Follows redirects from HTTPS to plain HTTP as well: for a server whose certificate nobody looks at, and of
-    /// which so nothing is better protected.
+    /// Follows redirects from HTTPS to plain HTTP as well. For servers whose certificate is not checked: TLS protects
+    /// nothing there.
     pub(super) fn leaving_https(self) -> Self {
         Self { leaves_https: true, ..self }
     }
 
-    /// Calls for the sake of nobody in particular.
+    /// Calls for no server in particular, without its header fields.
     pub(super) fn anonymous(transport: Arc<Transport>, timing: Timing) -> Self {
         Self {
             transport,
@@ -65,7 +66,7 @@ impl Exchange {
         }
     }
 
-    /// The answer to a call, with any status that another try would not change.
+    /// The response to a call, with any status that is not worth a retry.
     pub(super) async fn send(&self, call: &Call) -> Result<Response, FetchFailure> {
         let mut call = Cow::Borrowed(call);
         if let Some(plain) = self.fallback.as_ref().and_then(|fallback| fallback.known(&call.url)) {
@@ -87,7 +88,7 @@ impl Exchange {
                     response.discard().await;
                     pause.max(asked.unwrap_or_default())
                 }
-                Err(Obstacle::Transport { url, error }) => {
+                Err(FollowError::Transport { url, error }) => {
                     if url == call.url
                         && let Some(plain) = self.plain_instead(&url, error.kind).await
                     {
@@ -101,35 +102,35 @@ impl Exchange {
                     }
                     pause
                 }
-                Err(Obstacle::Redirect(failure)) => return Err(failure),
+                Err(FollowError::Redirect(failure)) => return Err(failure),
             };
             tracing::debug!(url = display::url(&call.url), tries, ?pause, "trying again");
             tokio::time::sleep(pause).await;
         }
     }
 
-    async fn follow(&self, call: &Call) -> Result<Response, Obstacle> {
+    async fn follow(&self, call: &Call) -> Result<Response, FollowError> {
         let mut url = call.url.clone();
         for _ in 0..=limits::REDIRECTS {
             let own = self.headers_for(call, &url);
             let response = match self.transport.send(call, &url, &own).await {
                 Ok(response) => response,
-                Err(error) => return Err(Obstacle::Transport { url, error }),
+                Err(error) => return Err(FollowError::Transport { url, error }),
             };
             if !transport::is_redirect(&call.method, response.status()) {
                 return Ok(response);
             }
             let leaves_https = self.leaves_https && call.role == Role::Registry;
             let next = next_hop(&url, response.headers().get(LOCATION), leaves_https)
-                .map_err(|problem| Obstacle::Redirect(failure::of_redirect(call, &url, problem)))?;
+                .map_err(|problem| FollowError::Redirect(failure::of_redirect(call, &url, problem)))?;
             response.discard().await;
             url = self.fallback.as_ref().and_then(|fallback| fallback.known(&next)).unwrap_or(next);
         }
-        Err(Obstacle::Redirect(failure::of_redirect(call, &url, RedirectProblem::TooOften)))
+        Err(FollowError::Redirect(failure::of_redirect(call, &url, RedirectError::TooOften)))
     }
 
-    /// The server's own fields go to it and to its token server, and nowhere else. What proves to the server
-    /// who asks is not shown to a token server elsewhere.
+    /// The server's own fields go to it and to its token server, and to no other host. Fields that authenticate the
+    /// user are not sent to a token server on another host.
     fn headers_for(&self, call: &Call, url: &Url) -> Cow<'_, HeaderMap> {
         if self.headers.is_empty() {
             return Cow::Borrowed(&self.headers);
@@ -148,10 +149,10 @@ impl Exchange {
         Cow::Borrowed(&self.headers)
     }
 
-    /// The plain address to go on with, if the server does not speak TLS and may be spoken with all the same.
+    /// The plain URL to go on with, if the server does not speak TLS and plain HTTP is allowed.
     ///
-    /// What stands in the way must be of the server's making. Where no port is given, that may also be that
-    /// nobody listens on the port of HTTPS.
+    /// The failure must come from the server itself. If no port is given, a refused connection to the port of HTTPS
+    /// counts too.
     async fn plain_instead(&self, url: &Url, kind: TransportKind) -> Option<Url> {
         let fallback = self.fallback.as_ref()?;
         let plain = fallback.plain(url)?;
@@ -174,7 +175,7 @@ impl Exchange {
     }
 }
 
-/// Whether the same call may fare better a little later. GET may fare better than HEAD at once.
+/// Whether a retry may succeed. GET may succeed at once where HEAD failed.
 fn is_worth_another_try(call: &Call, response: &Response) -> bool {
     let (status, headers) = (response.status(), response.headers());
     let is_left_to_get =
@@ -182,8 +183,8 @@ fn is_worth_another_try(call: &Call, response: &Response) -> bool {
     retry::is_transient(status) && !is_left_to_get
 }
 
-/// Tries that a kind of failure deserves. A server that is being started may refuse connections for a moment,
-/// a resolver may miss a beat; beyond that a user would rather know.
+/// How many tries a kind of failure deserves. A server that starts may refuse connections for a moment, and a
+/// resolver may fail once. Beyond that an error helps the user more.
 fn tries_worth_making(kind: TransportKind, call: &Call) -> u32 {
     let tries = match kind {
         TransportKind::NotTls
@@ -199,13 +200,13 @@ fn tries_worth_making(kind: TransportKind, call: &Call) -> u32 {
         | TransportKind::Unreachable
         | TransportKind::Proxy
         | TransportKind::Silent(_) => 2,
-        // GET may fare better.
+        // GET may succeed.
         TransportKind::Broken if call.method == Method::HEAD => 1,
         TransportKind::Broken => limits::REQUEST_TRIES,
     };
     match (call.patience, kind) {
         (Patience::Full, _) => tries,
-        // The server may just have closed a connection that had been idle for long.
+        // The server may just have closed an idle connection.
         (Patience::Hurried, TransportKind::Broken) => tries.min(2),
         (Patience::Hurried, _) => 1,
     }

@@ -9,12 +9,12 @@ use super::call::{Call, Role};
 use super::challenge;
 use super::display;
 use super::endpoint::authority;
-use super::redirect::RedirectProblem;
+use super::redirect::RedirectError;
 use super::transport::{Response, TransportError, TransportKind};
 use dray_core::limits;
 use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
-/// The failure that an unwelcome status stands for.
+/// The failure for a status that is not a success.
 pub(super) async fn of_status(call: &Call, response: Response) -> FetchFailure {
     let status = response.status();
     let fault = fault_of(call.role, status);
@@ -28,7 +28,7 @@ pub(super) async fn of_status(call: &Call, response: Response) -> FetchFailure {
     FetchFailure { reason, ..FetchFailure::new(fault, message) }
 }
 
-/// The failure of a server that could not answer in any of several tries, or that said when to come back.
+/// The failure of a server that was busy at every try, or that named a time for the next one.
 pub(super) async fn of_busy_server(
     call: &Call,
     response: Response,
@@ -54,7 +54,7 @@ fn printable_header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(display::text)
 }
 
-/// The failure of a call that got no answer, or not the whole of it. `url` is where it was then.
+/// The failure of a call without a complete response. `url` is where the call was at that time.
 pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> FetchFailure {
     let peer = peer(call, url);
     let doing = format!("{} `{}`", call.method, display::url(url));
@@ -70,7 +70,7 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
             (message, FetchReason::Interrupted)
         }
         TransportKind::Broken => (format!("{peer} broke off during {doing}"), FetchReason::Interrupted),
-        TransportKind::Proxy => (format!("the proxy makes no connection to {peer}"), FetchReason::Proxy),
+        TransportKind::Proxy => (format!("cannot connect to {peer} through the proxy"), FetchReason::Proxy),
         TransportKind::NotTls => (format!("{peer} does not speak TLS"), FetchReason::NoTls { host }),
         TransportKind::Certificate => {
             (format!("the certificate of {peer} is not trusted"), FetchReason::UntrustedCertificate)
@@ -82,11 +82,11 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
             (format!("the certificate of {peer} is not valid at this time"), FetchReason::CertificateTime)
         }
         TransportKind::ClientCertificate => {
-            let message = format!("{peer} does not take our certificate, or wants one and gets none");
+            let message = format!("{peer} refused the client certificate, or requires one");
             (message, FetchReason::ClientCertificate)
         }
         TransportKind::BadCertificates => {
-            let message = format!("the certificates set up for {peer} cannot be used");
+            let message = format!("the certificates configured for {peer} cannot be used");
             (message, FetchReason::UnusableCertificates)
         }
         TransportKind::NoCertificates => {
@@ -115,35 +115,35 @@ pub(super) fn of_transport(call: &Call, url: &Url, error: TransportError) -> Fet
     }
 }
 
-/// Whether a call broke off, for whatever reason.
+/// Whether the connection of a call broke off.
 pub(super) fn is_broken(failure: &FetchFailure) -> bool {
     let cause = failure.source.as_ref().and_then(|source| source.downcast_ref::<TransportError>());
     cause.is_some_and(|error| error.kind == TransportKind::Broken)
 }
 
 /// The failure of a redirect that is not followed.
-pub(super) fn of_redirect(call: &Call, from: &Url, problem: RedirectProblem) -> FetchFailure {
+pub(super) fn of_redirect(call: &Call, from: &Url, problem: RedirectError) -> FetchFailure {
     let message =
         format!("{} {problem}, in answer to {} `{}`", peer(call, from), call.method, display::url(from));
     let reason = match problem {
-        RedirectProblem::ToPlainHttp if call.role == Role::Registry => FetchReason::RedirectToPlainHttp,
+        RedirectError::ToPlainHttp if call.role == Role::Registry => FetchReason::RedirectToPlainHttp,
         _ => FetchReason::BadRedirect,
     };
     FetchFailure::new(FetchFault::Protocol, message).with_reason(reason)
 }
 
-/// The failure of content that is not what it should be: `problem` says how.
+/// The failure for wrong content. `problem` says what is wrong.
 pub(super) fn of_content(call: &Call, problem: &str) -> FetchFailure {
     of_protocol(call, problem).with_reason(FetchReason::ChangedContent)
 }
 
-/// The failure of content that is compressed in a way that was not asked for.
+/// The failure for content with a coding that was not asked for.
 pub(super) fn of_coding(call: &Call, coding: &str) -> FetchFailure {
     let problem = format!("sent content with the coding `{}`, which is not supported", display::text(coding));
     of_protocol(call, &problem).with_reason(FetchReason::UnwantedCoding)
 }
 
-/// The failure of an answer that is against the protocol: `problem` says how.
+/// The failure for a response that violates the protocol. `problem` says how.
 pub(super) fn of_protocol(call: &Call, problem: &str) -> FetchFailure {
     let message = format!(
         "{} {problem}, in answer to {} `{}`",
@@ -159,12 +159,12 @@ fn peer(call: &Call, url: &Url) -> String {
     if authority(url) == authority(&call.url) {
         return meant;
     }
-    format!("server `{}` (by way of {meant})", authority(url))
+    format!("server `{}` (redirected from {meant})", authority(url))
 }
 
 fn fault_of(role: Role, status: StatusCode) -> FetchFault {
     match (role, status.as_u16()) {
-        // It comes from a proxy, which is in the way.
+        // A status of a proxy on the way.
         (_, 407) => FetchFault::Unavailable,
         (_, 401 | 403 | 451) | (Role::TokenServer, 400..=499) => FetchFault::Denied,
         (Role::Registry | Role::LayerUrl, 404 | 410) => FetchFault::NotFound,
@@ -176,7 +176,7 @@ fn fault_of(role: Role, status: StatusCode) -> FetchFault {
 async fn message_of(call: &Call, response: Response, tries: u32) -> String {
     let url = response.url().clone();
     let peer = match response.status() {
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => format!("the proxy on the way to {}", peer(call, &url)),
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => format!("the proxy for {}", peer(call, &url)),
         _ => peer(call, &url),
     };
     let mut message =
@@ -185,7 +185,7 @@ async fn message_of(call: &Call, response: Response, tries: u32) -> String {
         let _ = write!(message, " ({tries} tries)");
     }
     if let Some(lacking) = challenge::lacking_scope(response.headers()) {
-        let _ = write!(message, ": insufficient scope, it wants `{}`", display::text(&lacking));
+        let _ = write!(message, ": insufficient scope, it requires `{}`", display::text(&lacking));
     }
     if response.status() == StatusCode::UNAUTHORIZED
         && let Some(schemes) = challenge::unsupported(response.headers())
@@ -200,8 +200,8 @@ async fn message_of(call: &Call, response: Response, tries: u32) -> String {
     message
 }
 
-/// What the body of an error says: the specification's form (distribution specification, "Error Codes"), or
-/// one of those that are in use beside it. Web pages say nothing.
+/// The message in the body of an error: in the form of the specification (distribution specification, "Error Codes"),
+/// or in one of the other forms in use. Web pages yield none.
 pub(super) fn reason(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let text = |value: &Value, key: &str| {
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons() {
+    fn messages_are_found_in_error_bodies() {
         for (body, expected) in [
             (
                 r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Tag":"x"}}]}"#,
@@ -255,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_can_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..100)) {
+        fn arbitrary_bodies_do_not_panic(body in prop::collection::vec(any::<u8>(), 0..100)) {
             reason(&body);
         }
     }

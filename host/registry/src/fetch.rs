@@ -20,10 +20,10 @@ use super::{RegistryClient, attempts, failure, layer_urls};
 use dray_core::oci::{Descriptor, MediaKind, Reference};
 use dray_ports::{BlobStream, FetchFailure, FetchFault, FetchReason};
 
-/// Opens a blob or manifest at `offset`, at the first of the registry's servers that gives it.
+/// Opens a blob or manifest at `offset`, at the first server of the registry that provides it.
 ///
-/// A layer may have other places. Those of a layer that is usually not in the registry are asked first, and
-/// those of any other last; wherever it is found, a dead place in front does not matter.
+/// A layer may have URLs outside of the registry. Those of a foreign layer are asked before the registry, those of
+/// any other layer after it. If one of them provides the layer, the failures of the others do not matter.
 pub(super) async fn open(
     client: &RegistryClient,
     reference: &Reference,
@@ -34,7 +34,7 @@ pub(super) async fn open(
     let places = layer_urls::calls(client, reference, descriptor);
     let mut failures = Vec::new();
     let urls_first = layer_urls::is_foreign(descriptor);
-    // Whoever is asked in vain where the layer usually is decides what that means.
+    // The failure at the layer's usual location decides.
     let mut decisive = None;
     if urls_first {
         match opening.at_urls(&places).await {
@@ -98,7 +98,7 @@ impl Opening<'_> {
             MediaKind::Index | MediaKind::Manifest | MediaKind::Schema1 => {
                 let manifest = self.ask(origin, call(endpoint.manifest(repository, digest)?)).await?;
                 if manifest.is_not_found() {
-                    // Some registries keep as a mere blob what a tool has pushed as one.
+                    // Some registries store as a plain blob what was pushed as a manifest.
                     let blob = self.ask(origin, call(blob)).await?;
                     if blob.is_not_found() { manifest } else { blob }
                 } else {
@@ -122,7 +122,7 @@ impl Opening<'_> {
         }
     }
 
-    /// The layer from one of its other places, or what each of them said.
+    /// The layer from one of its URLs, or the failure of each.
     async fn at_urls(&self, places: &[Call]) -> Result<BlobStream, Vec<FetchFailure>> {
         let mut failures = Vec::new();
         if places.is_empty() {
@@ -153,10 +153,9 @@ impl Opening<'_> {
 
     /// Sends a call for the bytes from the offset on.
     ///
-    /// Where the server gives no part of the blob, it is asked once more for all of it, of which the beginning is
-    /// then left out.
+    /// If the server sends no range, the whole blob is requested, and its beginning is skipped.
     async fn ask(&self, origin: Origin<'_>, mut call: Call) -> Result<Answer, FetchFailure> {
-        // A media type comes from the image and may have characters that no header may have.
+        // The media type comes from the image and may have characters that a header field must not have.
         let accept = HeaderValue::from_str(&format!("{}, */*", self.descriptor.media_type));
         call.headers.insert(ACCEPT, accept.unwrap_or(HeaderValue::from_static("*/*")));
         if self.offset > 0
@@ -201,7 +200,7 @@ impl Opening<'_> {
         };
         let rest = self.descriptor.size.saturating_sub(self.offset);
         let url = response.url().clone();
-        // A layer is compressed, which some servers take for a coding of the answer: the size tells.
+        // Some servers take the compression of a layer for a content coding. The size tells the difference.
         let body = match response.coding() {
             _ if response.length() == Some(rest.saturating_add(skip)) => response.into_body_as_sent(),
             Coding::None | Coding::Gzip => response.into_body(),
@@ -215,7 +214,7 @@ impl Opening<'_> {
     }
 }
 
-/// Where a blob is asked for.
+/// Where a blob is requested.
 #[derive(Clone, Copy)]
 enum Origin<'a> {
     Server(&'a Arc<Server>),
@@ -224,7 +223,7 @@ enum Origin<'a> {
 
 enum Answer {
     Stream(BlobStream),
-    /// What was asked, and an answer that is no part of the blob.
+    /// The call, and a response that is not the blob.
     Refusal(Box<(Call, Response)>),
 }
 
@@ -235,13 +234,13 @@ impl Answer {
 }
 
 struct Source {
-    /// The server of the registry that sends, which should hear of it when it stops too early.
+    /// The server of the registry that sends. It is told when it stops too early.
     server: Option<Arc<Server>>,
     call: Call,
     url: Url,
     body: Body,
     skip: u64,
-    /// Bytes that are still to come.
+    /// Bytes still to come.
     expected: u64,
 }
 
@@ -256,7 +255,8 @@ impl Source {
                     }
                     return Ok(None);
                 }
-                // All has come; whether it is right shows its digest. TLS often ends without saying so.
+                // All bytes have come, and the digest will tell whether they are right. TLS connections often end
+                // without saying so.
                 Err(error) if self.expected == 0 => {
                     tracing::debug!(url = display::url(&self.url), %error, "broken off after the last byte");
                     return Ok(None);
@@ -277,7 +277,7 @@ impl Source {
         }
     }
 
-    /// Whoever opens the rest should ask another server first.
+    /// Notes a failure of the server, so that the next request goes to another one first.
     fn note(&self, failure: &FetchFailure) {
         if let Some(server) = &self.server {
             server.note(failure);

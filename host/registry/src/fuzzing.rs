@@ -1,4 +1,4 @@
-//! Doors for the fuzz targets: each takes bytes of a server, or of a file, to the parser that would get them.
+//! Entry points for the fuzz targets: each passes bytes of a server, or of a file, to the parser that reads them.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,9 +16,9 @@ pub fn challenges(fields: &[u8]) {
     let _ = challenge::lacking_scope(&headers);
 }
 
-/// How long a `Retry-After` says to wait.
+/// The wait that a `Retry-After` demands.
 pub fn retry_after(field: &[u8]) -> Option<Duration> {
-    // Any moment will do, and a fixed one makes a finding repeatable.
+    // A fixed time makes findings repeatable.
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     retry::retry_after(&headers(&RETRY_AFTER, field), now)
 }
@@ -33,12 +33,12 @@ pub fn token(body: &[u8]) {
     let _ = token::parse(body);
 }
 
-/// What the body of an error says, and a `Warning` beside it.
+/// The message in the body of an error, and that of a `Warning` field.
 pub fn words(text: &[u8]) -> [Option<String>; 2] {
     [failure::reason(text), warning::text_of(text)]
 }
 
-/// Looks for the credentials of a host in Docker's configuration.
+/// Looks up the credentials of a host in Docker's configuration.
 pub fn docker_config(file: &[u8], host: &str) {
     docker_config::look_up(file, host);
 }

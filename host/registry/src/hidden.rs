@@ -11,26 +11,26 @@ use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use dray_ports::FetchFailure;
 
-/// What is known of a server that may hide its repositories: instead of asking a stranger for credentials it says that
-/// there is nothing, and only the root of its API asks.
+/// What is known of a server that may hide its repositories. Such a server answers 404 to an anonymous request
+/// instead of asking for credentials; only the root of its API asks.
 #[derive(Default)]
 pub(super) struct Hidden {
-    /// Whether the server asks for credentials where it wants some, so that it hides nothing.
+    /// Whether the server asks for credentials at a repository, so that it hides nothing.
     asks_openly: AtomicBool,
-    /// What it asks at its root. It is asked there once.
+    /// The challenges at its root. They are asked for once.
     challenges: OnceCell<Vec<Challenge>>,
-    /// Whether the credentials turned out to be of no use. One try is enough: it may have run a slow program.
+    /// Whether a warning said that the credentials were of no use. One try is enough: it may have run a slow program.
     has_warned: AtomicBool,
 }
 
 impl Hidden {
-    /// Takes note that the server asks for credentials.
+    /// Notes that the server asks for credentials.
     pub(super) fn note_challenge(&self) {
         self.asks_openly.store(true, Ordering::Relaxed);
     }
 
-    /// The challenges that a request would have met if the server hid nothing. None, and not a request more, where the
-    /// user has no credentials for the server.
+    /// The challenges that a request would have met if the server hid nothing. Empty, without a further request, if
+    /// the user has no credentials for the server.
     pub(super) async fn challenges(
         &self,
         authenticator: &Authenticator,
@@ -52,15 +52,15 @@ impl Hidden {
         }
     }
 
-    /// Says why what the server shows to strangers counts though the user has credentials.
+    /// Warns why the anonymous answer counts although the user has credentials.
     pub(super) fn warn(&self, failure: &FetchFailure) {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
-            tracing::warn!("only what the registry shows to everybody is found: {failure}");
+            tracing::warn!("the registry is used without credentials: {failure}");
         }
     }
 }
 
-/// The challenges at the root of the API, which are about no repository: some registries name an example there.
+/// The challenges at the root of the API, without scopes: some registries name an example repository there.
 async fn ask(endpoint: &Endpoint, exchange: &Exchange, patience: Patience) -> Vec<Challenge> {
     let Ok(url) = endpoint.base() else { return Vec::new() };
     let mut call = Call::new(Role::Registry, Method::GET, url);
@@ -69,7 +69,7 @@ async fn ask(endpoint: &Endpoint, exchange: &Exchange, patience: Patience) -> Ve
     let response = match exchange.send(&call).await {
         Ok(response) => response,
         Err(failure) => {
-            tracing::debug!(%failure, "whether the registry hides anything is not known");
+            tracing::debug!(%failure, "cannot find out whether the registry hides repositories");
             return Vec::new();
         }
     };

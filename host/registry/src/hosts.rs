@@ -1,8 +1,8 @@
-//! Which servers stand for a registry, and how each is to be spoken with.
+//! The servers that stand for a registry, and how to connect to each.
 //!
-//! The answer comes from the directories that containerd's clients use, `certs.d` with a `hosts.toml` or with
-//! certificates in it, and is read as containerd reads it. Nothing here asks the network, and no certificate
-//! is opened. `directory` finds and reads, `file` understands, `list` puts in order.
+//! They are read from the directories that containerd's clients use: `certs.d` with a `hosts.toml` or with
+//! certificates for each registry, in containerd's reading. Nothing here uses the network or opens a certificate.
+//! `directory` finds and reads the files, `file` parses `hosts.toml`, `list` puts the servers in order.
 
 mod address;
 mod capabilities;
@@ -29,17 +29,17 @@ pub use self::name::is_registry_name;
 pub(super) use self::name::{is_loopback, split, without_port};
 pub use self::values::HostsFileError;
 
-/// The servers that stand for the registry `host`, such as `docker.io` or `localhost:5000`, in the order tried.
+/// The servers that stand for the registry `host`, such as `docker.io` or `localhost:5000`, in the order of requests.
 ///
 /// # Errors
 ///
-/// Fails if `host` cannot be the name of a registry, or if a directory or file of the settings cannot be read
-/// or has an error. Nothing is silently left out.
+/// Fails if `host` cannot be the name of a registry, or if a directory or file of the settings cannot be read or has
+/// an error. No error is skipped.
 pub fn host_endpoints(host: &str, settings: &HostsSettings) -> Result<Vec<HostEndpoint>, FetchFailure> {
     let host = name::checked(host)?;
     let found = match directory::find(&settings.directories, host)? {
         Some(directory) => directory::load(&directory)?,
-        None => directory::Loaded::default(),
+        None => directory::RegistryDirectory::default(),
     };
     for warning in &found.warnings {
         tracing::warn!("{}", super::display::text(warning));

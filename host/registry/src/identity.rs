@@ -3,30 +3,30 @@ use std::time::Instant;
 
 use tokio::sync::Mutex;
 
-use super::credentials::{CredentialStore, Found};
+use super::credentials::{CredentialStore, FoundCredentials};
 use super::secret::Credentials;
 use dray_core::limits;
 use dray_ports::{FetchFailure, FetchReason};
 
-/// Who the user is towards one host.
+/// The user's credentials for one host.
 ///
-/// Credentials are looked for when they are first needed, and again when they are refused: a password may have
-/// expired, or the user logged in meanwhile. Where a method takes a time, it is when the request began that the
-/// authorization is for. What has been looked for since then is as new as can be, and is not looked for again.
+/// They are looked up when they are first needed, and again when the host refuses them: a password may have expired,
+/// or the user may have logged in since. Methods with a time take the start of the request. Credentials that were
+/// looked up after it are current and are not looked up again.
 pub(super) struct Identity {
     host: String,
     credentials: Arc<CredentialStore>,
-    /// What was found last. The lock is held while somebody looks: the others wait rather than look as well.
-    last: Mutex<Option<Arc<Sighting>>>,
+    /// The last look-up. The lock is held during a look-up, so that other requests wait for its result.
+    last: Mutex<Option<Arc<Lookup>>>,
 }
 
-/// The user's credentials for the host, or that there are none, at some time.
-pub(super) struct Sighting {
-    found: Option<Found>,
+/// The result of one look-up: credentials for the host, or none.
+pub(super) struct Lookup {
+    found: Option<FoundCredentials>,
     at: Instant,
 }
 
-impl Sighting {
+impl Lookup {
     pub(super) fn credentials(&self) -> Option<&Credentials> {
         self.found.as_ref().map(|found| &found.credentials)
     }
@@ -37,22 +37,21 @@ impl Identity {
         Self { host: host.to_owned(), credentials, last: Mutex::default() }
     }
 
-    /// The credentials as they were found last. A failure to find them is told, as an anonymous request would only
-    /// hide it.
-    pub(super) async fn sighting(&self) -> Result<Arc<Sighting>, FetchFailure> {
+    /// The result of the last look-up. A failed look-up is an error, because an anonymous request would hide it.
+    pub(super) async fn lookup(&self) -> Result<Arc<Lookup>, FetchFailure> {
         let mut last = self.last.lock().await;
         match &*last {
-            Some(sighting) => Ok(Arc::clone(sighting)),
+            Some(lookup) => Ok(Arc::clone(lookup)),
             None => Ok(Arc::clone(last.insert(self.look().await?))),
         }
     }
 
-    /// Other credentials than those that were just refused, if there are any by now.
+    /// Other credentials than those just refused, if there are any now.
     pub(super) async fn renewed(
         &self,
-        refused: &Sighting,
+        refused: &Lookup,
         began: Instant,
-    ) -> Result<Option<Arc<Sighting>>, FetchFailure> {
+    ) -> Result<Option<Arc<Lookup>>, FetchFailure> {
         let mut last = self.last.lock().await;
         let is_outdated =
             last.as_ref().is_none_or(|last| last.at < began && last.credentials() == refused.credentials());
@@ -62,26 +61,26 @@ impl Identity {
         Ok(last.clone().filter(|last| last.credentials() != refused.credentials()))
     }
 
-    /// Whether the user has credentials. That there are none is looked at again after a while.
+    /// Whether the user has credentials. The answer "none" is checked again after a while.
     pub(super) async fn is_known(&self) -> Result<bool, FetchFailure> {
         let mut last = self.last.lock().await;
-        let is_recent = |last: &Sighting| last.found.is_some() || last.at.elapsed() < limits::HOST_REST;
-        let sighting = match last.take().filter(|last| is_recent(last)) {
+        let is_recent = |last: &Lookup| last.found.is_some() || last.at.elapsed() < limits::HOST_REST;
+        let lookup = match last.take().filter(|last| is_recent(last)) {
             Some(recent) => recent,
             None => self.look().await?,
         };
-        Ok(last.insert(sighting).found.is_some())
+        Ok(last.insert(lookup).found.is_some())
     }
 
-    /// Which credentials the host denied access to. Looks nowhere that has not been looked at.
+    /// Which credentials the host denied access to. Starts no new look-up.
     pub(super) async fn denial(&self) -> FetchReason {
         let last = self.last.lock().await;
-        let found = last.as_ref().and_then(|sighting| sighting.found.as_ref());
+        let found = last.as_ref().and_then(|lookup| lookup.found.as_ref());
         self.credentials.denial(&self.host, found)
     }
 
-    async fn look(&self) -> Result<Arc<Sighting>, FetchFailure> {
+    async fn look(&self) -> Result<Arc<Lookup>, FetchFailure> {
         let found = self.credentials.find(&self.host).await?;
-        Ok(Arc::new(Sighting { found, at: Instant::now() }))
+        Ok(Arc::new(Lookup { found, at: Instant::now() }))
     }
 }

@@ -1,8 +1,8 @@
-//! JSON as Go's `encoding/json` reads it, for what programs in Go write and read: docker's configuration, and the
-//! answers of credential helpers and token servers.
+//! JSON as Go's `encoding/json` reads it. Docker's configuration and the answers of credential helpers and token
+//! servers are written for it.
 //!
-//! There the name of a member may be in any case, `null` in place of a value says nothing, the last of several
-//! members of one name counts, text that is not UTF-8 is replaced, and what follows the first value is not read.
+//! Go ignores the case of member names, treats `null` as an absent value, uses the last of several members of one
+//! name, replaces text that is not UTF-8, and reads only the first value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,9 +10,9 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-/// An object of which some members are of interest.
+/// An object some of whose members are used.
 pub(super) trait Object: Default {
-    /// Takes the value of a member. Its name is given in lower case and as it is written.
+    /// Receives the value of a member. The name is given in lower case and as written.
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
@@ -21,7 +21,7 @@ pub(super) trait Object: Default {
     ) -> Result<(), A::Error>;
 }
 
-/// Reads the object that a text begins with. `null` in its place is an object without members, and so is nothing.
+/// Parses the object at the start of a text. `null` or an empty text is an object without members.
 pub(super) fn object<T: Object>(text: &[u8]) -> Result<T, serde_json::Error> {
     if text.trim_ascii().is_empty() {
         return Ok(T::default());
@@ -31,7 +31,7 @@ pub(super) fn object<T: Object>(text: &[u8]) -> Result<T, serde_json::Error> {
     Ok(Json::deserialize(&mut reader)?.0)
 }
 
-/// Takes a value into its place, if there is one.
+/// Stores a value, unless it is `null`.
 pub(super) fn take<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     place: &mut T,
     value: &mut A,
@@ -42,7 +42,7 @@ pub(super) fn take<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     Ok(())
 }
 
-/// Adds entries to those that are there.
+/// Adds entries to the existing ones.
 pub(super) fn add<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     entries: &mut BTreeMap<String, T>,
     value: &mut A,
@@ -51,12 +51,12 @@ pub(super) fn add<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     Ok(())
 }
 
-/// Passes over a value that is of no interest, whatever it is.
+/// Skips a value of any kind.
 pub(super) fn skip<'de, A: MapAccess<'de>>(value: &mut A) -> Result<(), A::Error> {
     value.next_value::<IgnoredAny>().map(drop)
 }
 
-/// An object within a document.
+/// An object inside a document.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<'de, T: Object> Deserialize<'de> for Json<T> {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn as_go_reads_it() {
+    fn json_is_read_as_go_reads_it() {
         for (text, first, last) in [
             (&br#"{"first":"a","Last":"b"}"#[..], "a", Some("b")),
             (br#"{"FIRST":"a","first":"b","first":null}"#, "b", None),

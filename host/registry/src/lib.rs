@@ -1,12 +1,16 @@
 //! The registry port over the OCI distribution API.
 //!
-//! [`RegistryClient`] resolves references and opens blobs. Below it lie, from the outside in: `resolve` and
-//! `fetch` know the API; `attempts` goes from one server of a registry to the next, in the order that `hosts`
-//! finds; `server` is one of them, for which `authenticator` answers challenges with the help of
-//! `credentials`, those of the servers that it redirects to (`redirected`) and those that it only shows at its root
-//! (`hidden`) as well; `exchange` repeats what is worth repeating and follows redirects; `transport` speaks HTTP,
-//! over `tls`. `failure` words what went wrong. Nothing here reads the environment, and nothing here trusts a
-//! byte of a blob.
+//! [`RegistryClient`] resolves references and opens blobs. Its layers, from the outside in:
+//!
+//! - `resolve` and `fetch` know the API.
+//! - `attempts` goes from one server of a registry to the next, in the order that `hosts` finds.
+//! - `server` is one of these servers. `authenticator` answers its challenges with credentials from `credentials`;
+//!   `redirected` does so for targets of redirects, `hidden` for servers that ask only at their root.
+//! - `exchange` retries and follows redirects.
+//! - `transport` speaks HTTP, over `tls`.
+//! - `failure` words the errors.
+//!
+//! Nothing here reads the environment or trusts a byte of a blob.
 
 mod attempts;
 mod authenticator;
@@ -72,27 +76,26 @@ pub use self::hosts::{
 pub use self::ping::{Ping, Pong};
 pub use self::settings::{PlainHttp, ProxySettings, RegistrySettings, Timing};
 
-/// Speaks with registries over HTTP.
+/// Talks to registries over HTTP.
 ///
-/// Meant to live as long as the program around it, and to be shared by all of its pulls: it keeps connections,
-/// tokens, and which servers are slow, dead or liars, all of it within the bounds of [`dray_core::limits`]. Credentials
-/// are looked for again when they are denied, so that a later `docker login` and a password that has expired are
-/// noticed. What a `hosts.toml` says, certificates, and that a server does not speak TLS are found out once for each
-/// registry: for changes of these to count, make another client.
+/// A program should keep one client and share it between all pulls. The client keeps connections, tokens, and which
+/// servers are slow, dead or send wrong content, within the bounds of [`dray_core::limits`]. Credentials are looked
+/// up again when they are denied, so that a later `docker login` counts. Each `hosts.toml`, the certificates, and
+/// whether a server speaks TLS are read once per registry. For changes of these to count, make a new client.
 pub struct RegistryClient {
     hosts: HostsSettings,
     shared: Shared,
-    /// By registry. Found when they are first needed, by one at a time for each registry.
+    /// By registry. Found on first use, by one task at a time for each registry.
     servers: Mutex<Remembered<String, Arc<OnceCell<Servers>>>>,
-    /// Who sent something of a blob, in case that it turns out to be wrong.
+    /// The servers that sent parts of a blob, in case its digest is wrong.
     senders: Senders,
 }
 
-/// The servers that stand for a registry, in the order asked.
+/// The servers that stand for a registry, in the order of requests.
 type Servers = Arc<[Arc<Server>]>;
 
 impl RegistryClient {
-    /// Makes a client with the waiting times of [`dray_core::limits`]. Touches neither network nor disk.
+    /// Makes a client with the timeouts of [`dray_core::limits`]. Touches neither network nor disk.
     ///
     /// # Errors
     ///
@@ -101,7 +104,7 @@ impl RegistryClient {
         Self::with_timing(settings, Timing::default())
     }
 
-    /// Makes a client with waiting times of one's own.
+    /// Makes a client with other timeouts.
     ///
     /// # Errors
     ///
@@ -120,11 +123,11 @@ impl RegistryClient {
         })
     }
 
-    /// Asks every server that stands for the registry `host` whether it is one, in the order of a pull.
+    /// Asks every server that stands for the registry `host` whether it speaks the API, in the order of a pull.
     ///
     /// # Errors
     ///
-    /// Fails if the servers cannot be found out. What each of them answers is part of the result.
+    /// Fails if the servers cannot be determined. The answer or failure of each server is part of the result.
     pub async fn ping(&self, host: &str) -> Result<Vec<Ping>, FetchFailure> {
         let mut pings = Vec::new();
         for server in self.servers(host).await?.iter() {
@@ -133,7 +136,7 @@ impl RegistryClient {
         Ok(pings)
     }
 
-    /// The servers that may be asked for something of the reference's registry.
+    /// The servers that have the capabilities, for the registry of the reference.
     async fn attempts(&self, reference: &Reference, needed: &[Capability]) -> Result<Attempts, FetchFailure> {
         let registry = reference.domain();
         Attempts::new(registry, &self.servers(registry).await?, needed)

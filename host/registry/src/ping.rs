@@ -7,34 +7,34 @@ use super::hosts::{HostEndpoint, Scheme};
 use super::server::Server;
 use dray_ports::FetchFailure;
 
-/// What came of asking a server whether it speaks the API of registries.
+/// The result of asking a server whether it speaks the API of registries.
 #[derive(Debug)]
 pub struct Ping {
     /// The server.
     pub endpoint: HostEndpoint,
-    /// Its answer, or why there was none.
+    /// Its answer, or why there is none.
     pub answer: Result<Pong, FetchFailure>,
 }
 
 /// An answer of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pong {
-    /// How the server was spoken with in the end.
+    /// The scheme that worked.
     pub scheme: Scheme,
-    /// The status.
+    /// The status of the response.
     pub status: u16,
-    /// How it wants users to say who they are, such as `Basic` or `Bearer https://auth.example/token`.
+    /// The authentication schemes it asks for, such as `Basic` or `Bearer https://auth.example/token`.
     pub challenges: Vec<String>,
 }
 
 impl Pong {
-    /// Whether this is how a registry answers, be it only to ask who is there.
+    /// Whether a registry answers like this. A demand for credentials counts.
     pub fn is_of_registry(&self) -> bool {
         matches!(self.status, 200 | 401)
     }
 }
 
-/// Asks a server, once and without saying who asks.
+/// Asks a server once, without credentials.
 pub(super) async fn ping(server: &Server) -> Ping {
     Ping { endpoint: server.settings().clone(), answer: ask(server).await }
 }

@@ -3,11 +3,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::Host;
 
-/// Finds only addresses that everybody can reach. An image names places for its layers; whoever made it must
-/// not be able to have the servers asked that only this machine or its network can reach.
+/// Resolves names to public addresses only. An image names URLs for its layers. Its author must not be able to send
+/// requests to servers that only this machine or its network can reach.
 pub(super) struct PublicOnly;
 
-/// A name has no address but those that are refused.
+/// All addresses of a name are refused.
 #[derive(Debug, thiserror::Error)]
 #[error("the address is not a public one")]
 pub(super) struct Refused;
@@ -26,7 +26,7 @@ impl Resolve for PublicOnly {
     }
 }
 
-/// Whether a host is refused that needs no resolver.
+/// Whether a host is refused without a look-up.
 pub(super) fn refuses(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(address) => !is_public((*address).into()),
@@ -45,14 +45,14 @@ fn is_public(address: IpAddr) -> bool {
             if let Some(inner) = embedded(address) {
                 return is_public_v4(inner);
             }
-            // Global unicast, without what is kept for documentation.
+            // Global unicast, without the range for documentation.
             let segments = address.segments();
             segments[0] & 0xe000 == 0x2000 && !(segments[0] == 0x2001 && segments[1] == 0x0db8)
         }
     }
 }
 
-/// The IPv4 address that a translator would connect with: mapped, NAT64 and 6to4.
+/// The IPv4 address that a translator would connect to: mapped, NAT64 and 6to4.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let octets = address.octets();
     let at =
@@ -73,7 +73,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_documentation()
         || first == 0
         || first >= 240
-        // Shared between providers and their customers; protocol assignments; benchmarks.
+        // Shared address space, protocol assignments, benchmarks.
         || (first == 100 && second & 0xc0 == 64)
         || (first == 192 && second == 0 && third == 0)
         || (first == 198 && second & 0xfe == 18))
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses() {
+    fn only_public_addresses_are_allowed() {
         for text in
             ["8.8.8.8", "1.1.1.1", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
         {
@@ -117,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn hosts() {
+    fn private_hosts_are_refused() {
         for (url, expected) in [
             ("https://example.com/", false),
             ("https://localhost/", true),
             ("https://a.localhost./", true),
             ("https://[::1]/", true),
-            // Other ways to write an address, as the parser of addresses understands them.
+            // Other notations of an address that URL parsers accept.
             ("https://2130706433/", true),
             ("https://0x7f.1/", true),
         ] {

@@ -1,42 +1,42 @@
-//! Where the body of an answer begins, whatever was asked for.
+//! Where the body of a response begins.
 
 use http::header::CONTENT_RANGE;
 use http::{HeaderMap, StatusCode};
 
 use super::coding::Coding;
 
-/// Where the body of an answer begins.
+/// Where the body of a response begins in the blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
-    /// So many bytes before the offset.
+    /// At the offset or before it: the first `skip` bytes are dropped.
     Here { skip: u64 },
-    /// There is nothing left to send.
+    /// At the end of the blob: there are no bytes left.
     AtTheEnd,
-    /// The server gives the whole, if anything.
+    /// The server sends only whole blobs.
     OnlyAsAWhole,
-    /// The answer is no part of the blob.
+    /// The response is not a part of the blob.
     Nowhere,
 }
 
 /// A request for the bytes of a blob from an offset on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
-    /// Size of the whole.
+    /// Size of the whole blob.
     pub(super) size: u64,
     pub(super) offset: u64,
-    /// Whether the server was asked for a range, and not for all.
+    /// Whether the request had a range.
     pub(super) is_range: bool,
 }
 
 impl Part {
-    /// Where an answer begins.
+    /// Where the body of a response begins.
     pub(super) fn start(self, status: StatusCode, headers: &HeaderMap) -> Start {
         let Self { size, offset, is_range } = self;
         match status.as_u16() {
-            // A server need not know about ranges.
+            // A server may ignore ranges.
             200 => Start::Here { skip: offset },
             206 => match range_start(headers) {
-                // Positions count what is compressed.
+                // The positions count compressed bytes.
                 _ if is_range && Coding::of(headers) != Coding::None => Start::OnlyAsAWhole,
                 Some(start) if start <= offset => Start::Here { skip: offset - start },
                 _ if is_range => Start::OnlyAsAWhole,
@@ -44,7 +44,7 @@ impl Part {
                 Some(_) => Start::Nowhere,
             },
             416 if is_range && offset >= size => Start::AtTheEnd,
-            // What servers, and proxies in front of them, say to a range that they do not like.
+            // Statuses with which servers and proxies reject a range.
             400 | 403 | 405 | 412 | 416 | 501 if is_range => Start::OnlyAsAWhole,
             _ => Start::Nowhere,
         }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_to_a_range_and_to_none() {
+    fn responses_begin_where_they_say() {
         use Start::{AtTheEnd, Here, Nowhere, OnlyAsAWhole};
         for (status, range, to_range, to_whole) in [
             (200, None, Here { skip: 4 }, Here { skip: 4 }),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges() {
+    fn content_ranges_are_parsed() {
         for (text, expected) in [
             ("bytes 5-9/10", Some(5)),
             ("Bytes 0-9/*", Some(0)),
@@ -122,7 +122,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_range_can_make_it_panic(text in "(bytes)? ?[0-9*-]{0,25}/?[0-9*]{0,5}") {
+        fn arbitrary_ranges_do_not_panic(text in "(bytes)? ?[0-9*-]{0,25}/?[0-9*]{0,5}") {
             start_of(&text);
         }
     }

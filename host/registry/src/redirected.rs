@@ -13,9 +13,9 @@ use super::settings::Timing;
 use super::transport::Transport;
 use dray_core::limits;
 
-/// The servers that a registry redirects to and that ask who is there, as the registry behind a vanity name does.
+/// Servers that a registry redirects to and that ask for credentials, as the registry behind a vanity domain does.
 ///
-/// Each is answered with the credentials that the user has for its own host, or with an anonymous token.
+/// Each gets the user's credentials for its own host, or an anonymous token.
 pub(super) struct Redirected {
     transport: Arc<Transport>,
     timing: Timing,
@@ -29,7 +29,7 @@ impl Redirected {
         Self { transport, timing, credentials, authenticators }
     }
 
-    /// The authorizations for a repository of those servers that have asked for one before.
+    /// The authorizations for a repository at those servers that have asked for one before.
     pub(super) async fn known(&self, repository: &str, began: Instant) -> Vec<(Origin, HeaderValue)> {
         let authenticators: Vec<_> = {
             let authenticators = self.authenticators.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,14 +39,14 @@ impl Redirected {
         for (origin, authenticator) in authenticators {
             match authenticator.known(repository, began).await {
                 Ok(authorization) => known.extend(authorization.map(|value| (origin, value))),
-                // It may not be needed. If it is, the server asks for it, and then the failure is told.
+                // The token may not be needed. If it is, the server asks for it, and the failure is reported then.
                 Err(failure) => tracing::debug!(%failure, "cannot replace a token that is about to expire"),
             }
         }
         known
     }
 
-    /// Who answers a server that has been redirected to.
+    /// The authenticator for a target of a redirect.
     pub(super) fn authenticator(&self, url: &Url) -> Arc<Authenticator> {
         let make = || {
             let endpoint = Endpoint::redirected(url);
@@ -58,7 +58,7 @@ impl Redirected {
         Arc::clone(authenticators.get_or_insert_with(&url.origin(), make))
     }
 
-    /// The same, if it has asked who is there before.
+    /// The same, if the server has asked for credentials before.
     pub(super) fn known_authenticator(&self, url: &Url) -> Option<Arc<Authenticator>> {
         let mut authenticators = self.authenticators.lock().unwrap_or_else(PoisonError::into_inner);
         authenticators.get(&url.origin()).cloned()

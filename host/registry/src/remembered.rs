@@ -2,8 +2,8 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// A table with room for a number of entries. Whatever has not been wanted for longest makes way for a new one:
-/// everything in such a table can be found out again.
+/// A map of limited size. A new entry replaces the least recently used one: everything in such a map can be found out
+/// again.
 pub(super) struct Remembered<K, V> {
     room: usize,
     entries: HashMap<K, Entry<V>>,
@@ -12,7 +12,7 @@ pub(super) struct Remembered<K, V> {
 
 struct Entry<V> {
     value: V,
-    /// Which of all uses of the table was the last of this entry.
+    /// Number of the last use of this entry, counted over all uses of the map.
     last_use: u64,
 }
 
@@ -21,7 +21,7 @@ impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
         Self { room, entries: HashMap::new(), uses: 0 }
     }
 
-    /// What is remembered under a key, which counts as a use.
+    /// The value of a key. Counts as a use.
     pub(super) fn get<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
@@ -32,7 +32,7 @@ impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
         Some(&mut entry.value)
     }
 
-    /// What is remembered under a key, or else what `make` makes.
+    /// The value of a key, or else the result of `make`.
     pub(super) fn get_or_insert_with(&mut self, key: &K, make: impl FnOnce() -> V) -> &mut V {
         let last_use = self.next_use();
         if !self.entries.contains_key(key) && self.entries.len() >= self.room {
@@ -46,7 +46,7 @@ impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
         &mut entry.value
     }
 
-    /// All that is remembered, in any order. Does not count as a use.
+    /// All entries, in any order. Does not count as a use.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.entries.iter().map(|(key, entry)| (key, &entry.value))
     }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wanted_least_makes_way() {
+    fn the_least_recently_used_entry_is_replaced() {
         let mut table = Remembered::new(2);
         assert_eq!(*table.get_or_insert_with(&"a", || 1), 1);
         assert_eq!(*table.get_or_insert_with(&"b", || 2), 2);

@@ -16,8 +16,8 @@ use dray_core::oci::{Algorithm, Descriptor, Digest, MediaKind, MediaType, Refere
 use dray_core::verify;
 use dray_ports::{FetchFailure, FetchFault, FetchReason, Resolved};
 
-/// The order is that of containerd. The last entry keeps registries from refusing what we would rather name
-/// in an error.
+/// The order is that of containerd. The last entry keeps registries from refusing content that an error of ours names
+/// better.
 const ACCEPTED: HeaderValue = HeaderValue::from_static(
     "application/vnd.docker.distribution.manifest.v2+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, \
@@ -25,8 +25,8 @@ const ACCEPTED: HeaderValue = HeaderValue::from_static(
      application/vnd.oci.image.index.v1+json, */*",
 );
 
-/// Finds out what a reference stands for: a tag only from servers that are trusted with it, a digest from any
-/// that has blobs. `first` is the method tried first.
+/// Resolves a reference to a descriptor. A tag is resolved only by servers with the capability `resolve`, a digest by
+/// any server that serves blobs. `first` is the method tried first.
 pub(super) async fn resolve(
     client: &RegistryClient,
     reference: &Reference,
@@ -59,8 +59,8 @@ struct Resolution<'a> {
 }
 
 impl Resolution<'_> {
-    /// Asks with HEAD, which registries do not count against a user's quota, and with GET where the answer to
-    /// HEAD is not enough.
+    /// Asks with HEAD, which registries do not count against a user's quota. Asks with GET if the answer to HEAD does
+    /// not suffice.
     async fn run(&self) -> Result<Resolved, FetchFailure> {
         match self.head().await? {
             Some(descriptor) => Ok(Resolved { descriptor, document: None }),
@@ -84,9 +84,8 @@ impl Resolution<'_> {
         self.server.send(self.reference.path(), call).await
     }
 
-    /// The descriptor, if the registry says all of it without sending the document. An error has no body
-    /// here that could say why, so any error is left to GET as well, and so is what breaks off: there are servers
-    /// that only HEAD is too much for.
+    /// The descriptor, if the header fields of a HEAD response hold all of it. A failed HEAD is repeated as GET,
+    /// because an error without a body gives no reason, and because some servers fail only at HEAD.
     async fn head(&self) -> Result<Option<Descriptor>, FetchFailure> {
         let mut call = self.call(Method::HEAD)?;
         let response = match self.send(&mut call).await {
@@ -94,7 +93,7 @@ impl Resolution<'_> {
             Err(failure) if failure::is_broken(&failure) => return Ok(None),
             Err(failure) => return Err(failure),
         };
-        // The length is that of what is compressed.
+        // The length counts compressed bytes.
         if response.status() != StatusCode::OK || response.coding() != Coding::None {
             return Ok(None);
         }
@@ -158,8 +157,8 @@ impl Resolution<'_> {
         Ok(Resolved { descriptor, document: Some(document) })
     }
 
-    /// The digest of the descriptor: the one that was asked for, where one was. A registry may state the
-    /// digest by another algorithm, which cannot be compared; the fetch will be verified.
+    /// The digest of the descriptor: the requested one, if there is one. If the registry states a digest of another
+    /// algorithm, it cannot be compared, and the fetch verifies the content.
     fn digest(&self, call: &Call, answered: Digest) -> Result<Digest, FetchFailure> {
         match self.reference.digest() {
             None => Ok(answered),
@@ -178,7 +177,7 @@ fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
     Digest::parse(headers.get("docker-content-digest")?.to_str().ok()?.trim()).ok()
 }
 
-/// Some servers state the length of the body that an answer to HEAD has: none.
+/// Some servers state the length of the body of a HEAD response, which is zero.
 fn stated_size(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok().filter(|&size| size > 0)
 }
@@ -191,13 +190,13 @@ fn is_usable(media_type: &MediaType) -> bool {
     matches!(media_type.kind(), MediaKind::Index | MediaKind::Manifest)
 }
 
-/// A document of which the caller can at least say what it is, and why it is of no use.
+/// A document whose kind the caller can at least name in an error.
 fn is_registered(media_type: &MediaType) -> bool {
     media_type.as_str().starts_with("application/vnd.")
 }
 
-/// What the document is: what the registry says, or what the document itself says where the registry does
-/// not know, as when the document lies on a plain file server.
+/// The media type: as the registry states it, or as the document itself states it if the registry does not know, as a
+/// plain file server does not.
 fn media_type_of(call: &Call, headers: &HeaderMap, document: &Bytes) -> Result<MediaType, FetchFailure> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -223,7 +222,7 @@ fn media_type_of(call: &Call, headers: &HeaderMap, document: &Bytes) -> Result<M
         return Ok(known);
     }
     let problem = match stated.as_str() {
-        "" => "sent something without a content type that is neither index nor manifest".to_owned(),
+        "" => "sent a document without a content type that is neither index nor manifest".to_owned(),
         text => format!("sent `{}`, which is neither index nor manifest", display::text(text)),
     };
     Err(failure::of_protocol(call, &problem))

@@ -7,29 +7,29 @@ use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::settings::Timing;
 
-/// Whether the same request may fare better a little later.
+/// Whether a retry may succeed.
 pub(super) fn is_transient(status: StatusCode) -> bool {
-    // Those from 520 on are what proxies of content networks say when the server behind them fails.
+    // Proxies of content networks send 520 and above when the server behind them fails.
     matches!(status.as_u16(), 408 | 429 | 500 | 502..=504 | 520..=524)
 }
 
-/// When the server says to come back: seconds or a date (RFC 9110, section 10.2.3). What is neither counts as
-/// nothing, and a date in the past as now.
+/// The wait that a `Retry-After` demands: seconds or a date (RFC 9110, section 10.2.3). Any other value is ignored. A
+/// date in the past means no wait.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More seconds than a number holds are more than anybody waits.
+        // Digits that overflow mean longer than any wait.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    // A wrong name of the day does not make the time unclear.
+    // A wrong weekday does not make the date ambiguous.
     let date = DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()?;
     let now = Timestamp::try_from(now).ok()?;
     let seconds = u64::try_from(date.as_second().saturating_sub(now.as_second())).unwrap_or(0);
     Some(Duration::from_secs(seconds))
 }
 
-/// The pause after the given number of tries. Half of it is chance, so that clients which failed together do
-/// not come back together.
+/// The pause after the given number of tries. Half of it is random, so that clients that failed together do not retry
+/// together.
 pub(super) fn back_off(timing: &Timing, tries: u32) -> Duration {
     let doubled = timing.first_pause.saturating_mul(1 << tries.saturating_sub(1).min(16));
     let half = doubled.min(timing.longest_pause) / 2;
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_dates() {
+    fn retry_after_takes_seconds_and_dates() {
         for (text, expected) in [
             ("0", Some(0)),
             (" 120 ", Some(120)),
@@ -84,14 +84,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_field_can_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        fn arbitrary_fields_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]), SystemTime::now());
             }
         }
 
         #[test]
-        fn nor_one_that_looks_like_a_date(text in "[A-Z][a-z]{2}, [0-9]{1,3} (Jan|Feb|Nov|Foo) [0-9]{1,5} [0-9]{2}:[0-9]{2}:[0-9]{2} (GMT|[+-][0-9]{4})") {
+        fn text_like_a_date_does_not_panic(text in "[A-Z][a-z]{2}, [0-9]{1,3} (Jan|Feb|Nov|Foo) [0-9]{1,5} [0-9]{2}:[0-9]{2}:[0-9]{2} (GMT|[+-][0-9]{4})") {
             asked(&text);
         }
     }

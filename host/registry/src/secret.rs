@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 
-/// A password or token, in whatever encoding it was written down. Shows itself to nobody who does not ask by name.
+/// A password or token, in the encoding of its source. `Debug` and `Display` do not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Secret(Vec<u8>);
 
@@ -24,28 +24,28 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Proof of who the user is, towards a registry or its token server.
+/// Credentials for a registry or its token server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Credentials {
-    /// Name and password.
+    /// User name and password.
     Password {
         /// The name, in the encoding of the password.
         user: Vec<u8>,
         /// The password.
         password: Secret,
     },
-    /// A refresh token, which only a token server understands.
+    /// A refresh token, which only a token server accepts.
     IdentityToken(Secret),
-    /// A token that a registry takes as it is.
+    /// A token that the registry accepts as it is.
     RegistryToken(Secret),
 }
 
 impl Credentials {
-    /// What user and password stand for; nothing without a password.
+    /// Credentials from user and password. `None` without a password.
     pub(super) fn of_user(user: Vec<u8>, password: Secret) -> Option<Self> {
         match (user.as_slice(), password.expose()) {
             (_, b"") => None,
-            // The name that docker's helpers give to an identity token.
+            // The user name with which docker's helpers mark an identity token.
             (b"<token>", _) => Some(Self::IdentityToken(password)),
             _ => Some(Self::Password { user, password }),
         }
@@ -58,8 +58,8 @@ pub(super) fn basic(user: &[u8], password: &Secret) -> Option<HeaderValue> {
     sensitive(&[b"Basic ", encoded.as_bytes()].concat())
 }
 
-/// The `Authorization` of the Bearer scheme (RFC 6750). Absent if the token has characters that no header
-/// may have.
+/// The `Authorization` of the Bearer scheme (RFC 6750). `None` if the token has characters that a header field must
+/// not have.
 pub(super) fn bearer(token: &Secret) -> Option<HeaderValue> {
     sensitive(&[b"Bearer ", token.expose()].concat())
 }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_do_not_show_themselves() {
+    fn debug_output_shows_no_secret() {
         let credentials = Credentials::Password { user: b"ann".to_vec(), password: Secret::new("pass") };
         assert_eq!(format!("{credentials:?}"), "Password { user: [97, 110, 110], password: <redacted> }");
         let header = basic(b"ann", &Secret::new("pass")).unwrap();

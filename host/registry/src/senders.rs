@@ -7,12 +7,12 @@ use super::server::Server;
 use dray_core::limits;
 use dray_core::oci::Digest;
 
-/// Who has sent bytes of which blob. Which of several it was that sent a wrong one, nobody can tell.
+/// Which servers sent bytes of which blob. If several sent a part of a wrong blob, all of them are blamed.
 pub(super) struct Senders(Mutex<Noted>);
 
 struct Noted {
     sent: Remembered<Digest, Vec<Sender>>,
-    /// Places outside of the registry that sent something else in place of a blob.
+    /// URLs outside of the registry that sent wrong content for a blob.
     wrong_places: Remembered<(Digest, Url), ()>,
 }
 
@@ -24,11 +24,11 @@ impl Default for Senders {
     }
 }
 
-/// Who may send bytes of a blob.
+/// A server that sends bytes of a blob.
 pub(super) enum Sender {
     /// A server of the registry.
     Server(Arc<Server>),
-    /// A place that the image names.
+    /// A URL that the image names.
     Place(Url),
 }
 
@@ -43,7 +43,7 @@ impl Sender {
 }
 
 impl Senders {
-    /// Takes note of who sends bytes of a blob, from `offset` on.
+    /// Notes that a sender sends bytes of a blob, from `offset` on.
     pub(super) fn note(&self, digest: &Digest, sender: Sender, offset: u64) {
         let mut noted = self.noted();
         let senders = noted.sent.get_or_insert_with(digest, Vec::new);
@@ -55,7 +55,7 @@ impl Senders {
         }
     }
 
-    /// Blames all of them.
+    /// Blames all senders of a blob.
     pub(super) fn blame(&self, digest: &Digest) {
         let mut noted = self.noted();
         for sender in noted.sent.remove(digest).unwrap_or_default() {
@@ -68,7 +68,7 @@ impl Senders {
         }
     }
 
-    /// Whether a place has sent something else in place of this blob.
+    /// Whether a URL sent wrong content for this blob.
     pub(super) fn was_wrong(&self, digest: &Digest, place: &Url) -> bool {
         self.noted().wrong_places.get(&(digest.clone(), place.clone())).is_some()
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 use http::StatusCode;
 use url::Url;
 
-use super::authenticator::{Authenticator, Refusal};
+use super::authenticator::{Authenticator, Unauthorized};
 use super::call::Call;
 use super::challenge;
 use super::credentials::CredentialStore;
@@ -22,7 +22,7 @@ use dray_core::limits;
 use dray_core::oci::Digest;
 use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
-/// One of the servers that stand for a registry, with what has been learned about it.
+/// One of the servers that stand for a registry, with what was learned about it.
 pub(super) struct Server {
     settings: HostEndpoint,
     endpoint: Endpoint,
@@ -32,11 +32,11 @@ pub(super) struct Server {
     hidden: Hidden,
     warnings: Arc<Warnings>,
     rests_until: Mutex<Option<Instant>>,
-    /// Blobs in whose place it has sent something else.
+    /// Blobs for which it sent wrong content.
     wrong: Mutex<Remembered<Digest, ()>>,
 }
 
-/// What all servers have in common.
+/// The state that all servers share.
 pub(super) struct Shared {
     pub(super) transports: Transports,
     pub(super) timing: Timing,
@@ -88,22 +88,21 @@ impl Server {
         &self.endpoint
     }
 
-    /// Sends calls without any authorization.
+    /// The exchange for calls without authorization.
     pub(super) fn exchange(&self) -> &Exchange {
         &self.exchange
     }
 
-    /// Whether it may be asked for all of these.
+    /// Whether it has all of these capabilities.
     pub(super) fn may(&self, needed: &[Capability]) -> bool {
         needed.iter().all(|&capability| self.settings.capabilities.has(capability))
     }
 
-    /// Sends a call about `repository` with whatever authorization is known, and again with another when
-    /// the server, or one that it redirects to, asks for it. The response may have any status that is not worth
-    /// another try. The call then has the address that was asked.
+    /// Sends a call about `repository` with the known authorization. Answers challenges of the server and of targets
+    /// of redirects, and sends the call again. The response may have any status that is not worth a retry. The call
+    /// then holds the URL that was asked.
     pub(super) async fn send(&self, repository: &str, call: &mut Call) -> Result<Response, FetchFailure> {
-        // For each of two servers, one answer may be made of what has been known for long, and one of what has been
-        // found since.
+        // Two servers may ask, and each may refuse a stored authorization and then get a new one.
         const ANSWERS: usize = 4;
         let began = Instant::now();
         call.authorization = self.authenticator.known(repository, began).await?;
@@ -126,8 +125,7 @@ impl Server {
         Ok(response)
     }
 
-    /// Gives the call another authorization than the one that got this response, if that is the reason for it and
-    /// there is another.
+    /// Gives the call another authorization, if the response asks for one and there is another.
     async fn authorize(
         &self,
         repository: &str,
@@ -144,7 +142,7 @@ impl Server {
             (StatusCode::UNAUTHORIZED, _) => {
                 self.hidden.note_challenge();
                 let challenges = challenge::parse(response.headers());
-                self.authenticator.answer(Refusal { repository, name, challenges, used, began }).await?
+                self.authenticator.answer(Unauthorized { repository, name, challenges, used, began }).await?
             }
             (StatusCode::FORBIDDEN, Some(used)) => {
                 self.authenticator.instead_of(repository, used, began).await?
@@ -153,9 +151,9 @@ impl Server {
                 let Self { authenticator, endpoint, exchange, .. } = self;
                 let patience = call.patience;
                 let challenges = self.hidden.challenges(authenticator, endpoint, exchange, patience).await;
-                let refusal =
-                    Refusal { repository, name, challenges: challenges.to_vec(), used: None, began };
-                self.authenticator.answer(refusal).await.unwrap_or_else(|failure| {
+                let unauthorized =
+                    Unauthorized { repository, name, challenges: challenges.to_vec(), used: None, began };
+                self.authenticator.answer(unauthorized).await.unwrap_or_else(|failure| {
                     self.hidden.warn(&failure);
                     None
                 })
@@ -167,7 +165,7 @@ impl Server {
         Ok(true)
     }
 
-    /// The same for a server that the call was redirected to.
+    /// The same for a target of a redirect.
     async fn authorize_redirected(
         &self,
         repository: &str,
@@ -186,8 +184,9 @@ impl Server {
                 if challenges.is_empty() {
                     return Ok(false);
                 }
-                let refusal = Refusal { repository, name: name.to_owned(), challenges, used, began };
-                self.redirected.authenticator(url).answer(refusal).await?
+                let unauthorized =
+                    Unauthorized { repository, name: name.to_owned(), challenges, used, began };
+                self.redirected.authenticator(url).answer(unauthorized).await?
             }
             (StatusCode::FORBIDDEN, Some(used)) => match self.redirected.known_authenticator(url) {
                 Some(authenticator) => authenticator.instead_of(repository, used, began).await?,
@@ -201,13 +200,13 @@ impl Server {
         Ok(true)
     }
 
-    /// Whether a server that the call was redirected to may be told who asks: without TLS only if this one is spoken
+    /// Whether a target of a redirect may get credentials. Over plain HTTP only if this server uses plain HTTP too.
     /// with in the same way.
     fn may_be_told(&self, url: &Url) -> bool {
         url.scheme() == "https" || self.endpoint.allows_plain(url)
     }
 
-    /// Takes note of the authorizations that were not refused.
+    /// Notes the authorizations that were accepted.
     async fn note_accepted(&self, repository: &str, call: &Call, response: &Response) {
         let is_refused = response.status() == StatusCode::UNAUTHORIZED;
         if !(is_refused && response.is_from_first_hop()) {
@@ -220,7 +219,7 @@ impl Server {
         }
     }
 
-    /// The failure that a response with an unwelcome status stands for.
+    /// The failure for a status that is not a success.
     pub(super) async fn failure(&self, call: &Call, response: Response) -> FetchFailure {
         let is_from_first_hop = response.is_from_first_hop();
         let url = response.url().clone();
@@ -238,8 +237,8 @@ impl Server {
         failure
     }
 
-    /// Takes note of a failure: a server that cannot be spoken with is left alone for a while. One that says
-    /// what it does not have, or to whom it does not give it, has been spoken with.
+    /// Notes a failure. A server that cannot be reached is not asked for a while. A server that answers "not found"
+    /// or "denied" was reached.
     pub(super) fn note(&self, failure: &FetchFailure) {
         if matches!(failure.fault, FetchFault::NotFound | FetchFault::Denied) {
             return;
@@ -248,19 +247,19 @@ impl Server {
         *rests_until = Some(Instant::now() + limits::HOST_REST);
     }
 
-    /// Whether it has failed a short while ago.
+    /// Whether it failed a short while ago.
     pub(super) fn is_resting(&self) -> bool {
         let rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
         rests_until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Takes note that what it sent of a blob was something else. It is not asked for this blob again: unlike a
-    /// failure, that does not pass.
+    /// Notes that it sent wrong content for a blob. It is not asked for this blob again: unlike a failure, wrong
+    /// content does not pass.
     pub(super) fn note_wrong(&self, digest: &Digest) {
         self.wrong.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(digest, || ());
     }
 
-    /// Whether it has sent something else in place of this blob.
+    /// Whether it sent wrong content for this blob.
     pub(super) fn was_wrong_about(&self, digest: &Digest) -> bool {
         self.wrong.lock().unwrap_or_else(PoisonError::into_inner).get(digest).is_some()
     }

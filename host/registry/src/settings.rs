@@ -5,24 +5,24 @@ use std::time::Duration;
 use super::credentials::CredentialSettings;
 use dray_core::limits;
 
-/// Everything that the registry adapter needs to know, resolved: it reads no environment variable.
+/// All settings of the registry client. It reads no environment variable itself.
 #[derive(Clone, Debug)]
 pub struct RegistrySettings {
     /// Where credentials come from.
     pub credentials: CredentialSettings,
-    /// Where HTTP without TLS may be spoken.
+    /// Which registries may be asked over plain HTTP.
     pub plain_http: PlainHttp,
     /// Directories with a `hosts.toml` or certificates for each registry; see [`super::HostsSettings`].
     pub hosts_dirs: Vec<PathBuf>,
-    /// Whether any certificate is accepted and servers without TLS are spoken with, where no file says otherwise.
+    /// Whether any certificate is accepted and plain HTTP is allowed, unless a file says otherwise.
     pub insecure: bool,
     /// Proxies.
     pub proxy: ProxySettings,
-    /// What the program calls itself, such as `dray/0.1.0`. Some firewalls refuse requests without a name.
+    /// The `User-Agent`, such as `dray/0.1.0`. Some firewalls refuse requests without one.
     pub user_agent: String,
 }
 
-/// No credentials, no proxies, no directories of hosts, and encryption everywhere but on loopback.
+/// No credentials, no proxies, no directories of hosts, and TLS everywhere but on loopback.
 impl Default for RegistrySettings {
     fn default() -> Self {
         Self {
@@ -36,18 +36,18 @@ impl Default for RegistrySettings {
     }
 }
 
-/// Where HTTP without TLS is spoken.
+/// Which registries may be asked over plain HTTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlainHttp {
-    /// Only where a `hosts.toml` says so, and with hosts on loopback (`localhost`, `127.0.0.0/8` and `::1`) that do
-    /// not speak TLS.
+    /// Those that a `hosts.toml` allows, and hosts on loopback (`localhost`, `127.0.0.0/8` and `::1`) that do not
+    /// speak TLS.
     #[default]
     Loopback,
-    /// With every registry, because the user said so.
+    /// Every registry, because the user said so.
     Everywhere,
 }
 
-/// Proxies, as the values of the customary environment variables. Loopback hosts never go through a proxy.
+/// Proxies, as values of the usual environment variables. Loopback hosts are always reached directly.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ProxySettings {
     /// Value of `HTTPS_PROXY`.
@@ -58,7 +58,7 @@ pub struct ProxySettings {
     pub no_proxy: Option<String>,
 }
 
-/// The address of a proxy may hold a password.
+/// The URL of a proxy may hold a password.
 impl fmt::Debug for ProxySettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let redacted = |value: &Option<String>| value.as_ref().map(|_| "<redacted>");
@@ -70,16 +70,16 @@ impl fmt::Debug for ProxySettings {
     }
 }
 
-/// How long the adapter waits.
+/// The timeouts of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// For a connection to come about.
+    /// For establishing a connection.
     pub connect: Duration,
     /// For the next byte.
     pub stall: Duration,
-    /// Before the second try of a request. Every further pause is twice as long as the one before.
+    /// Before the first retry of a request. Each further pause is twice as long as the one before.
     pub first_pause: Duration,
-    /// Before any try: a registry that asks for more gets no other try.
+    /// The longest pause before a retry. If a registry demands more, there is no retry.
     pub longest_pause: Duration,
 }
 

@@ -23,7 +23,7 @@ use self::unchecked::Unchecked;
 use super::hosts::{ClientPair, HostEndpoint};
 use dray_core::limits;
 
-/// What a server wants of TLS. Servers that want the same share connections.
+/// The TLS settings of a server. Servers with equal settings share connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct TlsSettings {
     pub(super) ca: Vec<PathBuf>,
@@ -37,12 +37,12 @@ impl From<&HostEndpoint> for TlsSettings {
     }
 }
 
-/// Reads the files and makes of them what a connection needs. Takes a while: the certificates of the system
-/// are read as well, unless nobody looks at any.
+/// Reads the files and makes a TLS configuration. Takes a while: it also reads the system's certificates, unless none
+/// are checked.
 pub(super) fn config(settings: &TlsSettings) -> Result<ClientConfig, TlsError> {
     let provider = provider();
     let verifier: Arc<dyn ServerCertVerifier> = if settings.skip_verify {
-        // The files are read all the same: an error in them should not wait for the day when it matters.
+        // The files are read all the same, so that an error in them is found now.
         for path in &settings.ca {
             certificates(path)?;
         }
@@ -56,13 +56,13 @@ pub(super) fn config(settings: &TlsSettings) -> Result<ClientConfig, TlsError> {
     Ok(config)
 }
 
-/// What a client needs that makes no TLS connection. Reads nothing.
+/// The configuration of a client that makes no TLS connection. Reads nothing.
 pub(super) fn unused() -> Result<ClientConfig, TlsError> {
     Ok(builder(&provider())?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
-/// Not that of the process, which a program around this library may have chosen for its own purposes: it need
-/// not know P-521, nor P-256 with SHA-512, which registries have.
+/// Not the default of the process, which a program may have chosen for its own purposes: that one may lack P-521, or
+/// P-256 with SHA-512, which registries use.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }

@@ -20,21 +20,21 @@ use super::transport::Response;
 use dray_core::limits;
 use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
-/// Proof of a right, for some time.
+/// An access token, valid for some time.
 #[derive(Clone)]
 pub(super) struct Token {
-    /// The `Authorization` that carries it.
+    /// The `Authorization` field with the token.
     pub(super) authorization: HeaderValue,
     refresh_at: Instant,
 }
 
 impl Token {
-    /// Whether it is so old that a registry may refuse it soon.
+    /// Whether it may expire soon.
     pub(super) fn is_stale(&self) -> bool {
         Instant::now() >= self.refresh_at
     }
 
-    /// A token that the user brings along, and whose life nobody states.
+    /// A token that the user supplied. Its lifetime is unknown.
     fn of_user(token: &Secret) -> Result<Self, FetchFailure> {
         let authorization = secret::bearer(token).ok_or_else(|| {
             let message = "the configured registry token has characters that none may have";
@@ -44,21 +44,21 @@ impl Token {
     }
 }
 
-/// What this program calls itself towards token servers.
+/// The client's name towards token servers.
 const CLIENT_ID: &str = "dray";
 
-/// Life of a token that does not state its own (distribution, "Token Authentication Specification").
+/// Lifetime of a token that does not state one (distribution, "Token Authentication Specification").
 const DEFAULT_LIFE: Duration = Duration::from_mins(1);
 
-/// Life of a token that states a longer one. No pull is longer, and a sum of times stays in its range.
+/// Upper bound for a stated lifetime. It is longer than any pull, and additions of times do not overflow.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
-/// Asks the token server of a challenge for a token with the rights that the challenge names, unless the user has one
-/// for the registry already.
+/// Asks the token server of a challenge for a token with the rights that the challenge names, unless the user
+/// supplied one for the registry.
 ///
-/// Only the OAuth form takes identity tokens, and only the older way, a GET with user and password, works everywhere:
-/// servers without the form answer it with 400 (ACR), 401 (Artifactory), 403, 404 (GCR), 405, 415, 422, 501, a redirect,
-/// or a web page. So a password is sent in the form once, and whatever comes of it but a token, the older way decides.
+/// Only the OAuth form takes identity tokens. Only the older GET with user and password works everywhere: servers
+/// without the form answer it with 400 (ACR), 401 (Artifactory), 403, 404 (GCR), 405, 415, 422, 501, a redirect, or a
+/// web page. So a password is sent in the form once. If that yields no token, GET decides.
 pub(super) async fn request(
     exchange: &Exchange,
     registry: &Endpoint,
@@ -82,7 +82,7 @@ pub(super) async fn request(
             call.patience = Patience::Hurried;
             match send(exchange, call).await {
                 Ok(token) => return Ok(token),
-                Err(failure) => tracing::debug!(%failure, "asking for a token in the older way"),
+                Err(failure) => tracing::debug!(%failure, "asking for a token with GET"),
             }
             basic = secret::basic(user, password);
         }
@@ -93,7 +93,7 @@ pub(super) async fn request(
     send(exchange, call).await
 }
 
-/// Whether a token can be had by a challenge. A realm that is no address cannot be asked.
+/// Whether a challenge can yield a token. A realm that is not a URL cannot.
 pub(super) fn is_usable(registry: &Endpoint, challenge: &BearerChallenge) -> bool {
     realm(registry, challenge).is_ok()
 }
@@ -116,12 +116,14 @@ fn realm(registry: &Endpoint, challenge: &BearerChallenge) -> Result<Url, FetchF
     match url.scheme() {
         "https" => Ok(url),
         "http" if registry.allows_plain(&url) => Ok(url),
-        "http" => Err(refuse("which does not use TLS and so must not see credentials or give tokens")),
+        "http" => {
+            Err(refuse("which does not use TLS, so that credentials and tokens could be read on the way"))
+        }
         _ => Err(refuse("which does not speak HTTP")),
     }
 }
 
-/// A call with what OAuth calls a grant, the proof that is exchanged for a token (RFC 6749, sections 4.3 and 6).
+/// A call with an OAuth grant (RFC 6749, sections 4.3 and 6).
 fn oauth_call(realm: Url, challenge: &BearerChallenge, grant: &[(&str, &[u8])]) -> Call {
     let scope = challenge.scopes.join(" ");
     let mut pairs = grant.to_vec();
@@ -144,7 +146,7 @@ fn with_query(mut realm: Url, challenge: &BearerChallenge) -> Url {
     realm
 }
 
-/// Pairs as forms and queries have them. The values may be in any encoding.
+/// Pairs encoded for forms and queries. The values may have any encoding.
 fn encoded(pairs: &[(&str, &[u8])]) -> String {
     let pair =
         |(name, value): &(&str, &[u8])| format!("{name}={}", byte_serialize(value).collect::<String>());
@@ -157,7 +159,7 @@ async fn send(exchange: &Exchange, mut call: Call) -> Result<Token, FetchFailure
     read(&call, response).await
 }
 
-/// Whether text is JSON to its end, which nothing can follow but blanks.
+/// Whether a text is complete JSON, followed only by blanks.
 fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
@@ -177,10 +179,10 @@ async fn read(call: &Call, response: Response) -> Result<Token, FetchFailure> {
         }
     };
     let Granted { token, life } =
-        parse(&body).ok_or_else(|| failure::of_protocol(call, "sent something without a token in it"))?;
+        parse(&body).ok_or_else(|| failure::of_protocol(call, "sent an answer without a token"))?;
     let authorization = secret::bearer(&token)
         .ok_or_else(|| failure::of_protocol(call, "sent a token with characters that none may have"))?;
-    // A tenth of its life early, so that it does not end between our look and the registry's.
+    // A tenth of the lifetime early, so that the token does not expire on its way to the registry.
     Ok(Token { authorization, refresh_at: received + life.mul_f64(0.9) })
 }
 
@@ -229,7 +231,7 @@ mod tests {
     use dray_core::oci::Reference;
 
     #[test]
-    fn tokens() {
+    fn token_responses_are_parsed() {
         for (body, expected) in [
             (r#"{"token":"a"}"#, Some(("a", 60))),
             (r#"{"access_token":"a","expires_in":300}"#, Some(("a", 300))),
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn realms() {
+    fn realms_are_checked() {
         for (registry, plain_http, realm_text, expected) in [
             ("host/x", PlainHttp::Loopback, "https://other/token", None),
             ("host/x", PlainHttp::Loopback, "http://host/token", Some("does not use TLS")),
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_token_server_is_asked() {
+    fn a_token_request_has_service_and_scopes() {
         let challenge = |service: Option<&[u8]>, scopes: &[&str]| BearerChallenge {
             realm: String::new(),
             service: service.map(<[u8]>::to_vec),
@@ -305,7 +307,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_can_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..100), life in any::<f64>()) {
+        fn arbitrary_bodies_do_not_panic(body in prop::collection::vec(any::<u8>(), 0..100), life in any::<f64>()) {
             parse(&body);
             parse(serde_json::json!({"token": "a", "expires_in": life}).to_string().as_bytes());
         }

@@ -26,7 +26,7 @@ use dray_ports::{FetchFailure, FetchFault};
 pub(super) use self::error::{TransportError, TransportKind};
 pub(super) use self::response::Response;
 
-/// Makes transports, and the same one for servers that want the same of it.
+/// Makes transports. Servers with equal settings share one.
 pub(super) struct Transports {
     proxies: Proxies,
     user_agent: String,
@@ -34,15 +34,15 @@ pub(super) struct Transports {
     made: Mutex<Remembered<TransportSettings, Arc<Transport>>>,
 }
 
-/// How a server wants to be connected with.
+/// The connection settings of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct TransportSettings {
     pub(super) tls: TlsSettings,
-    /// For a connection to come about, in place of what is usual. Zero is no limit.
+    /// Limit for establishing a connection, in place of the default. Zero means no limit.
     pub(super) dial_timeout: Option<Duration>,
-    /// Whether a server that accepts a connection and then says nothing may be one that does not speak TLS.
+    /// Whether a server that accepts a connection and stays silent may be one without TLS.
     pub(super) is_ambiguous: bool,
-    /// Whether only addresses that everybody can reach are connected with.
+    /// Whether only public addresses are connected to.
     pub(super) public_only: bool,
 }
 
@@ -69,11 +69,10 @@ impl Transports {
     }
 }
 
-/// Sends single HTTP requests. Follows nothing, repeats nothing.
+/// Sends single HTTP requests. Follows no redirect, retries nothing.
 pub(super) struct Transport {
     plain: reqwest::Client,
-    /// Made when it is first needed: it reads the certificates of the system, which a server without TLS needs
-    /// as little as their presence.
+    /// Made on first use: it reads the system's certificates, which a server without TLS does not need.
     secure: OnceCell<reqwest::Client>,
     settings: TransportSettings,
     proxies: Proxies,
@@ -85,7 +84,7 @@ impl Transport {
     fn new(made_by: &Transports, settings: TransportSettings) -> Result<Self, FetchFailure> {
         let mut timing = made_by.timing;
         match settings.dial_timeout {
-            // No connection takes an hour; what takes longer than silence may is given up all the same.
+            // No connection takes an hour. The limit for silence still applies.
             Some(Duration::ZERO) => timing.connect = Duration::from_hours(1),
             Some(given) => timing.connect = given,
             None if settings.is_ambiguous => {
@@ -104,9 +103,8 @@ impl Transport {
         Ok(Self { plain, secure: OnceCell::new(), settings, proxies, user_agent, timing })
     }
 
-    /// Sends the call to `url`, which is its own or one that it was redirected to, with header fields that
-    /// only this server sees. Each origin gets the authorization that is for it, and only the one that the call was
-    /// meant for gets its form.
+    /// Sends the call to `url`, which is its own or the target of a redirect, with header fields for this server
+    /// only. Each origin gets only its own authorization, and only the origin of the call gets its form.
     pub(super) async fn send(
         &self,
         call: &Call,
@@ -118,7 +116,7 @@ impl Transport {
         }
         let mut request = reqwest::Request::new(call.method.clone(), url.clone());
         *request.headers_mut() = own.clone();
-        // Sizes, digests and ranges are about the bytes as they are stored.
+        // Sizes, digests and ranges count bytes as stored.
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         for name in call.headers.keys() {
             request.headers_mut().remove(name);
@@ -146,11 +144,11 @@ impl Transport {
         }
     }
 
-    /// Whether somebody accepts connections at an address. What a proxy would say to that means nothing.
+    /// Whether a server accepts connections at an address. The answer of a proxy would say nothing about that.
     pub(super) async fn is_there(&self, url: &Url) -> bool {
         const NOT_WORTH_WAITING: Duration = Duration::from_secs(5);
         let Some((host, port)) = url.host_str().zip(url.port_or_known_default()) else { return false };
-        if self.proxies.way_to(url).is_some() {
+        if self.proxies.proxy_for(url).is_some() {
             return false;
         }
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -159,11 +157,11 @@ impl Transport {
         matches!(tokio::time::timeout(limit, connecting).await, Ok(Ok(_)))
     }
 
-    /// Where there is a proxy, it is the one that a connection does not come about with: all that a server says
-    /// through it before the first request is about TLS.
+    /// Blames the proxy, if there is one, for a failed connection: what a server sends before the first request
+    /// concerns TLS.
     fn blamed(&self, url: &Url, error: reqwest::Error) -> TransportError {
         let is_about_tls = error::causes(&error).any(<dyn Error>::is::<rustls::Error>);
-        let is_by_proxy = error.is_connect() && !is_about_tls && self.proxies.way_to(url).is_some();
+        let is_by_proxy = error.is_connect() && !is_about_tls && self.proxies.proxy_for(url).is_some();
         let mut error = TransportError::from(error);
         if is_by_proxy && error.kind != TransportKind::Forbidden {
             error.kind = TransportKind::Proxy;
@@ -172,7 +170,7 @@ impl Transport {
     }
 
     async fn client(&self, url: &Url) -> Result<&reqwest::Client, TransportError> {
-        let proxy_speaks_tls = self.proxies.way_to(url).is_some_and(|proxy| proxy.scheme() == "https");
+        let proxy_speaks_tls = self.proxies.proxy_for(url).is_some_and(|proxy| proxy.scheme() == "https");
         if url.scheme() == "http" && !proxy_speaks_tls {
             return Ok(&self.plain);
         }
@@ -202,9 +200,9 @@ fn builder(
         .connect_timeout(timing.connect)
         .http1_only()
         .http1_max_headers(limits::HEADER_FIELDS)
-        // Fields that go on in the next line are obsolete (RFC 9112, section 5.2), and some servers still have them.
+        // Some servers still send the obsolete folded fields (RFC 9112, section 5.2).
         .http1_allow_obsolete_multiline_headers_in_responses(true)
-        // Without this the client would look for proxies in the environment.
+        // Otherwise the client would read proxies from the environment.
         .no_proxy()
         .proxy(proxies.for_client());
     if settings.public_only {
@@ -213,7 +211,7 @@ fn builder(
     builder
 }
 
-/// Whether the server is asked to look elsewhere, with a method whose request can simply be sent there.
+/// Whether a response redirects a method that can be sent again as it is.
 pub(super) fn is_redirect(method: &Method, status: StatusCode) -> bool {
     matches!(*method, Method::GET | Method::HEAD) && matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }

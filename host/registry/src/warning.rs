@@ -7,8 +7,7 @@ use http::header::WARNING;
 use super::display;
 use dray_core::limits;
 
-/// Shows what registries warn of (distribution specification, "Warnings"), each warning once. Nothing is ever
-/// done about one.
+/// Logs warnings of registries (distribution specification, "Warnings"), each once. They have no other effect.
 #[derive(Default)]
 pub(super) struct Warnings(Mutex<Shown>);
 
@@ -19,7 +18,7 @@ struct Shown {
 }
 
 impl Warnings {
-    /// Shows the warnings of an answer that have not been shown yet, as long as they are not too many.
+    /// Logs the new warnings of a response, up to a limit.
     pub(super) fn show(&self, registry: &str, headers: &HeaderMap) {
         for value in headers.get_all(WARNING) {
             if let Some(text) = text_of(value.as_bytes())
@@ -42,7 +41,7 @@ impl Warnings {
     }
 }
 
-/// The text of a `Warning` in the only form that the specification has, `299 - "text"`.
+/// The text of a `Warning` in the form of the specification, `299 - "text"`.
 pub(super) fn text_of(value: &[u8]) -> Option<String> {
     let value = std::str::from_utf8(value).ok()?;
     let quoted = value.strip_prefix("299 - ")?.trim().strip_prefix('"')?.strip_suffix('"')?;
@@ -66,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts() {
+    fn warnings_of_the_specification_are_read() {
         for (value, expected) in [
             (r#"299 - "this tag will go""#, Some("this tag will go")),
             (r#"299 -  "a \"b\" \\" "#, Some(r#"a "b" \"#)),
@@ -83,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn each_once_and_not_too_many() {
+    fn each_warning_is_logged_once_up_to_a_limit() {
         let warnings = Warnings::default();
         assert!(warnings.is_new("a", "x") && warnings.is_new("b", "x") && !warnings.is_new("a", "x"));
         assert!(!warnings.is_new("a", &"y".repeat(limits::WARNING_BYTES)));
@@ -93,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_field_can_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..40), text in r#"299 - "?[a\\" ]{0,9}"?"#) {
+        fn arbitrary_fields_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..40), text in r#"299 - "?[a\\" ]{0,9}"?"#) {
             let warnings = Warnings::default();
             for bytes in [bytes, text.into_bytes()] {
                 if let Ok(value) = HeaderValue::from_bytes(&bytes) {

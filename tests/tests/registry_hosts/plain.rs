@@ -84,7 +84,7 @@ async fn a_refused_proxy_is_no_reason() {
     directories.settings.proxy.https = Some(dead.url());
     let failure = resolve(&directories.client()).await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Unavailable);
-    assert_eq!(failure.message, "the proxy makes no connection to registry `registry.invalid`");
+    assert_eq!(failure.message, "cannot connect to registry `registry.invalid` through the proxy");
 
     for status in [403, 407, 502] {
         let refusing = Proxy::start();

@@ -160,7 +160,7 @@ async fn certificates_of_our_own() {
 
     let failure = resolve(&with("")).await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Denied, "{failure:?}");
-    assert!(failure.message.contains("does not take our certificate"), "{failure}");
+    assert!(failure.message.contains("refused the client certificate"), "{failure}");
     let wrong = format!("client = '{}'", stranger.files().client_both.display());
     assert_eq!(resolve(&with(&wrong)).await.unwrap_err().fault, FetchFault::Denied);
 
@@ -199,7 +199,7 @@ async fn files_that_cannot_be_used() {
         directories.copy(REGISTRY, "other.key", &authority.files().client_key);
         let failure = resolve(&directories.client()).await.unwrap_err();
         assert_eq!(failure.fault, FetchFault::Configuration, "{more}");
-        assert!(failure.message.starts_with("the certificates set up for registry"), "{more}: {failure}");
+        assert!(failure.message.starts_with("the certificates configured for registry"), "{more}: {failure}");
         assert!(causes(&failure)[0].starts_with(cause), "{more}: {:?}", causes(&failure));
     }
     assert!(server.requests().is_empty());

@@ -367,7 +367,7 @@ async fn rights_that_a_token_lacks_are_named() {
     assert_eq!(failure.fault, FetchFault::Denied);
     assert!(
         failure.message.ends_with(
-            "insufficient scope, it wants `repository:team/app:pull,push`: DENIED: requested access is denied"
+            "insufficient scope, it requires `repository:team/app:pull,push`: DENIED: requested access is denied"
         ),
         "{failure}"
     );
@@ -392,8 +392,8 @@ async fn a_malformed_file_is_told_when_it_is_needed() {
 #[tokio::test]
 async fn token_servers_that_lie() {
     for (rule, fault, reason) in [
-        (Rule::get("/token").body("<html>"), FetchFault::Protocol, "without a token in it"),
-        (Rule::get("/token").body("{}"), FetchFault::Protocol, "without a token in it"),
+        (Rule::get("/token").body("<html>"), FetchFault::Protocol, "an answer without a token"),
+        (Rule::get("/token").body("{}"), FetchFault::Protocol, "an answer without a token"),
         (Rule::get("/token").body(r#"{"token":"a\nb"}"#), FetchFault::Protocol, "characters"),
         (Rule::get("/token").body(vec![b' '; 300_000]), FetchFault::Protocol, "more than 262144 bytes"),
         (Rule::get("/token").status(403), FetchFault::Denied, "answered 403 to GET"),

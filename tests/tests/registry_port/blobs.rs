@@ -276,7 +276,7 @@ async fn a_redirect_keeps_range_and_accept_and_drops_the_authorization() {
     assert_eq!(
         failure.message,
         format!(
-            "server `{0}` (by way of registry `{1}`) answered 401 to GET `http://{0}/store/layer`",
+            "server `{0}` (redirected from registry `{1}`) answered 401 to GET `http://{0}/store/layer`",
             storage.address(),
             scene.host()
         )
@@ -302,9 +302,9 @@ async fn a_redirect_within_the_registry_keeps_the_authorization() {
 async fn redirects_that_are_not_followed() {
     for (location, reason) in [
         (Some("/v2/team/app/blobs/again"), "redirects too often"),
-        (Some("ftp://somewhere/x"), "something else than HTTP"),
-        (Some("http://[/"), "not an address"),
-        (None, "without saying where to"),
+        (Some("ftp://somewhere/x"), "a scheme other than HTTP"),
+        (Some("http://[/"), "not a URL"),
+        (None, "without naming a target"),
     ] {
         let scene = scene();
         let rule = Rule::get("/blobs/");

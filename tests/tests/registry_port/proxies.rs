@@ -73,7 +73,7 @@ async fn a_proxy_that_knows_its_users() {
     for address in [behind.proxy.url(), behind.proxy.url_with("ann", "hunter2")] {
         let failure = behind.read(behind.settings(&address)).await.unwrap_err();
         assert_eq!(failure.fault, FetchFault::Unavailable);
-        assert_eq!(failure.message, "the proxy makes no connection to registry `registry.invalid`");
+        assert_eq!(failure.message, "cannot connect to registry `registry.invalid` through the proxy");
         assert_eq!(failure.reason, Some(FetchReason::Proxy));
         assert!(!everything(&failure).contains("hunter2"), "{failure:?}");
     }
@@ -96,7 +96,7 @@ async fn a_proxy_for_plain_http() {
     let failure = behind.read(plain(behind.proxy.url())).await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Unavailable, "the registry has refused nothing");
     assert!(
-        failure.message.starts_with("the proxy on the way to registry `registry.invalid` answered 407"),
+        failure.message.starts_with("the proxy for registry `registry.invalid` answered 407"),
         "{failure}"
     );
 }
@@ -117,7 +117,7 @@ async fn a_proxy_that_says_no() {
             let settings = RegistrySettings { insecure, ..behind.settings(&behind.proxy.url()) };
             let failure = behind.read(settings).await.unwrap_err();
             assert_eq!(failure.fault, FetchFault::Unavailable, "{failure:?}");
-            assert_eq!(failure.message, "the proxy makes no connection to registry `registry.invalid`");
+            assert_eq!(failure.message, "cannot connect to registry `registry.invalid` through the proxy");
             assert_eq!(failure.reason, Some(FetchReason::Proxy));
         }
         assert!(behind.proxy.passed().iter().all(|passed| passed.method == "CONNECT"));
@@ -181,7 +181,7 @@ async fn a_tunnel_by_socks() {
         behind.read(behind.settings(&user)).await.unwrap();
         let failure = behind.read(behind.settings(&user.replace("sesame", "hunter2"))).await.unwrap_err();
         assert_eq!(failure.fault, FetchFault::Unavailable);
-        assert_eq!(failure.message, "the proxy makes no connection to registry `registry.invalid`");
+        assert_eq!(failure.message, "cannot connect to registry `registry.invalid` through the proxy");
         assert!(!everything(&failure).contains("hunter2"), "{failure:?}");
     }
     let plain = Behind::new(|_| Security::Plain);

@@ -118,7 +118,7 @@ async fn fresh_tokens_behind_a_redirect_that_are_refused_end_it() {
     let pair = pair(BearerAuth::anonymous().uses(0));
     let failure = pair.client("{}").client.resolve(&pair.reference).await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Denied);
-    assert!(failure.message.contains("by way of registry"), "{failure}");
+    assert!(failure.message.contains("redirected from registry"), "{failure}");
     assert!(pair.back.registry.requests().len() <= 5, "{:#?}", pair.back.registry.requests());
 }
 

@@ -7,7 +7,7 @@ use dray::oci::Digest;
 pub(super) fn cure(blob: &Digest, others: &[String]) -> Vec<String> {
     let Some(named) = listed(others) else {
         return vec![
-            "`dray image fetch NAME` brings it anew, where NAME is an image of this namespace that has it; if there is \
+            "`dray image fetch NAME` fetches it again, where NAME is an image of this namespace with this blob; if there is \
              none, pull again"
                 .to_owned(),
         ];

@@ -5,10 +5,10 @@ use dray::image::DocumentFault;
 use dray::oci::{DescriptorError, DigestError, DocumentError, MediaType};
 use dray::verify::Mismatch;
 
-const TOO_LARGE_HINT: &str = "dray reads documents of up to 4 MiB, the size that every registry has to take; `ctr images pull` has \
-                              no such bound for manifests below an index, and for configs";
+const TOO_LARGE_HINT: &str = "dray reads documents of up to 4 MiB, the size that every registry must accept; `ctr images pull` has \
+                              no such limit for manifests below an index, and for configs";
 
-const TOO_MANY_HINT: &str = "this is a bound of dray, far above what images have; `ctr images pull` has none, and the kernel mounts \
+const TOO_MANY_HINT: &str = "this is a limit of dray, far above real images; `ctr images pull` has none, and the kernel mounts \
                              at most 500 layers";
 
 /// The kind of a fault, and what can be done.
@@ -25,7 +25,7 @@ pub(super) fn verdict(fault: &DocumentFault) -> (Kind, Vec<String>) {
             ..
         }) => (
             Kind::Unsupported,
-            "build or push the image with sha256 digests, as all tools do by default".to_owned(),
+            "build or push the image with sha256 digests, the default of all tools".to_owned(),
         ),
         DocumentFault::Unreadable(_) => (Kind::Corrupt, MADE_WRONGLY_HINT.to_owned()),
         // The store knows the size of what it has, so that the descriptor is wrong.
@@ -42,7 +42,7 @@ pub(super) fn not_an_image(media_type: &MediaType) -> (Kind, Vec<String>) {
     let hint = match media_type.as_str() {
         // What tools of ten years ago gave as the type of a config.
         "application/octet-stream" => PUSH_AGAIN_HINT,
-        _ => "use the tool that such artifacts are made for, for example `helm pull` or `oras pull`",
+        _ => "use the tool for such artifacts, for example `helm pull` or `oras pull`",
     };
     (Kind::Unsupported, vec![hint.to_owned()])
 }
@@ -64,19 +64,19 @@ mod tests {
         };
         for (fault, code, hint) in [
             (DocumentFault::TooLarge { size: 2, limit: 1 }, 10, "up to 4 MiB"),
-            (DocumentFault::TooMany { what: "layers", found: 2, limit: 1 }, 10, "a bound of dray"),
+            (DocumentFault::TooMany { what: "layers", found: 2, limit: 1 }, 10, "a limit of dray"),
             (DocumentFault::NotAnImage { media_type: MediaType::new("x/y") }, 10, "`oras pull`"),
             (
                 DocumentFault::NotAnImage { media_type: MediaType::new("application/octet-stream") },
                 10,
                 "a current tool",
             ),
-            (Mismatch::Short { digest: digest(), expected: 2, found: 1 }.into(), 7, "stated for it is wrong"),
-            (Mismatch::Long { digest: digest(), expected: 2 }.into(), 7, "stated for it is wrong"),
+            (Mismatch::Short { digest: digest(), expected: 2, found: 1 }.into(), 7, "states a wrong size"),
+            (Mismatch::Long { digest: digest(), expected: 2 }.into(), 7, "states a wrong size"),
             (Mismatch::Digest { expected: digest(), found: digest() }.into(), 7, "`dray image fetch`"),
             (DocumentError::Schema1 { kind }.into(), 10, "a current tool"),
-            (DocumentError::Json { kind, source: json }.into(), 7, "made wrongly"),
-            (digest_error("sha256:x"), 7, "made wrongly"),
+            (DocumentError::Json { kind, source: json }.into(), 7, "is faulty"),
+            (digest_error("sha256:x"), 7, "is faulty"),
             (digest_error("blake3:x"), 10, "sha256 digests"),
         ] {
             let (kind, hints) = verdict(&fault);

@@ -7,10 +7,10 @@ use super::{Failure, Kind, listed, message_of};
 use dray::ports::{CredentialOrigin, FetchFailure, FetchFault, FetchReason, HelperFault};
 
 pub(super) const CHANGED_HINT: &str =
-    "try again; if it stays, the registry or a proxy on the way changes what it serves";
+    "try again; if the error persists, the registry or a proxy changes the content";
 
 pub(crate) const REGISTRY_NAME_HINT: &str =
-    "it looks like `docker.io` or `registry.example.com:5000`, without scheme and path";
+    "a registry looks like `docker.io` or `registry.example.com:5000`, without scheme and path";
 
 impl From<FetchFailure> for Failure {
     fn from(error: FetchFailure) -> Self {
@@ -22,7 +22,7 @@ impl From<FetchFailure> for Failure {
 /// The kind of a failure, and what can be done.
 pub(super) fn verdict(failure: &FetchFailure) -> (Kind, Vec<String>) {
     let unreached =
-        listed(&failure.unreached).map(|hosts| format!("{hosts} could not be asked and may have it"));
+        listed(&failure.unreached).map(|hosts| format!("{hosts} could not be asked, and may have it"));
     let hints: Vec<String> = hint(failure).into_iter().chain(unreached).collect();
     let hint = (!hints.is_empty()).then(|| hints.join("; "));
     (kind(failure.fault), hint.into_iter().collect())
@@ -32,7 +32,7 @@ pub(super) fn verdict(failure: &FetchFailure) -> (Kind, Vec<String>) {
 pub(super) fn other_servers(error: &(dyn Error + 'static)) -> impl Iterator<Item = String> {
     let chain = std::iter::successors(Some(error), |&cause| cause.source());
     let failures = chain.filter_map(|cause| cause.downcast_ref::<FetchFailure>());
-    failures.flat_map(|failure| &failure.others).map(|other| format!("asked as well: {}", message_of(other)))
+    failures.flat_map(|failure| &failure.others).map(|other| format!("also asked: {}", message_of(other)))
 }
 
 fn kind(fault: FetchFault) -> Kind {
@@ -50,16 +50,18 @@ fn hint(failure: &FetchFailure) -> Option<String> {
     let hint = match failure.reason.as_ref()? {
         Reason::UnknownTag => "check the name and the tag of the image",
         Reason::UnknownDigest => {
-            "check the name and the digest: the registry does not have, or no longer has, what is asked for"
+            "check the name and the digest: the registry does not have this content, or no longer"
         }
         Reason::MissingBlob => "the image is incomplete in the registry: push it again",
-        Reason::OversizedManifest => "no registry need serve such a manifest: the image was made wrongly",
+        Reason::OversizedManifest => {
+            "registries need not accept such a manifest: build the image again with a smaller one"
+        }
         Reason::NotRegistry => {
             "check that this is the address of a registry and that no proxy answers in its place"
         }
         Reason::ChangedContent => CHANGED_HINT,
         Reason::UnwantedCoding => {
-            "the registry or a proxy on the way ignores that content is asked for as it is stored: let it not compress"
+            "dray asks for content as it is stored: turn off compression in the registry or in the proxy before it"
         }
         Reason::Busy => return Some(pause(failure).unwrap_or_else(|| "try again later".to_owned())),
         Reason::RateLimited { limit, remaining } => {
@@ -69,14 +71,14 @@ fn hint(failure: &FetchFailure) -> Option<String> {
             return Some(format!("check that it runs, and that `{host}` is its address"));
         }
         Reason::UnknownHost { host } => {
-            return Some(format!("check that `{host}` is spelled correctly, and the network"));
+            return Some(format!("check the spelling of `{host}`, and the network"));
         }
         Reason::Unreachable => "check the network, and whether a proxy is needed",
         Reason::Interrupted => {
-            "try again; if it stays, the log of the registry or of a proxy on the way may say why"
+            "try again; if the error persists, the log of the registry or of a proxy may say why"
         }
         Reason::Proxy => {
-            "check `HTTPS_PROXY` and `HTTP_PROXY`, with user and password where the proxy wants them, or except the host with `NO_PROXY`"
+            "check `HTTPS_PROXY` and `HTTP_PROXY`, with user and password if the proxy requires them, or add the host to `NO_PROXY`"
         }
         Reason::ProxyAddress { scheme } => {
             return Some(format!(
@@ -84,54 +86,44 @@ fn hint(failure: &FetchFailure) -> Option<String> {
             ));
         }
         Reason::NoTls { host } => {
-            return Some(format!(
-                "if `{host}` is meant to be used over plain HTTP, say so with `--plain-http`"
-            ));
+            return Some(format!("to use plain HTTP with `{host}`, pass `--plain-http`"));
         }
         Reason::UntrustedCertificate => {
-            "install the certificate of its authority in the system's store, or name it as `ca` in a `hosts.toml`"
+            "install the certificate of its authority in the system, or set it as `ca` in a `hosts.toml`"
         }
         Reason::CertificateName { host } => {
-            return Some(format!(
-                "check that `{host}` is its name, or reach it by a name that its certificate has"
-            ));
+            return Some(format!("check that `{host}` is its name, or use a name from its certificate"));
         }
         Reason::CertificateTime => {
             "check the clock of this machine; if it is right, the server needs a new certificate"
         }
-        Reason::ClientCertificate => "name a certificate that it takes as `client` in a `hosts.toml`",
-        Reason::UnusableCertificates => "`dray registry explain` says where they are named",
+        Reason::ClientCertificate => "set a certificate that it accepts as `client` in a `hosts.toml`",
+        Reason::UnusableCertificates => "`dray registry explain` shows the files that name them",
         Reason::NoAuthorities => "install them; most distributions call the package `ca-certificates`",
-        Reason::PrivateAddress => {
-            "an image may name places for its layers, but none that only your network can reach"
-        }
+        Reason::PrivateAddress => "an image may name public URLs for its layers, but no private ones",
         Reason::RedirectToPlainHttp => {
-            "whoever runs the registry should let it redirect to HTTPS; `--insecure-registry`, or `skip_verify` in a \
-             `hosts.toml`, follows such a redirect all the same"
+            "the registry should redirect to HTTPS; with `--insecure-registry`, or `skip_verify` in a `hosts.toml`, dray \
+             follows this redirect"
         }
         Reason::BadRedirect => {
-            "whoever runs the registry, or a proxy in front of it, has set up its redirects wrongly"
+            "the redirects of the registry, or of a proxy before it, are configured wrongly"
         }
-        Reason::BadTokenServer => {
-            "whoever runs the registry has set up the address of its token server wrongly"
-        }
+        Reason::BadTokenServer => "the registry's address of its token server is configured wrongly",
         Reason::AccessDenied { host, used, file } => {
             return Some(access_denied(host, used.as_ref(), file.as_deref()));
         }
         Reason::CredentialsWithheld { host } => {
-            return Some(format!("no credentials are sent to `{host}`, which is reached without TLS"));
+            return Some(format!("dray sends no credentials to `{host}`, because it is reached without TLS"));
         }
         Reason::UnreadableCredentials { origin } => return Some(unreadable_credentials(origin)),
         Reason::RegistryToken => "correct the `registrytoken` in docker's configuration",
         Reason::CredentialHelper { helper, file, fault } => return Some(helper_failed(helper, file, *fault)),
-        Reason::InvalidHostsFile => {
-            "correct the file; `dray registry explain` then says how it is understood"
-        }
+        Reason::InvalidHostsFile => "correct the file; `dray registry explain` then shows its meaning",
         Reason::UnreadableHosts => "make it readable, or name other directories with `--hosts-dir`",
         Reason::NoCapableHost { file: Some(file) } => {
             return Some(format!("give a host in `{}` these capabilities", file.display()));
         }
-        Reason::NoCapableHost { file: None } => "`dray registry explain` says which hosts there are",
+        Reason::NoCapableHost { file: None } => "`dray registry explain` lists the hosts",
         Reason::RegistryName => REGISTRY_NAME_HINT,
         Reason::RegistryAddress => "check the part of the image's name before the first `/`",
     };
@@ -145,7 +137,7 @@ fn pause(failure: &FetchFailure) -> Option<String> {
 
 fn rate_limited(failure: &FetchFailure, limit: Option<&str>, remaining: Option<&str>) -> String {
     let mut hint = pause(failure).unwrap_or_else(|| {
-        "the registry limits how often it may be asked: wait, or log in if you have not".to_owned()
+        "the registry limits the rate of requests: wait, or log in for a higher limit".to_owned()
     });
     let fields = [("ratelimit-limit", limit), ("ratelimit-remaining", remaining)];
     let fields = fields.iter().filter_map(|(name, value)| Some(format!("{name} is `{}`", (*value)?)));
@@ -164,7 +156,7 @@ fn access_denied(host: &str, used: Option<&CredentialOrigin>, file: Option<&Path
         (Some(CredentialOrigin::Helper(helper)), _) => format!("that the credential helper `{helper}` has"),
         (None, Some(file)) => {
             return format!(
-                "check the name; a private image needs credentials for `{host}` in `{}`, where `docker login` puts them",
+                "check the name; a private image needs credentials for `{host}` in `{}`, where `docker login` stores them",
                 file.display()
             );
         }
@@ -186,17 +178,17 @@ fn helper_failed(helper: &str, file: &Path, fault: HelperFault) -> String {
     match fault {
         HelperFault::Name => format!("correct `{file}`"),
         HelperFault::Missing => format!(
-            "install `docker-credential-{helper}` into a folder of `PATH`, or take `{helper}` out of `{file}` and log in again"
+            "install `docker-credential-{helper}` into a folder of `PATH`, or remove `{helper}` from `{file}` and log in again"
         ),
         HelperFault::Silent => {
-            format!("see whether `docker-credential-{helper}` waits for somebody to unlock a keychain")
+            format!("check whether `docker-credential-{helper}` waits for a keychain to be unlocked")
         }
         HelperFault::Failed => helper_misbehaves(helper),
     }
 }
 
 fn helper_misbehaves(helper: &str) -> String {
-    format!("see whether `docker-credential-{helper} list` works, or log in again")
+    format!("check whether `docker-credential-{helper} list` works, or log in again")
 }
 
 #[cfg(test)]
@@ -227,7 +219,7 @@ mod tests {
             hints(known.with_retry_after(Duration::from_hours(1))),
             ["try again in 3600 s; its ratelimit-limit is `100;w=21600`, ratelimit-remaining is `0;w=21600`"]
         );
-        let wait = "the registry limits how often it may be asked: wait, or log in if you have not";
+        let wait = "the registry limits the rate of requests: wait, or log in for a higher limit";
         assert_eq!(hints(limited(None, None).with_retry_after(Duration::ZERO)), [wait]);
         assert_eq!(
             hints(limited(None, Some("0"))),
@@ -241,7 +233,7 @@ mod tests {
         let failure = FetchFailure { unreached: vec!["a".to_owned(), "b:1".to_owned()], ..failure };
         assert_eq!(
             hints(failure),
-            ["check the name and the tag of the image; `a`, `b:1` could not be asked and may have it"]
+            ["check the name and the tag of the image; `a`, `b:1` could not be asked, and may have it"]
         );
     }
 
@@ -258,8 +250,8 @@ mod tests {
             [
                 "access denied",
                 "wrong password",
-                "asked as well: no answer from a: refused",
-                "asked as well: no answer from b"
+                "also asked: no answer from a: refused",
+                "also asked: no answer from b"
             ]
         );
     }
@@ -273,7 +265,7 @@ mod tests {
         let again = "check the name, and the credentials for `h`";
         let private = "check the name; a private image needs credentials for `h`";
         assert_eq!(denied(None, None), private);
-        assert_eq!(denied(None, Some("/c")), format!("{private} in `/c`, where `docker login` puts them"));
+        assert_eq!(denied(None, Some("/c")), format!("{private} in `/c`, where `docker login` stores them"));
         for (used, place) in [
             (CredentialOrigin::Variable, "in `DOCKER_AUTH_CONFIG`"),
             (CredentialOrigin::File("/c".into()), "in `/c`"),
@@ -289,13 +281,10 @@ mod tests {
             (HelperFault::Name, "correct `/c`"),
             (
                 HelperFault::Missing,
-                "install `docker-credential-k` into a folder of `PATH`, or take `k` out of `/c` and log in again",
+                "install `docker-credential-k` into a folder of `PATH`, or remove `k` from `/c` and log in again",
             ),
-            (
-                HelperFault::Silent,
-                "see whether `docker-credential-k` waits for somebody to unlock a keychain",
-            ),
-            (HelperFault::Failed, "see whether `docker-credential-k list` works, or log in again"),
+            (HelperFault::Silent, "check whether `docker-credential-k` waits for a keychain to be unlocked"),
+            (HelperFault::Failed, "check whether `docker-credential-k list` works, or log in again"),
         ] {
             let reason = FetchReason::CredentialHelper { helper: "k".to_owned(), file: "/c".into(), fault };
             assert_eq!(hints(unavailable(reason)), [expected]);

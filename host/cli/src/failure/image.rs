@@ -6,10 +6,10 @@ use super::{
 use dray::image::ImageError;
 
 /// How to get what an image lacks.
-pub(crate) const FETCH_HINT: &str = "`dray image fetch` brings what is missing";
+pub(crate) const FETCH_HINT: &str = "`dray image fetch` fetches the missing blobs";
 
 /// How to get what of an image is damaged.
-pub(crate) const FETCH_ANEW_HINT: &str = "`dray image fetch` brings it anew";
+pub(crate) const FETCH_ANEW_HINT: &str = "`dray image fetch` fetches it again";
 
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
@@ -26,7 +26,7 @@ pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
         }
         ImageError::Ambiguous { images, .. } => {
             let images = images.iter().map(|(digest, name)| format!("{digest} {name}"));
-            let hint = listed(images).map(|images| format!("write more of one of them: {images}"));
+            let hint = listed(images).map(|images| format!("give more digits of one of them: {images}"));
             (Kind::Usage, hint.into_iter().collect())
         }
         ImageError::MissingBlob { .. } => (Kind::NotFound, vec![FETCH_HINT.to_owned()]),

@@ -82,29 +82,25 @@ impl Kind {
     /// What the exit status means, for people.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
-            Self::Internal => "a fault of the program, or of the machine under it",
+            Self::Internal => "a fault of the program or of the machine",
             Self::Usage => {
                 "the command line is wrong: an option, a reference, a platform, a plugin file that cannot be read"
             }
             Self::Configuration => {
-                "something that is set up is wrong: a file, a variable, a plugin's configuration, a snapshotter that containerd does not have"
+                "a setting is wrong: a file, a variable, a plugin's configuration, a snapshotter that containerd does not have"
             }
             Self::NotFound => {
-                "the registry has no such repository, tag or blob; or containerd has no such image, or not all of it"
+                "the registry has no such repository, tag or blob, or containerd has no such image or only a part of it"
             }
             Self::Denied => "the registry refuses access",
-            Self::Unavailable => {
-                "the registry cannot be reached or asks to come back later; trying again may help"
-            }
+            Self::Unavailable => "the registry cannot be reached or is busy; a later try may succeed",
             Self::Corrupt => {
-                "what the registry serves, or what containerd has stored, is damaged or contradicts itself; or the answer is none of a registry"
+                "content in the registry or in containerd is damaged or inconsistent, or the server is not a registry"
             }
-            Self::Plugin => {
-                "a plugin does not fit this program, failed, broke a limit, or made a plan that is not allowed"
-            }
-            Self::Containerd => "containerd or the snapshotter cannot be reached, may not be used, or failed",
+            Self::Plugin => "a plugin is incompatible, failed, exceeded a limit, or made an invalid plan",
+            Self::Containerd => "containerd or the snapshotter cannot be reached, denies access, or failed",
             Self::Unsupported => {
-                "the image is sound, but not for this program, this platform or this snapshotter"
+                "the image is valid, but this program, platform or snapshotter does not support it"
             }
             Self::Cancelled(Signal::Interrupt) => "SIGINT, which ctrl-c sends",
             Self::Cancelled(Signal::Terminate) => "SIGTERM",

@@ -9,12 +9,12 @@ use dray::ports::{Class, StoreError};
 pub(super) fn verdict(failure: &StoreError) -> (Kind, Vec<String>) {
     let kind = if failure.class() == Class::Damaged { Kind::Corrupt } else { Kind::Containerd };
     let hint = match failure.class() {
-        Class::Unreachable => "containerd went away in the middle; its log may say why",
+        Class::Unreachable => "containerd ended during the call; its log may say why",
         Class::Silent => {
             "containerd is stopped or overloaded; `systemctl status containerd` or its log may say why"
         }
         Class::Ended => "containerd took too long or ended the call; its log may say why",
-        Class::Denied => "root can do this, or a containerd that runs as this user",
+        Class::Denied => "run dray as root, or use a containerd that runs as this user",
         Class::Damaged => {
             "a file of containerd is damaged; `dray image check` says which image it belongs to"
         }
@@ -29,10 +29,10 @@ fn machine(failure: &StoreError) -> Option<String> {
     while let Some(error) = cause {
         let text = error.to_string();
         for (words, hint) in [
-            ("no space left on device", "the file system is full, of bytes or of inodes; free some in"),
-            ("disk quota exceeded", "the quota of containerd is used up; free some of it in"),
-            ("read-only file system", "the file system became read-only, mostly after an error of the disk:"),
-            ("input/output error", "the disk fails, and the log of the kernel says how:"),
+            ("no space left on device", "the file system has no free bytes or inodes; free some in"),
+            ("disk quota exceeded", "the disk quota of containerd is used up; free some of it in"),
+            ("read-only file system", "the file system became read-only, usually after a disk error:"),
+            ("input/output error", "the disk fails, see the log of the kernel:"),
         ] {
             if let Some((before, _)) = text.split_once(words) {
                 let directory = directory(before).unwrap_or("the root directory of containerd");
@@ -40,9 +40,7 @@ fn machine(failure: &StoreError) -> Option<String> {
             }
         }
         if text.contains("too many open files") {
-            return Some(
-                "containerd may not open more files; raise its limit, `LimitNOFILE` of its unit".into(),
-            );
+            return Some("containerd has too many open files; raise `LimitNOFILE` of its unit".into());
         }
         cause = error.source();
     }

@@ -23,9 +23,9 @@ fn of_io(error: &io::Error) -> Option<&'static str> {
         Errno::AGAIN => {
             "raise the limit of processes and threads: `ulimit -u`, `TasksMax` of the unit, or `pids` of the container"
         }
-        Errno::FBIG => "raise the limit of the size of files: `ulimit -f`",
-        Errno::NOSPC => "the file system is full, of bytes or of inodes",
-        Errno::DQUOT => "the quota of this user is used up",
+        Errno::FBIG => "raise the limit of file sizes: `ulimit -f`",
+        Errno::NOSPC => "the file system has no free bytes or inodes",
+        Errno::DQUOT => "the disk quota of this user is used up",
         _ => return None,
     })
 }

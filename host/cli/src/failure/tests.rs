@@ -141,12 +141,12 @@ fn message_causes_and_hints() {
     let failure = Failure::from(resolve(FetchFault::Denied));
     assert_eq!(
         failure.to_text(Palette::NONE),
-        "error: cannot resolve `r`\n  1: GET failed\n  2: connection reset\nhint: try again; if it stays, the log of the registry or of a \
-         proxy on the way may say why\n"
+        "error: cannot resolve `r`\n  1: GET failed\n  2: connection reset\nhint: try again; if the error persists, the log of the registry or of a \
+         proxy may say why\n"
     );
     assert_eq!(
         failure.to_json(),
-        r#"{"error":{"kind":"denied","message":"cannot resolve `r`","causes":["GET failed","connection reset"],"hints":["try again; if it stays, the log of the registry or of a proxy on the way may say why"]}}"#
+        r#"{"error":{"kind":"denied","message":"cannot resolve `r`","causes":["GET failed","connection reset"],"hints":["try again; if the error persists, the log of the registry or of a proxy may say why"]}}"#
     );
 }
 
@@ -161,8 +161,7 @@ fn every_cause_is_told_once() {
         failure.to_text(Palette::NONE),
         format!(
             "error: image `x` is not available in containerd\n  1: what is there cannot be used\n  \
-             2: image config {digest} cannot be used\n  3: blob {digest} has more than the 1 bytes that its \
-             descriptor says\nhint: pull it again\n"
+             2: image config {digest} cannot be used\n  3: blob {digest} has more than the 1 bytes that its descriptor states\nhint: pull it again\n"
         )
     );
 }
@@ -236,9 +235,8 @@ fn a_plugin_that_cannot_be_read_gets_a_hint() {
     let without =
         |fault| Failure::from(PluginFailure::new(fault, "/none", "cannot read plugin `/none`")).hints;
     assert!(
-        without(PluginFault::Unreadable)[0].starts_with(
-            "check the path of the file; without one, plugins that come with dray are `overlayfs`"
-        )
+        without(PluginFault::Unreadable)[0]
+            .starts_with("check the path of the file; the embedded plugins are `overlayfs`")
     );
     assert!(without(PluginFault::Trap).is_empty());
     assert_eq!(Failure::from(plugin(PluginFault::Unreadable)).hints, ["ask its authors"]);

@@ -430,7 +430,7 @@ async fn lies_end_the_pull_and_leave_nothing() {
     for (lie, text) in [
         (Lie::EndsAfter(0), "ended after 0 of"),
         (Lie::BreaksAfter(0), "the fake registry failed"),
-        (Lie::Twists, "other bytes"),
+        (Lie::Twists, "does not match its digest"),
     ] {
         for blob in ["layer", "manifest", "config"] {
             let fixture = Fixture::new();

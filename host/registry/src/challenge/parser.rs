@@ -1,8 +1,8 @@
-//! Reads `WWW-Authenticate` as servers write it, which is not always as RFC 9110, section 11.6.1, wants it.
+//! Reads `WWW-Authenticate` as servers write it, which is often not what RFC 9110, section 11.6.1, demands.
 //!
-//! Clients in Go stop at the first thing that they do not understand and keep what they have, so that no server
-//! has ever had to write this field correctly. Here the rest is read as it must have been meant: values without
-//! quotes that need some, blanks or semicolons in place of commas, letters that are not ASCII.
+//! Clients in Go stop at the first thing that they do not understand and keep what they have read, so servers get
+//! away with mistakes. This parser reads on: it takes unquoted values that need quotes, blanks or semicolons in place
+//! of commas, and letters that are not ASCII.
 
 /// One challenge of a field: a scheme and its parameters.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl RawChallenge {
         self.scheme.eq_ignore_ascii_case(scheme)
     }
 
-    /// The value of a parameter, unless it is empty. Where there are several of the name, the last counts, as in Go.
+    /// The value of a parameter, unless it is empty. If the name occurs several times, the last one counts, as in Go.
     pub(super) fn parameter(&self, name: &str) -> Option<&[u8]> {
         let mut backwards = self.parameters.iter().rev();
         let (_, value) = backwards.find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?;
@@ -28,12 +28,12 @@ impl RawChallenge {
     }
 }
 
-/// Reads the challenges of one field, in time that grows with its length only.
+/// Reads the challenges of one field, in linear time.
 pub(super) fn read(field: &[u8]) -> Vec<RawChallenge> {
     let mut challenges: Vec<RawChallenge> = Vec::new();
-    // Whose parameters come next.
+    // The challenge that the next parameters belong to.
     let mut current = 0;
-    // Whether nothing but blanks has come since the name of a scheme.
+    // Whether only blanks have followed the name of a scheme.
     let mut is_after_scheme = false;
     let mut rest = field;
     loop {
@@ -57,8 +57,8 @@ pub(super) fn read(field: &[u8]) -> Vec<RawChallenge> {
                 }
             }
             None | Some((b',' | b';', _)) => {
-                // What stands between a scheme and a comma takes the place of parameters ("token68"). Any other word
-                // there is a scheme without parameters, so that the next ones belong to the challenge before it.
+                // A word between a scheme and a comma replaces the parameters ("token68"). Any other word there is a
+                // scheme without parameters, so that the next parameters belong to the challenge before it.
                 if !may_be_token68 {
                     challenges.push(RawChallenge::new(word));
                 }
@@ -72,7 +72,7 @@ pub(super) fn read(field: &[u8]) -> Vec<RawChallenge> {
     }
 }
 
-/// The value after an equals sign, if there is one, and what follows it.
+/// The value after an equals sign, if there is one, and the rest.
 fn value(text: &[u8]) -> (Option<Vec<u8>>, &[u8]) {
     // The end of a "token68", or of a parameter without a value.
     let padded = &text[run(text, |byte| byte == b'=')..];
@@ -88,7 +88,7 @@ fn value(text: &[u8]) -> (Option<Vec<u8>>, &[u8]) {
     (Some(value.to_owned()), after)
 }
 
-/// The value up to its closing quotation mark. One that is not closed is no value, and nothing follows it.
+/// The value up to its closing quotation mark. An unclosed value is dropped with everything after it.
 fn quoted(text: &[u8]) -> (Option<Vec<u8>>, &[u8]) {
     let mut value = Vec::new();
     let mut bytes = text.iter().enumerate();
@@ -123,7 +123,7 @@ fn starts_parameter(text: &[u8]) -> bool {
     name > 0 && after[run(after, is_blank)..].starts_with(b"=")
 }
 
-/// Whether a text begins with a scheme that can be answered, and a parameter of it.
+/// Whether a text begins with a supported scheme and a parameter.
 fn starts_challenge(text: &[u8]) -> bool {
     let (word, after) = text.split_at(run(text, is_of_word));
     let blanks = run(after, is_blank);
@@ -131,7 +131,7 @@ fn starts_challenge(text: &[u8]) -> bool {
     is_scheme && blanks > 0 && starts_parameter(&after[blanks..])
 }
 
-/// How many bytes at the beginning are of a kind.
+/// The length of the run of bytes of one kind at the beginning.
 fn run(text: &[u8], is_of_kind: impl Fn(u8) -> bool) -> usize {
     text.iter().position(|&byte| !is_of_kind(byte)).unwrap_or(text.len())
 }

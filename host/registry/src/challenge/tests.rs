@@ -24,7 +24,7 @@ fn bearer(realm: &str, service: Option<&str>, scopes: &[&str]) -> Challenge {
 }
 
 #[test]
-fn challenges_of_registries() {
+fn reads_the_challenges_that_registries_send() {
     let hub = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/x:pull""#;
     let hub_challenge =
         bearer("https://auth.docker.io/token", Some("registry.docker.io"), &["repository:library/x:pull"]);
@@ -53,7 +53,7 @@ fn challenges_of_registries() {
 }
 
 #[test]
-fn challenges_that_are_not_written_as_the_standard_wants_it() {
+fn reads_challenges_that_break_the_standard() {
     let token = bearer("https://a/t", Some("host:5000"), &[]);
     for value in [
         r#"Bearer  realm="https://a/t",service="host:5000""#,
@@ -105,7 +105,7 @@ fn challenges_that_are_not_written_as_the_standard_wants_it() {
 }
 
 #[test]
-fn a_challenge_beside_one_that_is_not_supported() {
+fn an_unsupported_challenge_does_not_hide_the_next_one() {
     let both = [bearer("https://a/t", Some("s"), &[]), Challenge::Basic];
     for value in [
         r#"Negotiate, Basic realm="x", Bearer realm="https://a/t",service="s""#,
@@ -134,7 +134,7 @@ fn a_challenge_beside_one_that_is_not_supported() {
 }
 
 #[test]
-fn a_repository_is_only_named_where_the_challenge_names_none() {
+fn naming_adds_a_repository_only_if_the_challenge_has_none() {
     for (scopes, expected) in [
         (&[][..], &["repository:team/app:pull"][..]),
         (&["x", "*", "x"], &["*", "repository:team/app:pull", "x"]),
@@ -152,7 +152,7 @@ fn a_repository_is_only_named_where_the_challenge_names_none() {
 }
 
 #[test]
-fn values_in_another_encoding() {
+fn values_keep_their_encoding() {
     let expected = Challenge::Bearer(BearerChallenge {
         realm: "https://a/t".to_owned(),
         service: Some(b"R\xe9gistre".to_vec()),
@@ -165,7 +165,7 @@ fn values_in_another_encoding() {
 }
 
 #[test]
-fn fields_without_end_are_not_read() {
+fn fields_that_are_too_long_are_skipped() {
     let long = format!("Basic realm=\"{}\"", "x".repeat(limits::CHALLENGE_BYTES));
     assert_eq!(parse_all(&[&long]), []);
     assert_eq!(parse_all(&[&long, "Bearer realm=https://a/t"]), [bearer("https://a/t", None, &[])]);
@@ -173,9 +173,9 @@ fn fields_without_end_are_not_read() {
     assert_eq!(parse_all(&many).len(), limits::CHALLENGE_BYTES / "Basic realm=x".len());
 }
 
-/// What is looked at twice must not be looked at for every byte before it.
+/// The parser must not read the same bytes again for every byte before them.
 #[test]
-fn the_time_grows_with_the_length_only() {
+fn parsing_takes_linear_time() {
     for piece in [" ", ";", "=", "a ", "a= ", "a; b ", "\"", "\\", "Basic ", "Basic a=b ", "a=b;c "] {
         for start in ["", "Basic realm=a", "Basic realm=\"a", "Basic "] {
             let field = format!("{start}{}", piece.repeat(300_000 / piece.len()));
@@ -198,7 +198,7 @@ fn written() -> impl Strategy<Value = Vec<Written>> {
 
 proptest! {
     #[test]
-    fn what_the_standard_allows_is_read_as_it_is_meant(challenges in written()) {
+    fn reads_everything_that_the_standard_allows(challenges in written()) {
         let mut field = Vec::new();
         for (scheme, parameters) in &challenges {
             field.extend_from_slice(if field.is_empty() { b"" } else { b", " });
@@ -226,7 +226,7 @@ proptest! {
     }
 
     #[test]
-    fn separators_and_quotes_do_not_matter(
+    fn separators_and_quotes_make_no_difference(
         values in prop::collection::vec("[a-zA-Z0-9:/.?&=é-]{0,9}[a-zA-Z0-9:/.é-]( [a-z:/]{1,5}){0,2}", 3),
         separators in prop::collection::vec("(,|;|, | ; | {1,3})", 3),
         quoted in prop::collection::vec(any::<bool>(), 3),
@@ -242,7 +242,7 @@ proptest! {
     }
 
     #[test]
-    fn no_field_can_make_it_panic_or_grow(
+    fn arbitrary_bytes_neither_panic_nor_grow(
         values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..4),
     ) {
         let headers: HeaderMap = values
@@ -258,7 +258,7 @@ proptest! {
     }
 
     #[test]
-    fn nor_one_that_looks_like_a_challenge(text in r#"((Bearer|Basic|[a-z]{1,3}) {1,2}((realm|scope)=("[a-z\\" é]{0,6}"?|[a-z/:=]{0,3})[,; ]{0,2}){0,3}[,; ]{0,2}){0,3}"#) {
+    fn text_like_a_challenge_neither_panics_nor_grows(text in r#"((Bearer|Basic|[a-z]{1,3}) {1,2}((realm|scope)=("[a-z\\" é]{0,6}"?|[a-z/:=]{0,3})[,; ]{0,2}){0,3}[,; ]{0,2}){0,3}"#) {
         parse_all(&[&text]);
     }
 }

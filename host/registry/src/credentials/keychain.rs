@@ -17,32 +17,32 @@ use crate::secret::{Credentials, Secret};
 use dray_core::limits;
 use dray_ports::HelperFault;
 
-/// Programs that keep credentials, as the docker-credential-helpers project defines them:
-/// `docker-credential-NAME get` reads a server's name and writes JSON.
+/// Credential helpers as the docker-credential-helpers project defines them: `docker-credential-NAME get` reads a
+/// server's name and writes JSON.
 pub(super) struct Helpers {
     folders: Vec<PathBuf>,
     patience: Duration,
 }
 
-/// What every helper says of a server that it does not know, word for word; the only failure that is none.
+/// What every helper writes for an unknown server, word for word. Only this failure counts as "no credentials".
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
-/// Why a helper gave no answer. Never quotes what may be a secret.
+/// Why a helper gave no answer. Never quotes text that may be a secret.
 #[derive(Debug)]
 pub(super) enum HelperError {
-    /// Its name is none.
+    /// The name is not valid.
     Name,
-    /// No folder has it.
+    /// No directory has the program.
     Missing,
-    /// It cannot be run.
+    /// The program cannot be started.
     Start(io::Error),
-    /// It has not ended in time.
+    /// The program did not end in time.
     Silent(Duration),
-    /// It says that it failed.
+    /// The program reported a failure.
     Failed { status: ExitStatus, text: String },
-    /// It wrote without end.
+    /// The program wrote too much.
     TooMuch,
-    /// What it wrote is not an answer.
+    /// The output is not an answer.
     Unreadable,
 }
 
@@ -51,8 +51,8 @@ impl Helpers {
         Self { folders, patience }
     }
 
-    /// The credentials that a helper has for a server, if it knows it. Dropping the future ends the
-    /// helper, and what it has started.
+    /// The credentials that a helper has for a server, if it knows the server. Dropping the future kills the helper
+    /// and the processes that it started.
     pub(super) async fn get(&self, name: &str, server: &str) -> Result<Option<Credentials>, HelperError> {
         let program = self.program(name)?;
         tracing::debug!(helper = name, server, "asking a credential helper");
@@ -63,12 +63,12 @@ impl Helpers {
     }
 
     fn program(&self, name: &str) -> Result<PathBuf, HelperError> {
-        // A name that is a path would let a configuration file choose any program.
+        // A path in place of a name would let a configuration file run any program.
         if name.contains(['/', '\0']) {
             return Err(HelperError::Name);
         }
         let file = format!("docker-credential-{name}");
-        // A relative folder would make the answer depend on where the user happens to be.
+        // A relative directory would make the answer depend on the working directory.
         let folders = self.folders.iter().filter(|folder| folder.is_absolute());
         folders.map(|folder| folder.join(&file)).find(|path| is_program(path)).ok_or(HelperError::Missing)
     }
@@ -84,17 +84,17 @@ async fn ask(program: &Path, server: &str) -> Result<Option<Credentials>, Helper
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // Many a helper is a script. What it has started must end with it, and is in its group.
+        // Many helpers are scripts. The processes they start are in their group and end with them.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(HelperError::Start)?;
-    // Dropped before the child, whose number is its own until then.
+    // Dropped before the child: until the child is dropped, its process id is not reused.
     let group = Group::of(&child);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let question = async {
         if let Some(mut stdin) = stdin {
-            // One that does not want to know has ended or will end, and says more by that.
+            // A helper that does not read its input has ended or will end. Its exit says more than this error.
             let _ = stdin.write_all(server.as_bytes()).await;
         }
         Ok(())
@@ -106,7 +106,7 @@ async fn ask(program: &Path, server: &str) -> Result<Option<Credentials>, Helper
     if status.success() {
         return parse(&answer);
     }
-    // The reason of a failure goes to standard output by the protocol, and with other programs to the other.
+    // By the protocol the reason of a failure goes to standard output; some programs write it to standard error.
     let texts = [answer, complaint].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
     if texts.iter().any(|text| text == NOT_FOUND) {
         return Ok(None);
@@ -115,17 +115,17 @@ async fn ask(program: &Path, server: &str) -> Result<Option<Credentials>, Helper
     Err(HelperError::Failed { status, text: text.unwrap_or_default() })
 }
 
-/// The processes of a helper, which end when this is dropped.
+/// The processes of a helper. Dropping this kills them.
 struct Group(Option<Pid>);
 
 impl Group {
-    /// The group that a process leads.
+    /// The process group of a leader.
     fn of(leader: &Child) -> Self {
         Self(leader.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)))
     }
 
-    /// The helper has ended by itself. What it left running, such as an agent that keeps a keychain open, is meant
-    /// to stay.
+    /// The helper ended by itself. Processes that it left running, such as an agent for a keychain, are meant to
+    /// stay.
     fn leave(mut self) {
         self.0 = None;
     }
@@ -134,13 +134,13 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(leader) = self.0 {
-            // Fails only if nothing of the group runs any more.
+            // Fails only if no process of the group runs any more.
             let _ = kill_process_group(leader, Signal::KILL);
         }
     }
 }
 
-/// What to do with more bytes than are kept.
+/// What to do with bytes beyond the limit.
 #[derive(PartialEq)]
 enum Excess {
     Refused,
@@ -156,13 +156,13 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, excess: Excess) -> Result<Ve
         if excess == Excess::Refused {
             return Err(HelperError::TooMuch);
         }
-        // Otherwise the helper would wait for a reader.
+        // Without a reader the helper would block.
         tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await.map_err(HelperError::Start)?;
     }
     Ok(kept)
 }
 
-/// An answer without a secret, or none at all, is that of a helper that has nothing.
+/// An answer without a secret, or an empty one, means that the helper has no credentials.
 fn parse(answer: &[u8]) -> Result<Option<Credentials>, HelperError> {
     let Answer { username, secret } = json::object(answer).map_err(|_| HelperError::Unreadable)?;
     Ok(Credentials::of_user(username.into_bytes(), Secret::new(secret)))
@@ -185,7 +185,7 @@ impl json::Object for Answer {
 }
 
 impl HelperError {
-    /// Whether it would be the same for every server.
+    /// Whether the failure would be the same for every server.
     pub(super) fn is_lasting(&self) -> bool {
         matches!(self, Self::Name | Self::Missing | Self::Start(_) | Self::Silent(_) | Self::TooMuch)
     }
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers() {
+    fn answers_of_helpers_are_read() {
         let password = |user: &str| {
             Some(Credentials::Password { user: user.as_bytes().to_vec(), password: Secret::new("s") })
         };
@@ -263,7 +263,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_can_make_it_panic(answer in prop::collection::vec(any::<u8>(), 0..100)) {
+        fn arbitrary_answers_do_not_panic(answer in prop::collection::vec(any::<u8>(), 0..100)) {
             let _ = parse(&answer);
         }
     }

@@ -3,11 +3,11 @@ use crate::hosts::{hub, split};
 /// The name under which `docker login` keeps the credentials of Docker Hub.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 
-/// The spellings under which credentials of a host may be kept, best first: the order of nerdctl, whose
-/// `login` always writes the port. For Docker Hub those follow that people write by hand.
+/// The spellings under which credentials of a host may be kept, best first. The order is that of nerdctl, whose
+/// `login` always writes the port. For Docker Hub, spellings that people write by hand come last.
 ///
-/// Capitals do not matter in the name of a host. They do to a helper, which is asked for the host as it is written, and
-/// then for the usual form.
+/// Case does not matter in the name of a host, but it does to a helper: the helper is asked for the host as written,
+/// then in lower case.
 pub(super) fn of(host: &str) -> Vec<String> {
     let (name, port) = split(host);
     let port = port.unwrap_or("443");
@@ -37,7 +37,7 @@ fn spellings(name: &str, port: &str, is_hub: bool) -> Vec<String> {
     keys
 }
 
-/// The name by which a helper knows a key: `docker login` gives it one name for Docker Hub, whatever was typed.
+/// The name that a helper knows a key by. `docker login` stores one name for Docker Hub, whatever the user typed.
 pub(super) fn for_helper(key: &str) -> &str {
     if hub::is_without_api(key) { HUB_KEY } else { key }
 }

@@ -5,12 +5,12 @@ use super::CredentialSource::{Auths, Helper};
 use super::*;
 use dray_ports::HelperFault;
 
-/// Programs that play credential helpers.
+/// Scripts that play credential helpers.
 fn helpers() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/credential-helpers").canonicalize().unwrap()
 }
 
-/// A file with this content, and what is found with it.
+/// A configuration file with this content, for looking up credentials.
 struct Configured {
     path: PathBuf,
     _directory: tempfile::TempDir,
@@ -44,7 +44,7 @@ fn auths(keys: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn order_of_look_ups() {
+async fn sources_are_asked_in_order() {
     for (keys, host, expected) in [
         (&["host", "host:443"][..], "host", Some("host:443")),
         (&["host", "https://host"], "host", Some("host")),
@@ -83,7 +83,7 @@ async fn order_of_look_ups() {
 }
 
 #[tokio::test]
-async fn what_is_found_is_told_without_the_secret() {
+async fn the_report_of_credentials_has_no_secret() {
     let report = |source, helper: Option<&str>, key: &str, user: Option<&str>, kind| CredentialReport {
         source,
         file: None,
@@ -105,7 +105,7 @@ async fn what_is_found_is_told_without_the_secret() {
             r#"{"credHelpers":{"host":"keeper"},"credsStore":"failing"}"#,
             report(Helper, Some("keeper"), "host", Some("user"), Password),
         ),
-        // What the helper does not keep may still be in the file, what it should keep may not.
+        // An entry counts if the helper does not keep its host, and is out of date if the helper should keep it.
         (
             r#"{"credsStore":"empty","auths":{"host":{"registrytoken":"pass"}}}"#,
             report(Auths, None, "host", None, RegistryToken),
@@ -135,7 +135,7 @@ async fn a_helper_may_fail_with_one_spelling_and_know_another() {
     let configured = Configured::new(r#"{"credsStore":"picky"}"#);
     assert_eq!(configured.find("plain.example").await.unwrap().unwrap().key, "plain.example");
     assert_eq!(configured.find("docker.io").await.unwrap().unwrap().key, "https://index.docker.io/v1/");
-    // Whatever Docker Hub is called in the file, a helper knows it by one name.
+    // Docker Hub has several names in the file, and one name for a helper.
     for name in ["docker.io", "index.docker.io", "https://index.docker.io/v1/"] {
         let own =
             Configured::new(&format!(r#"{{"credsStore":"failing","credHelpers":{{"{name}":"picky"}}}}"#));
@@ -145,7 +145,7 @@ async fn a_helper_may_fail_with_one_spelling_and_know_another() {
             (Some("picky"), "https://index.docker.io/v1/")
         );
     }
-    // A helper minds capitals.
+    // A helper distinguishes upper and lower case.
     let own = Configured::new(r#"{"credHelpers":{"Plain.Example":"picky"}}"#);
     assert_eq!(own.find("PLAIN.example").await.unwrap().unwrap().key, "plain.example");
     assert_eq!(configured.find("PLAIN.example").await.unwrap().unwrap().key, "plain.example");
@@ -155,7 +155,7 @@ async fn a_helper_may_fail_with_one_spelling_and_know_another() {
 }
 
 #[tokio::test]
-async fn a_helper_is_not_waited_for_for_ever() {
+async fn a_helper_that_hangs_is_killed() {
     let patience = Duration::from_millis(200);
     let configured = Configured::new(r#"{"credsStore":"hanging"}"#);
     let store = CredentialStore {
@@ -172,9 +172,9 @@ async fn a_helper_is_not_waited_for_for_ever() {
     assert_eq!(failure.reason, Some(reason));
 }
 
-/// Whoever stops waiting leaves no process behind.
+/// Dropping the look-up kills the helper.
 #[tokio::test]
-async fn a_helper_ends_with_the_question() {
+async fn dropping_the_look_up_kills_the_helper() {
     let configured = Configured::new(r#"{"credsStore":"hanging"}"#);
     let store = CredentialStore::new(configured.settings());
     let asked = tokio::time::timeout(Duration::from_millis(300), store.find("host")).await;
@@ -186,9 +186,9 @@ async fn a_helper_ends_with_the_question() {
     }
 }
 
-/// Nor a process that the helper has started.
+/// It also kills the processes that the helper started.
 #[tokio::test]
-async fn what_a_helper_started_ends_with_the_question() {
+async fn dropping_the_look_up_kills_what_the_helper_started() {
     let directory = tempfile::tempdir().unwrap();
     let server = directory.path().join("number").display().to_string();
     let number = || std::fs::read_to_string(format!("{server}:443")).unwrap_or_default();
@@ -211,7 +211,7 @@ async fn what_a_helper_started_ends_with_the_question() {
     }
 }
 
-/// Processes that this thread's runtime started and that still sleep for the full time of the script.
+/// Processes of this thread's runtime that still sleep as long as the script says.
 fn children() -> Vec<String> {
     let task = std::fs::read_link("/proc/thread-self").unwrap();
     let list =
@@ -219,14 +219,14 @@ fn children() -> Vec<String> {
     list.split_ascii_whitespace().filter(|id| runs(id)).map(str::to_owned).collect()
 }
 
-/// Whether a process has not ended; one that has may stay in the table until somebody asks how.
+/// Whether a process runs. One that has ended may stay in the process table until it is waited for.
 fn runs(id: &str) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     !status.is_empty() && !status.contains(") Z ")
 }
 
 #[tokio::test]
-async fn complaints_of_any_length_do_not_stop_an_answer() {
+async fn long_output_on_standard_error_does_not_block_a_helper() {
     let found = Configured::new(r#"{"credsStore":"noisy"}"#).find("host").await.unwrap().unwrap();
     assert_eq!(found.user.as_deref(), Some("user"));
 }

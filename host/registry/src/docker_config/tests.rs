@@ -7,7 +7,7 @@ fn parse(json: &str) -> DockerConfig {
 }
 
 #[test]
-fn forms_of_an_entry() {
+fn reads_every_form_of_an_entry() {
     let secret = |text: &str| Secret::new(text);
     let password = |user: &str, password: &str| {
         Some(Credentials::Password { user: user.into(), password: secret(password) })
@@ -19,7 +19,8 @@ fn forms_of_an_entry() {
         (r#"{"auth":"dXNlcjpwYTpzcw=="}"#, password("user", "pa:ss")),
         (r#"{"auth":"dXNlcjpwYXNzAAA="}"#, password("user", "pass")),
         (r#"{"auth":"dXNlcjpwYXNz","username":"x","password":"y"}"#, password("user", "pass")),
-        // As `base64` breaks its lines, without the padding, and with a last digit that other encoders do not write.
+        // With line breaks as `base64` makes them, without padding, and with a last digit that other encoders do not
+        // write.
         (r#"{"auth":"dXNl\ncjpw\r\n YXNz\n"}"#, password("user", "pass")),
         (r#"{"auth":"dXNlcjpwYXNzMQ"}"#, password("user", "pass1")),
         (r#"{"auth":"dXNlcjpwYXNzMR=="}"#, password("user", "pass1")),
@@ -43,7 +44,7 @@ fn forms_of_an_entry() {
         let found = parse(&json).auths.get("host").unwrap();
         assert_eq!(found.map(|(_, credentials)| credentials), expected, "{entry}");
     }
-    // A password in Latin-1, as an old terminal writes it.
+    // A password in Latin-1, as an old terminal sends it.
     let found = parse(r#"{"auths":{"host":{"auth":"dXPpcjpw4nNz"}}}"#).auths.get("host").unwrap();
     let expected =
         Credentials::Password { user: b"us\xe9r".to_vec(), password: Secret::new(&b"p\xe2ss"[..]) };
@@ -51,7 +52,7 @@ fn forms_of_an_entry() {
 }
 
 #[test]
-fn names_of_entries() {
+fn finds_an_entry_by_any_name_of_its_host() {
     for (key, asked, found) in [
         ("host", "host", true),
         ("https://host/v2/", "host", true),
@@ -79,7 +80,7 @@ fn names_of_entries() {
 }
 
 #[test]
-fn who_keeps_what() {
+fn keepers_are_the_helper_of_the_host_then_that_for_all() {
     use Keeper::{File, Helper};
     let keys = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
     for (json, expected) in [
@@ -119,7 +120,7 @@ fn who_keeps_what() {
 }
 
 #[tokio::test]
-async fn files() {
+async fn a_file_that_cannot_be_used_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
     let look = || async { DockerConfig::read(&path).await?.auths.get("host") };
@@ -148,9 +149,9 @@ async fn files() {
     assert_eq!(failure.message, format!("cannot read the docker configuration file `{}`", path.display()));
 }
 
-/// A runner of builds puts the whole file into the variable, and docker itself would use but a part of it.
+/// CI runners put the whole file into the variable. docker itself uses only a part of it.
 #[test]
-fn the_variable_may_have_more_than_is_used() {
+fn members_of_the_variable_that_are_not_used_are_ignored() {
     for (text, expected) in [
         (r#"{"auths":{"host":{"auth":"dXNlcjpwYXNz"}}}"#, true),
         (r#"{"auths":{"host":{"auth":"dXNlcjpwYXNz","email":"a@b","username":"x","password":"y"}}}"#, true),
@@ -183,7 +184,7 @@ fn the_variable_may_have_more_than_is_used() {
 
 proptest! {
     #[test]
-    fn no_file_can_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), key in ".{0,20}") {
+    fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), key in ".{0,20}") {
         if let Ok(file) = DockerConfig::parse(&bytes, Origin::default()) {
             let _ = file.auths.get(&key);
         }
@@ -191,7 +192,7 @@ proptest! {
     }
 
     #[test]
-    fn nor_one_of_the_right_shape(key in ".{0,20}", auth in "[A-Za-z0-9+/=]{0,20}", asked in ".{0,20}") {
+    fn a_file_of_the_right_shape_does_not_panic(key in ".{0,20}", auth in "[A-Za-z0-9+/=]{0,20}", asked in ".{0,20}") {
         let json = serde_json::json!({"auths": {key: {"auth": auth}}}).to_string();
         let _ = parse(&json).auths.get(&asked);
         let _ = of_variable(&json).get(&asked);

@@ -7,13 +7,13 @@ use crate::display;
 use crate::json::{self, Json};
 use dray_core::limits;
 
-/// The variable that holds entries beside those of the file.
+/// The variable that holds entries in addition to those of the file.
 pub(crate) const VARIABLE: &str = "DOCKER_AUTH_CONFIG";
 
-/// Reads the value of [`VARIABLE`], of which docker uses the `auth` of each entry of `auths` and nothing else.
+/// Parses the value of [`VARIABLE`]. docker uses the `auth` of each entry of `auths` and nothing else.
 ///
-/// Other programs put a whole `config.json` there. What is not used is warned of and ignored, and so is a value that
-/// is not JSON: as with docker, the file counts then.
+/// Other programs put a whole `config.json` there. Unused members are ignored with a warning. So is a value that is
+/// not JSON: docker then uses the file.
 pub(crate) fn of_variable(text: &str) -> Auths {
     let origin = Origin::Variable;
     if text.len() as u64 > limits::DOCKER_CONFIG_BYTES {
@@ -47,7 +47,7 @@ pub(crate) fn of_variable(text: &str) -> Auths {
     Auths { entries, origin }
 }
 
-/// Most names of members that one warning has.
+/// Maximum number of member names in one warning.
 const NAMES_SHOWN: usize = 8;
 
 #[derive(Default)]

@@ -2,7 +2,7 @@ use std::fmt;
 
 use url::Url;
 
-/// How a server is spoken with.
+/// The scheme of a connection to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// HTTP without TLS.
@@ -12,7 +12,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// As addresses write it.
+    /// The scheme as URLs have it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -27,7 +27,7 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// The address of a server in a `hosts.toml`.
+/// The URL of a server in a `hosts.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) scheme: Scheme,
@@ -36,7 +36,7 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Reads an address. Without a scheme it is HTTPS; without `override_path` the path ends in `/v2`.
+    /// Parses a URL. The default scheme is HTTPS. Without `override_path` the path gets `/v2` at its end.
     pub(super) fn parse(text: &str, override_path: bool) -> Result<Self, String> {
         let (scheme, rest) = match text.split_once("://") {
             None => (Scheme::Https, text),
@@ -68,7 +68,7 @@ fn api_root(path: &str, override_path: bool) -> String {
     format!("{}/v2", cleaned.trim_end_matches('/'))
 }
 
-/// The path without empty steps, `.` and `..`.
+/// The path without empty segments, `.` and `..`.
 fn cleaned(path: &str) -> String {
     let mut steps: Vec<&str> = Vec::new();
     for step in path.split('/') {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses() {
+    fn addresses_are_parsed_as_containerd_does() {
         for (text, override_path, expected) in [
             ("https://mirror", false, "https mirror /v2"),
             ("https://mirror/", false, "https mirror /v2"),

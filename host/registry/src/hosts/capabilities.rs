@@ -1,22 +1,22 @@
 use std::fmt;
 
-/// Something that a server may be asked for.
+/// A kind of request that a server may receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
     /// Blobs and manifests by digest.
     Pull,
-    /// What a tag stands for.
+    /// Tags, which are resolved to a descriptor.
     Resolve,
-    /// To take an image.
+    /// Uploads of images.
     Push,
-    /// What refers to an image.
+    /// The referrers of a manifest.
     Referrers,
 }
 
 impl Capability {
     const ALL: [Self; 4] = [Self::Pull, Self::Resolve, Self::Push, Self::Referrers];
 
-    /// The word of `hosts.toml`.
+    /// The word in `hosts.toml`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pull => "pull",
@@ -26,7 +26,7 @@ impl Capability {
         }
     }
 
-    /// Reads the word, in upper or lower case.
+    /// Parses the word, in upper or lower case.
     pub(super) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|capability| text.eq_ignore_ascii_case(capability.as_str()))
     }
@@ -36,17 +36,17 @@ impl Capability {
     }
 }
 
-/// What a server may be asked for. Unless something is said, everything.
+/// The kinds of requests that a server may receive. By default all.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities(u8);
 
 impl Capabilities {
-    /// Whether the server may be asked for this.
+    /// Whether the server may receive this kind of request.
     pub fn has(self, capability: Capability) -> bool {
         self.0 & capability.bit() != 0
     }
 
-    /// Each, always in the same order.
+    /// The capabilities, always in the same order.
     pub fn iter(self) -> impl Iterator<Item = Capability> {
         Capability::ALL.into_iter().filter(move |&capability| self.has(capability))
     }

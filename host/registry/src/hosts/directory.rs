@@ -8,17 +8,17 @@ use super::name;
 use dray_core::limits;
 use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
-/// What a directory says about its registry.
+/// The contents of a registry's directory.
 #[derive(Debug, Default)]
-pub(super) struct Loaded {
+pub(super) struct RegistryDirectory {
     pub(super) mirrors: Vec<Entry>,
     pub(super) server: Entry,
-    /// The `hosts.toml`, if there is one with something in it.
+    /// The `hosts.toml`, if there is one that is not empty.
     pub(super) file: Option<PathBuf>,
     pub(super) warnings: Vec<String>,
 }
 
-/// The directory of a registry: in the first root that has any for it, be it only the one for all.
+/// The directory of a registry: in the first root that has one for the registry, or one for all registries.
 pub(super) fn find(roots: &[PathBuf], host: &str) -> Result<Option<PathBuf>, FetchFailure> {
     let names = names(host);
     for root in roots {
@@ -46,11 +46,11 @@ fn existing(root: &Path, name: &str) -> Result<Option<PathBuf>, FetchFailure> {
     }
 }
 
-/// The directory that has one of the names but for its capitals, which do not matter in the name of a host.
+/// The directory with one of the names in upper or lower case: case does not matter in the name of a host.
 fn in_any_case(root: &Path, names: &[String]) -> Result<Option<PathBuf>, FetchFailure> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
-        // A directory may be passable and not readable. What has exactly the name has been found already.
+        // A directory may be searchable but not readable. The exact name has been looked up already.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
             return Ok(None);
         }
@@ -68,8 +68,8 @@ fn in_any_case(root: &Path, names: &[String]) -> Result<Option<PathBuf>, FetchFa
     Ok(found.map(|(_, name)| file::below(root, Path::new(&name))))
 }
 
-/// Names of the directory, best first: as containerd writes them, then with or without the port that HTTPS
-/// has anyway.
+/// Possible names of the directory, best first: the forms that containerd writes, then with or without the default
+/// port of HTTPS.
 fn names(host: &str) -> Vec<String> {
     let mut names = as_written(host);
     match name::split(host) {
@@ -82,15 +82,15 @@ fn names(host: &str) -> Vec<String> {
     names
 }
 
-/// A colon is not welcome in a path list and on some file systems: `host_port_` stands for `host:port`.
+/// Path lists and some file systems do not allow a colon: `host_port_` stands for `host:port`.
 fn as_written(host: &str) -> Vec<String> {
     let substitute = host.rfind(':').filter(|&at| at > 0);
     let substitute = substitute.map(|at| format!("{}_{}_", &host[..at], &host[at + 1..]));
     substitute.into_iter().chain([host.to_owned()]).collect()
 }
 
-/// Reads a directory: its `hosts.toml`, or else the certificates that lie in it as Docker lays them out.
-pub(super) fn load(directory: &Path) -> Result<Loaded, FetchFailure> {
+/// Reads a directory: its `hosts.toml`, or else the certificates in it in Docker's layout.
+pub(super) fn load(directory: &Path) -> Result<RegistryDirectory, FetchFailure> {
     let path = directory.join("hosts.toml");
     let bytes = match read(&path) {
         Ok(bytes) => bytes,
@@ -103,10 +103,10 @@ pub(super) fn load(directory: &Path) -> Result<Loaded, FetchFailure> {
     match parse_hosts_file(&bytes, directory) {
         Ok(HostsFile { mirrors, server, warnings }) => {
             let warnings = warnings.iter().map(|warning| format!("{}, {warning}", path.display())).collect();
-            Ok(Loaded { mirrors, server, warnings, file: Some(path) })
+            Ok(RegistryDirectory { mirrors, server, warnings, file: Some(path) })
         }
         Err(error) => {
-            let message = format!("`{}` cannot be understood", path.display());
+            let message = format!("`{}` is not valid", path.display());
             Err(FetchFailure::new(FetchFault::Configuration, message)
                 .with_reason(FetchReason::InvalidHostsFile)
                 .with_source(error))
@@ -124,8 +124,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// `*.crt` are authorities, `*.cert` certificates of our own, and the `*.key` of the same name their keys.
-fn certificates(directory: &Path) -> io::Result<Loaded> {
+/// `*.crt` are authorities, `*.cert` are client certificates, and the `*.key` of the same name are their keys.
+fn certificates(directory: &Path) -> io::Result<RegistryDirectory> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -150,7 +150,7 @@ fn certificates(directory: &Path) -> io::Result<Loaded> {
             _ => {}
         }
     }
-    Ok(Loaded { server, ..Loaded::default() })
+    Ok(RegistryDirectory { server, ..RegistryDirectory::default() })
 }
 
 fn unreadable(path: &Path, error: io::Error) -> FetchFailure {
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directory_names() {
+    fn directory_names_are_tried_as_containerd_does() {
         for (host, expected) in [
             ("quay.io", vec!["quay.io", "quay.io_443_", "quay.io:443"]),
             ("quay.io:443", vec!["quay.io_443_", "quay.io:443", "quay.io"]),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// Reads a duration as Go writes them, such as `3s`, `1m30s` or `1.5h`. Negative ones are none here.
+/// Parses a duration as Go writes it, such as `3s`, `1m30s` or `1.5h`. Negative durations are not accepted.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
@@ -16,7 +16,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
         total = total.checked_add(nanoseconds(number, unit)?)?;
         rest = after;
     }
-    // Go counts in as many nanoseconds as a signed number of 64 bits holds.
+    // Go's limit is a signed number of 64 bits, in nanoseconds.
     i64::try_from(total).ok().and_then(|total| u64::try_from(total).ok()).map(Duration::from_nanos)
 }
 
@@ -39,7 +39,7 @@ fn nanoseconds(number: &str, unit: &str) -> Option<u128> {
         return None;
     }
     let whole: u128 = if whole.is_empty() { 0 } else { u128::from(whole.parse::<u64>().ok()?) };
-    // More digits than an hour has nanoseconds change nothing.
+    // More digits than this are below one nanosecond.
     let fraction = &fraction[..fraction.len().min(15)];
     let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
     let part: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations() {
+    fn durations_are_parsed_as_go_does() {
         for (text, expected) in [
             ("3s", Some(3_000)),
             ("0", Some(0)),
@@ -82,7 +82,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_can_make_it_panic(text in "[0-9.]{0,25}([a-zµ]{0,2}|[0-9.]{0,20}h){0,4}") {
+        fn arbitrary_text_does_not_panic(text in "[0-9.]{0,25}([a-zµ]{0,2}|[0-9.]{0,20}h){0,4}") {
             parse(&text);
         }
     }

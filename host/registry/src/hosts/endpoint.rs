@@ -6,15 +6,15 @@ use super::capabilities::Capabilities;
 use super::header::HostHeaders;
 use crate::settings::{PlainHttp, RegistrySettings};
 
-/// How the servers of a registry are found.
+/// Settings for finding the servers of a registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostsSettings {
-    /// Directories with one directory for each registry, in the order looked into. The first that has one for
-    /// the registry, or one for all, decides.
+    /// Directories with one directory per registry, in the order searched. The first one that has a directory for the
+    /// registry, or one for all registries, decides.
     pub directories: Vec<PathBuf>,
-    /// Where HTTP without TLS may be spoken.
+    /// Which registries may be asked over plain HTTP.
     pub plain_http: PlainHttp,
-    /// Whether any certificate is accepted and servers without TLS are spoken with, where no file says otherwise.
+    /// Whether any certificate is accepted and plain HTTP is allowed, unless a file says otherwise.
     pub insecure: bool,
 }
 
@@ -31,37 +31,37 @@ impl From<&RegistrySettings> for HostsSettings {
 /// A server that stands for a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostEndpoint {
-    /// How it is spoken with first.
+    /// The scheme that is tried first.
     pub scheme: Scheme,
-    /// Host name with its port, if one was given.
+    /// Host name, with the port if one was given.
     pub host: String,
-    /// Path in front of every repository; empty if there is none.
+    /// Path before every repository; may be empty.
     pub path: String,
-    /// What it may be asked for.
+    /// The kinds of requests that it may receive.
     pub capabilities: Capabilities,
-    /// Whether any certificate of it is accepted.
+    /// Whether any certificate is accepted.
     pub skip_verify: bool,
-    /// Whether plain HTTP is tried where the server does not speak TLS.
+    /// Whether plain HTTP is tried if the server does not speak TLS.
     pub http_fallback: bool,
-    /// Files with authorities that are trusted beside those of the system.
+    /// Files with authorities that are trusted in addition to those of the system.
     pub ca: Vec<PathBuf>,
-    /// Certificates to show when the server asks for one.
+    /// Client certificates for a server that asks for one.
     pub client: Vec<ClientPair>,
     /// Header fields of every request.
     pub headers: HostHeaders,
-    /// Whether the path was given as it is, rather than with `/v2` at its end.
+    /// Whether the path is used as given, without `/v2` at its end.
     pub override_path: bool,
-    /// For a connection to come about. Zero is no limit.
+    /// Limit for establishing a connection. Zero means no limit.
     pub dial_timeout: Option<Duration>,
-    /// The `hosts.toml` that names it.
+    /// The `hosts.toml` that configures the server.
     pub file: Option<PathBuf>,
 }
 
-/// A certificate of our own and its key.
+/// A client certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientPair {
     /// File of the certificate.
     pub certificate: PathBuf,
-    /// File of the key; absent if the certificate's file has it as well.
+    /// File of the key; absent if the file of the certificate has it.
     pub key: Option<PathBuf>,
 }

@@ -12,14 +12,14 @@ use super::values::{Document, HostsFileError, Value, shown};
 use super::{duration, hub};
 use dray_core::limits;
 
-/// A `hosts.toml` as it is understood.
+/// A parsed `hosts.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostsFile {
-    /// The servers in front, in the order of the file, each once.
+    /// The mirrors, in the order of the file, each once.
     pub(super) mirrors: Vec<Entry>,
-    /// What stands at the root: the server that comes last. Without an address it is the registry itself.
+    /// The table at the root: the last server. Without an address it is the registry itself.
     pub(super) server: Entry,
-    /// What the author of the file should know.
+    /// Warnings for the author of the file.
     pub(super) warnings: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ pub struct HostsFile {
 pub(super) struct Entry {
     pub(super) address: Option<Address>,
     pub(super) capabilities: Capabilities,
-    /// Absent is not the same as empty: naming authorities, even none, makes a plain address an ambiguous one.
+    /// Absent differs from empty: any list of authorities, even an empty one, makes a plain address ambiguous.
     pub(super) ca: Option<Vec<PathBuf>>,
     pub(super) client: Vec<ClientPair>,
     pub(super) skip_verify: Option<bool>,
@@ -38,18 +38,18 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Whether anything is said about TLS. With an `http` address that means: TLS if the server speaks it.
+    /// Whether the entry has settings for TLS. With an `http` address that means: TLS if the server speaks it.
     pub(super) fn configures_tls(&self) -> bool {
         self.ca.is_some() || !self.client.is_empty() || self.skip_verify.is_some()
     }
 }
 
-/// Reads a `hosts.toml`. Relative paths in it are below `directory`, which is not looked into.
+/// Parses a `hosts.toml`. Relative paths in it are relative to `directory`, which is not read.
 ///
 /// # Errors
 ///
-/// Says where the file is not TOML or not what containerd would understand. A key that nobody knows is only
-/// warned of.
+/// Fails with the position if the file is not TOML, or if containerd would not accept it. An unknown key only causes
+/// a warning.
 pub fn parse_hosts_file(bytes: &[u8], directory: &Path) -> Result<HostsFile, HostsFileError> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
         let document = self.document;
         let mut entry = Entry::default();
         for (key, value) in pairs {
-            // containerd does not mind how keys are capitalised.
+            // containerd ignores the case of keys.
             let name = key.get_ref().to_ascii_lowercase();
             let name = name.as_str();
             match name {
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
                 "override_path" => entry.override_path = document.boolean(name, value)?,
                 "header" => entry.headers = self.headers(document.table(name, value)?)?,
                 "dial_timeout" => entry.dial_timeout = self.dial_timeout(value)?,
-                _ => self.warn(key.span().start, &format!("nothing is known about the key `{}`", shown(key))),
+                _ => self.warn(key.span().start, &format!("the key `{}` is unknown", shown(key))),
             }
         }
         Ok(entry)
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
             let added = headers.add(key.get_ref(), values);
             added.map_err(|problem| self.document.error(key.span().start, problem))?;
             if HostHeaders::is_ignored(key.get_ref()) {
-                let text = format!("header field `{}` cannot be set here and is left out", shown(key));
+                let text = format!("header field `{}` cannot be set here and is ignored", shown(key));
                 self.warn(key.span().start, &text);
             }
         }
@@ -209,7 +209,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The path below the directory, without `.` and `..`: links are not asked, as containerd does not ask them.
+/// The path below the directory, without `.` and `..`. Symbolic links are not followed, as in containerd.
 pub(super) fn below(directory: &Path, path: &Path) -> PathBuf {
     let mut joined = PathBuf::new();
     for component in directory.components().chain(path.components()) {

@@ -2,20 +2,20 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Header fields that a `hosts.toml` adds to every request, in its order and with its spelling. The values may
-/// be secrets, and Debug does not show them.
+/// Header fields that a `hosts.toml` adds to every request, in the order and spelling of the file. The values may be
+/// secrets, so `Debug` does not show them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HostHeaders(Vec<(String, Vec<String>)>);
 
-/// Fields that are how a request is sent rather than what it says. containerd's HTTP library ignores them too.
+/// Fields that describe the transfer, not the request. containerd's HTTP library ignores them too.
 const NOT_OURS_TO_SET: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "expect"];
 
-/// What the names of fields have in them whose values prove who asks, in lower case.
+/// Parts of the names of fields that hold secrets, in lower case.
 const SECRET: [&str; 9] =
     ["auth", "cookie", "token", "secret", "password", "credential", "api-key", "apikey", "art-api"];
 
 impl HostHeaders {
-    /// Adds a field, or says why it can be none.
+    /// Adds a field, or says why it is not valid.
     pub(super) fn add(&mut self, name: &str, values: Vec<String>) -> Result<(), String> {
         if HeaderName::from_bytes(name.as_bytes()).is_err() {
             return Err(format!("`{name}` cannot be the name of a header field"));
@@ -32,7 +32,7 @@ impl HostHeaders {
         self.0.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
     }
 
-    /// Whether the values of a field prove who asks, so that nobody else should see them.
+    /// Whether the values of a field authenticate the user, so that no other host may see them.
     pub fn is_secret(name: &str) -> bool {
         let name = name.to_ascii_lowercase();
         SECRET.iter().any(|secret| name.contains(secret))

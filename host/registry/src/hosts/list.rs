@@ -1,16 +1,16 @@
 use super::address::Address;
 use super::address::Scheme;
 use super::capabilities::Capabilities;
-use super::directory::Loaded;
+use super::directory::RegistryDirectory;
 use super::endpoint::{HostEndpoint, HostsSettings};
 use super::file::Entry;
 use super::{hub, name};
 use crate::settings::PlainHttp;
 
-/// The servers of a registry in the order tried: those in front, then the registry itself or what the file
-/// names in its place.
-pub(super) fn in_order(host: &str, loaded: Loaded, settings: &HostsSettings) -> Vec<HostEndpoint> {
-    let Loaded { mirrors, server, file, .. } = loaded;
+/// The servers of a registry in the order of requests: the mirrors, then the registry itself or its replacement in
+/// the file.
+pub(super) fn in_order(host: &str, loaded: RegistryDirectory, settings: &HostsSettings) -> Vec<HostEndpoint> {
+    let RegistryDirectory { mirrors, server, file, .. } = loaded;
     let is_named = server.address.is_some();
     let server = completed(host, server);
     let mut endpoints: Vec<HostEndpoint> =
@@ -24,7 +24,7 @@ pub(super) fn in_order(host: &str, loaded: Loaded, settings: &HostsSettings) -> 
     endpoints
 }
 
-/// Applies what the user said of servers whose scheme no file fixes. Docker Hub has always spoken TLS.
+/// Applies the user's settings to servers whose scheme no file fixes. Docker Hub always speaks TLS.
 fn without_address(registry: &mut HostEndpoint, settings: &HostsSettings) {
     if hub::is_api(&registry.host) {
         return;
@@ -37,8 +37,8 @@ fn without_address(registry: &mut HostEndpoint, settings: &HostsSettings) {
     }
 }
 
-/// The last server with an address. Where the file names none it is the registry, and what the file says
-/// about path and capabilities is not about that.
+/// The last server with an address. If the file names none, it is the registry, and the path and capabilities in the
+/// file do not apply to it.
 fn completed(host: &str, mut server: Entry) -> Entry {
     if server.address.is_some() {
         return server;
@@ -49,7 +49,7 @@ fn completed(host: &str, mut server: Entry) -> Entry {
         if !matches!(port, None | Some("443")) {
             scheme = Scheme::Http;
         }
-        // Nobody issues certificates for loopback. Anything said about TLS makes the port an ambiguous one.
+        // No authority issues certificates for loopback. Any setting about TLS makes the port ambiguous.
         if port != Some("80") {
             server.skip_verify.get_or_insert(true);
         }
@@ -62,7 +62,7 @@ fn completed(host: &str, mut server: Entry) -> Entry {
 }
 
 fn endpoint(entry: Entry, settings: &HostsSettings) -> Option<HostEndpoint> {
-    // To accept any certificate is to say something about TLS as well.
+    // Accepting any certificate is a setting about TLS too.
     let configures_tls = entry.configures_tls() || settings.insecure;
     let Address { scheme, host, path } = entry.address?;
     let is_ambiguous = scheme == Scheme::Http && configures_tls && name::split(&host).1 != Some("80");

@@ -3,8 +3,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::hub;
 use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
-/// The name of a registry as references write it, once it is sure that it is one: it becomes part of paths
-/// and addresses.
+/// Checks the name of a registry, as in a reference, because it becomes part of paths and URLs.
 pub(super) fn checked(host: &str) -> Result<&str, FetchFailure> {
     if is_registry_name(host) {
         return Ok(if hub::is_without_api(host) { hub::NAME } else { host });
@@ -13,7 +12,7 @@ pub(super) fn checked(host: &str) -> Result<&str, FetchFailure> {
     Err(FetchFailure::new(FetchFault::Configuration, message).with_reason(FetchReason::RegistryName))
 }
 
-/// Whether a text can be the name of a registry: a host name or an IP address, perhaps with a port.
+/// Whether a text can be the name of a registry: a host name or an IP address, with an optional port.
 pub fn is_registry_name(host: &str) -> bool {
     if host.parse::<Ipv6Addr>().is_ok() {
         return true;
@@ -33,7 +32,7 @@ pub fn is_registry_name(host: &str) -> bool {
     is_host && port.is_none_or(is_port)
 }
 
-/// Host and port; the brackets of an IPv6 address stay.
+/// Host and port. The brackets of an IPv6 address stay.
 pub(crate) fn split(host: &str) -> (&str, Option<&str>) {
     if host.parse::<Ipv6Addr>().is_ok() {
         return (host, None);
@@ -44,12 +43,12 @@ pub(crate) fn split(host: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The host alone; the brackets of an IPv6 address stay.
+/// The host alone. The brackets of an IPv6 address stay.
 pub(crate) fn without_port(host: &str) -> &str {
     split(host).0
 }
 
-/// Whether a host, with or without a port, is this machine, so that nobody can listen in.
+/// Whether a host, with or without a port, is this machine, so that no other machine can listen in.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let name = without_port(host).trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
@@ -61,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn names_of_registries_are_checked() {
         for name in
             ["docker.io", "localhost:5000", "A.b", "10.0.0.1:1", "[::1]:5000", "[::1]", "::1", "a:443"]
         {
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback() {
+    fn loopback_hosts_are_recognised() {
         for host in ["localhost", "LOCALHOST:5000", "127.0.0.254:5000", "[::1]:5000", "[::1]", "::1"] {
             assert!(is_loopback(host), "{host}");
         }

@@ -15,7 +15,7 @@ fn parse(text: &str) -> Result<HostsFile, HostsFileError> {
     parse_hosts_file(text.as_bytes(), Path::new("/d"))
 }
 
-/// A tree of `root/name/file` with texts.
+/// A directory tree `root/name/file` with these contents.
 fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for (path, text) in files {
@@ -33,7 +33,7 @@ fn settings(tree: &tempfile::TempDir, roots: &[&str]) -> HostsSettings {
     HostsSettings { directories, ..HostsSettings::default() }
 }
 
-/// Endpoints in short, with the parts that are not as they are by default.
+/// Endpoints in short form: only the parts that differ from the defaults.
 fn short(endpoints: &[HostEndpoint]) -> Vec<String> {
     let one = |endpoint: &HostEndpoint| {
         let HostEndpoint { scheme, host, path, .. } = endpoint;
@@ -71,16 +71,16 @@ fn endpoints(host: &str, settings: &HostsSettings) -> Vec<String> {
     short(&host_endpoints(host, settings).unwrap())
 }
 
-/// The endpoints of `registry.example` with this `hosts.toml`, in whose directory `/d` stands for itself.
+/// The endpoints of `registry.example` with this `hosts.toml`. `/d` stands for the directory of the file.
 fn with_file(text: &str) -> Vec<String> {
     let HostsFile { mirrors, server, .. } = parse(text).unwrap();
-    let loaded = directory::Loaded { mirrors, server, ..directory::Loaded::default() };
+    let loaded = directory::RegistryDirectory { mirrors, server, ..directory::RegistryDirectory::default() };
     short(&list::in_order("registry.example", loaded, &HostsSettings::default()))
 }
 
-/// Every key, each kind of value that it may have, and what is left out: the cases of containerd's own test.
+/// Every key, each kind of value, and ignored values: the cases of containerd's own test.
 #[test]
-fn a_file_with_everything() {
+fn reads_every_key_as_containerd_does() {
     let found = with_file(
         r#"
 server = "https://upstream.example"
@@ -172,7 +172,7 @@ x = "y"
 }
 
 #[test]
-fn without_a_server_the_root_does_not_speak_of_path_and_capabilities() {
+fn without_a_server_the_root_sets_no_path_and_no_capabilities() {
     let found = with_file(
         "capabilities = ['push']\noverride_path = true\nskip_verify = true\nca = 'x'\nheader.a = 'b'",
     );
@@ -185,7 +185,7 @@ fn without_a_server_the_root_does_not_speak_of_path_and_capabilities() {
 }
 
 #[test]
-fn plain_addresses_with_something_about_tls_are_ambiguous() {
+fn a_plain_address_with_tls_settings_is_ambiguous() {
     for (text, expected) in [
         ("server = 'http://a:5000'", "http://a:5000/v2"),
         ("server = 'http://a:5000'\nskip_verify = false", "https://a:5000/v2 or-http"),
@@ -200,7 +200,7 @@ fn plain_addresses_with_something_about_tls_are_ambiguous() {
 }
 
 #[test]
-fn registries_without_a_directory() {
+fn registries_without_a_directory_have_one_server() {
     let insecure = HostsSettings { insecure: true, ..HostsSettings::default() };
     let plain = HostsSettings { plain_http: PlainHttp::Everywhere, ..HostsSettings::default() };
     for (host, by_default, if_insecure) in [
@@ -241,7 +241,7 @@ fn registries_without_a_directory() {
 }
 
 #[test]
-fn a_file_comes_before_insecure() {
+fn a_file_wins_over_the_insecure_setting() {
     let tree = tree(&[
         ("r/a.example/hosts.toml", "server = 'https://a.example'\nskip_verify = false"),
         ("r/b.example/hosts.toml", "server = 'https://b.example'\n[host.'http://m']"),
@@ -278,7 +278,7 @@ fn the_first_root_with_any_match_decides() {
         ("c.example:443", "default-port"),
         ("docker.io", "hub"),
         ("index.docker.io", "hub"),
-        // A directory without a file shadows the one for all.
+        // A directory without a file hides the one for all registries.
         ("empty.example", "empty.example"),
     ] {
         assert_eq!(endpoints(host, &settings), [format!("https://{server}/v2")], "{host}");
@@ -319,7 +319,7 @@ fn capitals_do_not_matter_in_the_name_of_a_directory() {
 }
 
 #[test]
-fn certificates_in_the_way_of_docker() {
+fn finds_certificates_in_the_layout_of_docker() {
     let tree = tree(&[
         ("r/a.example/b.crt", "x"),
         ("r/a.example/a.crt", "x"),
@@ -346,7 +346,7 @@ fn certificates_in_the_way_of_docker() {
 }
 
 #[test]
-fn errors_say_where() {
+fn errors_state_line_and_column() {
     for (text, expected) in [
         ("server = ", "line 1, column 10: "),
         ("a = 1\nserver = 5", "line 2, column 10: `server` must be a text in quotes"),
@@ -383,7 +383,7 @@ fn errors_say_where() {
 }
 
 #[test]
-fn a_file_with_an_error_is_not_passed_over() {
+fn a_file_with_an_error_is_not_skipped() {
     let tree = tree(&[
         ("r/a.example/hosts.toml", "capabilities = ["),
         ("r/a.example/ca.crt", "x"),
@@ -409,15 +409,15 @@ fn a_file_with_an_error_is_not_passed_over() {
 }
 
 #[test]
-fn what_the_author_should_know() {
+fn warns_of_unknown_keys_and_ignored_values() {
     let file =
         parse("server = 'https://docker.io'\nskip-verify = true\nheader.Host = 'x'\n[host.'h']\nlimit = 1");
     assert_eq!(
         file.unwrap().warnings,
         [
-            "line 5, column 1: nothing is known about the key `limit`",
-            "line 2, column 1: nothing is known about the key `skip-verify`",
-            "line 3, column 8: header field `Host` cannot be set here and is left out",
+            "line 5, column 1: the key `limit` is unknown",
+            "line 2, column 1: the key `skip-verify` is unknown",
+            "line 3, column 8: header field `Host` cannot be set here and is ignored",
             "line 1, column 10: `docker.io` is not where Docker Hub has its API; `registry-1.docker.io` is asked",
         ]
     );
@@ -425,19 +425,19 @@ fn what_the_author_should_know() {
 }
 
 #[test]
-fn secrets_of_headers_do_not_show_themselves() {
+fn debug_output_has_no_secret_of_a_header() {
     let file = parse("header.Authorization = 'Basic sesame'").unwrap();
     assert!(!format!("{file:?}").contains("sesame"));
 }
 
 proptest! {
     #[test]
-    fn no_bytes_can_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = parse_hosts_file(&bytes, Path::new("relative"));
     }
 
     #[test]
-    fn nor_a_text_that_looks_like_a_file(
+    fn text_like_a_file_does_not_panic(
         lines in prop::collection::vec(
             r#"(server|ca|client|capabilities|skip_verify|dial_timeout|header\.[a-z]|host\."[a-z:/.]{0,8}"\.ca|\[host\."[a-z:/.@]{0,10}"\]|\[header\])( = ("[a-z:/.0-9\\]{0,8}"|\[("a", ?){0,2}(\["b"\])?\]|true|1s|[0-9.]{1,4}|\{\}))?"#,
             0..8,
@@ -445,7 +445,7 @@ proptest! {
     ) {
         if let Ok(file) = parse_hosts_file(lines.join("\n").as_bytes(), Path::new("")) {
             let HostsFile { mirrors, server, warnings } = file;
-            let loaded = directory::Loaded { mirrors, server, warnings, file: None };
+            let loaded = directory::RegistryDirectory { mirrors, server, warnings, file: None };
             let found = list::in_order("a:5000", loaded, &HostsSettings::default());
             prop_assert!(!found.is_empty());
             prop_assert!(found.iter().all(|endpoint| !endpoint.host.is_empty()));

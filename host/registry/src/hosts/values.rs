@@ -1,4 +1,4 @@
-//! Values of a TOML document, with the place where each stands.
+//! Values of a TOML document with their positions.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::display;
 
-/// What is wrong with a `hosts.toml`.
+/// An error in a `hosts.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {problem}")]
 pub struct HostsFileError {
@@ -22,12 +22,12 @@ pub struct HostsFileError {
 /// A value and its place.
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
-/// A document, for the numbers of its lines.
+/// The text of a document, for computing line numbers.
 #[derive(Clone, Copy)]
 pub(super) struct Document<'a>(pub(super) &'a str);
 
 impl Document<'_> {
-    /// An error at a place of the document, given in bytes.
+    /// An error at a byte offset of the document.
     pub(super) fn error(self, at: usize, problem: impl Into<String>) -> HostsFileError {
         let before = self.0.get(..at).unwrap_or(self.0);
         let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
@@ -64,7 +64,7 @@ impl Document<'_> {
         }
     }
 
-    /// A list of texts.
+    /// A list of strings.
     pub(super) fn strings(self, key: &str, value: &Value<'_>) -> Result<Vec<String>, HostsFileError> {
         match value.get_ref() {
             DeValue::Array(items) => items.iter().map(|item| self.string(key, item)).collect(),
@@ -72,7 +72,7 @@ impl Document<'_> {
         }
     }
 
-    /// A text, or a list of them.
+    /// A string, or a list of strings.
     pub(super) fn string_or_strings(
         self,
         key: &str,
@@ -85,7 +85,7 @@ impl Document<'_> {
         }
     }
 
-    /// A text, or a list of texts and of pairs. The second of a pair is empty where there is only one.
+    /// A string, or a list of strings and pairs. For a single string the second of the pair is empty.
     pub(super) fn pairs(self, key: &str, value: &Value<'_>) -> Result<Vec<(String, String)>, HostsFileError> {
         let DeValue::Array(items) = value.get_ref() else {
             return Ok(vec![(self.string(key, value)?, String::new())]);
@@ -101,7 +101,7 @@ impl Document<'_> {
     }
 }
 
-/// A key as it may stand in a message.
+/// A key, made fit for a message.
 pub(super) fn shown(key: &Spanned<Cow<'_, str>>) -> String {
     display::text(key.get_ref())
 }

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Why there can be no TLS.
+/// Why TLS cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     #[error("cannot read `{}`", path.display())]
@@ -12,7 +12,7 @@ pub(crate) enum TlsError {
     NotPem { path: PathBuf, source: rustls::pki_types::pem::Error },
     #[error("the {what} in `{}` cannot be used", path.display())]
     Unusable { what: &'static str, path: PathBuf, source: rustls::Error },
-    /// This system trusts nobody.
+    /// The system has no trusted certificates.
     #[error("no certificate authority is known")]
     NoAuthorities { source: Option<rustls_native_certs::Error> },
     #[error("certificates cannot be checked")]

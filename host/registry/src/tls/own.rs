@@ -4,8 +4,8 @@ use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
 
-/// Shows the first certificate whose key can sign as the server wants it, and of these rather one that an
-/// authority named by the server has issued.
+/// Shows the first client certificate whose key can sign as the server demands. Prefers one from an authority that
+/// the server names.
 #[derive(Debug)]
 pub(super) struct OwnCertificates(pub(super) Vec<Arc<CertifiedKey>>);
 
@@ -22,8 +22,8 @@ impl ResolvesClientCert for OwnCertificates {
     }
 }
 
-/// Whether the name of an authority stands in a certificate. It is there as its issuer, unless somebody has
-/// gone to great lengths, and then a certificate is shown that would have been shown anyway.
+/// Whether the name of an authority occurs in a certificate. It occurs as the issuer, unless the certificate was
+/// forged to contain it elsewhere; then it is shown as it would have been anyway.
 fn is_issued_by(certificate: &[u8], authorities: &[&[u8]]) -> bool {
     let names = |authority: &&[u8]| {
         !authority.is_empty() && certificate.windows(authority.len()).any(|part| part == *authority)

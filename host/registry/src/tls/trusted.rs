@@ -14,11 +14,11 @@ use x509_cert::ext::pkix::ExtendedKeyUsage;
 
 use super::error::TlsError;
 
-/// Accepts a certificate that a trusted one has issued, or that is a trusted one itself.
+/// Accepts a certificate that a trusted one has issued, or that is itself a trusted one.
 ///
-/// The second is a rule of Go (`Verify` of `crypto/x509`), which webpki does not have. Most private registries
-/// depend on it: the certificate of `openssl req -x509` says that it is an authority, and a certificate that is
-/// pinned has an issuer that this machine does not know.
+/// The second rule is Go's (`Verify` of `crypto/x509`), and webpki lacks it. Most private registries depend on it: a
+/// certificate of `openssl req -x509` claims to be an authority, and the issuer of a pinned certificate is unknown
+/// here.
 #[derive(Debug)]
 pub(super) struct Trusted {
     certificates: Vec<CertificateDer<'static>>,
@@ -26,7 +26,7 @@ pub(super) struct Trusted {
 }
 
 impl Trusted {
-    /// Trusts these certificates, which must be usable ones, and those of the system.
+    /// Trusts these certificates, which must be valid, and those of the system.
     pub(super) fn new(
         mut certificates: Vec<CertificateDer<'static>>,
         provider: &Arc<CryptoProvider>,
@@ -85,13 +85,13 @@ impl ServerCertVerifier for Trusted {
     }
 }
 
-/// Checks of a trusted certificate what does not depend on who has issued it: its time, its purpose and its name.
+/// Checks the parts of a trusted certificate that do not depend on its issuer: time, purpose and name.
 fn check(
     trusted: &CertificateDer<'_>,
     name: &ServerName<'_>,
     now: UnixTime,
 ) -> Result<ServerCertVerified, Error> {
-    // Refuses one with a critical extension that is not understood.
+    // Refuses a certificate with an unknown critical extension.
     let parsed = ParsedCertificate::try_from(trusted)?;
     let read = Certificate::from_der(trusted).map_err(|_| CertificateError::BadEncoding)?;
     let content = read.tbs_certificate();

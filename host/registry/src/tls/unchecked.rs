@@ -2,10 +2,10 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// Accepts every certificate, also one that nothing here can read, such as one of version 1 or with a short key.
+/// Accepts every certificate, even one that this program cannot parse, such as one of version 1 or with a short key.
 ///
-/// The signature of the handshake is not checked either. It proves that the server has the key of the
-/// certificate, and who may make up a certificate has its key.
+/// The signature of the handshake is not checked either. It proves possession of the certificate's key, which means
+/// nothing if any certificate is accepted.
 #[derive(Debug)]
 pub(super) struct Unchecked;
 
@@ -39,7 +39,7 @@ impl ServerCertVerifier for Unchecked {
         Ok(HandshakeSignatureValid::assertion())
     }
 
-    /// All that a server may have, those that are good first: a server takes the first that its key can make.
+    /// All schemes that a server may have, strong ones first: a server takes the first that its key supports.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         vec![
             SignatureScheme::ECDSA_NISTP256_SHA256,

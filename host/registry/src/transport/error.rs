@@ -8,43 +8,43 @@ use rustls::{AlertDescription, CertificateError};
 use crate::public_only;
 use crate::tls::TlsError;
 
-/// Why there is no answer, or not the whole of it.
+/// Why a response is missing or incomplete.
 #[derive(Debug)]
 pub(crate) struct TransportError {
     pub(crate) kind: TransportKind,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// The kinds that a user can do different things about.
+/// Kinds of failures that call for different actions of the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TransportKind {
-    /// Nobody listens.
+    /// The connection was refused.
     Refused,
     /// The name has no address.
     UnknownHost,
-    /// No connection came about in time.
+    /// No connection was established in time.
     Unreachable,
-    /// Nothing came for so long.
+    /// No byte came for this long.
     Silent(Duration),
-    /// We began to speak TLS and were answered in something else.
+    /// The server answered the TLS handshake in another protocol.
     NotTls,
     /// The certificate is not trusted.
     Certificate,
-    /// The certificate is another's.
+    /// The certificate is for another name.
     WrongName,
-    /// The certificate was good once, or will be.
+    /// The certificate has expired or is not valid yet.
     WrongTime,
-    /// The server does not take our certificate, or the lack of one.
+    /// The server refused the client certificate, or asked for one and got none.
     ClientCertificate,
-    /// This machine has no certificates to compare with.
+    /// The system has no certificates to check against.
     NoCertificates,
-    /// The certificates or keys that are set up for the server cannot be used.
+    /// The certificates or keys configured for the server cannot be used.
     BadCertificates,
-    /// No connection came about through the proxy.
+    /// The proxy made no connection.
     Proxy,
-    /// The server has an address that only this machine or its network can reach.
+    /// The server's address is not public.
     Forbidden,
-    /// What came is not HTTP, or the connection ended too early.
+    /// The response is not HTTP, or the connection ended too early.
     Broken,
 }
 
@@ -69,7 +69,7 @@ impl TransportError {
         Self::new(kind, Some(error.into()))
     }
 
-    /// What is to be told beside the kind.
+    /// The cause, unless the kind says all.
     pub(crate) fn into_cause(self) -> Option<Box<dyn Error + Send + Sync>> {
         self.source.is_some().then(|| self.into())
     }
@@ -85,7 +85,7 @@ fn kind_of(error: &reqwest::Error) -> TransportKind {
     for cause in causes(error) {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return match tls {
-                // The first byte was none that a TLS server can begin with.
+                // No TLS record starts with this byte.
                 rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
                     TransportKind::NotTls
                 }
@@ -126,7 +126,7 @@ fn kind_of_certificate(error: &CertificateError) -> TransportKind {
     }
 }
 
-/// What a server can have against the certificate that it asked for.
+/// Alerts about the client certificate.
 fn is_about_certificates(alert: AlertDescription) -> bool {
     matches!(
         alert,
@@ -143,7 +143,7 @@ fn is_about_certificates(alert: AlertDescription) -> bool {
     )
 }
 
-/// The error and everything below it. An I/O error that wraps another skips it in its own chain.
+/// The error and its causes. An I/O error skips the error that it wraps in its own chain.
 pub(super) fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -155,7 +155,7 @@ pub(super) fn causes<'a>(
     })
 }
 
-/// Of a request only the innermost cause: the layers above it say no more than that it failed.
+/// Shows only the innermost cause: the layers above it only say that a request failed.
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(source) = &self.source else { return f.write_str("no answer in time") };

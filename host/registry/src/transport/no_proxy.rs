@@ -3,10 +3,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-/// Which servers are reached without a proxy: loopback ones, and what the value of `NO_PROXY` names.
+/// Servers that are reached without a proxy: loopback ones, and those in the value of `NO_PROXY`.
 ///
-/// The rules are those of Go (`golang.org/x/net/http/httpproxy`), which the other tools go by. An address in
-/// brackets is one also without a port, and an entry that means nothing excepts nothing.
+/// The rules are those of Go (`golang.org/x/net/http/httpproxy`), which the other tools follow. Brackets around an
+/// address are allowed without a port. An invalid entry has no effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct NoProxy {
     everything: bool,
@@ -19,7 +19,7 @@ enum Exception {
     Network(IpNet),
     /// `10.0.0.1`, `10.0.0.1:5000`, `fd00::1`, `[fd00::1]:5000`
     Address { address: IpAddr, port: Option<String> },
-    /// `corp`, `corp:5000` with all names below; `.corp`, `*.corp` only those.
+    /// `corp`, `corp:5000` with all subdomains; `.corp`, `*.corp` only subdomains.
     Domain { name: String, itself: bool, port: Option<String> },
 }
 
@@ -36,7 +36,7 @@ impl NoProxy {
         Self { everything: false, exceptions }
     }
 
-    /// Whether the server of an address is reached without a proxy.
+    /// Whether a URL is reached without a proxy.
     pub(super) fn excepts(&self, url: &Url) -> bool {
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else { return true };
         let port = port.to_string();
@@ -90,7 +90,7 @@ impl Exception {
     }
 }
 
-/// Splits an entry into host and port. What has several colons and no brackets is an address without a port.
+/// Splits an entry into host and port. Several colons without brackets are an address without a port.
 fn split(entry: &str) -> (&str, Option<String>) {
     let bracketed = entry.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let (host, rest) = match bracketed {
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exceptions_are_those_of_go() {
+    fn exceptions_follow_the_rules_of_go() {
         for (value, excepted, proxied) in [
             ("", &["http://localhost/", "https://127.8.9.1:5000/", "http://[::1]/"][..], &["http://a/"][..]),
             ("corp", &["https://corp/", "https://a.b.corp:8443/"], &["https://xcorp/", "https://corp.x/"]),
@@ -167,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_value_can_make_it_panic(value in "[]\\[*.:,/a-f0-9é ]{0,20}", host in "[a-f0-9.:]{1,12}") {
+        fn arbitrary_values_do_not_panic(value in "[]\\[*.:,/a-f0-9é ]{0,20}", host in "[a-f0-9.:]{1,12}") {
             for url in [format!("https://{host}/"), format!("https://[{host}]:5000/")] {
                 if let Ok(url) = Url::parse(&url) {
                     NoProxy::parse(&value).excepts(&url);

@@ -7,7 +7,7 @@ use super::no_proxy::NoProxy;
 use crate::settings::ProxySettings;
 use dray_ports::{FetchFailure, FetchFault, FetchReason};
 
-/// The ways around, and for whom.
+/// The proxies, and the hosts that need none.
 #[derive(Clone)]
 pub(super) struct Proxies(Arc<Rules>);
 
@@ -30,22 +30,22 @@ impl Proxies {
         })))
     }
 
-    /// The proxy that leads to an address.
-    pub(super) fn way_to(&self, url: &Url) -> Option<&Url> {
+    /// The proxy for a URL.
+    pub(super) fn proxy_for(&self, url: &Url) -> Option<&Url> {
         let Rules { https, http, none_for } = &*self.0;
         let proxy = if url.scheme() == "https" { https } else { http };
         proxy.as_ref().filter(|_| !none_for.excepts(url))
     }
 
-    /// The same for the HTTP client, which else would go by rules of its own.
+    /// The same for the HTTP client, which would otherwise apply rules of its own.
     pub(super) fn for_client(&self) -> Proxy {
         let own = self.clone();
-        Proxy::custom(move |url| own.way_to(url).cloned())
+        Proxy::custom(move |url| own.proxy_for(url).cloned())
     }
 }
 
-/// Understands the address of a proxy as Go does: it may lack a scheme, and names are always resolved by a SOCKS
-/// proxy, which may know more of them than this machine.
+/// Parses the address of a proxy as Go does: the scheme is optional. A SOCKS proxy always resolves names, because it
+/// may know more of them than this machine.
 fn parse(value: &str, name: &'static str) -> Result<Url, FetchFailure> {
     let has_scheme = value.contains("://");
     let parsed = if has_scheme { Url::parse(value) } else { Url::parse(&format!("http://{value}")) };

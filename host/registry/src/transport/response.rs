@@ -6,7 +6,7 @@ use url::Url;
 use crate::body::Body;
 use crate::coding::{Coding, Gunzip};
 
-/// An answer whose body has not been read yet.
+/// A response whose body has not been read.
 pub(crate) struct Response {
     inner: reqwest::Response,
     is_first_hop: bool,
@@ -26,38 +26,38 @@ impl Response {
         self.inner.headers()
     }
 
-    /// Where the answer came from in the end.
+    /// The URL that the response came from.
     pub(crate) fn url(&self) -> &Url {
         self.inner.url()
     }
 
-    /// Whether the answer came from the server that the call was meant for, rather than from one it redirects to.
+    /// Whether the response came from the call's own server, not from the target of a redirect.
     pub(crate) fn is_from_first_hop(&self) -> bool {
         self.is_first_hop
     }
 
-    /// The coding that its body has on the way.
+    /// The content coding of the body.
     pub(crate) fn coding(&self) -> Coding {
         Coding::of(self.headers())
     }
 
-    /// How many bytes the body has as it is sent, if the server said so.
+    /// The length of the body as sent, if the server stated it.
     pub(crate) fn length(&self) -> Option<u64> {
         self.inner.content_length()
     }
 
-    /// The body, without the coding that it may have.
+    /// The body with its content coding undone.
     pub(crate) fn into_body(self) -> Body {
         let gunzip = (self.coding() == Coding::Gzip).then(Gunzip::new);
         Body::new(self.inner, gunzip, self.stall)
     }
 
-    /// The body as it is sent, whatever the server says about its coding.
+    /// The body as sent, whatever coding the server states.
     pub(crate) fn into_body_as_sent(self) -> Body {
         Body::new(self.inner, None, self.stall)
     }
 
-    /// Reads a small body to its end, so that the connection can be used again.
+    /// Reads a small body to its end, so that the connection can be reused.
     pub(crate) async fn discard(self) {
         const NOT_WORTH_WAITING: Duration = Duration::from_secs(1);
         const NOT_WORTH_READING: u64 = 16 * 1024;
