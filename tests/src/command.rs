@@ -1,4 +1,4 @@
-//! Runs the `dray` binary in a cleared environment and keeps everything it printed.
+//! Runs the `dray` binary in a cleared environment and records its output.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -18,17 +18,17 @@ use crate::scratch::{Place, Scratch};
 use crate::terminal::{Screen, Terminal};
 use crate::tools;
 
-/// What no run of dray in a test may exceed.
+/// Time limit for every run of dray in a test.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// A command line of dray, with an environment of its own.
+/// A command line of dray with its own environment.
 ///
-/// Home, cache and temporary directories are private and empty, and stay the same from run to run of one
-/// value, so that a second run finds the cache of the first.
+/// The directories for home, cache and temporary files are private and empty at first. All runs of one value share
+/// them, so that a second run finds the cache of the first.
 #[derive(Debug)]
 pub struct Dray {
     program: PathBuf,
-    /// What the program is started by.
+    /// The program that starts it, with arguments.
     starter: Vec<OsString>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -43,12 +43,12 @@ impl Default for Dray {
 }
 
 impl Dray {
-    /// dray without arguments, knowing of no containerd.
+    /// dray without arguments, for tests without a containerd.
     pub fn new() -> Self {
         Self::of(tools::dray())
     }
 
-    /// An example of the library, in the same surroundings.
+    /// An example of the library, in the same environment.
     pub fn example(name: &str) -> Self {
         Self::of(tools::example(name))
     }
@@ -74,13 +74,13 @@ impl Dray {
         Self { program, starter: Vec::new(), arguments: Vec::new(), environment, replacements, home }
     }
 
-    /// dray that works with `daemon`, in `namespace`.
+    /// dray for `daemon`, in `namespace`.
     pub fn with(daemon: &Containerd, namespace: &str) -> Self {
         let socket = daemon.socket().display().to_string();
         Self::new().args(["-a", &socket, "-n", namespace]).replace(&socket, "[CONTAINERD]")
     }
 
-    /// Where its caches are.
+    /// The directory of its caches.
     pub fn cache(&self) -> PathBuf {
         self.home.path().join("cache")
     }
@@ -105,7 +105,7 @@ impl Dray {
         self
     }
 
-    /// Lets another program start it, such as `prlimit` with its options.
+    /// Starts it through another program, such as `prlimit` with options.
     #[must_use]
     pub fn started_by<A: AsRef<OsStr>>(mut self, starter: impl IntoIterator<Item = A>) -> Self {
         self.starter = starter.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
@@ -119,7 +119,7 @@ impl Dray {
         self
     }
 
-    /// Shows `text` as `name` where a run is displayed: for addresses that differ from run to run.
+    /// Shows `text` as `name` in the display of a run, for addresses that differ from run to run.
     #[must_use]
     pub fn replace(mut self, text: &str, name: &str) -> Self {
         self.replacements.push((text.to_owned(), name.to_owned()));
@@ -137,7 +137,7 @@ impl Dray {
         self.home.path()
     }
 
-    /// Runs it with more arguments, and waits for its end.
+    /// Runs it with more arguments, and waits for the end.
     pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         self.spawn(arguments).wait()
     }
@@ -176,12 +176,12 @@ impl Dray {
     }
 }
 
-/// dray at work.
+/// A running dray.
 #[derive(Debug)]
 pub struct Running {
     child: Reading,
     replacements: Vec<(String, String)>,
-    /// The home lives as long as a program that uses it.
+    /// Keeps the home as long as the program runs.
     _home: Arc<Scratch>,
 }
 
@@ -206,7 +206,7 @@ impl Running {
         signal(self.child.id, Signal::KILL);
     }
 
-    /// Waits for its end. Fails after five minutes.
+    /// Waits for the end. Fails after five minutes.
     pub fn wait(self) -> Run {
         let Output { status, stdout, stderr } = self.child.finish();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("dray prints UTF-8");
@@ -214,7 +214,7 @@ impl Running {
     }
 }
 
-/// A child whose output is read while it runs, so that it never waits for a reader.
+/// A child whose output is read while it runs, so that it never blocks on a full pipe.
 #[derive(Debug)]
 struct Reading {
     id: u32,
@@ -251,20 +251,20 @@ impl Reading {
     }
 }
 
-/// A finished run. Displayed, it is its status and what it printed, with names in place of addresses.
+/// A finished run. Its display has the status and the output, with names in place of addresses.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it printed on standard output.
+    /// Standard output.
     pub stdout: String,
-    /// What it printed on standard error.
+    /// Standard error.
     pub stderr: String,
     replacements: Vec<(String, String)>,
 }
 
 impl Run {
-    /// Fails with everything printed unless dray succeeded.
+    /// Fails with the whole output unless dray succeeded.
     #[track_caller]
     #[expect(clippy::return_self_not_must_use, reason = "often the check is all that a test wants")]
     pub fn success(self) -> Self {
@@ -272,7 +272,7 @@ impl Run {
         self
     }
 
-    /// Fails with everything printed unless dray ended with this exit code.
+    /// Fails with the whole output unless dray ended with this exit code.
     #[track_caller]
     #[expect(clippy::return_self_not_must_use, reason = "often the check is all that a test wants")]
     pub fn failure(self, code: i32) -> Self {
@@ -300,7 +300,7 @@ impl fmt::Display for Run {
     }
 }
 
-/// Filters for `insta`: what differs between two runs that are otherwise the same.
+/// Filters for `insta`: they replace what differs between equal runs.
 pub fn filters() -> Vec<(&'static str, &'static str)> {
     vec![
         (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),

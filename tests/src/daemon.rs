@@ -13,7 +13,7 @@ use crate::process::{Process, end_with_parent, signal};
 use crate::scratch::{Place, Scratch};
 use crate::tools::{self, Missing, SEARCH_PATH};
 
-/// The lines of containerd that dray works with.
+/// The release lines of containerd that the tests cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Generation {
     /// Debian 12's package, 1.6.20.
@@ -63,7 +63,7 @@ impl fmt::Display for Generation {
     }
 }
 
-/// Makes a test on each generation of containerd out of each scenario, a function of the generation.
+/// Defines a test per generation of containerd for each scenario, a function of the generation.
 #[macro_export]
 macro_rules! on_each_generation {
     ($($scenario:ident),* $(,)?) => {$(
@@ -88,29 +88,29 @@ macro_rules! on_each_generation {
     )*};
 }
 
-/// A snapshotter in a process of its own, served on a socket.
+/// A proxy snapshotter: a process of its own that serves a socket.
 #[derive(Clone, Debug)]
 pub struct ProxyPlugin {
     /// The snapshotter's name for containerd's clients.
     pub name: String,
-    /// Where it listens.
+    /// Its socket.
     pub socket: PathBuf,
-    /// What it tells clients about itself; only containerd 2 passes it on.
+    /// Values that it exports to clients; only containerd 2 passes them on.
     pub exports: Vec<(String, String)>,
 }
 
-/// What differs from one private containerd to the next.
+/// The settings of a private containerd.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Which containerd.
+    /// Its generation.
     pub generation: Generation,
-    /// Where its data lies.
+    /// Where its data is stored.
     pub place: Place,
-    /// Snapshotters beside its own.
+    /// Snapshotters in addition to the built-in ones.
     pub proxy_plugins: Vec<ProxyPlugin>,
 }
 
-/// A running containerd with a root, a state directory and a socket of its own.
+/// A running containerd with its own root, state directory and socket.
 #[derive(Debug)]
 pub struct Containerd {
     // Dropped in this order: the daemon ends before its directory is removed.
@@ -123,17 +123,17 @@ pub struct Containerd {
 }
 
 impl Containerd {
-    /// Starts one with its data in memory, and waits until it answers.
+    /// Starts one with its data in memory, and waits until it responds.
     pub fn start(generation: Generation) -> Result<Self, Missing> {
         Self::start_with(&Settings { generation, place: Place::Memory, proxy_plugins: Vec::new() })
     }
 
-    /// Starts one, and waits until it answers.
+    /// Starts one, and waits until it responds.
     pub fn start_with(settings: &Settings) -> Result<Self, Missing> {
         Self::start_configured(settings, "")
     }
 
-    /// Starts one with more lines of configuration, and waits until it answers.
+    /// Starts one with additional configuration, and waits until it responds.
     pub fn start_configured(settings: &Settings, more: &str) -> Result<Self, Missing> {
         tools::root()?;
         let generation = settings.generation;
@@ -145,8 +145,8 @@ impl Containerd {
             .expect("a file can be written");
 
         let mut command = Command::new(&program);
-        // A containerd finds the shim of its own version first. Helpers for decompression are turned off: they
-        // are installed here and there, and containerd then accepts other archives.
+        // containerd finds the shim of its own version first. External decompressors are disabled: some machines have
+        // them, and containerd then accepts other archives.
         let programs = program.parent().expect("a program lies in a directory").display().to_string();
         command
             .args(["--config", &scratch.file("config.toml")])
@@ -159,27 +159,27 @@ impl Containerd {
         Ok(Self { process, command, ctr, socket, generation, scratch })
     }
 
-    /// Which containerd this is.
+    /// Its generation.
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// Where it listens.
+    /// Its socket.
     pub fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// Where its plugins keep their data.
+    /// The directory of its plugins' data.
     pub fn root(&self) -> PathBuf {
         self.scratch.path().join("root")
     }
 
-    /// What it has logged.
+    /// Its log so far.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// The `ctr` of the same version in `namespace`, ready to be run.
+    /// The `ctr` of the same version in `namespace`, ready to run.
     pub fn ctr_command(&self, namespace: &str, args: &[&str]) -> Command {
         let mut command = Command::new(&self.ctr);
         command.arg("--address").arg(&self.socket).args(["--namespace", namespace]).args(args);
@@ -187,12 +187,12 @@ impl Containerd {
         command
     }
 
-    /// Runs the `ctr` of the same version in `namespace`, and waits for its end.
+    /// Runs the `ctr` of the same version in `namespace`, and waits for the end.
     pub fn ctr(&self, namespace: &str, args: &[&str]) -> Output {
         end_with_parent(&self.ctr_command(namespace, args)).output().expect("ctr can be started")
     }
 
-    /// Runs `ctr`, fails unless it succeeds, and returns what it printed.
+    /// Runs `ctr`, fails unless it succeeds, and returns the output.
     pub fn ctr_ok(&self, namespace: &str, args: &[&str]) -> String {
         let output = self.ctr(namespace, args);
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -206,30 +206,30 @@ impl Containerd {
         self.process.kill9();
     }
 
-    /// Starts it again on the same data, after ending it if it still runs.
+    /// Starts it again on the same data, after killing it if it still runs.
     pub fn restart(&mut self) {
         self.process.terminate();
-        // A killed daemon leaves its socket, which must not be taken for an answer.
+        // A killed daemon leaves its socket behind, which would look like a running one.
         let _ = fs::remove_file(&self.socket);
         self.process = launch(&self.command, &self.socket, self.generation, &self.scratch);
     }
 
-    /// Stops it where it is: it takes connections and bytes, and answers nothing until it is thawed.
+    /// Stops the process: it still accepts connections and bytes, but answers nothing until it is thawed.
     pub fn freeze(&self) {
         signal(self.process.id(), Signal::STOP);
         let status = format!("/proc/{}/stat", self.process.id());
-        // The state comes behind the name, which is in parentheses.
+        // The state follows the name, which is in parentheses.
         while !fs::read_to_string(&status).expect("a child has a status").contains(") T ") {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Lets a frozen one go on.
+    /// Lets a frozen one continue.
     pub fn thaw(&self) {
         signal(self.process.id(), Signal::CONT);
     }
 
-    /// A connection, for tests that look behind dray's back.
+    /// A connection for checks that bypass dray.
     pub async fn client(&self) -> Client {
         Client::from_path(&self.socket).await.unwrap_or_else(|error| panic!("{error}:\n{}", self.log()))
     }
@@ -241,7 +241,7 @@ impl Drop for Containerd {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
             let tail = lines[lines.len().saturating_sub(40)..].join("\n");
-            // The test runner keeps what a failed test prints, and shows it below the failure.
+            // The test runner captures the output of a failed test and shows it below the failure.
             #[expect(clippy::print_stderr, reason = "this is the log of a failed test")]
             {
                 eprintln!("--- the end of the log of {}:\n{tail}", self.generation);
@@ -254,7 +254,7 @@ fn launch(command: &Command, socket: &Path, generation: Generation, scratch: &Sc
     let mut process =
         Process::start(command, &scratch.path().join("log")).expect("containerd can be started");
     process.wait_until(&generation.to_string(), || std::os::unix::net::UnixStream::connect(socket).is_ok());
-    // It listens before all of its services answer.
+    // It listens before all of its services respond.
     process.wait_until(&generation.to_string(), || complete(answers(socket.to_owned())));
     process
 }
@@ -266,7 +266,7 @@ async fn answers(socket: PathBuf) -> bool {
     }
 }
 
-/// Waits for a future on a thread and a runtime of its own, so that tests of both kinds can call it.
+/// Runs a future on a thread with its own runtime, so that sync and async tests can call it.
 pub(crate) fn complete<T: Send>(future: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {

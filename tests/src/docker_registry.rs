@@ -11,7 +11,7 @@ use crate::process::{Process, end_with_parent};
 use crate::scratch::{Place, Scratch};
 use crate::tools::{self, Missing, SEARCH_PATH};
 
-/// A running registry without authentication, on a loopback port of its own.
+/// A running registry without authentication, on its own loopback port.
 #[derive(Debug)]
 pub struct DockerRegistry {
     // Dropped in this order: the registry ends before its directory is removed.
@@ -43,7 +43,7 @@ impl DockerRegistry {
         command.env("PATH", SEARCH_PATH).env("HOME", scratch.path()).env("OTEL_TRACES_EXPORTER", "none");
         let log = scratch.path().join("log");
         let mut process = Process::start(&command, &log).expect("docker-registry can be started");
-        // The kernel chooses the port, so that no other program can take it in between; the log tells it.
+        // The kernel chooses the port, so that no other program can take it in between. The log states it.
         let mut address = None;
         process.wait_until("docker-registry", || {
             address = fs::read_to_string(&log).ok().and_then(|log| listening_address(&log));
@@ -57,17 +57,17 @@ impl DockerRegistry {
         &self.address
     }
 
-    /// The reference of something on this registry: `reference("debian:demo")`.
+    /// The reference of an image on this registry: `reference("debian:demo")`.
     pub fn reference(&self, name: &str) -> String {
         format!("{}/{name}", self.address)
     }
 
-    /// The requests it has answered so far, oldest first, as `METHOD path status`.
+    /// The requests so far, oldest first, as `METHOD path status`.
     pub fn requests(&self) -> Vec<String> {
         self.process.log().lines().filter_map(access).collect()
     }
 
-    /// Puts an image or an index on the registry, byte for byte, under `repository:tag`.
+    /// Pushes an image or an index, byte for byte, as `repository:tag`.
     pub fn push(&self, content: &dyn Content, name: &str) {
         let (repository, tag) = name.rsplit_once(':').expect("a name has a tag");
         for blob in content.blobs() {
@@ -93,7 +93,7 @@ impl DockerRegistry {
             .arg(format!("oci:{}:{layout_tag}", layout.display()))
             .arg(format!("docker://{}", self.reference(name)))
             .env("PATH", SEARCH_PATH)
-            // No credentials and no configuration of the developer's.
+            // No credentials and no configuration of the developer.
             .env("HOME", layout);
         let output = end_with_parent(&command).output().expect("skopeo can be started");
         assert!(output.status.success(), "skopeo: {}", String::from_utf8_lossy(&output.stderr));
@@ -109,7 +109,7 @@ impl DockerRegistry {
     }
 }
 
-/// One request over a connection of its own: the status, the location, and the body of the answer.
+/// One request on its own connection: the status, the location, and the body of the response.
 fn exchange(
     address: &str,
     method: &str,
@@ -140,7 +140,7 @@ fn exchange(
 
 fn listening_address(log: &str) -> Option<String> {
     let (_, rest) = log.split_once("listening on ")?;
-    // A line that is not complete yet may end within the port.
+    // The last line may be incomplete and end within the port.
     let (address, _) = rest.split_once(['"', ' ', '\n'])?;
     Some(address.to_owned())
 }

@@ -1,7 +1,7 @@
-//! Components that misbehave.
+//! Components for tests, many of which misbehave.
 //!
-//! [`Guest`] makes a plugin out of WebAssembly text: it behaves well, except for what a test puts in place of
-//! one of its exports. [`dummy`] makes a component of any world, for tests that never run it.
+//! [`Guest`] makes a plugin from WebAssembly text. It behaves well, except for the exports that a test replaces.
+//! [`dummy`] makes a component of any world, for tests that never run it.
 
 mod answers;
 mod echo;
@@ -30,10 +30,10 @@ pub enum Export {
     Work,
 }
 
-/// The case of errors that another try may mend.
+/// The number of the error case `transient`.
 const TRANSIENT: u8 = 4;
 
-/// A plugin in the making.
+/// A plugin under construction.
 #[derive(Clone)]
 pub struct Guest {
     is_platform: bool,
@@ -51,7 +51,7 @@ impl Guest {
         Self::new(false).plan(&Plan::default())
     }
 
-    /// A platform plugin that prefers the first offer and wants no other.
+    /// A platform plugin that prefers the first offer and rejects the others.
     pub fn platform() -> Self {
         Self::new(true).rank(&[0])
     }
@@ -69,14 +69,14 @@ impl Guest {
         guest.info(&Info::default()).accept_config()
     }
 
-    /// Runs these instructions in an export. They have to leave the address of an answer.
+    /// Replaces the body of an export. The instructions must leave the address of an answer.
     #[must_use]
     pub fn on(mut self, export: Export, instructions: &str) -> Self {
         self.bodies.insert(export, instructions.to_owned());
         self
     }
 
-    /// Runs these instructions in an export before what it does anyway.
+    /// Runs these instructions at the start of an export.
     #[must_use]
     pub fn before(mut self, export: Export, instructions: &str) -> Self {
         let body = self.bodies.get_mut(&export).expect("every export has a body");
@@ -84,7 +84,7 @@ impl Guest {
         self
     }
 
-    /// Adds fields to the module: functions, tables, a start function, imports come first of all.
+    /// Adds fields to the module: functions, tables, a start function. Imports must come first.
     #[must_use]
     pub fn item(mut self, text: &str) -> Self {
         self.items.push_str(text);
@@ -92,7 +92,7 @@ impl Guest {
         self
     }
 
-    /// Size of the memory at the start, in pages.
+    /// Initial size of the memory, in pages.
     #[must_use]
     pub fn pages(mut self, pages: u32) -> Self {
         self.pages = pages;
@@ -107,7 +107,7 @@ impl Guest {
         self
     }
 
-    /// Describes itself like this.
+    /// Returns this information from `get-info`.
     #[must_use]
     pub fn info(mut self, info: &Info) -> Self {
         let at = answers::info(&mut self.memory, info);
@@ -121,35 +121,35 @@ impl Guest {
         self.answer(Export::CheckConfig, at)
     }
 
-    /// Answers with an error: the number of its case, its code and its message.
+    /// Returns an error: the number of its case, its code and its message.
     #[must_use]
     pub fn fail(mut self, export: Export, case: u8, code: &str, message: &str) -> Self {
         let at = answers::error(&mut self.memory, case, code, message, None);
         self.answer(export, at)
     }
 
-    /// Answers to `plan` or `rank` that another try makes sense after so many milliseconds.
+    /// Returns a transient error from `plan` or `rank`, with a retry time in milliseconds.
     #[must_use]
     pub fn fail_for_now(mut self, retry_after: u64) -> Self {
         let at = answers::error(&mut self.memory, TRANSIENT, "busy", "it is busy", Some(retry_after));
         self.answer(Export::Work, at)
     }
 
-    /// Ranks like this, whatever is offered.
+    /// Returns this ranking for every offer.
     #[must_use]
     pub fn rank(mut self, indices: &[u32]) -> Self {
         let at = answers::rank(&mut self.memory, indices);
         self.answer(Export::Work, at)
     }
 
-    /// Plans like this, whatever the image.
+    /// Returns this plan for every image.
     #[must_use]
     pub fn plan(mut self, plan: &Plan) -> Self {
         let at = answers::plan(&mut self.memory, plan);
         self.answer(Export::Work, at)
     }
 
-    /// Answers to an export with raw bytes.
+    /// Returns raw bytes from an export.
     #[must_use]
     pub fn raw(mut self, export: Export, bytes: &[u8]) -> Self {
         let at = self.memory.place(bytes);
@@ -165,7 +165,7 @@ impl Guest {
         let (kind, function, parameters) = if self.is_platform {
             ("platform", "dray:platform/matcher@0.1.0#rank", "i32 i32 i32 i32 i32 i32")
         } else {
-            // More values than fit into parameters: they lie in memory.
+            // The parameters are too many to be passed as values, so they are in memory.
             ("snapshotter", "dray:snapshotter/planner@0.1.0#plan", "i32")
         };
         let body = |export| &self.bodies[&export];
@@ -205,8 +205,8 @@ impl Guest {
     }
 }
 
-/// A component of a world, with exports that trap. `world` is what stands between its braces; `packages` are
-/// packages in text form beyond those of the plugin interface.
+/// A component of a world whose exports trap. `world` is the text between its braces; `packages` are packages in text
+/// form in addition to those of the plugin interface.
 pub fn dummy(packages: &[&str], world: &str) -> Vec<u8> {
     let (resolve, world) = resolve(packages, world);
     let mangling = ManglingAndAbi::Legacy(LiftLowerAbi::Sync);
@@ -219,14 +219,14 @@ pub fn wit() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")
 }
 
-/// The packages of the plugin interface, those first that others build on.
+/// The packages of the plugin interface, in the order of their dependencies.
 pub const PACKAGES: [&str; 4] = ["types", "host", "snapshotter", "platform"];
 
 /// The plugin interface, parsed.
 pub fn interface() -> Resolve {
     let mut resolve = Resolve::default();
     for package in PACKAGES {
-        // Without the folder `deps`, which has what is here already.
+        // Without the directory `deps`, whose packages are parsed already.
         let files = UnresolvedPackageGroup::parse_dir(wit().join(package));
         let files = files.unwrap_or_else(|error| panic!("{package}: {error:?}"));
         resolve.push_group(files).unwrap_or_else(|error| panic!("{package}: {error:?}"));
@@ -245,7 +245,7 @@ fn resolve(packages: &[&str], world: &str) -> (Resolve, WorldId) {
     (resolve, world)
 }
 
-/// Makes a component of a module that a compiler made for WASI 0.1, a plugin of this kind.
+/// Makes a plugin of this kind from a module that was compiled for WASI 0.1.
 pub fn component_of_wasip1(module: Vec<u8>, kind: &str) -> Vec<u8> {
     let (resolve, world) = resolve(&[], &format!("include dray:{kind}/plugin@0.1.0;"));
     let mut module = module;
@@ -264,7 +264,7 @@ fn encode(mut module: Vec<u8>, resolve: &Resolve, world: WorldId) -> Vec<u8> {
     embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8, false)
         .expect("the world can be embedded");
     let mut encoder = ComponentEncoder::default();
-    // Two versions of one interface stay two imports: tests ask for one that the host does not have.
+    // Keeps two versions of an interface as two imports: tests ask for one that the host lacks.
     encoder.merge_imports_based_on_semver(false);
     encoder.module(&module).unwrap_or_else(|error| panic!("{error:?}"));
     encoder.encode().unwrap_or_else(|error| panic!("{error:?}"))

@@ -1,4 +1,4 @@
-//! What the library logs.
+//! Captures log lines of the library.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,14 +9,14 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use tracing_subscriber::filter::LevelFilter;
 
-/// Everything that this thread logs while the value lives.
+/// The log lines of this thread while the value lives.
 pub struct Heard {
     text: Text,
     _listening: DefaultGuard,
 }
 
 impl Heard {
-    /// Listens to lines that are at least this important.
+    /// Captures lines of at least this level.
     pub fn listen(level: LevelFilter) -> Self {
         let text = Text::default();
         let subscriber = tracing_subscriber::fmt()
@@ -28,7 +28,7 @@ impl Heard {
         Self { text, _listening: subscriber.set_default() }
     }
 
-    /// The lines so far that have this in them.
+    /// The lines so far that contain this text.
     pub fn lines(&self, part: &str) -> Vec<String> {
         let text = self.text.0.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&text);

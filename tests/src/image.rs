@@ -1,7 +1,7 @@
 //! Makes images: layers, configs, manifests, indexes.
 //!
-//! Deterministic: the same calls give the same digests. Written without dray's own types, so that a fault in
-//! those cannot hide itself; and as free JSON, so that a test can make images that no tool would.
+//! The same calls give the same digests. The code does not use dray's own types, so that it does not share their
+//! faults. It uses untyped JSON, so that tests can make images that no tool makes.
 
 mod layer;
 
@@ -20,7 +20,7 @@ pub use layer::{Compression, Entry, Layer, LayerBuilder, in_members};
 /// Bytes with their identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// What the bytes are.
+    /// Media type.
     pub media_type: String,
     /// Algorithm, colon, and the hex of their hash.
     pub digest: String,
@@ -34,7 +34,7 @@ impl Blob {
         Self::hashed(media_type, bytes, Hash::Sha256)
     }
 
-    /// A blob that is named by this hash.
+    /// A blob with a digest by this hash.
     pub fn hashed(media_type: impl Into<String>, bytes: impl Into<Bytes>, hash: Hash) -> Self {
         let bytes = bytes.into();
         let digest = match hash {
@@ -49,7 +49,7 @@ impl Blob {
         Self::json_hashed(media_type, value, Hash::Sha256)
     }
 
-    /// Its descriptor, as it stands in a manifest.
+    /// Its descriptor, as in a manifest.
     pub fn descriptor(&self) -> Value {
         json!({ "mediaType": self.media_type, "digest": self.digest, "size": self.bytes.len() })
     }
@@ -60,7 +60,7 @@ impl Blob {
     }
 }
 
-/// What names the blobs of an image.
+/// The hash of an image's digests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hash {
     /// SHA-256.
@@ -87,7 +87,7 @@ fn named(algorithm: &str, hash: &[u8]) -> String {
     })
 }
 
-/// Whose media types an image uses.
+/// The family of media types of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flavour {
     /// `application/vnd.oci.…`
@@ -131,7 +131,7 @@ impl Flavour {
     }
 }
 
-/// What can be put on a registry under one name.
+/// Content that can be pushed under one name.
 pub trait Content {
     /// Configs and layers.
     fn blobs(&self) -> Vec<&Blob>;
@@ -166,7 +166,7 @@ pub struct Image {
     pub config: Blob,
     /// The compressed layers, from the bottom.
     pub layers: Vec<Blob>,
-    /// What the layers' diff ids truly are, from the bottom.
+    /// The true diff ids of the layers, from the bottom.
     pub diff_ids: Vec<String>,
     /// `os/architecture[/variant]`.
     pub platform: String,
@@ -210,7 +210,7 @@ impl Content for Image {
 
 type Alteration = Box<dyn FnOnce(&mut Value)>;
 
-/// Puts an [`Image`] together.
+/// Builds an [`Image`].
 pub struct ImageBuilder {
     platform: String,
     flavour: Flavour,
@@ -228,7 +228,7 @@ impl ImageBuilder {
         self
     }
 
-    /// Names config, layers and manifest by this hash. Diff ids stay as they are.
+    /// Uses this hash for config, layers and manifest. Diff ids stay sha256.
     #[must_use]
     pub fn hash(mut self, hash: Hash) -> Self {
         self.hash = hash;
@@ -249,14 +249,14 @@ impl ImageBuilder {
         self
     }
 
-    /// Changes the config before it is hashed: to add to it, or to make it lie.
+    /// Changes the config before it is hashed: to extend or to falsify it.
     #[must_use]
     pub fn alter_config(mut self, alter: impl FnOnce(&mut Value) + 'static) -> Self {
         self.alter_config = Box::new(alter);
         self
     }
 
-    /// Changes the manifest before it is hashed: to add to it, or to make it lie.
+    /// Changes the manifest before it is hashed: to extend or to falsify it.
     #[must_use]
     pub fn alter_manifest(mut self, alter: impl FnOnce(&mut Value) + 'static) -> Self {
         self.alter_manifest = Box::new(alter);
@@ -302,7 +302,7 @@ impl ImageBuilder {
 pub struct Index {
     /// The index.
     pub index: Blob,
-    /// What it offers, in its order.
+    /// Its images, in the order of its entries.
     pub images: Vec<Image>,
 }
 
@@ -339,7 +339,7 @@ impl Index {
 }
 
 impl Image {
-    /// Reads the image of an entry of an index from an OCI image layout. Its diff ids are taken on trust.
+    /// Reads the image of an index entry from an OCI image layout. Its diff ids are not checked.
     fn read(directory: &Path, entry: &Value) -> io::Result<Self> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let platform = &entry["platform"];
@@ -375,7 +375,7 @@ impl Content for Index {
     }
 }
 
-/// Anything else that can be put on a registry: artifacts, indexes of indexes, documents of old.
+/// Other content for a registry: artifacts, nested indexes, old documents.
 #[derive(Clone, Debug, Default)]
 pub struct Bundle {
     /// Configs, layers and the like.

@@ -1,7 +1,7 @@
 //! Support for dray's end-to-end suites.
 //!
-//! Everything here runs privately: own directories, own sockets, loopback ports, and ends with the value
-//! that started it.
+//! Everything here is private to a test: directories, sockets, loopback ports. It ends when the value that started it
+//! is dropped.
 
 pub mod command;
 pub mod cost;

@@ -1,4 +1,4 @@
-//! Servers on a loopback port and a thread of their own, which can be killed at any moment.
+//! Servers on a loopback port and a thread of their own. A test can kill them at any moment.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What a server does with its connections.
+/// Handles the connections of a server.
 pub(crate) trait Serve: Clone + Send + Sync + 'static {
     /// Serves one connection, and says how it ends.
     fn serve(&self, stream: &mut TcpStream) -> impl Future<Output = io::Result<Ending>> + Send;
@@ -19,13 +19,13 @@ pub(crate) trait Serve: Clone + Send + Sync + 'static {
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// In order.
+    /// A regular close.
     Close,
-    /// In order, but without what a protocol on top of it says at its end.
+    /// A regular close of TCP, without the closing message of a protocol above it.
     Cut,
     /// With a reset.
     Reset,
-    /// With a reset, and so do all others: nobody listens any more.
+    /// A reset of this and all other connections. The server stops listening.
     Kill,
 }
 
@@ -90,7 +90,7 @@ async fn accept(listener: TcpListener, service: impl Serve, mut stopped: watch::
             _ = stopped.wait_for(|stop| *stop) => break,
         }
     }
-    // In this order, so that nobody who is hung up on can come back.
+    // In this order, so that clients cannot reconnect.
     drop(listener);
     let _ = hang_up.send(true);
     connections.join_all().await;
@@ -124,8 +124,8 @@ fn is_in_order(ending: Ending) -> bool {
     matches!(ending, Ending::Close | Ending::Cut)
 }
 
-/// Waits until the client's side of the machine has everything that was written. A reset throws away the rest, and
-/// then nobody could say how much has arrived.
+/// Waits until the client's kernel has received everything written. A reset discards the rest, and the number of
+/// delivered bytes would be unknown.
 async fn delivered(stream: &TcpStream) {
     const PATIENCE: Duration = Duration::from_secs(10);
     let (Ok(own), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { return };
@@ -137,7 +137,7 @@ async fn delivered(stream: &TcpStream) {
     };
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
-        // The kernel's table of connections, with the bytes that wait to be sent or confirmed.
+        // The kernel's table of connections, with the bytes that wait to be sent or acknowledged.
         let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap_or_default();
         if !table.lines().any(is_under_way) {
             return;

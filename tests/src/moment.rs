@@ -1,11 +1,11 @@
-//! Waiting for a moment that a test can see, in place of a time that is long enough as a rule.
+//! Waits for an observable event in place of a fixed time.
 
 use std::time::{Duration, Instant};
 
-/// Waits until `ready` holds, and fails if that does not happen.
+/// Waits until `ready` holds. Fails after a time limit.
 #[track_caller]
 pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
-    // Generous: continuous integration shares its cores with compilers.
+    // Generous: continuous integration runs compilers on the same cores.
     const PATIENCE: Duration = Duration::from_mins(1);
     let since = Instant::now();
     while !ready() {

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// A program in the background that writes its output to a file.
 ///
-/// Dropping it ends it: politely first, then not. Should the test process die before, the kernel ends it.
+/// Dropping it sends SIGTERM, then SIGKILL. If the test process dies first, the kernel kills it.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -19,7 +19,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command`. Output of earlier programs in `log` is kept.
+    /// Starts `command`. Earlier output in `log` is kept.
     pub fn start(command: &Command, log: &Path) -> io::Result<Self> {
         let output = File::options().create(true).append(true).open(log)?;
         let mut bound = end_with_parent(command);
@@ -32,14 +32,14 @@ impl Process {
         self.child.id()
     }
 
-    /// Everything it has printed so far.
+    /// Its output so far.
     pub fn log(&self) -> String {
         fs::read(&self.log).map_or_else(|error| error.to_string(), |log| String::from_utf8_lossy(&log).into())
     }
 
-    /// Waits until `ready` holds. Fails with the log when the program ends before, or takes too long.
+    /// Waits until `ready` holds. Fails with the log if the program ends first or takes too long.
     pub fn wait_until(&mut self, what: &str, mut ready: impl FnMut() -> bool) {
-        // Generous: continuous integration shares its cores with compilers.
+        // Generous: continuous integration runs compilers on the same cores.
         const PATIENCE: Duration = Duration::from_mins(1);
         let start = Instant::now();
         while !ready() {
@@ -56,13 +56,13 @@ impl Process {
         self.child.kill().and_then(|()| self.child.wait()).expect("an own child can be killed");
     }
 
-    /// Ends it with SIGTERM; with SIGKILL when that takes more than ten seconds.
+    /// Ends it with SIGTERM, and with SIGKILL after ten seconds.
     pub fn terminate(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(10);
         if let Ok(None) = self.child.try_wait() {
-            // The child was not waited for yet, so its id cannot have passed to another process.
+            // The child was not waited for yet, so its id cannot belong to another process.
             signal(self.child.id(), Signal::TERM);
-            // A stopped one would not see it.
+            // A stopped process does not handle the signal before it continues.
             signal(self.child.id(), Signal::CONT);
             if wait_for(&mut self.child, PATIENCE).is_none() {
                 self.kill9();
@@ -77,14 +77,14 @@ impl Drop for Process {
     }
 }
 
-/// Sends a signal to a child that was not waited for yet.
+/// Sends a signal to a child that was not waited for.
 pub fn signal(id: u32, signal: Signal) {
     let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("the id of a child is a process id");
-    // A child that has just ended is a zombie, and takes signals without harm.
+    // A child that has just ended is a zombie, and signals do it no harm.
     kill_process(pid, signal).expect("an own child can be signalled");
 }
 
-/// Waits for a child at most that long.
+/// Waits for a child up to a time limit.
 pub fn wait_for(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     let start = Instant::now();
     loop {
@@ -98,14 +98,14 @@ pub fn wait_for(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     }
 }
 
-/// The same command, under the kernel's promise to end it when the thread that spawned it ends.
+/// The same command, set up so that the kernel kills the program when the spawning thread ends.
 pub(crate) fn end_with_parent(command: &Command) -> Command {
     let mut bound = Command::new("setpriv");
     bound.args(["--pdeathsig", "KILL", "--"]);
-    // Whoever runs the tests in the background may have had these ignored, and programs inherit that.
+    // If the tests run in the background, these signals may be ignored, and programs would inherit that.
     bound.args(["env", "--default-signal=HUP,INT,QUIT"]);
     bound.arg(command.get_program()).args(command.get_args());
-    // Callers give the whole environment of what they start, so that a developer's own cannot matter.
+    // Callers set the whole environment, so that the developer's has no effect.
     bound.env_clear();
     for (key, value) in command.get_envs() {
         if let Some(value) = value {
@@ -122,15 +122,15 @@ type Spawned = mpsc::Sender<io::Result<Child>>;
 
 /// Spawns from a thread that lives as long as the process.
 ///
-/// The kernel counts the spawning *thread* as the parent here, and a test's thread ends with the test, while
-/// a fixture may be shared by several.
+/// The kernel counts the spawning *thread* as the parent. A test's thread ends with the test, but several tests may
+/// share a fixture.
 pub(crate) fn spawn(command: Command) -> io::Result<Child> {
     static SPAWNER: OnceLock<mpsc::Sender<(Command, Spawned)>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
         let (requests, inbox) = mpsc::channel::<(Command, Spawned)>();
         std::thread::spawn(move || {
             for (mut command, answer) in inbox {
-                // A requester that has gone away needs no answer.
+                // The requester may have gone away.
                 let _ = answer.send(command.spawn());
             }
         });

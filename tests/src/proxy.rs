@@ -1,8 +1,8 @@
-//! A proxy that knows where names lead, and counts what goes through it.
+//! A proxy that resolves made-up names, and counts the bytes it passes on.
 //!
-//! It speaks HTTP and SOCKS 5 on one port. Requests with a whole address are passed on, `CONNECT` and SOCKS open a
-//! tunnel. Loopback hosts are never asked for
-//! through a proxy, so tests give the registry a name that has no address: see [`Proxy::route`].
+//! It speaks HTTP and SOCKS 5 on one port. It passes on requests with an absolute URL, and opens tunnels for
+//! `CONNECT` and SOCKS. Clients never use a proxy for loopback hosts, so tests give the registry a name that has no
+//! address: see [`Proxy::route`].
 
 mod socks;
 
@@ -22,14 +22,14 @@ pub struct Proxy {
     state: Arc<Mutex<State>>,
 }
 
-/// A request that came to a proxy.
+/// A request to a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passed {
-    /// Method, such as `CONNECT`; `SOCKS` of a tunnel by SOCKS.
+    /// Method, such as `CONNECT`. A SOCKS tunnel has `SOCKS`.
     pub method: String,
-    /// What was asked for: `host:port` of a tunnel, or a whole address.
+    /// The target: `host:port` of a tunnel, or an absolute URL.
     pub target: String,
-    /// What the proxy itself answered; absent if it only passed on.
+    /// The proxy's own status. `None` if it passed the request on.
     pub status: Option<u16>,
 }
 
@@ -49,13 +49,13 @@ enum Refusal {
 }
 
 impl Proxy {
-    /// Starts one that lets everybody go everywhere.
+    /// Starts one that serves every client and target.
     pub fn start() -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         Self { server: Server::start(Service(Arc::clone(&state))), state }
     }
 
-    /// Its address, as a variable of the environment has it.
+    /// Its URL, as in an environment variable.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
     }
@@ -65,17 +65,17 @@ impl Proxy {
         format!("{scheme}://{}", self.server.address())
     }
 
-    /// Its address with a user and a password.
+    /// Its URL with a user and a password.
     pub fn url_with(&self, user: &str, password: &str) -> String {
         format!("http://{user}:{password}@{}", self.server.address())
     }
 
-    /// Leads `name`, with its port, to another address.
+    /// Routes `name`, which includes the port, to another address.
     pub fn route(&self, name: &str, address: &str) {
         lock(&self.state).routes.insert(name.to_owned(), address.to_owned());
     }
 
-    /// Lets only this user through, and answers 407 to others.
+    /// Serves only this user, and answers 407 to others.
     pub fn require(&self, user: &str, password: &str) {
         lock(&self.state).user = Some((user.to_owned(), password.to_owned()));
     }
@@ -85,17 +85,17 @@ impl Proxy {
         lock(&self.state).refusal = Some(Refusal::Status(status));
     }
 
-    /// Resets every connection on which a request has come.
+    /// Resets every connection after its first request.
     pub fn reset(&self) {
         lock(&self.state).refusal = Some(Refusal::Reset);
     }
 
-    /// The requests so far, in the order of their arrival.
+    /// The requests so far, in the order of arrival.
     pub fn passed(&self) -> Vec<Passed> {
         lock(&self.state).passed.clone()
     }
 
-    /// How many bytes have come back from servers through it.
+    /// The number of bytes that came back from servers.
     pub fn bytes(&self) -> u64 {
         lock(&self.state).bytes
     }
@@ -117,7 +117,7 @@ struct Head {
 }
 
 impl Head {
-    /// The head at the beginning of `buffer` and its length, once it is whole.
+    /// Parses the head at the start of `buffer`, and returns it with its length once it is complete.
     fn parse(buffer: &[u8]) -> io::Result<Option<(Self, usize)>> {
         let mut fields = [httparse::EMPTY_HEADER; 64];
         let mut request = httparse::Request::new(&mut fields);
@@ -138,7 +138,7 @@ impl Head {
         found.map(|(_, value)| value.as_slice())
     }
 
-    /// Host, always with port, and the request as its server wants it: one that is the connection's last.
+    /// Host with port, and the request for its server, as the last one of the connection.
     fn for_origin(&self) -> Option<(String, Vec<u8>)> {
         let rest = self.target.strip_prefix("http://")?;
         let at = rest.find('/').unwrap_or(rest.len());
@@ -228,7 +228,7 @@ impl Service {
         TcpStream::connect(address.as_deref().unwrap_or(host)).await.ok()
     }
 
-    /// Passes bytes on in both directions until the server has no more. A reset is passed on as one.
+    /// Passes bytes on in both directions until the server has sent all. A reset is passed on as a reset.
     async fn pass(&self, client: &mut TcpStream, mut server: TcpStream) -> io::Result<Ending> {
         let (mut from_client, mut to_client) = client.split();
         let (mut from_server, mut to_server) = server.split();
@@ -238,7 +238,7 @@ impl Service {
                 match from_server.read(&mut piece).await {
                     Ok(0) => return Ok(Ending::Close),
                     Ok(length) => {
-                        // First, so that whoever has read them finds them counted.
+                        // Counted first, so that a client that has read them finds them counted.
                         lock(&self.0).bytes += length as u64;
                         to_client.write_all(&piece[..length]).await?;
                     }

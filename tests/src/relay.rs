@@ -1,7 +1,7 @@
-//! A relay in front of containerd's socket that counts the calls on their way, and can stop at one of them.
+//! A relay in front of containerd's socket that counts calls, and can stop at one of them.
 //!
-//! It knows just enough of HTTP/2 to see where a call begins, so that a test can name the moment of an accident by
-//! the number of a call and not by the clock.
+//! It parses only as much of HTTP/2 as marks the start of a call, so that a test names a moment by the number of a
+//! call and not by the clock.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -16,15 +16,15 @@ use crate::scratch::{Place, Scratch};
 /// Where a [`Relay`] stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Nowhere.
+    /// Never.
     Never,
-    /// The nth call, counted from 1, does not reach the daemon any more.
+    /// The nth call, counted from 1, does not reach the daemon.
     Before(usize),
-    /// The nth call reaches the daemon, and no answer comes back from then on.
+    /// The nth call reaches the daemon, and from then on no response comes back.
     Unanswered(usize),
 }
 
-/// A socket that leads to a containerd. It ends with its last client.
+/// A socket that leads to a containerd. It is removed with its last client.
 #[derive(Debug)]
 pub struct Relay {
     socket: PathBuf,
@@ -37,12 +37,12 @@ pub struct Relay {
 struct Shared {
     stop: Stop,
     calls: AtomicUsize,
-    /// Nothing goes back to the client any more.
+    /// Whether responses to the client are suppressed.
     mute: AtomicBool,
 }
 
 impl Relay {
-    /// Listens in front of `daemon`, a socket.
+    /// Listens for `daemon`, a socket.
     pub fn start(daemon: &Path, stop: Stop) -> Self {
         let scratch = Scratch::new(Place::Memory);
         let socket = scratch.path().join("relay.sock");
@@ -52,7 +52,7 @@ impl Relay {
         let (stopping, stopped) = mpsc::channel();
         let (accepting, daemon) = (Arc::clone(&shared), daemon.to_owned());
         std::thread::spawn(move || {
-            // The relay knocks itself when it is dropped, which ends this.
+            // Dropping the relay makes a connection, which ends this loop.
             while let Ok((client, _)) = listener.accept() {
                 let Ok(daemon) = UnixStream::connect(&daemon) else { return };
                 if Arc::strong_count(&accepting) == 1 {
@@ -65,17 +65,17 @@ impl Relay {
         Self { socket, shared, stopped, _scratch: scratch }
     }
 
-    /// Where it listens.
+    /// Its socket.
     pub fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// How many calls have begun.
+    /// The number of calls so far.
     pub fn calls(&self) -> usize {
         self.shared.calls.load(Ordering::SeqCst)
     }
 
-    /// Waits until it has stopped. `false` if that does not happen.
+    /// Waits until it has stopped. `false` if the time is over.
     pub fn wait(&self, patience: Duration) -> bool {
         self.stopped.recv_timeout(patience).is_ok()
     }
@@ -88,7 +88,7 @@ impl Drop for Relay {
     }
 }
 
-/// Carries bytes both ways until either side has ended.
+/// Copies bytes in both directions until either side ends.
 fn connection(client: &UnixStream, daemon: &UnixStream, shared: &Shared, stopping: &mpsc::Sender<()>) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -102,7 +102,7 @@ fn connection(client: &UnixStream, daemon: &UnixStream, shared: &Shared, stoppin
 
 fn end(client: &UnixStream, daemon: &UnixStream) {
     for stream in [client, daemon] {
-        // The other side may have ended it.
+        // The other side may have closed it.
         let _ = stream.shutdown(Shutdown::Both);
     }
 }
@@ -141,14 +141,14 @@ fn questions(
             let call = shared.calls.fetch_add(1, Ordering::SeqCst) + 1;
             if shared.stop == Stop::Before(call) {
                 let _ = stopping.send(());
-                // Held until the client is gone.
+                // Kept open until the client is gone.
                 return io::copy(&mut client, &mut io::sink()).map(drop);
             }
             if shared.stop == Stop::Unanswered(call) {
                 shared.mute.store(true, Ordering::SeqCst);
                 let stopping = stopping.clone();
                 std::thread::spawn(move || {
-                    // Time for the daemon to do what it is asked for.
+                    // Gives the daemon time to carry out the call.
                     std::thread::sleep(Duration::from_millis(30));
                     let _ = stopping.send(());
                 });

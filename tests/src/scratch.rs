@@ -1,4 +1,4 @@
-//! Directories that do not outlive their owner, whatever was mounted in them.
+//! Directories that are removed with their owner, with anything mounted in them.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 const PREFIX: &str = "dray-tests.";
 
-/// Where a [`Scratch`] lies.
+/// Where a [`Scratch`] is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Place {
     /// In memory: fast, and independent of the file system below the checkout.
     #[default]
     Memory,
-    /// On disk, below `TMPDIR`, for what is measured or larger than memory.
+    /// On disk, below `TMPDIR`, for measurements and for content larger than memory.
     Disk,
 }
 
@@ -39,15 +39,15 @@ fn has_room(directory: &Path) -> bool {
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
-    /// Held as long as the directory is in use. The kernel lets go of it when the process dies, by
-    /// whatever cause, and the next run then knows that the directory is nobody's.
+    /// Locked as long as the directory is in use. The kernel releases the lock when the process dies for any reason,
+    /// and the next run then knows that the directory is abandoned.
     _lock: File,
 }
 
 impl Scratch {
-    /// Creates a directory with a short name: paths of sockets are limited to 107 bytes.
+    /// Creates a directory with a short name, because socket paths are limited to 107 bytes.
     ///
-    /// The first call of a process also removes what killed runs have left behind.
+    /// The first call of a process also removes the directories that killed runs left behind.
     pub fn new(place: Place) -> Self {
         static SWEPT: Once = Once::new();
         SWEPT.call_once(|| {
@@ -71,7 +71,7 @@ impl Scratch {
         &self.path
     }
 
-    /// A path below the directory, as text, for command lines and configuration files.
+    /// A path below the directory, as a string, for command lines and configuration files.
     pub fn file(&self, name: &str) -> String {
         self.path.join(name).into_os_string().into_string().expect("scratch paths are ASCII")
     }
@@ -87,9 +87,9 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes directories of ours whose owner is dead.
+/// Removes our directories whose owner is dead.
 fn sweep(parent: &Path) {
-    // An owner creates first and locks an instant later.
+    // An owner creates the directory and locks it an instant later.
     const FRESH: Duration = Duration::from_mins(1);
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
@@ -100,7 +100,7 @@ fn sweep(parent: &Path) {
             && let Ok(directory) = File::open(entry.path())
             && directory.try_lock().is_ok()
         {
-            // Somebody else's directory cannot be removed, and need not be.
+            // A directory of another user cannot be removed, and need not be.
             let _ = remove(&entry.path());
         }
     }
@@ -108,21 +108,21 @@ fn sweep(parent: &Path) {
 
 fn remove(directory: &Path) -> io::Result<()> {
     for mount in mounts_below(directory)?.iter().rev() {
-        // Lazily: a mount that is still busy disappears with its last user.
+        // Lazily: a busy mount disappears with its last user.
         Command::new("umount").arg("--lazy").arg(mount).stdout(Stdio::null()).status()?;
     }
-    // Never cross into something that could not be unmounted.
+    // Never delete inside a mount that is still there.
     if let Some(mount) = mounts_below(directory)?.first() {
         return Err(io::Error::other(format!("{} is still mounted", mount.display())));
     }
     fs::remove_dir_all(directory)
 }
 
-/// The mount points below a directory, in the order in which they were mounted.
+/// The mount points below a directory, in the order of mounting.
 pub fn mounts_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let table = fs::read_to_string("/proc/self/mountinfo")?;
     let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| {
-        // The kernel writes the separators of this table as octal escapes.
+        // The kernel writes blanks in this table as octal escapes.
         PathBuf::from(point.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
     });
     Ok(points.filter(|point| point.starts_with(directory)).collect())

@@ -1,7 +1,7 @@
-//! A registry that lies on a script.
+//! A registry whose faults a test scripts.
 //!
-//! Without a script it is a correct registry in memory. Every [`Rule`] makes it do one wrong thing: to all
-//! requests that match, or only to the nth. It remembers every request, for a test to look at.
+//! Without a script it is a correct registry in memory. Each [`Rule`] adds one fault, to all requests that match or
+//! only to the nth. It records every request.
 //!
 //! ```
 //! use dray_tests::scripted_registry::{Rule, ScriptedRegistry};
@@ -43,27 +43,27 @@ pub struct ScriptedRegistry {
     state: Arc<Mutex<State>>,
 }
 
-/// A request as it came, and what was sent in return.
+/// A request as received, with facts on its response.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     /// Method.
     pub method: String,
-    /// Path, percent-encoded as it came. With a proxied request, the whole address.
+    /// Path, percent-encoded as received. In a proxied request, the absolute URL.
     pub path: String,
-    /// What followed the question mark.
+    /// The text after the question mark.
     pub query: String,
-    /// Header fields in their order, names in lower case.
+    /// Header fields in order, names in lower case.
     pub headers: Vec<(String, String)>,
     /// Body.
     pub body: Vec<u8>,
-    /// Status of the answer.
+    /// Status of the response.
     pub status: u16,
-    /// Bytes of the answer's body that were sent, or at least given to the kernel.
+    /// Bytes of the response's body that were sent, or at least passed to the kernel.
     pub bytes_sent: u64,
 }
 
 impl Recorded {
-    /// The value of a header field; of the first, if there are several.
+    /// The value of a header field, the first one if there are several.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -74,7 +74,7 @@ impl Recorded {
     }
 }
 
-/// A manifest as it was added.
+/// A stored manifest.
 #[derive(Clone)]
 struct Document {
     media_type: String,
@@ -84,7 +84,7 @@ struct Document {
 
 #[derive(Default)]
 struct State {
-    /// Where its token server is, unless something else is said.
+    /// The address of its token server, unless a test sets another.
     realm: String,
     blobs: BTreeMap<String, Bytes>,
     /// By repository, and by tag or digest.
@@ -92,14 +92,14 @@ struct State {
     /// By path, for requests outside of the API.
     files: BTreeMap<String, Bytes>,
     auth: Option<Auth>,
-    /// What those get who are not let in, in place of a challenge.
+    /// The status for unauthorized clients, in place of a challenge.
     hides: Option<u16>,
     rules: Vec<Rule>,
     requests: Vec<Recorded>,
     connections: usize,
-    /// After how many bytes of bodies every connection is reset.
+    /// The number of body bytes after which every connection is reset.
     resets_after: Option<u64>,
-    /// Blobs that are asked for and not sent yet, and the most there ever were.
+    /// The number of blobs requested and not sent yet, and its maximum so far.
     open: usize,
     most_open: usize,
     released: bool,
@@ -120,37 +120,37 @@ impl ScriptedRegistry {
         Self { server, state }
     }
 
-    /// Host and port, as they stand in front of an image's name.
+    /// Host and port, as in the name of an image.
     pub fn address(&self) -> String {
         self.server.address().to_string()
     }
 
-    /// The name of an image of this registry: `name` may have a tag or digest.
+    /// The name of an image on this registry. `name` may have a tag or digest.
     pub fn image(&self, name: &str) -> String {
         format!("{}/{name}", self.server.address())
     }
 
-    /// Stops listening and resets every connection. What it remembers can still be looked at.
+    /// Stops listening and resets every connection. The records can still be read.
     pub fn kill(&self) {
         self.server.kill();
     }
 
-    /// Resets every connection after it has carried so many bytes of bodies, whatever they belong to.
+    /// Resets every connection after it has carried this many bytes of bodies, summed over its responses.
     pub fn reset_connections_after(&self, bytes: u64) {
         lock(&self.state).resets_after = Some(bytes);
     }
 
-    /// Answers the requests that [`Rule::held`] keeps waiting, and does not hold any more.
+    /// Answers the requests that [`Rule::held`] keeps waiting, and holds no further ones.
     pub fn release(&self) {
         lock(&self.state).released = true;
     }
 
-    /// Adds a blob, which every repository then has.
+    /// Adds a blob, in every repository.
     pub fn add_blob(&self, bytes: impl Into<Bytes>) -> Digest {
         self.add_blob_with(Algorithm::Sha256, bytes)
     }
 
-    /// Adds a blob under a digest by another algorithm.
+    /// Adds a blob under a digest of another algorithm.
     pub fn add_blob_with(&self, algorithm: Algorithm, bytes: impl Into<Bytes>) -> Digest {
         let bytes = bytes.into();
         let digest = digest_of(algorithm, &bytes);
@@ -194,45 +194,45 @@ impl ScriptedRegistry {
         }
     }
 
-    /// Adds a file at a path outside of the API, for redirects to lead to.
+    /// Adds a file at a path outside of the API, as a target for redirects.
     pub fn add_file(&self, path: &str, bytes: impl Into<Bytes>) {
         lock(&self.state).files.insert(path.to_owned(), bytes.into());
     }
 
-    /// Lets only those in who authenticate in this way.
+    /// Requires this authentication.
     pub fn require(&self, auth: impl Into<Auth>) {
         lock(&self.state).auth = Some(auth.into());
     }
 
-    /// Tells those whom it does not let in with this status that there is nothing, and asks who they are at the root of
-    /// the API only.
+    /// Answers unauthorized clients with this status, as if the content did not exist. Only the root of the API sends
+    /// a challenge.
     pub fn hide_with(&self, status: u16) {
         lock(&self.state).hides = Some(status);
     }
 
-    /// Forgets all tokens that were given out, as if they had expired.
+    /// Invalidates all tokens, as if they had expired.
     pub fn expire_tokens(&self) {
         if let Some(Auth::Bearer(bearer)) = &mut lock(&self.state).auth {
             bearer.expire();
         }
     }
 
-    /// Adds a rule. Of several rules that match a request all have their effect, in the order of adding.
+    /// Adds a rule. If several rules match a request, all of them apply, in the order of adding.
     pub fn on(&self, rule: Rule) {
         lock(&self.state).rules.push(rule);
     }
 
-    /// All requests so far, in the order of their arrival.
+    /// All requests so far, in the order of arrival.
     pub fn requests(&self) -> Vec<Recorded> {
         lock(&self.state).requests.clone()
     }
 
-    /// How many bytes of this blob have been sent so far, over all requests.
+    /// The bytes of this blob sent so far, over all requests.
     pub fn bytes_of(&self, blob: &Digest) -> u64 {
         self.bytes_where(|request| request.path.ends_with(&format!("/blobs/{blob}")))
     }
 
-    /// How many bytes of bodies have been sent so far.
+    /// The bytes of bodies sent so far.
     pub fn bytes(&self) -> u64 {
         self.bytes_where(|_| true)
     }
@@ -242,12 +242,12 @@ impl ScriptedRegistry {
         state.requests.iter().filter(|request| counts(request)).map(|request| request.bytes_sent).sum()
     }
 
-    /// How many blobs were under way at the same time, at most.
+    /// The maximum number of blobs under way at the same time.
     pub fn most_blobs_at_once(&self) -> usize {
         lock(&self.state).most_open
     }
 
-    /// How many connections have been opened so far.
+    /// The number of connections so far.
     pub fn connections(&self) -> usize {
         lock(&self.state).connections
     }
@@ -260,7 +260,7 @@ impl ScriptedRegistry {
     }
 }
 
-/// A test that failed elsewhere must not hide its message behind a poisoned lock.
+/// A test that failed must not hide its message behind a poisoned lock.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

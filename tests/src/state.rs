@@ -1,4 +1,4 @@
-//! What a containerd holds in one namespace, as plain values that can be compared.
+//! The contents of one namespace of containerd, as plain values that can be compared.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use crate::daemon::{Containerd, complete};
 /// Labels of a record.
 pub type Labels = BTreeMap<String, String>;
 
-/// Everything in one namespace that a pull can leave behind. Times are left out.
+/// Everything in one namespace that a pull can leave behind, without times.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct State {
     /// Image records by name.
@@ -88,7 +88,7 @@ pub struct Lease {
 }
 
 impl State {
-    /// Asks `daemon` for everything in `namespace`.
+    /// Reads everything in `namespace` from `daemon`.
     pub fn of(daemon: &Containerd, namespace: &str) -> Self {
         complete(async {
             let client = daemon.client().await;
@@ -96,11 +96,11 @@ impl State {
         })
     }
 
-    /// The same when `daemon` has noticed that a client is gone, and changes nothing any more. Fails if it never
-    /// comes to rest.
+    /// The same, once `daemon` has noticed that a client is gone, and changes nothing more. Fails if it never comes
+    /// to rest.
     ///
-    /// No call tells what a daemon still does for a client that is gone, and it may serve others meanwhile. So rest
-    /// is that several looks in a row see the same.
+    /// No call tells what a daemon still does for a client that is gone, and the daemon may serve others. So several
+    /// equal reads in a row count as rest.
     pub fn settled(daemon: &Containerd, namespace: &str) -> Self {
         const LOOKS: usize = 3;
         const PATIENCE: Duration = Duration::from_mins(1);
@@ -124,7 +124,7 @@ impl State {
             && snapshots.all(|snapshot| snapshot.kind == "committed")
     }
 
-    /// The one write in progress. Fails if there is none, or another one.
+    /// The only ingest. Fails if there is none, or another one.
     #[track_caller]
     pub fn only_ingest(&self) -> &Ingest {
         let mut ingests = self.ingests.values();
@@ -139,7 +139,7 @@ impl State {
         *self == Self::default()
     }
 
-    /// The snapshots below `top` and itself, from the bottom.
+    /// The snapshots from the bottom up to `top`.
     pub fn chain(&self, snapshotter: &str, top: &str) -> Vec<String> {
         let known = self.snapshots.get(snapshotter);
         let mut chain = Vec::new();
@@ -154,12 +154,12 @@ impl State {
 }
 
 impl State {
-    /// Takes away what `ctr` does differently from the reference, which is nerdctl's image package.
+    /// Removes the differences between `ctr` and the reference, which is nerdctl's image package.
     #[must_use]
     pub fn without_what_ctr_does_otherwise(mut self) -> Self {
         for snapshot in self.snapshots.values_mut().flat_map(BTreeMap::values_mut) {
-            // `ctr` of 1.x unpacks in a second step that sets no labels at all. The transfer service of 2.x sets the two
-            // newer ones; a client from before 2.3, as nerdctl 1.7 is, only the first.
+            // `ctr` 1.x unpacks in a second step that sets no labels. The transfer service of 2.x sets the two newer
+            // ones. A client from before 2.3, such as nerdctl 1.7, sets only the first.
             snapshot.labels.remove("containerd.io/snapshot.ref");
             snapshot.labels.remove("containerd.io/snapshot/diff-id");
             snapshot.labels.remove("containerd.io/snapshot/parent-chain-id");
@@ -167,7 +167,7 @@ impl State {
         self
     }
 
-    /// Fails with the lines that differ unless this state, which is dray's, is that of `ctr`.
+    /// Fails with a diff unless this state, which is dray's, equals that of `ctr`.
     #[track_caller]
     pub fn assert_same_as_ctr(&self, ctr: &Self, what: &str) {
         let (ours, theirs) = (self.to_string(), ctr.to_string());
@@ -181,7 +181,7 @@ impl State {
 }
 
 impl fmt::Display for State {
-    /// JSON with sorted keys, for snapshots and for comparison by eye.
+    /// JSON with sorted keys, for snapshots and for reading.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string_pretty(self).map_err(|_| fmt::Error)?)
     }
@@ -190,7 +190,7 @@ impl fmt::Display for State {
 impl Containerd {
     /// Runs the garbage collector of all namespaces and waits for its end.
     pub fn collect_garbage(&self) {
-        // A lease that is deleted synchronously is answered when the collector has run.
+        // Synchronous deletion of a lease returns after the collector has run.
         let namespace = "dray-tests-gc";
         let id = "gc".to_owned();
         complete(async {
@@ -203,9 +203,9 @@ impl Containerd {
     }
 }
 
-/// What a test does to a namespace behind dray's back.
+/// Changes to a namespace that bypass dray.
 impl Containerd {
-    /// Ends all leases of a namespace, as their expiry would.
+    /// Deletes all leases of a namespace, as their expiry would.
     pub fn delete_leases(&self, namespace: &str) {
         complete(async {
             let mut leases = self.client().await.leases();

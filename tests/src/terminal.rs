@@ -1,4 +1,4 @@
-//! A terminal for programs that draw differently on one.
+//! A pseudo-terminal for programs whose output depends on one.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -26,29 +26,29 @@ impl Default for Screen {
     }
 }
 
-/// A program that runs on a terminal of its own, as its foreground process.
+/// A program on its own terminal, as the foreground process.
 #[derive(Debug)]
 pub struct Terminal {
     child: Child,
     keyboard: File,
     printed: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
-    /// What the program must find as long as it runs.
+    /// A directory that the program needs while it runs.
     home: Option<Arc<Scratch>>,
 }
 
 impl Terminal {
-    /// Keeps a directory until the program has ended.
+    /// Keeps a directory until the program ends.
     #[must_use]
     pub fn keeping(mut self, home: Arc<Scratch>) -> Self {
         self.home = Some(home);
         self
     }
 
-    /// Starts `command`, whose environment is the whole one it gets.
+    /// Starts `command` with only the environment that is set on it.
     pub fn start(command: &Command, screen: Screen) -> io::Result<Self> {
         let (ours, theirs) = open(screen)?;
-        // `setsid --ctty` makes standard input the controlling terminal: ctrl-c and resizing become signals.
+        // `setsid --ctty` makes standard input the controlling terminal, so that ctrl-c and resizing become signals.
         let mut session = Command::new("setsid");
         session.arg("--ctty").arg(command.get_program()).args(command.get_args());
         session.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
@@ -65,7 +65,7 @@ impl Terminal {
         let sink = Arc::clone(&printed);
         let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
-            // Reading fails when the last program on the terminal has ended.
+            // Reading fails when the last program on the terminal ends.
             while let Ok(length @ 1..) = display.read(&mut buffer) {
                 sink.lock().expect("no holder panics").extend_from_slice(&buffer[..length]);
             }
@@ -73,7 +73,7 @@ impl Terminal {
         Ok(Self { child, keyboard: File::from(ours), printed, reader: Some(reader), home: None })
     }
 
-    /// Everything that was printed so far, control characters included.
+    /// The output so far, including control characters.
     pub fn printed(&self) -> String {
         String::from_utf8_lossy(&self.printed.lock().expect("no holder panics")).into_owned()
     }
@@ -83,7 +83,7 @@ impl Terminal {
         self.wait_for_behind(0, text);
     }
 
-    /// Waits until the program has printed `text` behind so many bytes of all that it has printed.
+    /// Waits until the program has printed `text` after this many bytes of output.
     pub fn wait_for_behind(&self, bytes: usize, text: &str) {
         const PATIENCE: Duration = Duration::from_mins(1);
         let start = Instant::now();
@@ -93,12 +93,12 @@ impl Terminal {
         }
     }
 
-    /// Types, for example `"\x03"` for ctrl-c.
+    /// Types keys, for example `"\x03"` for ctrl-c.
     pub fn type_in(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).expect("a terminal takes keys");
     }
 
-    /// Changes the size of the terminal and tells the program so.
+    /// Changes the size of the terminal and signals it.
     pub fn resize(&self, screen: Screen) {
         let size = window(screen);
         #[expect(unsafe_code, reason = "the standard library has no call for it")]
@@ -107,7 +107,7 @@ impl Terminal {
         assert_eq!(result, 0, "{}", io::Error::last_os_error());
     }
 
-    /// Waits for the program's end: its status and everything it printed.
+    /// Waits for the end of the program. Returns its status and output.
     pub fn wait(mut self) -> (ExitStatus, String) {
         const PATIENCE: Duration = Duration::from_mins(5);
         let status = wait_for(&mut self.child, PATIENCE);
@@ -122,7 +122,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Fails when it has ended already, which is as well.
+        // Fails if the program has ended, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -145,9 +145,9 @@ fn open(screen: Screen) -> io::Result<(OwnedFd, OwnedFd)> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: both were just opened, and nobody else knows them.
+    // SAFETY: both descriptors were just opened, and nothing else owns them.
     let (ours, theirs) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
-    // Were they inherited, a program of another test could keep this terminal open.
+    // If they were inherited, the program of another test could keep this terminal open.
     for end in [&ours, &theirs] {
         rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
     }

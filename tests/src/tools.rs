@@ -1,21 +1,21 @@
-//! Finds the programs that tests need, and says what is missing.
+//! Finds the programs that tests need, and reports missing ones.
 
 use std::fmt;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Fails instead of skipping when set to `1`: continuous integration must not pass by testing nothing.
+/// If set to `1`, a missing program fails the test: continuous integration must not pass by skipping.
 pub const REQUIRE_ALL: &str = "DRAY_TESTS_REQUIRE_ALL";
-/// Where `make daemons` puts the containerd builds; a folder per generation.
+/// Where `make daemons` puts the containerd builds, a directory per generation.
 pub const DAEMONS_DIR: &str = "DRAY_DAEMONS_DIR";
 
-/// Where `make guests` puts plugins in other languages; a folder per language.
+/// Where `make guests` puts plugins in other languages, a directory per language.
 pub const GUESTS_DIR: &str = "DRAY_GUESTS_DIR";
 
-/// Where Debian installs programs. Root's are not in everyone's `PATH`.
+/// Where Debian installs programs. Not every `PATH` has root's.
 pub const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Something that a test needs and this machine lacks.
+/// A program that a test needs and this machine lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// What is missing.
@@ -33,13 +33,13 @@ impl fmt::Display for Missing {
 impl std::error::Error for Missing {}
 
 impl Missing {
-    /// Says that the current test is skipped, and why; fails it where skipping is not allowed.
+    /// Reports that the current test is skipped, and why. Fails the test if skipping is not allowed.
     ///
     /// Use it through [`require!`](crate::require).
     pub fn skip(&self) {
         assert!(std::env::var_os(REQUIRE_ALL).is_none_or(|value| value != "1"), "{self} ({REQUIRE_ALL}=1)");
         let thread = std::thread::current();
-        // Written past the test runner, which would hide the output of a test that passes.
+        // Written directly, because the test runner hides the output of a test that passes.
         let line = format!("skipped: {}: {self}\n", thread.name().unwrap_or("test"));
         io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
     }
@@ -115,7 +115,7 @@ pub fn debian_version(program: &str, package: &str, version: &str) -> Result<Pat
     Err(Missing { what, hint: format!("`{}` is another version; Debian 12 has this one", path.display()) })
 }
 
-/// A program that `make daemons` has built for `generation`.
+/// A program that `make daemons` built for `generation`.
 pub fn built(generation: &str, program: &str) -> Result<PathBuf, Missing> {
     let path = daemons_dir().join(generation).join(program);
     if path.is_file() {
@@ -124,7 +124,7 @@ pub fn built(generation: &str, program: &str) -> Result<PathBuf, Missing> {
     Err(Missing { what: format!("`{}`", path.display()), hint: "run `make daemons`, which needs Go".into() })
 }
 
-/// The folder with the built programs of all generations.
+/// The directory with the built programs of all generations.
 pub fn daemons_dir() -> PathBuf {
     if let Some(directory) = std::env::var_os(DAEMONS_DIR) {
         return directory.into();
@@ -132,12 +132,12 @@ pub fn daemons_dir() -> PathBuf {
     target_dir().join("daemons")
 }
 
-/// What `make guests` has built of the plugin in a language.
+/// A file that `make guests` built from the plugin in a language.
 pub fn guest(language: &str, file: &str) -> Result<PathBuf, Missing> {
     let directory =
         std::env::var_os(GUESTS_DIR).map_or_else(|| target_dir().join("guests-in"), PathBuf::from);
     let path = directory.join(language).join(file);
-    // Written last.
+    // This file is written last.
     if path.with_file_name("built-from").is_file() && path.is_file() {
         return Ok(path);
     }
@@ -148,7 +148,7 @@ pub fn guest(language: &str, file: &str) -> Result<PathBuf, Missing> {
 /// The image of the demo: an OCI image layout of a Debian root file system, whose tag is `demo`.
 pub fn demo_image() -> Result<PathBuf, Missing> {
     let directory = target_dir().join("demo");
-    // Written last.
+    // This file is written last.
     if directory.join("made-by").is_file() {
         return Ok(directory.join("layout"));
     }
@@ -156,7 +156,7 @@ pub fn demo_image() -> Result<PathBuf, Missing> {
     Err(Missing { what, hint: "`make test` and `make demo` make it, which needs a Debian mirror".into() })
 }
 
-/// The program under test, unless `DRAY_BIN` names another: built with the same profile as this test.
+/// The program under test, unless `DRAY_BIN` names another. It has the same build profile as this test.
 pub fn dray() -> PathBuf {
     if let Some(path) = std::env::var_os("DRAY_BIN") {
         return path.into();
@@ -164,28 +164,28 @@ pub fn dray() -> PathBuf {
     own("dray")
 }
 
-/// A copy of [`dray()`] in `directory` that every user may run. The program itself may lie in a home directory.
+/// A copy of [`dray()`] in `directory` that every user may run. The program itself may be in a private home directory.
 pub fn dray_for_every_user(directory: &Path) -> PathBuf {
     let copy = directory.join("dray-of-every-user");
     std::fs::copy(dray(), &copy).expect("the program can be copied");
     copy
 }
 
-/// A program of the tests themselves, built with the same profile as this test.
+/// A program of the tests themselves, with the same build profile as this test.
 pub fn own(name: &str) -> PathBuf {
     let path = profile_dir().join(name);
     assert!(path.is_file(), "{} is missing; run `cargo build --workspace` first", path.display());
     path
 }
 
-/// An example of the library, built with the same profile as this test.
+/// An example of the library, with the same build profile as this test.
 pub fn example(name: &str) -> PathBuf {
     let path = profile_dir().join("examples").join(name);
     assert!(path.is_file(), "{} is missing; run `cargo build --workspace --examples` first", path.display());
     path
 }
 
-/// `target/debug` or a sibling: tests run from its folder `deps`, doc tests from elsewhere.
+/// `target/debug` or a sibling. Tests run from its directory `deps`, doc tests from elsewhere.
 fn profile_dir() -> PathBuf {
     let test = std::env::current_exe().expect("a process knows its program");
     let directory = test.parent().expect("a program lies in a directory");

@@ -19,11 +19,11 @@ use crate::image::sha256;
 use crate::scratch::{Place, Scratch};
 use crate::state::State;
 
-/// Everything about a directory tree that an unpacker decides: entries by path, `.` first.
+/// The parts of a directory tree that an unpacker decides: entries by path, `.` first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree(BTreeMap<PathBuf, Entry>);
 
-/// One entry: field by name, so that a difference can name it.
+/// An entry: values by field, so that a difference names the field.
 pub type Entry = BTreeMap<String, String>;
 
 impl Tree {
@@ -32,7 +32,7 @@ impl Tree {
         let mut entries = BTreeMap::new();
         let mut links = BTreeMap::new();
         let mut paths = vec![PathBuf::from(".")];
-        // Sorted, so that the first of several names of one file is the same in every tree.
+        // Sorted, so that every tree has the same first name of a file with hard links.
         while let Some(path) = paths.pop() {
             let full = root.join(&path);
             let metadata = fs::symlink_metadata(&full)?;
@@ -52,7 +52,7 @@ impl Tree {
         Ok(Self(entries))
     }
 
-    /// What a container would see on a committed snapshot: mounts a read-only view and reads it.
+    /// The contents of a committed snapshot as a container sees them: mounts a read-only view and reads it.
     pub fn of_snapshot(daemon: &Containerd, namespace: &str, snapshotter: &str, snapshot: &str) -> Self {
         let mounts = View::open(daemon, namespace, snapshotter, snapshot);
         let scratch = Scratch::new(Place::Memory);
@@ -64,7 +64,7 @@ impl Tree {
         tree
     }
 
-    /// What one committed snapshot of overlayfs adds to those below it, whiteouts included.
+    /// The changes that one committed snapshot of overlayfs adds, including whiteouts.
     pub fn of_layer(daemon: &Containerd, namespace: &str, snapshotter: &str, snapshot: &str) -> Self {
         let view = View::open(daemon, namespace, snapshotter, snapshot);
         let top = top_directory(&view.mounts).unwrap_or_else(|| panic!("no directory in {:?}", view.mounts));
@@ -87,7 +87,7 @@ impl Tree {
         self.0.get(&Path::new(".").join(path))
     }
 
-    /// Leaves out a field of some entries: what is not up to the unpacker, as the time of the root directory.
+    /// Removes a field of some entries that the unpacker does not decide, such as the time of the root directory.
     #[must_use]
     pub fn without(mut self, field: &str, paths: &[&str]) -> Self {
         for path in paths {
@@ -99,7 +99,7 @@ impl Tree {
         self
     }
 
-    /// Everything that differs, one line each; empty for equal trees.
+    /// All differences, one per line.
     pub fn difference(&self, other: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         for path in self.0.keys().chain(other.0.keys()).collect::<BTreeSet<_>>() {
@@ -182,7 +182,7 @@ fn describe(path: &Path, metadata: &Metadata) -> io::Result<Entry> {
     Ok(entry)
 }
 
-/// A read-only view on a committed snapshot, removed when dropped.
+/// A read-only view of a committed snapshot, removed on drop.
 struct View<'a> {
     daemon: &'a Containerd,
     namespace: &'a str,
@@ -199,7 +199,7 @@ impl<'a> View<'a> {
             snapshotter: snapshotter.to_owned(),
             key: key.clone(),
             parent: parent.to_owned(),
-            // Without it the garbage collector may take the view away while it is read.
+            // Otherwise the garbage collector may remove the view while it is read.
             labels: HashMap::from([("containerd.io/gc.root".to_owned(), "reading".to_owned())]),
         };
         let answer = complete(async {
@@ -240,8 +240,8 @@ fn mount_at(mount: &Mount, target: &Path) {
     assert!(output.status.success(), "{mount:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Where the topmost snapshot of a view keeps its files: the first lower directory of an overlay, or, at the
-/// bottom of a chain, the source of the bind mount.
+/// The directory of the topmost snapshot of a view: the first lower directory of an overlay, or, at the bottom of a
+/// chain, the source of the bind mount.
 fn top_directory(mounts: &[Mount]) -> Option<PathBuf> {
     let mount = mounts.last()?;
     if mount.r#type != "overlay" {

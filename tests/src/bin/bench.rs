@@ -1,8 +1,8 @@
-//! Times `dray pull` against `ctr images pull` on the same containerd, whole process against whole process.
+//! Times `dray pull` against `ctr images pull` on the same containerd, both as whole processes.
 //!
-//! Both pull the same image from the same registry into a containerd that is fresh for every run; the runs
-//! are interleaved, and what counts is the ratio of each pair. Prints the peak memory of `dray` too, which
-//! must not depend on the image's size.
+//! Both pull the same image from the same registry. Each run gets a fresh containerd, and the runs alternate. The
+//! ratio of each pair is what counts. Prints the peak memory of `dray` too, which must not depend on the size of the
+//! image.
 
 #![expect(clippy::print_stdout, reason = "printing figures is all that it is for")]
 
@@ -66,12 +66,12 @@ fn main() {
 
 fn compare(options: &Options, generation: Generation, reference: &str) {
     let cache = Scratch::new(options.place);
-    // The first run compiles the plugins; that is measured elsewhere.
+    // The first run compiles the plugins, which is measured elsewhere.
     dray(options, generation, reference, cache.path());
     let mut ratios = Vec::new();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..options.rounds {
-        // Who goes first alternates, so that whatever drifts meets both alike.
+        // The order alternates, so that drift affects both alike.
         let (our, their) = if round % 2 == 0 {
             let our = dray(options, generation, reference, cache.path());
             (our, ctr(options, generation, reference))
@@ -91,7 +91,7 @@ fn compare(options: &Options, generation: Generation, reference: &str) {
     print_stages(&ours);
 }
 
-/// Where dray's time went, from its own reports.
+/// The stages of dray's runs, from its reports.
 fn print_stages(runs: &[Run]) {
     let reports: Vec<serde_json::Value> =
         runs.iter().map(|run| serde_json::from_str(&run.stdout).expect("a report is JSON")).collect();
@@ -137,7 +137,7 @@ fn measure(command: &mut Command) -> Run {
     let status = format!("/proc/{}/status", child.id());
     let watcher = std::thread::spawn(move || {
         let mut peak = 0;
-        // The file is gone, or has no such line, when the process has ended.
+        // After the end of the process the file is gone, or lacks the line.
         while let Some(now) = std::fs::read_to_string(&status).ok().as_deref().and_then(high_water) {
             peak = now;
             std::thread::sleep(Duration::from_millis(2));
@@ -158,12 +158,12 @@ fn high_water(status: &str) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// An image of about so many MB compressed, whose files compress like programs and texts do.
+/// An image of about `mib` MB compressed. Its files compress like programs and texts.
 fn image(mib: usize) -> Image {
     let layers = if mib >= 50 { 6 } else { 2 };
     let mut image = Image::builder("linux/amd64");
     for layer in 0..layers {
-        // The content compresses to about three tenths.
+        // The content compresses to about 30 %.
         let files = (mib * MIB * 10 / 3 / layers).div_ceil(FILE_BYTES);
         let mut builder = Layer::builder();
         for file in 0..files {
@@ -177,7 +177,7 @@ fn image(mib: usize) -> Image {
 
 const FILE_BYTES: usize = 32 * 1024;
 
-/// Words from a small vocabulary between runs of noise, always the same for a seed.
+/// Words from a small vocabulary between runs of noise. A seed always gives the same bytes.
 fn content(seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -200,7 +200,7 @@ fn content(seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Median, and smallest to largest.
+/// The median, and the range.
 fn spread(mut values: Vec<f64>) -> String {
     values.sort_by(f64::total_cmp);
     let (first, last) = (values[0], values[values.len() - 1]);

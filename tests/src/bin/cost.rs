@@ -1,8 +1,8 @@
 //! Runs a program, and writes what it cost to a file: `cost FILE PROGRAM [ARGUMENT...]`. Its exit status is that of the
 //! program.
 //!
-//! The kernel counts for a new process also what its parent had in memory when it was started. This program is small,
-//! so that the figure is that of the program which it starts.
+//! For the peak memory of a new process, the kernel also counts the memory that its parent had at the start. This
+//! program is small, so that the figure is that of the program it starts.
 
 use std::ffi::OsString;
 use std::io;

@@ -1,8 +1,8 @@
-//! What guests answer, in the layout of the canonical ABI.
+//! Return values of guests, in the layout of the canonical ABI.
 
 use super::memory::Memory;
 
-/// What a plugin says about itself.
+/// The result of `get-info`.
 #[derive(Clone, Debug)]
 pub struct Info {
     /// Name.
@@ -62,12 +62,12 @@ impl Default for Plan {
     }
 }
 
-/// The plan of a layer. The usual one expects mounts.
+/// The plan of a layer. By default it expects mounts.
 #[derive(Clone, Debug)]
 pub struct LayerPlan {
     /// Digest of the layer.
     pub layer: String,
-    /// How it is asked for.
+    /// How to ask for it.
     pub question: Question,
     /// Number of the case of `expectation`; 2 is `mounts`.
     pub expectation: u8,
@@ -75,7 +75,7 @@ pub struct LayerPlan {
     pub on_mounts: u8,
     /// Number of the case of `on-error`.
     pub on_error: u8,
-    /// Whether the blob is kept.
+    /// Whether to keep the blob.
     pub keep_blob: bool,
     /// Extensions.
     pub extensions: Vec<(String, String)>,
@@ -95,15 +95,15 @@ impl Default for LayerPlan {
     }
 }
 
-/// How a layer is asked for.
+/// How to ask for a layer.
 #[derive(Clone, Debug, Default)]
 pub enum Question {
-    /// With labels.
+    /// With these labels.
     Labels(Vec<(String, String)>),
-    /// Without.
+    /// Without labels.
     #[default]
     Plain,
-    /// Not at all.
+    /// Not at all: the layer is fetched.
     Fetch,
 }
 
@@ -117,7 +117,7 @@ pub(super) fn info(memory: &mut Memory, info: &Info) -> u32 {
     memory.place(&record)
 }
 
-/// A result that is fine. What it carries starts at a multiple of eight, since errors have a 64-bit number.
+/// The `ok` case of a result. Its payload is aligned to eight bytes, because errors have a 64-bit number.
 pub(super) fn ok(memory: &mut Memory, payload: &[u8]) -> u32 {
     let mut result = vec![0; 8];
     result.extend(payload);
@@ -125,7 +125,7 @@ pub(super) fn ok(memory: &mut Memory, payload: &[u8]) -> u32 {
     memory.place(&result)
 }
 
-/// An error. Its code lies at [`CODE`], its message at [`MESSAGE`].
+/// The `error` case. Its code is at [`CODE`], its message at [`MESSAGE`].
 pub(super) fn error(
     memory: &mut Memory,
     case: u8,
@@ -142,9 +142,9 @@ pub(super) fn error(
     memory.place(&result)
 }
 
-/// Where in an error its code is.
+/// Offset of the code in an error.
 pub(super) const CODE: u32 = 16;
-/// Where in an error its message is.
+/// Offset of the message in an error.
 pub(super) const MESSAGE: u32 = 24;
 
 pub(super) fn rank(memory: &mut Memory, indices: &[u32]) -> u32 {
@@ -157,7 +157,7 @@ pub(super) fn plan(memory: &mut Memory, plan: &Plan) -> u32 {
     plan_and_layers(memory, plan).0
 }
 
-/// Where the answer is, and where the list of its layers.
+/// The address of the plan, and of the list of its layers.
 pub(super) fn plan_and_layers(memory: &mut Memory, plan: &Plan) -> (u32, u32) {
     let items: Vec<Vec<u8>> = plan.layers.iter().map(|layer| layer_plan(memory, layer)).collect();
     let layers = memory.list(&items);

@@ -1,8 +1,8 @@
-//! Guests that answer with what they were given.
+//! Guests that return their arguments.
 //!
-//! Where something lies in the arguments follows from the interface itself, by the layout of the canonical ABI. A
-//! place is written as a path, such as `image.layers.1.descriptor.urls.0`: members by name, entries by number, and
-//! `some` for what an option holds.
+//! The offsets of values in the arguments follow from the interface itself, by the layout of the canonical ABI. A
+//! path such as `image.layers.1.descriptor.urls.0` names a value: members by name, list entries by number, and `some`
+//! for the content of an option.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,8 @@ use wit_parser::{Resolve, SizeAlign, Type, TypeDefKind};
 use super::answers::{self, LayerPlan, Plan, Question};
 use super::{Export, Guest, interface};
 
-/// Where the arguments of `rank` are put, which come as values: above the answers, below the heap.
+/// Address at which the arguments of `rank`, which are passed as values, are stored: above the answers, below the
+/// heap.
 const ARGUMENTS: u32 = super::memory::HEAP - 64;
 
 /// Offsets in the plan of a layer.
@@ -21,23 +22,23 @@ const KEEP_BLOB: u32 = 23;
 /// Size of the plan of a layer.
 const LAYER_PLAN: u32 = 32;
 
-/// What an answer shows of a place.
+/// How an answer shows a value.
 #[derive(Clone, Copy, Debug)]
 pub enum Shown<'a> {
-    /// The text that is there, as the digest of a layer.
+    /// A string, as the digest of a layer.
     Text(&'a str),
-    /// The bytes of the number that is there, as the digest of a layer. They must make a text.
+    /// The bytes of a number, as the digest of a layer. They must be valid text.
     Number(&'a str),
-    /// The length of the list that is there, likewise, as four bytes.
+    /// The length of a list, likewise, as four bytes.
     Length(&'a str),
-    /// The pairs that are there, as labels.
+    /// A list of pairs, as labels.
     Pairs(&'a str),
-    /// Whether the option that is there holds something, as whether to keep the blob.
+    /// Whether an option holds a value, as `keep-blob`.
     Presence(&'a str),
 }
 
 impl Guest {
-    /// A snapshotter plugin whose plan has one entry for each of these, and means nothing.
+    /// A snapshotter plugin whose plan has one entry for each of these values.
     pub fn echo(places: &[Shown]) -> Self {
         let arguments = Arguments::of("snapshotter", "planner", "plan");
         let mut guest = Self::snapshotter();
@@ -68,7 +69,7 @@ impl Guest {
         guest.on(Export::Work, &format!("{body} (i32.const {answer})"))
     }
 
-    /// A platform plugin that fails with the texts of two places as code and as message.
+    /// A platform plugin that fails with two strings as code and message.
     pub fn echo_platform(code: &str, message: &str) -> Self {
         const OTHER: u8 = 5;
         let arguments = Arguments::of("platform", "matcher", "rank");
@@ -114,7 +115,7 @@ impl Arguments {
         Self { resolve, sizes, names, types }
     }
 
-    /// Instructions that leave the address of a place, from those that leave the address of the arguments.
+    /// Instructions that compute the address of a value from instructions that leave the address of the arguments.
     fn place(&self, base: &str, path: &str) -> String {
         let (first, rest) = path.split_once('.').unwrap_or((path, ""));
         let (offset, mut kind) = self.member(&self.names, &self.types, first);
@@ -148,7 +149,7 @@ impl Arguments {
         (offset.size_wasm32(), *kind)
     }
 
-    /// What a type is, behind its other names.
+    /// The definition of a type, with aliases resolved.
     fn definition(&self, mut kind: Type) -> &TypeDefKind {
         loop {
             let Type::Id(id) = kind else { panic!("{kind:?} has no parts") };

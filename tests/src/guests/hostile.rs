@@ -1,12 +1,12 @@
-//! Components that cost much to read or to compile for their size: a snapshotter plugin with something added.
+//! Components that cost much to read or compile for their size: a snapshotter plugin with additions.
 //!
-//! They are put together byte by byte. Tools that write components refuse some of them, or take as long as a reader.
+//! They are assembled byte by byte. Tools that write components refuse some of them, or take as long as the reader.
 
 use std::fmt::Write as _;
 
 use dray::plugin::PluginSource;
 
-/// How a component begins.
+/// The header of a component.
 pub const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// Kinds of sections.
@@ -18,7 +18,7 @@ const NESTED_INSTANCE: u8 = 5;
 const TYPE: u8 = 7;
 const IMPORT: u8 = 10;
 
-/// A number as WebAssembly writes it.
+/// A number in LEB128.
 pub fn leb(mut number: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
@@ -46,18 +46,18 @@ fn text(text: &str) -> Vec<u8> {
     [&leb(text.len()), text.as_bytes()].concat()
 }
 
-/// The plugin for overlayfs that comes with the program, with more sections.
+/// The embedded plugin for overlayfs, with additional sections.
 pub fn overlayfs(more: &[Vec<u8>]) -> Vec<u8> {
     let source = PluginSource::embedded("overlayfs").expect("it comes along");
     [source.bytes(), &more.concat()].concat()
 }
 
-/// The same, with a component in it that has these sections.
+/// The same, with a nested component that has these sections.
 fn inner(sections: &[Vec<u8>]) -> Vec<u8> {
     overlayfs(&[section(NESTED, &[COMPONENT, &sections.concat()].concat())])
 }
 
-/// How many modules or components the embedded plugin has at its outermost level.
+/// The number of modules or components at the outermost level of the embedded plugin.
 fn count(kind: u8) -> usize {
     let source = PluginSource::embedded("overlayfs").expect("it comes along");
     let mut rest = &source.bytes()[COMPONENT.len()..];
@@ -78,7 +78,7 @@ fn instances(indices: &[usize]) -> Vec<u8> {
     entries(NESTED_INSTANCE, &each)
 }
 
-/// Each component instantiates the one below several times.
+/// Components each of which instantiates the next one several times.
 pub fn multiplying(levels: usize, times: usize) -> Vec<u8> {
     let mut inner = COMPONENT.to_vec();
     for _ in 0..levels {
@@ -87,9 +87,9 @@ pub fn multiplying(levels: usize, times: usize) -> Vec<u8> {
     overlayfs(&[section(NESTED, &inner), instances(&[count(NESTED)])])
 }
 
-/// Components in components.
+/// Nested components.
 pub fn nested(levels: usize) -> Vec<u8> {
-    // From the inside, and so from the end: the sizes stand before what they are the sizes of.
+    // From the inside out, and so backwards: the sizes come before their contents.
     let mut backwards: Vec<u8> = COMPONENT.iter().rev().copied().collect();
     for _ in 0..levels {
         let header = [COMPONENT, &[NESTED], &leb(backwards.len())].concat();
@@ -99,20 +99,20 @@ pub fn nested(levels: usize) -> Vec<u8> {
     overlayfs(&[section(NESTED, &backwards)])
 }
 
-/// A module several times.
+/// A module, several times.
 pub fn modules(text: &str, times: usize) -> Vec<u8> {
     let module = section(MODULE, &wat::parse_str(text).unwrap_or_else(|error| panic!("{error}")));
     overlayfs(&vec![module; times])
 }
 
-/// One empty module, with so many instances.
+/// An empty module with many instances.
 pub fn module_instances(times: usize) -> Vec<u8> {
     let module = section(MODULE, b"\0asm\x01\0\0\0");
     let instance = [&[0][..], &leb(count(MODULE)), &[0]].concat();
     overlayfs(&[module, entries(INSTANCE, &vec![instance; times])])
 }
 
-/// Many locals, all alive in many loops.
+/// Many locals that are live in many loops.
 pub fn locals_in_loops(locals: usize, loops: usize) -> Vec<u8> {
     let mut uses = String::new();
     for local in 1..=locals {
@@ -127,7 +127,7 @@ pub fn locals_in_loops(locals: usize, loops: usize) -> Vec<u8> {
     modules(&text, 1)
 }
 
-/// Functions with locals that nothing uses.
+/// Functions with unused locals.
 pub fn idle_locals(functions: usize, locals: usize) -> Vec<u8> {
     let body = [&[1][..], &leb(locals), &[0x7e, 0x0b]].concat();
     let body = [leb(body.len()), body].concat();
@@ -140,19 +140,19 @@ pub fn idle_locals(functions: usize, locals: usize) -> Vec<u8> {
     overlayfs(&[section(MODULE, &module.concat())])
 }
 
-/// Types of components, or of instances, that declare each other inside.
+/// Types of components, or of instances, nested in one another.
 pub fn types_in_types(levels: usize, of_instances: bool) -> Vec<u8> {
     let kind = if of_instances { 0x42 } else { 0x41 };
-    // With one declaration, which is a type; the innermost has none.
+    // Each has one declaration, which is a type. The innermost has none.
     let ty = [[kind, 1, 1].repeat(levels), vec![kind, 0]].concat();
     inner(&[entries(TYPE, &[ty])])
 }
 
-/// Types of instances, each of which exports an instance of the one before.
+/// Types of instances, each of which exports an instance of the previous type.
 pub fn instances_of_types(levels: usize) -> Vec<u8> {
     let mut types = vec![vec![0x42, 0]];
     for level in 0..levels {
-        // An alias of the type one level further out, and an export of that.
+        // An alias of the type one level further out, and an export of that type.
         let alias = [&[2, 3, 2, 1][..], &leb(level)].concat();
         let export = [&[4, 0][..], &text("a"), &[5, 0]].concat();
         types.push([&[0x42, 2][..], &alias, &export].concat());
@@ -160,7 +160,7 @@ pub fn instances_of_types(levels: usize) -> Vec<u8> {
     inner(&[entries(TYPE, &types)])
 }
 
-/// One instance after the other that has the one before in it.
+/// Instances, each of which contains the previous one.
 pub fn instances_in_instances(levels: usize) -> Vec<u8> {
     let mut instances = vec![vec![1, 0]];
     for level in 0..levels {
@@ -169,7 +169,7 @@ pub fn instances_in_instances(levels: usize) -> Vec<u8> {
     inner(&[entries(NESTED_INSTANCE, &instances)])
 }
 
-/// The type of an instance with a resource and exports of long names, imported under many names.
+/// The type of an instance with a resource and long export names, imported under many names.
 pub fn repeated_import(exports: usize, name_bytes: usize, imports: usize) -> Vec<u8> {
     let mut declarations = vec![[&[4, 0][..], &text("r"), &[3, 1]].concat()];
     for number in 0..exports {
@@ -185,7 +185,7 @@ pub fn repeated_import(exports: usize, name_bytes: usize, imports: usize) -> Vec
     inner(&[entries(TYPE, &[ty]), entries(IMPORT, &imports)])
 }
 
-/// A function with one wide tuple, exported many times as one with another tuple that is the same.
+/// A function with a wide tuple, exported many times with an equal type.
 pub fn compared_tuples(width: usize, times: usize) -> Vec<u8> {
     let tuple = [&[0x6f][..], &leb(width), &vec![0x7d; width]].concat();
     let function = |tuple: usize| [&[0x40, 1][..], &text("x"), &leb_signed(tuple), &[1, 0]].concat();
@@ -200,7 +200,7 @@ pub fn compared_tuples(width: usize, times: usize) -> Vec<u8> {
     inner(&[entries(TYPE, &types), entries(IMPORT, &[import]), entries(11, &exports)])
 }
 
-/// Tuples of two of the tuple before: as many parts as two to the power of their number.
+/// Tuples of two of the previous tuple: the number of parts doubles with each.
 pub fn doubling_tuples(levels: usize, imports: usize) -> Vec<u8> {
     let mut types = vec![vec![0x6f, 1, 0x7d]];
     for level in 0..levels {
@@ -213,14 +213,14 @@ pub fn doubling_tuples(levels: usize, imports: usize) -> Vec<u8> {
     inner(&[entries(TYPE, &types), entries(IMPORT, &imports)])
 }
 
-/// Custom sections that name what made the component, so many times.
+/// Custom sections that name producers, many times.
 pub fn producers(times: usize) -> Vec<u8> {
     let values = [leb(times), [1, b'a', 0].repeat(times)].concat();
     let content = [text("producers"), vec![1], text("language"), values].concat();
     overlayfs(&[section(CUSTOM, &content)])
 }
 
-/// Names of modules' exports.
+/// Modules with long export names.
 pub fn long_names(names: usize, bytes: usize) -> Vec<u8> {
     let name = |number: usize| format!("{number}{}", "n".repeat(bytes));
     let exports: Vec<Vec<u8>> = (0..names).map(|number| [text(&name(number)), vec![0, 0]].concat()).collect();
@@ -234,15 +234,15 @@ pub fn long_names(names: usize, bytes: usize) -> Vec<u8> {
     overlayfs(&[section(MODULE, &module.concat())])
 }
 
-/// A group of types of garbage collection, which readers build as a whole.
+/// A recursive group of types, which readers build as a whole.
 pub fn recursive_types(types: usize) -> Vec<u8> {
     let group = [&[0x4e][..], &leb(types), &[0x60, 0, 0].repeat(types)].concat();
     let module = [&b"\0asm\x01\0\0\0"[..], &section(1, &[&[1], &group[..]].concat())].concat();
     overlayfs(&[section(MODULE, &module)])
 }
 
-/// Data of a module, in segments of one byte: close together, so that the engine makes one image of them, or too far
-/// apart for that.
+/// Data of a module in segments of one byte: close together, so that the engine merges them into one image, or too
+/// far apart for that.
 pub fn data_segments(segments: usize, is_one_image: bool) -> Vec<u8> {
     let distance = if is_one_image { 2 } else { 1000 };
     let segment = |number: usize| [&[0, 0x41][..], &leb_signed(distance * number), &[0x0b, 1, 1]].concat();
@@ -259,7 +259,7 @@ pub fn globals(globals: usize) -> Vec<u8> {
     overlayfs(&[section(MODULE, &module)])
 }
 
-/// One function that has these instructions many times, in a module with a table and a memory.
+/// A function that repeats these instructions, in a module with a table and a memory.
 pub fn instructions(before: &str, repeated: &str, after: &str, times: usize) -> Vec<u8> {
     let text = format!(
         "(module (type $t (func)) (table 10 funcref) (table 10 funcref) (memory 1)

@@ -1,24 +1,24 @@
-//! Linear memory, laid out by hand.
+//! Linear memory with a fixed layout.
 
 use std::fmt::Write as _;
 
-/// Where the answers begin. What lies below is left alone, so that the address zero is nothing.
+/// Address of the first answer. The bytes below stay unused, so that address zero is never valid.
 pub(super) const BASE: u32 = 1024;
 
-/// Where the guest's allocator begins.
+/// Address of the guest's heap.
 pub(super) const HEAP: u32 = 1024 * 1024;
 
-/// Pages of memory at the start: room for answers and for the arguments of any test.
+/// Initial pages of memory: enough for answers and for the arguments of any test.
 pub(super) const PAGES: u32 = 48;
 
-/// The answers of a guest, as the canonical ABI wants them.
+/// The answers of a guest, in the layout of the canonical ABI.
 #[derive(Clone, Default)]
 pub(super) struct Memory {
     bytes: Vec<u8>,
 }
 
 impl Memory {
-    /// Puts bytes down and says where they are, at a multiple of eight.
+    /// Stores bytes and returns their address, a multiple of eight.
     pub(super) fn place(&mut self, bytes: &[u8]) -> u32 {
         self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
         let at = BASE + u32::try_from(self.bytes.len()).expect("tests are small");

@@ -6,7 +6,7 @@ use flate2::write::GzEncoder;
 
 use super::sha256;
 
-/// How a layer is compressed.
+/// The compression of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
     /// Not at all.
@@ -14,7 +14,7 @@ pub enum Compression {
     /// gzip.
     #[default]
     Gzip,
-    /// A zstd frame. Its blocks are stored ones: any reader of zstd takes it, and no compressor is needed.
+    /// A zstd frame of uncompressed blocks: every zstd reader accepts it, and no compressor is needed.
     Zstd,
 }
 
@@ -42,13 +42,13 @@ impl Entry {
             mode,
             owner: (0, 0),
             device: (0, 0),
-            // A fixed day in the past: times that an unpacker makes up are then seen.
+            // A fixed day in the past, so that times made up by an unpacker are noticed.
             mtime: (1_500_000_000, 0),
             xattrs: Vec::new(),
         }
     }
 
-    /// A file. Its path is taken as it is, also where it is absolute or leads upwards.
+    /// A file. Its path is used as given, even an absolute one or one with `..`.
     pub fn file(path: &str, content: impl Into<Vec<u8>>) -> Self {
         Self { content: content.into(), ..Self::new(path, tar::EntryType::Regular, 0o644) }
     }
@@ -63,7 +63,7 @@ impl Entry {
         Self { link: target.to_owned(), ..Self::new(path, tar::EntryType::Symlink, 0o777) }
     }
 
-    /// Another name of a file that the archive has already.
+    /// A hard link to a file earlier in the archive.
     pub fn hard_link(path: &str, target: &str) -> Self {
         Self { link: target.to_owned(), ..Self::new(path, tar::EntryType::Link, 0o644) }
     }
@@ -78,7 +78,7 @@ impl Entry {
         Self::new(path, tar::EntryType::Fifo, 0o600)
     }
 
-    /// The removal of a path of the layers below.
+    /// A whiteout: removes a path of the layers below.
     pub fn whiteout(path: &str) -> Self {
         let (directory, name) =
             path.rsplit_once('/').map_or(("", path), |(directory, name)| (directory, name));
@@ -86,7 +86,7 @@ impl Entry {
         Self::file(&format!("{directory}{separator}.wh.{name}"), "")
     }
 
-    /// The removal of everything that the layers below have in a directory.
+    /// An opaque whiteout: removes everything that the layers below have in a directory.
     pub fn opaque(directory: &str) -> Self {
         Self::file(&format!("{}/.wh..wh..opq", directory.trim_end_matches('/')), "")
     }
@@ -145,7 +145,7 @@ impl Entry {
         header.set_size(self.content.len() as u64);
         header.set_device_major(self.device.0)?;
         header.set_device_minor(self.device.1)?;
-        // Set as bytes: the setters for paths refuse what a hostile archive has.
+        // Set as bytes, because the setters for paths refuse the paths of a hostile archive.
         let fields = header.as_old_mut();
         fill(&mut fields.name, &self.path);
         fill(&mut fields.linkname, &self.link);
@@ -159,7 +159,7 @@ fn fill(field: &mut [u8; 100], text: &str) {
     field[..length].copy_from_slice(&text.as_bytes()[..length]);
 }
 
-/// A layer, uncompressed and as it is stored.
+/// A layer, uncompressed and compressed.
 #[derive(Clone, Debug)]
 pub struct Layer {
     compression: Compression,
@@ -178,13 +178,13 @@ impl Layer {
         Self { compression, diff_id: sha256(archive), blob: compress(archive, compression) }
     }
 
-    /// Changes the compressed bytes, and nothing that is said about them.
+    /// Changes the compressed bytes but not the diff id.
     #[must_use]
     pub fn alter_blob(self, alter: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Self {
         Self { blob: alter(self.blob), ..self }
     }
 
-    /// How it is compressed.
+    /// Its compression.
     pub fn compression(&self) -> Compression {
         self.compression
     }
@@ -200,14 +200,14 @@ impl Layer {
     }
 }
 
-/// Puts a [`Layer`] together.
+/// Builds a [`Layer`].
 #[derive(Clone, Debug, Default)]
 pub struct LayerBuilder {
     entries: Vec<Entry>,
 }
 
 impl LayerBuilder {
-    /// Adds an entry. Parents are not added by themselves.
+    /// Adds an entry without its parent directories.
     #[must_use]
     pub fn entry(mut self, entry: Entry) -> Self {
         self.entries.push(entry);
@@ -236,7 +236,7 @@ impl LayerBuilder {
     }
 }
 
-/// An archive as its compressed bytes, as if several tools had each added a part of it.
+/// An archive compressed in several gzip members, as if several tools had appended to it.
 pub fn in_members(archive: &[u8], members: usize) -> Vec<u8> {
     let part = archive.len().div_ceil(members).max(1);
     archive.chunks(part).flat_map(|part| compress(part, Compression::Gzip)).collect()
@@ -254,10 +254,10 @@ fn compress(archive: &[u8], compression: Compression) -> Vec<u8> {
     }
 }
 
-/// A zstd frame of stored blocks, RFC 8878 section 3.1.1.
+/// A zstd frame of uncompressed blocks (RFC 8878, section 3.1.1).
 fn stored_zstd(content: &[u8]) -> Vec<u8> {
     const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-    // One segment, so there is no window field; the content's size has 8 bytes; no checksum, no dictionary.
+    // A single segment, so there is no window field. The content size has 8 bytes. No checksum, no dictionary.
     const DESCRIPTOR: u8 = 0b1110_0000;
     const BLOCK: usize = 128 * 1024;
     let mut frame = MAGIC.to_vec();
@@ -268,7 +268,7 @@ fn stored_zstd(content: &[u8]) -> Vec<u8> {
         let block = blocks.next().unwrap_or_default();
         let is_last = blocks.peek().is_none();
         let size = u32::try_from(block.len()).expect("a block is short");
-        // Bit 0 says that it is the last one, bits 1 and 2 that it is stored.
+        // Bit 0 marks the last block, bits 1 and 2 its type: raw.
         frame.extend(&(size << 3 | u32::from(is_last)).to_le_bytes()[..3]);
         frame.extend(block);
         if is_last {

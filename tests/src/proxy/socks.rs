@@ -1,4 +1,4 @@
-//! As much of SOCKS 5 (RFC 1928) as opens a tunnel.
+//! The part of SOCKS 5 (RFC 1928) that opens a tunnel.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -9,14 +9,14 @@ use tokio::net::TcpStream;
 pub(super) const VERSION: u8 = 5;
 const PASSWORD: u8 = 2;
 
-/// Who wants to go where.
+/// A request for a tunnel.
 pub(super) struct Request {
-    /// `host:port`, with the name as it came.
+    /// `host:port`, with the name as received.
     pub(super) target: String,
     pub(super) user: Option<(String, String)>,
 }
 
-/// Reads what a client has to say, up to the target. Asks for a user only if `wants_user`.
+/// Reads the client's side up to the target. Demands a user only if `wants_user`.
 pub(super) async fn read(stream: &mut TcpStream, wants_user: bool) -> io::Result<Request> {
     stream.read_u8().await?;
     text(stream).await?;
@@ -39,14 +39,14 @@ pub(super) async fn read(stream: &mut TcpStream, wants_user: bool) -> io::Result
     Ok(Request { target: format!("{host}:{}", stream.read_u16().await?), user })
 }
 
-/// Says whether there is a tunnel.
+/// Reports whether the tunnel is open.
 pub(super) async fn answer(stream: &mut TcpStream, is_open: bool) -> io::Result<()> {
     const NOT_ALLOWED: u8 = 2;
     let status = if is_open { 0 } else { NOT_ALLOWED };
     stream.write_all(&[VERSION, status, 0, 1, 0, 0, 0, 0, 0, 0]).await
 }
 
-/// Bytes with their number in front.
+/// Bytes with a length prefix.
 async fn text(stream: &mut TcpStream) -> io::Result<String> {
     let mut bytes = vec![0; stream.read_u8().await?.into()];
     stream.read_exact(&mut bytes).await?;

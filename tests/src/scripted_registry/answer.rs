@@ -5,26 +5,26 @@ use bytes::Bytes;
 use super::auth::Auth;
 use super::{Document, Recorded, State};
 
-/// What will be sent, and how.
+/// A response, and how it is sent.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Bytes,
-    /// The body before a range was cut out of it.
+    /// The body before a range was cut out.
     whole: Option<Bytes>,
     pub(super) chunked: bool,
-    /// Whether the connection is closed instead.
+    /// Whether the connection is closed in place of a response.
     pub(super) is_left_out: bool,
     pub(super) bytes_per_second: Option<u64>,
-    /// After how many bytes of the body it pauses, and how long.
+    /// The number of body bytes before a pause, and its end.
     pub(super) hold: Option<(usize, Hold)>,
     pub(super) delay: Duration,
-    /// After how many bytes of the body something happens.
+    /// The number of body bytes before a premature end, and its kind.
     pub(super) end: Option<(usize, End)>,
 }
 
-/// How a body ends too early.
+/// How a body ends prematurely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Close,
@@ -37,9 +37,9 @@ pub(super) enum End {
 /// How long a body is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
-    /// Until the test says so.
+    /// Until the test releases it.
     Released,
-    /// Until so many blobs have been under way at the same time.
+    /// Until this many blobs are under way at the same time.
     BlobsAtOnce(usize),
 }
 
@@ -113,7 +113,7 @@ impl Answer {
         }
     }
 
-    /// Cuts out what a `Range: bytes=N-` asks for.
+    /// Cuts out the range of a `Range: bytes=N-`.
     fn honour_range(&mut self, request: &Recorded) {
         let Some(start) = request
             .header("range")
@@ -137,7 +137,7 @@ impl Answer {
     }
 }
 
-/// The correct answer to a request, before any rule.
+/// The correct response to a request, before any rule.
 pub(super) fn correct(state: &mut State, request: &Recorded) -> Answer {
     let path = origin_form(&request.path);
     if let Some(Auth::Bearer(bearer)) = &mut state.auth
@@ -192,7 +192,7 @@ pub(super) fn correct(state: &mut State, request: &Recorded) -> Answer {
     }
 }
 
-/// The path of a request that may have come through us as a proxy, with a whole address.
+/// The path of a request, which has an absolute URL if we are its proxy.
 fn origin_form(target: &str) -> &str {
     match target.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])) {
         Some(path) => path,

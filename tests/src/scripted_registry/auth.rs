@@ -1,21 +1,20 @@
 use super::Recorded;
 use super::answer::Answer;
 
-/// Whom a registry lets in.
+/// The authentication that a registry requires.
 pub enum Auth {
-    /// Those with a token of its own token server, at `/token`.
+    /// A token of its own token server, at `/token`.
     Bearer(BearerAuth),
-    /// Those who present this `Authorization`.
+    /// This `Authorization`.
     Basic {
         /// The whole value, such as `Basic dXNlcjpwYXNz`.
         authorization: String,
     },
 }
 
-/// A token server, and the registry's side of it. Without further instructions it gives everybody tokens
-/// that live for 300 s.
+/// A token server, and the registry's check of its tokens. By default every client gets tokens that live for 300 s.
 ///
-/// It is scripted by rules as well: `Rule::post("/token").status(404)`.
+/// Rules apply to it as well: `Rule::post("/token").status(404)`.
 pub struct BearerAuth {
     realm: Option<String>,
     password: Option<(String, String)>,
@@ -26,7 +25,7 @@ pub struct BearerAuth {
     only_scopes: Option<String>,
     basic_first: bool,
     given: usize,
-    /// How often the token given out last may still be used.
+    /// How many more times the latest token is accepted.
     left: usize,
 }
 
@@ -54,7 +53,7 @@ impl From<BearerAuth> for Auth {
 }
 
 impl BearerAuth {
-    /// Gives everybody tokens.
+    /// Gives tokens to every client.
     pub fn anonymous() -> Self {
         Self::default()
     }
@@ -69,37 +68,37 @@ impl BearerAuth {
         Self { identity_token: Some(token.to_owned()), ..Self::default() }
     }
 
-    /// Names another token server than its own.
+    /// Names another token server.
     #[must_use]
     pub fn realm(self, realm: impl Into<String>) -> Self {
         Self { realm: Some(realm.into()), ..self }
     }
 
-    /// States this life of a token, or none.
+    /// States this lifetime for tokens, or none.
     #[must_use]
     pub fn expires_in(self, seconds: Option<i64>) -> Self {
         Self { expires_in: seconds, ..self }
     }
 
-    /// Puts the token into this member of the answer.
+    /// Returns the token in this member.
     #[must_use]
     pub fn field(self, field: &'static str) -> Self {
         Self { field, ..self }
     }
 
-    /// Lets every token be used so often. With 0 none is ever good.
+    /// Accepts each token this many times. With 0, no token is accepted.
     #[must_use]
     pub fn uses(self, uses: usize) -> Self {
         Self { uses, ..self }
     }
 
-    /// Gives tokens only for these rights, with blanks between them: for more, as for less, the answer is 403.
+    /// Gives tokens only for exactly these scopes, separated by blanks; the status for others is 403.
     #[must_use]
     pub fn only_for(self, scopes: &str) -> Self {
         Self { only_scopes: Some(scopes.to_owned()), ..self }
     }
 
-    /// Offers Basic as well, in a header field of its own before the other.
+    /// Also offers Basic, in a header field before the other one.
     #[must_use]
     pub fn basic_first(self) -> Self {
         Self { basic_first: true, ..self }
@@ -141,7 +140,7 @@ impl BearerAuth {
 }
 
 impl Auth {
-    /// Basic authentication of this user.
+    /// Requires Basic authentication of this user.
     pub fn basic(user: &str, password: &str) -> Self {
         Self::Basic { authorization: http_basic(user, password) }
     }
@@ -160,8 +159,7 @@ impl Auth {
         }
     }
 
-    /// The values of `WWW-Authenticate`. `realm` is the token server unless another was named, `rest` the path
-    /// below `/v2/`.
+    /// The values of `WWW-Authenticate`. `realm` is the default token server, `rest` the path below `/v2/`.
     pub(super) fn challenges(&self, realm: &str, rest: &str) -> Vec<String> {
         let basic = r#"Basic realm="scripted""#.to_owned();
         let Self::Bearer(bearer) = self else { return vec![basic] };
@@ -175,7 +173,7 @@ impl Auth {
     }
 }
 
-/// The rights that a request to a token server asks for, with blanks between them.
+/// The scopes that a request to a token server asks for, separated by blanks.
 fn scopes(request: &Recorded) -> String {
     let body = request.body_text();
     let pairs = request.query.split('&').chain(body.split('&'));

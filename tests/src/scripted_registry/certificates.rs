@@ -1,6 +1,7 @@
-//! Certificates of servers that are unlike those of an [`Authority`](super::Authority).
+//! Server certificates that differ from those of an [`Authority`](super::Authority).
 //!
-//! What `rcgen` does not make lies in the folder beside this file, made by `openssl` for a hundred years.
+//! `rcgen` cannot make all of them. The others are in the directory beside this file; `openssl` made them, valid for
+//! a hundred years.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use rustls::{ServerConfig, SignatureAlgorithm, SignatureScheme};
 
 use super::tls::{self, Security};
 
-/// A certificate and the server that shows it.
+/// A certificate and a server with it.
 pub struct Certificate {
     /// The certificate as a PEM file.
     pub pem: String,
@@ -21,12 +22,12 @@ pub struct Certificate {
     pub security: Security,
 }
 
-/// A certificate of an authority, both with P-256 keys and signed with SHA-512.
+/// The certificate of an authority with a P-256 key, for server certificates signed with SHA-512.
 pub const P256_SHA512_AUTHORITY: &str = include_str!("certificates/p256_sha512_ca.pem");
 
 #[expect(clippy::unwrap_used, reason = "a test without its certificates has nothing to go on with")]
 impl Certificate {
-    /// One that signs itself, as `openssl req -x509` makes it: it says that it is an authority.
+    /// A self-signed certificate as `openssl req -x509` makes it: it claims to be an authority.
     pub fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = tls::server_params(&tls::NAMES);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -39,27 +40,27 @@ impl Certificate {
         Self { pem: certificate.pem(), security }
     }
 
-    /// One of an authority that [`P256_SHA512_AUTHORITY`] is the certificate of.
+    /// A certificate issued by [`P256_SHA512_AUTHORITY`].
     pub fn p256_sha512() -> Self {
         const PEM: &str = include_str!("certificates/p256_sha512.pem");
         let key = PrivateKeyDer::from_pem_slice(PEM.as_bytes()).unwrap();
         Self { pem: PEM.to_owned(), security: tls::with_certificate(read(PEM), key) }
     }
 
-    /// One of version 1, which has no names.
+    /// A certificate of version 1, which has no names.
     pub fn version1() -> Self {
         let scheme = SignatureScheme::ECDSA_NISTP256_SHA256;
         Self::with_any_signature(include_str!("certificates/version1.pem"), scheme)
     }
 
-    /// One with an RSA key of 1024 bits.
+    /// A certificate with an RSA key of 1024 bits.
     pub fn rsa1024() -> Self {
         let scheme = SignatureScheme::RSA_PSS_SHA256;
         Self::with_any_signature(include_str!("certificates/rsa1024.pem"), scheme)
     }
 
-    /// A server that does not even have the key of its certificate: rustls can neither sign with such keys nor
-    /// read such certificates.
+    /// A server without the key of its certificate: rustls can neither sign with such keys nor read such
+    /// certificates.
     fn with_any_signature(pem: &str, scheme: SignatureScheme) -> Self {
         let key = CertifiedKey::new(vec![read(pem)], Arc::new(AnySignature(scheme)));
         let config = tls::builder().with_no_client_auth().with_cert_resolver(Arc::new(Always(Arc::new(key))));
@@ -92,7 +93,7 @@ impl ResolvesServerCert for Always {
     }
 }
 
-/// Signs nothing, and sends bytes all the same.
+/// Returns bytes that are not a valid signature.
 #[derive(Clone, Copy, Debug)]
 struct AnySignature(SignatureScheme);
 

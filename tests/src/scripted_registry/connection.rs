@@ -50,8 +50,8 @@ async fn begins_tls(stream: &TcpStream) -> io::Result<bool> {
     Ok(stream.peek(&mut first).await? == 1 && first[0] == HANDSHAKE)
 }
 
-/// Reads what a client still sends: closing with bytes unread would be a reset, which can overtake the answer that
-/// says why its request was refused.
+/// Reads the rest of the client's request. Closing with unread bytes would cause a reset, which can overtake the
+/// response that states the reason.
 async fn drain(stream: &mut TcpStream) -> io::Result<Ending> {
     const LONG_ENOUGH: Duration = Duration::from_secs(1);
     stream.shutdown().await?;
@@ -65,7 +65,7 @@ async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, text: &str) -> io::Result
     Ok(Ending::Close)
 }
 
-/// Answers requests until the client has no more, or until an answer ends the connection in its way.
+/// Answers requests until the client sends no more, or until a response ends the connection.
 async fn serve<S>(stream: &mut S, state: &Mutex<State>) -> io::Result<Ending>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -118,7 +118,7 @@ where
     }
 }
 
-/// A blob that is asked for and not sent yet.
+/// A blob that is requested and not sent yet.
 struct UnderWay<'a>(&'a Mutex<State>);
 
 impl<'a> UnderWay<'a> {
@@ -140,7 +140,7 @@ impl Drop for UnderWay<'_> {
 }
 
 async fn held(state: &Mutex<State>, hold: Hold) {
-    // Who waits for more than ever come is to be told so by a test, and not to wait for ever.
+    // A test that waits for too many blobs must fail, not hang.
     const PATIENCE: Duration = Duration::from_secs(20);
     let since = Instant::now();
     loop {
@@ -210,7 +210,7 @@ where
     }
 }
 
-/// Sends an answer. Returns how the connection ends, unless it can be used again.
+/// Sends a response. Returns how the connection ends, or `None` if it can be reused.
 async fn write_answer<S>(
     stream: &mut S,
     state: &Mutex<State>,
@@ -251,7 +251,7 @@ where
 
     let end = answer.end.map(|(after, end)| (after.min(answer.body.len()), end));
     let body = answer.body.slice(..end.map_or(answer.body.len(), |(after, _)| after));
-    // Twenty pieces in a second are smooth enough.
+    // Twenty pieces per second are smooth enough.
     let piece = match answer.bytes_per_second {
         Some(rate) => usize::try_from(rate / 20).unwrap_or(usize::MAX).max(1),
         None => 64 * 1024,
@@ -265,7 +265,7 @@ where
             held(state, hold).await;
         }
         left -= piece.len();
-        // Whoever has read a whole body finds it counted; any other piece counts when it is gone.
+        // A client that has read a whole body must find it counted. Other pieces are counted after they are sent.
         let completes = left == 0 && end.is_none();
         if completes {
             sent(piece.len() as u64);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Recorded;
 use super::answer::{Answer, End, Hold};
 
-/// Which requests get a wrong answer, and what is wrong with it.
+/// Selects requests, and changes their responses.
 ///
 /// Several effects may be chained: `Rule::get("/blobs/").chunked().reset_after(100)`.
 #[derive(Clone, Debug)]
@@ -79,26 +79,26 @@ impl Rule {
         self
     }
 
-    /// Answers with this status, and with an empty body if [`Rule::body`] gives no other.
+    /// Responds with this status, and with an empty body unless [`Rule::body`] sets one.
     #[must_use]
     pub fn status(self, status: u16) -> Self {
         self.with(Effect::Status(status))
     }
 
-    /// Answers with this status and an error of the distribution specification.
+    /// Responds with this status and an error body of the distribution specification.
     #[must_use]
     pub fn error(self, status: u16, code: &str, message: &str) -> Self {
         let body = serde_json::json!({"errors": [{"code": code, "message": message}]});
         self.status(status).header("content-type", "application/json").body(body.to_string())
     }
 
-    /// Sets a header field, in place of one of that name.
+    /// Sets a header field, replacing any of that name.
     #[must_use]
     pub fn header(self, name: &str, value: impl Into<String>) -> Self {
         self.with(Effect::Header(name.to_owned(), value.into()))
     }
 
-    /// Leaves a header field out. Without `content-length` the body ends with the connection.
+    /// Omits a header field. Without `content-length` the body ends with the connection.
     #[must_use]
     pub fn without_header(self, name: &'static str) -> Self {
         self.with(Effect::NoHeader(name))
@@ -110,88 +110,86 @@ impl Rule {
         self.with(Effect::Body(body.into()))
     }
 
-    /// Sends as many bytes as it should, one of them wrong.
+    /// Sends the right number of bytes, one of them wrong.
     #[must_use]
     pub fn wrong_bytes(self) -> Self {
         self.with(Effect::Corrupt)
     }
 
-    /// Sends the whole though only a range is wanted.
+    /// Sends the whole body in response to a range request.
     #[must_use]
     pub fn ignore_range(self) -> Self {
         self.with(Effect::IgnoreRange)
     }
 
-    /// Sends the body in chunks, without saying how long it is.
+    /// Sends the body in chunks, without its length.
     #[must_use]
     pub fn chunked(self) -> Self {
         self.with(Effect::Chunked)
     }
 
-    /// Closes the connection instead of an answer.
+    /// Closes the connection in place of a response.
     #[must_use]
     pub fn hang_up(self) -> Self {
         self.with(Effect::LeaveOut)
     }
 
-    /// Sends so many bytes in a second.
+    /// Limits the bytes sent per second.
     #[must_use]
     pub fn throttle(self, bytes_per_second: u64) -> Self {
         self.with(Effect::Throttle(bytes_per_second))
     }
 
-    /// Sends nothing of the body before [`ScriptedRegistry::release`](super::ScriptedRegistry::release).
+    /// Sends no byte of the body before [`ScriptedRegistry::release`](super::ScriptedRegistry::release).
     #[must_use]
     pub fn held(self) -> Self {
         self.held_after(0)
     }
 
-    /// Sends so many bytes of the body, and the others after
+    /// Sends this many bytes of the body, and the others after
     /// [`ScriptedRegistry::release`](super::ScriptedRegistry::release).
     #[must_use]
     pub fn held_after(self, bytes: usize) -> Self {
         self.with(Effect::Hold(bytes, Hold::Released))
     }
 
-    /// Sends nothing of the body before so many blobs have been under way at the same time, unless that takes too
-    /// long.
+    /// Sends no byte of the body before this many blobs are under way at the same time, up to a time limit.
     #[must_use]
     pub fn held_until_at_once(self, blobs: usize) -> Self {
         self.with(Effect::Hold(0, Hold::BlobsAtOnce(blobs)))
     }
 
-    /// Waits before answering.
+    /// Waits before responding.
     #[must_use]
     pub fn delay(self, time: Duration) -> Self {
         self.with(Effect::Delay(time))
     }
 
-    /// Closes the connection properly after so many bytes of the body, though more were announced.
+    /// Closes the connection properly after this many bytes of the body, although more were announced.
     #[must_use]
     pub fn short_body(self, bytes: usize) -> Self {
         self.with(Effect::End(bytes, End::Close))
     }
 
-    /// Closes the connection after so many bytes of the body, without the end that TLS has of its own.
+    /// Closes the connection after this many bytes of the body, without TLS's closing message.
     #[must_use]
     pub fn cut_after(self, bytes: usize) -> Self {
         self.with(Effect::End(bytes, End::Cut))
     }
 
-    /// Resets the connection after so many bytes of the body.
+    /// Resets the connection after this many bytes of the body.
     #[must_use]
     pub fn reset_after(self, bytes: usize) -> Self {
         self.with(Effect::End(bytes, End::Reset))
     }
 
-    /// Kills the registry after so many bytes of the body: nobody listens any more, and all connections are
-    /// reset.
+    /// Kills the registry after this many bytes of the body: it stops listening and resets all connections.
     #[must_use]
     pub fn kill_after(self, bytes: usize) -> Self {
         self.with(Effect::End(bytes, End::Kill))
     }
 
-    /// Falls silent after so many bytes of the body, with the connection open.
+    /// Stays silent after this many bytes of the body, with the connection open.
     #[must_use]
     pub fn stall_after(self, bytes: usize) -> Self {
         self.with(Effect::End(bytes, End::Stall))
@@ -208,7 +206,7 @@ impl Rule {
         self
     }
 
-    /// Has its effect on the answer to a request, if it matches. Counts matches.
+    /// Applies to the response if the request matches. Counts matches.
     pub(super) fn apply(&mut self, request: &Recorded, answer: &mut Answer) {
         let concerned =
             self.method.is_none_or(|method| method == request.method) && request.path.contains(&self.part);

@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 use super::*;
 use crate::proxy::Proxy;
 
-/// Everything that comes back for a request without a body, until the end of the connection.
+/// The response to a request without a body, up to the end of the connection.
 async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> std::io::Result<String> {
     stream.write_all(format!("{request}\r\n\r\n").as_bytes()).await?;
     let mut answer = Vec::new();
@@ -52,7 +52,7 @@ async fn secure(
 }
 
 #[tokio::test]
-async fn tls_is_trusted_by_those_who_know_the_authority() {
+async fn clients_that_know_the_authority_trust_its_certificate() {
     let (known, other) = (Authority::new(), Authority::new());
     let registry = ScriptedRegistry::start_with(known.tls());
     registry.require(BearerAuth::anonymous());
@@ -77,7 +77,7 @@ async fn a_client_shows_its_certificate() {
         let stream = secure(&registry.address(), &authority, Some((client.0, client.1))).await.unwrap();
         assert!(ask(stream, PING).await.unwrap().starts_with("HTTP/1.1 200"));
     }
-    // With TLS 1.3 a client learns only by reading that it has been refused.
+    // With TLS 1.3 a client learns of a refusal only by reading.
     let stream = secure(&registry.address(), &authority, None).await.unwrap();
     let refused = ask(stream, PING).await.unwrap_err();
     assert!(refused.to_string().contains("CertificateRequired"), "{refused}");
@@ -104,7 +104,7 @@ async fn bytes_are_counted_until_the_connection_is_reset() {
 }
 
 #[tokio::test]
-async fn a_killed_registry_hangs_up_on_everybody() {
+async fn a_killed_registry_resets_all_connections() {
     let registry = ScriptedRegistry::start();
     let blob = registry.add_blob(vec![1; 1000]);
     registry.on(Rule::get(blob.as_str()).kill_after(10));
@@ -117,7 +117,7 @@ async fn a_killed_registry_hangs_up_on_everybody() {
 
     let other = ScriptedRegistry::start();
     let mut idle = plain(&other.address()).await;
-    // Taken, and not only in the kernel's queue.
+    // Accepted, and not only in the kernel's queue.
     while other.connections() == 0 {
         tokio::task::yield_now().await;
     }

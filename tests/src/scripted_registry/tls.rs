@@ -15,40 +15,40 @@ use rustls::{RootCertStore, ServerConfig};
 use super::certificates::Certificate;
 use crate::scratch::{Place, Scratch};
 
-/// Names that the certificate of a server is good for, beside the addresses of loopback. Those below
-/// `invalid` have no address: they are reached through a proxy that knows where they lead.
+/// Names in a server's certificate, in addition to loopback addresses. Names below `invalid` have no address: clients
+/// reach them through a proxy that routes them.
 pub(super) const NAMES: [&str; 6] =
     ["localhost", "127.0.0.1", "::1", "registry.invalid", "mirror.invalid", "tokens.invalid"];
 
-/// What a registry speaks on its port.
+/// The protocol of a registry's port.
 #[derive(Clone, Default)]
 pub enum Security {
     /// HTTP.
     #[default]
     Plain,
-    /// HTTP over TLS. Whoever speaks plain HTTP is told so, as servers in Go do.
+    /// HTTP over TLS. A client that speaks plain HTTP gets an error, as from servers in Go.
     Tls(Arc<ServerConfig>),
-    /// Nothing: it takes connections and stays silent, so that a handshake never ends.
+    /// None: the server accepts connections and stays silent, so that a handshake never ends.
     Silent,
 }
 
-/// Where the files of an [`Authority`] are, all of them PEM.
+/// The files of an [`Authority`], in PEM.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
     /// The certificate of the authority.
     pub ca: PathBuf,
     /// A client's certificate.
     pub client_cert: PathBuf,
-    /// The key that belongs to it.
+    /// The key of the client's certificate.
     pub client_key: PathBuf,
-    /// Both in one file.
+    /// The client's certificate and key in one file.
     pub client_both: PathBuf,
 }
 
-/// A certificate authority that nobody knows, with a client of its own.
+/// A certificate authority that no system trusts, with a client certificate.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    /// What it signs with, and its servers as well.
+    /// The algorithm of its key and of its servers' keys.
     algorithm: &'static SignatureAlgorithm,
     files: TlsFiles,
     _scratch: Scratch,
@@ -56,19 +56,19 @@ pub struct Authority {
 
 #[expect(clippy::unwrap_used, reason = "a test without its certificates has nothing to go on with")]
 impl Authority {
-    /// Makes one, with new keys.
+    /// Makes one with new keys.
     #[expect(clippy::new_without_default, reason = "no two are the same")]
     pub fn new() -> Self {
         Self::with(&PKCS_ECDSA_P256_SHA256)
     }
 
-    /// One with keys on P-521, as its servers have.
+    /// Makes one with keys on P-521, also for its servers.
     pub fn p521() -> Self {
         Self::with(&PKCS_ECDSA_P521_SHA512)
     }
 
     fn with(algorithm: &'static SignatureAlgorithm) -> Self {
-        // Authorities of one name would be taken for each other.
+        // Authorities of the same name would be confused.
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let mut params = named(&format!("authority {}", MADE.fetch_add(1, Ordering::Relaxed)));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -95,7 +95,7 @@ impl Authority {
         Self { issuer, algorithm, files, _scratch: scratch }
     }
 
-    /// The files, for as long as this lives.
+    /// The files. They live as long as this value.
     pub fn files(&self) -> &TlsFiles {
         &self.files
     }
@@ -105,12 +105,12 @@ impl Authority {
         self.tls_for(&NAMES)
     }
 
-    /// TLS with a certificate of this authority for other names than those the registry is reached by.
+    /// TLS with a certificate for names other than those of the registry.
     pub fn tls_for(&self, names: &[&str]) -> Security {
         self.certificate_for(names).security
     }
 
-    /// A server's certificate of this authority.
+    /// A server certificate from this authority.
     pub fn certificate(&self) -> Certificate {
         self.certificate_for(&NAMES)
     }
@@ -121,7 +121,7 @@ impl Authority {
         Certificate { pem: certificate.pem(), security }
     }
 
-    /// The same for clients only that have a certificate of this authority as well.
+    /// TLS that requires a client certificate of this authority.
     pub fn mutual_tls(&self) -> Security {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
