@@ -1,4 +1,4 @@
-//! What the command line says, word for word. None of these runs needs a daemon, a registry or a plugin.
+//! The texts of the command line, word for word. These runs need no daemon, no registry and no plugin.
 
 use dray_tests::command::Dray;
 use dray_tests::terminal::Screen;
@@ -9,7 +9,7 @@ fn run(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn without_a_command_it_shows_the_help() {
+fn dray_without_a_command_prints_the_help() {
     assert_snapshot!(run(&[]), @r#"
     exit code: 2
     --- stdout
@@ -52,7 +52,7 @@ fn without_a_command_it_shows_the_help() {
 }
 
 #[test]
-fn help_of_pull() {
+fn the_help_of_pull_is_complete() {
     assert_snapshot!(run(&["pull", "-h"]), @r"
     exit code: 0
     --- stdout
@@ -132,7 +132,7 @@ fn help_of_pull() {
 }
 
 #[test]
-fn help_of_the_plugin_commands() {
+fn the_help_of_plugin_commands_is_complete() {
     assert_snapshot!(run(&["plugin", "ls", "-h"]), @r#"
     exit code: 0
     --- stdout
@@ -224,7 +224,7 @@ fn help_of_the_plugin_commands() {
 }
 
 #[test]
-fn the_version() {
+fn the_version_names_program_and_interface() {
     assert_snapshot!(run(&["version"]), @r#"
     exit code: 0
     --- stdout
@@ -240,7 +240,7 @@ fn the_version() {
 }
 
 #[test]
-fn a_bad_reference() {
+fn a_bad_reference_is_refused() {
     assert_snapshot!(run(&["pull", "Debian"]), @r#"
     exit code: 2
     --- stdout
@@ -268,7 +268,7 @@ fn a_bad_reference() {
 }
 
 #[test]
-fn a_missing_reference() {
+fn a_missing_reference_is_refused() {
     assert_snapshot!(run(&["pull"]), @r#"
     exit code: 2
     --- stdout
@@ -283,7 +283,7 @@ fn a_missing_reference() {
 }
 
 #[test]
-fn a_bad_platform() {
+fn a_bad_platform_is_refused() {
     assert_snapshot!(run(&["pull", "--platform", "linux/*", "debian"]), @r#"
     exit code: 2
     --- stdout
@@ -301,7 +301,7 @@ fn a_bad_platform() {
 }
 
 #[test]
-fn a_bad_plugin() {
+fn a_bad_plugin_is_refused() {
     assert_snapshot!(run(&["pull", "--plugin", "mine.wasm", "debian"]), @r#"
     exit code: 2
     --- stdout
@@ -330,7 +330,7 @@ fn a_bad_plugin() {
 }
 
 #[test]
-fn a_missing_socket() {
+fn a_missing_socket_is_an_error_with_hints() {
     assert_snapshot!(run(&["-a", "missing.sock", "pull", "debian"]), @r#"
     exit code: 9
     --- stdout
@@ -352,7 +352,7 @@ fn a_missing_socket() {
 }
 
 #[test]
-fn a_bad_daemon_setting() {
+fn a_bad_address_or_namespace_is_refused() {
     assert_snapshot!(run(&["--address", "", "pull", "debian"]), @r#"
     exit code: 2
     --- stdout
@@ -376,7 +376,7 @@ fn a_bad_daemon_setting() {
 }
 
 #[test]
-fn errors_for_programs() {
+fn errors_are_json_on_request() {
     assert_snapshot!(run(&["-a", "missing.sock", "pull", "--format", "json", "debian"]), @r#"
     exit code: 9
     --- stdout
@@ -397,9 +397,9 @@ fn errors_for_programs() {
     "#);
 }
 
-/// It changes with every build of the component.
+/// The digest changes with every build of the component.
 #[test]
-fn the_readme_shows_the_plugin_that_is_embedded() {
+fn the_readme_shows_the_embedded_plugin() {
     let inspected = Dray::new().run(["plugin", "inspect", "overlayfs"]).success().stdout;
     let readme = include_str!("../../README.md");
     assert!(
@@ -409,7 +409,7 @@ fn the_readme_shows_the_plugin_that_is_embedded() {
 }
 
 #[test]
-fn a_manual_page_that_is_not_there() {
+fn a_missing_manual_page_is_an_error() {
     assert_snapshot!(run(&["man", "plugin", "missing"]), @r#"
     exit code: 2
     --- stdout
@@ -419,16 +419,16 @@ fn a_manual_page_that_is_not_there() {
 }
 
 #[test]
-fn a_manual_page_has_what_help_has_not() {
+fn a_manual_page_says_more_than_the_help() {
     let page = Dray::new().run(["man", "pull"]).success().stdout;
     for section in ["OPTIONS", "\"EXIT STATUS\"", "ENVIRONMENT"] {
         assert!(page.contains(&format!(".SH {section}\n")), "no {section} in\n{page}");
     }
 }
 
-/// What a file lacks is worded where files are read; here it counts that it is the command line that is wrong.
+/// Other tests cover the wording for a faulty file. This one checks that the command line is named as the cause.
 #[test]
-fn a_plugin_that_is_not_there() {
+fn a_missing_plugin_is_an_error() {
     let run = Dray::new().run(["pull", "--plugin", "platform=missing.wasm", "debian"]).failure(2);
     assert!(run.stderr.contains("missing.wasm"), "{run}");
     let run = Dray::new().run(["plugin", "inspect", "missing.wasm"]).failure(2);
@@ -443,7 +443,7 @@ fn a_plugin_that_is_not_there() {
 }
 
 #[test]
-fn variables_stand_in_for_options() {
+fn variables_replace_options() {
     let dray = Dray::new().env("CONTAINERD_ADDRESS", "variable.sock");
     let message =
         |arguments: &[&str]| dray.run(arguments).failure(9).stderr.lines().next().map(str::to_owned);
@@ -456,7 +456,7 @@ fn variables_stand_in_for_options() {
 }
 
 #[test]
-fn colours_are_for_those_who_want_them() {
+fn colours_follow_the_option_and_the_variables() {
     let wrong: [&[&str]; 2] = [&["pull", "Debian"], &["pull", "--nonsense"]];
     for arguments in wrong {
         let stderr = |dray: Dray| dray.run(arguments).failure(2).stderr;
@@ -470,9 +470,9 @@ fn colours_are_for_those_who_want_them() {
     }
 }
 
-/// The whole of what is generated is long and follows the definition; what counts is that it is there.
+/// The generated output is long and follows the definition, so the test only checks that it exists.
 #[test]
-fn completions_and_manual_pages() {
+fn completions_and_manual_pages_are_generated() {
     for (arguments, expected) in [
         (&["completions", "bash"][..], "_dray()"),
         (&["completions", "zsh"], "#compdef dray"),
@@ -488,13 +488,13 @@ fn completions_and_manual_pages() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one() {
+fn a_closed_pipe_is_no_error_and_a_full_disk_is_one() {
     let shell = |script: &str| {
         let mut command = std::process::Command::new("sh");
         command.env_clear().env("PATH", "/usr/bin:/bin").env("DRAY", dray_tests::tools::dray());
         command.args(["-c", script]).output().expect("a shell can be started")
     };
-    // The reader is gone before the first byte: the program starts when the pipe has lost its other end.
+    // The reader is gone before the first byte: the program starts after the pipe has lost its other end.
     let early = shell(r#"{ sleep 0.2; "$DRAY" completions bash; echo "code $?" >&2; } | :"#);
     assert_eq!(String::from_utf8_lossy(&early.stderr), "code 0\n");
     let full = shell(r#""$DRAY" version > /dev/full"#);
@@ -503,7 +503,7 @@ fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one() {
 }
 
 #[test]
-fn references_one_object_a_line() {
+fn references_are_printed_as_json_lines() {
     let names = ["debian", "debian:12@sha256:DIGEST", "-x", "localhost:5000/a/b:1"];
     let names = names.map(|name| name.replace("DIGEST", &"a".repeat(64)));
     let [a, b, c, d] = names.each_ref().map(String::as_str);
@@ -521,7 +521,7 @@ fn references_one_object_a_line() {
 }
 
 #[test]
-fn references_in_text() {
+fn references_are_printed_as_text() {
     assert_snapshot!(run(&["reference", "debian", "ghcr.io/example/app:1"]), @r"
     exit code: 0
     --- stdout
@@ -532,8 +532,8 @@ fn references_in_text() {
 }
 
 #[test]
-fn help_of_the_image_commands() {
-    // What they have in common with other commands is tested there.
+fn the_help_of_image_commands_is_complete() {
+    // Options shared with other commands are tested there.
     let help = |command: &[&str]| {
         let text = Dray::new().run([command, &["-h"]].concat()).success().stdout;
         text.split("Global options:").next().unwrap_or_default().to_owned()
@@ -556,7 +556,7 @@ fn help_of_the_image_commands() {
 }
 
 #[test]
-fn an_image_command_without_containerd() {
+fn image_commands_without_containerd_fail() {
     for command in [&["ls"][..], &["inspect", "x"], &["size", "x"], &["check", "--", "--all-platforms"]] {
         let run = Dray::new().run([&["-a", "missing.sock", "image"], command].concat()).failure(9);
         assert!(run.stderr.starts_with("error: cannot connect to containerd at `missing.sock`"), "{run}");

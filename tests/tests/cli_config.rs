@@ -1,4 +1,4 @@
-//! Configuration files: which of them counts, and what they decide.
+//! Configuration files: which ones are read, and what they set.
 
 use dray_tests::command::Dray;
 use dray_tests::daemon::{Containerd, Generation};
@@ -6,7 +6,7 @@ use dray_tests::image::{Compression, Entry, Image, Layer};
 use dray_tests::require;
 use dray_tests::scripted_registry::ScriptedRegistry;
 
-/// A command that has this file as the user's.
+/// A command with this file as the user's configuration.
 fn with_file(text: &str) -> Dray {
     let dray = Dray::new();
     let folder = dray.directory().join("config/dray");
@@ -16,7 +16,7 @@ fn with_file(text: &str) -> Dray {
 }
 
 #[test]
-fn what_counts_and_where_it_comes_from() {
+fn config_show_prints_values_and_their_sources() {
     let dray = with_file(
         "address = '/file.sock'\nnamespace = 'file'\nhosts-dirs = ['certs.d']\n\
          [plugins.lazy]\nsource = 'file:lazy.wasm'\nkind = 'snapshotter'\nfor = ['lazyfs']\n",
@@ -63,7 +63,7 @@ fn what_counts_and_where_it_comes_from() {
 }
 
 #[test]
-fn a_file_that_is_named_replaces_the_others() {
+fn an_explicit_file_replaces_the_others() {
     let dray = with_file("namespace = 'user'\n");
     let named = dray.directory().join("named.toml");
     std::fs::write(&named, "address = '/named.sock'\n").expect("a file can be written");
@@ -86,7 +86,7 @@ fn a_file_that_is_named_replaces_the_others() {
 }
 
 #[test]
-fn an_unknown_member_is_refused_with_its_place() {
+fn an_unknown_member_is_refused_with_its_position() {
     insta::assert_snapshot!(with_file("namespace = 'a'\nsnapshoter = 'b'\n").run(["pull", "debian"]), @r#"
     exit code: 3
     --- stdout
@@ -99,7 +99,7 @@ fn an_unknown_member_is_refused_with_its_place() {
 }
 
 #[test]
-fn no_file_of_the_working_directory_counts() {
+fn files_in_the_working_directory_are_ignored() {
     let dray = Dray::new();
     std::fs::write(dray.directory().join("dray.toml"), "namespace = 'here'\n")
         .expect("a file can be written");
@@ -117,7 +117,7 @@ fn a_plugin_is_chosen_by_the_name_of_the_snapshotter() {
     let file =
         "[plugins.mine]\nsource = 'file:/no/such/plugin.wasm'\nkind = 'snapshotter'\nfor = ['native']\n";
     let dray = with_file(file).args(["-a", &daemon.socket().display().to_string()]);
-    // The plugin that is for another snapshotter is not even read.
+    // The plugin for another snapshotter is not even read.
     dray.run(["pull", &name]).success();
     let run = dray.run(["pull", "--snapshotter", "native", &name]);
     assert!(!run.status.success() && run.stderr.contains("/no/such/plugin.wasm"), "{run}");

@@ -1,4 +1,4 @@
-//! Commands that say how names, platforms and registries are understood: nothing but the program is needed.
+//! Commands that explain how dray reads names, platforms and registries. They need only the program.
 
 use dray_tests::command::Dray;
 use insta::assert_snapshot;
@@ -8,7 +8,7 @@ fn run(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn platforms_one_object_a_line() {
+fn platforms_are_printed_as_json_lines() {
     let specs = ["windows(10.0.17763+win32k+a%2Bb)/amd64", "linux/*", "linux(+b+a+b)/arm/v7", "linux/.."];
     let printed = run(&[&["platform", "parse", "--format", "json", "--"], &specs[..]].concat());
     assert_snapshot!(printed, @r#"
@@ -24,7 +24,7 @@ fn platforms_one_object_a_line() {
 }
 
 #[test]
-fn platforms_in_text() {
+fn platforms_are_printed_as_text() {
     assert_snapshot!(run(&["platform", "parse", "linux(+b+a)/aarch64/8", "linux(a b)"]), @r"
     exit code: 2
     --- stdout
@@ -57,7 +57,7 @@ fn rankings_are_lists_of_indices() {
 }
 
 #[test]
-fn rankings_in_text() {
+fn rankings_are_printed_as_text() {
     assert_snapshot!(run(&["platform", "rank", "--matcher=only", "--wanted", "linux/arm64", "--", "armhf", "linux/s390x", "linux/aarch64"]), @r"
     exit code: 0
     --- stdout
@@ -74,7 +74,7 @@ fn rankings_in_text() {
     ");
 }
 #[test]
-fn servers_of_a_registry() {
+fn explain_lists_the_servers_of_a_registry() {
     assert_snapshot!(run(&["registry", "explain", "--hosts-dir=", "localhost:5000"]), @r"
     exit code: 0
     --- stdout
@@ -95,7 +95,7 @@ fn servers_of_a_registry() {
 }
 
 #[test]
-fn servers_of_a_registry_for_programs() {
+fn explain_lists_the_servers_as_json() {
     let dray = Dray::new();
     let directory = dray.directory().join("certs.d/a.example_5000_");
     std::fs::create_dir_all(&directory).unwrap();
@@ -128,7 +128,7 @@ fn servers_of_a_registry_for_programs() {
         assert_eq!(explained, expected);
     }
     let both = format!("{roots},{certs_d}");
-    // Without `--` the option takes the registry, and gives it back.
+    // Without `--` the option would take the registry as its value. The error says so.
     let explain = ["registry", "explain", "--format=json", "--hosts-dir"];
     let json = dray.run(explain.iter().chain(&[both.as_str(), "a.example:443"])).success().json();
     assert_eq!(json[0]["host"], "a.example:443");

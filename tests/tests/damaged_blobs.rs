@@ -1,5 +1,5 @@
-//! Files of blobs that are damaged below containerd: by another namespace's misfortune, by a power failure, by a bad disk.
-//! Who notices, what is said, and what brings them anew.
+//! Blob files that were damaged below containerd: by a fault in another namespace, a power failure, or a bad disk.
+//! The tests check which commands notice, what they say, and which command repairs it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,13 +13,13 @@ use dray_tests::{on_each_generation, require};
 use serde_json::{Value, json};
 
 on_each_generation! {
-    another_namespace_has_a_damaged_file,
-    what_a_power_failure_leaves_is_found_and_brought_anew,
-    a_blob_that_two_namespaces_have_is_not_replaced,
-    one_damaged_image_hides_no_other,
+    a_damaged_blob_of_another_namespace_fails_the_pull,
+    damaged_blobs_are_found_and_fetched_again,
+    a_damaged_blob_of_two_namespaces_is_not_replaced,
+    a_damaged_image_does_not_hide_others,
 }
 
-/// What has become of a file.
+/// The kind of damage to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Damage {
     Gone,
@@ -62,7 +62,7 @@ impl World {
         &self.index.images[0]
     }
 
-    /// Index, manifest, config, and the upper layer, with what each is called.
+    /// Index, manifest, config and the upper layer, each with its name in messages.
     fn blobs(&self) -> [(&'static str, &Blob); 4] {
         let Image { manifest, config, layers, .. } = self.image();
         let layer = layers.last().expect("the image has layers");
@@ -98,8 +98,8 @@ impl World {
     }
 }
 
-/// A pull does not believe what another namespace left, and says whose it is.
-fn another_namespace_has_a_damaged_file(generation: Generation) {
+/// A pull does not trust a blob of another namespace, and names the namespace.
+fn a_damaged_blob_of_another_namespace_fails_the_pull(generation: Generation) {
     let Some(world) = World::new(generation) else { return };
     let pull = |namespace: &str| world.dray(namespace).run(["pull", &world.name]);
     pull("one").success();
@@ -109,7 +109,7 @@ fn another_namespace_has_a_damaged_file(generation: Generation) {
             world.damage(blob, damage);
             let run = pull("two");
             if damage == Gone {
-                // What is not there cannot be taken for what is sent.
+                // A missing file cannot be mistaken for the blob.
                 run.success();
                 world.assert_sound(blob);
                 world.daemon.delete_images("two");
@@ -132,8 +132,8 @@ fn another_namespace_has_a_damaged_file(generation: Generation) {
     world.dray("two").run(["image", "check", "--deep", &world.name]).success();
 }
 
-/// In the only namespace that has the image.
-fn what_a_power_failure_leaves_is_found_and_brought_anew(generation: Generation) {
+/// The image is in one namespace only.
+fn damaged_blobs_are_found_and_fetched_again(generation: Generation) {
     let Some(world) = World::new(generation) else { return };
     let dray = world.dray("one");
     dray.run(["pull", &world.name]).success();
@@ -146,7 +146,7 @@ fn what_a_power_failure_leaves_is_found_and_brought_anew(generation: Generation)
         for damage in ALL {
             world.damage(blob, damage);
             let is_document = what != "layer";
-            // Of a layer, only what is wrong with its end shows without `--deep`.
+            // Of a layer, only a wrong length shows without `--deep`.
             let is_hidden = !is_document && damage == LastByteChanged;
             for deep in [&[] as &[&str], &["--deep"]] {
                 let run = check(deep);
@@ -177,7 +177,7 @@ fn what_a_power_failure_leaves_is_found_and_brought_anew(generation: Generation)
     }
 }
 
-/// Digests of what a check calls damaged.
+/// Digests that a check reports as damaged.
 fn damaged(checked: &Value) -> Vec<String> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut blobs = list(&checked["damaged_indexes"]);
@@ -187,8 +187,8 @@ fn damaged(checked: &Value) -> Vec<String> {
     blobs.iter().map(|blob| blob["digest"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// The file belongs to both. It is for the operator to say that the other one can do without for a moment.
-fn a_blob_that_two_namespaces_have_is_not_replaced(generation: Generation) {
+/// The file belongs to both namespaces. Only the operator can decide to remove it from the other one.
+fn a_damaged_blob_of_two_namespaces_is_not_replaced(generation: Generation) {
     let Some(world) = World::new(generation) else { return };
     for namespace in ["one", "two"] {
         world.dray(namespace).run(["pull", &world.name]).success();
@@ -212,7 +212,7 @@ fn a_blob_that_two_namespaces_have_is_not_replaced(generation: Generation) {
     }
 }
 
-fn one_damaged_image_hides_no_other(generation: Generation) {
+fn a_damaged_image_does_not_hide_others(generation: Generation) {
     let Some(world) = World::new(generation) else { return };
     let layer = Layer::builder().entry(Entry::file("sound", "sound")).build(Compression::Gzip);
     let sound = Image::builder("linux/amd64").layer(layer).build();
@@ -234,7 +234,7 @@ fn one_damaged_image_hides_no_other(generation: Generation) {
             dray.run(["image", "fetch", &world.name]).success();
         }
     }
-    // The name has come to stand for something else.
+    // The name now refers to another digest.
     world.damage(&world.index.index, Cut);
     world.registry.add(&sound, "damaged", "1");
     dray.run(["pull", "--mode", "missing", &world.name]).success();

@@ -1,4 +1,4 @@
-//! The examples of the library do what they say.
+//! The examples of the library work as documented.
 
 use std::fs;
 use std::path::Path;
@@ -10,11 +10,11 @@ use dray_tests::require;
 use dray_tests::scripted_registry::ScriptedRegistry;
 use serde_json::json;
 
-/// The namespace that the examples work in.
+/// The namespace of the examples.
 const NAMESPACE: &str = "default";
 const SNAPSHOTTER: &str = "overlayfs";
 
-/// A test of each example: the function of its name, with the example ready to be run.
+/// A test per example: the function of its name receives the example, ready to run.
 macro_rules! test_each {
     ($($example:ident),* $(,)?) => {
         const TESTED: &[&str] = &[$(stringify!($example)),*];
@@ -46,7 +46,7 @@ test_each! {
 }
 
 #[test]
-fn no_example_is_left_out() {
+fn every_example_has_a_test() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/dray/examples");
     let entries = fs::read_dir(directory).expect("the examples are there");
     let names = entries.map(|entry| entry.expect("a directory can be read").path().with_extension(""));
@@ -57,7 +57,7 @@ fn no_example_is_left_out() {
 }
 
 #[test]
-fn each_says_what_it_wants() {
+fn every_example_states_its_arguments() {
     for name in TESTED {
         let run = Dray::example(name).run::<&str>([]).failure(1);
         assert!(run.stdout.is_empty() && run.stderr.starts_with(&format!("Error: {name} ")), "{run}");
@@ -104,7 +104,7 @@ impl Scene {
         self.daemon.socket().display().to_string()
     }
 
-    /// What the example prints, with the image's name and more as arguments.
+    /// The output of the example, with the image's name and more arguments.
     #[track_caller]
     fn prints(&self, example: &Dray, more: &[&str]) -> String {
         let socket = self.socket();

@@ -1,5 +1,5 @@
-//! What `dray image` says of images in a real containerd of each generation: found by name and id, read, measured
-//! and checked; and `dray resolve` of images in a real registry.
+//! `dray image` on a real containerd of each generation: finding, reading, measuring and checking images; and `dray
+//! resolve` on a real registry.
 
 use dray_tests::command::Dray;
 use dray_tests::daemon::{Containerd, Generation};
@@ -20,7 +20,7 @@ fn image(platform: &str, name: &str, layers: usize) -> Image {
     builder.build()
 }
 
-/// A containerd that has pulled, for linux/amd64, an image of three platforms, and another of one.
+/// A containerd with two pulled images for linux/amd64: one of three platforms, and one of a single platform.
 struct World {
     registry: DockerRegistry,
     daemon: Containerd,
@@ -57,7 +57,7 @@ impl World {
         printed
     }
 
-    /// Removes blobs behind everybody's back, as a collector without labels would.
+    /// Removes blobs directly, as a collector without labels would.
     fn remove(&self, blobs: &[&Blob]) {
         for blob in blobs {
             self.daemon.ctr_ok(NAMESPACE, &["content", "rm", &blob.digest]);
@@ -69,7 +69,7 @@ impl World {
     }
 }
 
-/// Every member of the output is on the page about it.
+/// docs/cli.md describes every member of the output.
 fn assert_documented(value: &Value) {
     let page = include_str!("../../docs/cli.md");
     for item in value.as_array().into_iter().flatten() {
@@ -125,7 +125,7 @@ fn images_are_listed(generation: Generation) {
     assert_eq!(nothing.run(["image", "ls", "--format", "json"]).success().stdout, "[]\n");
 }
 
-fn what_is_missing_is_said(generation: Generation) {
+fn check_lists_what_is_missing(generation: Generation) {
     let Some(world) = World::new(generation) else { return };
     let (one, several) = (world.name("team/one:1"), world.name("team/several:1"));
     let check =
@@ -164,7 +164,7 @@ fn what_is_missing_is_said(generation: Generation) {
     let found = check(&[&several]).success().json();
     assert_eq!(missing(&found["platforms"][0]), [format!("layer {}", amd64.layers[1].digest)]);
     assert_eq!(found["platforms"][0]["missing_blobs"][0]["unpacked"], json!(true));
-    // In another snapshotter they are.
+    // Another snapshotter needs them.
     let elsewhere = Dray::with(&world.daemon, NAMESPACE).args(["--snapshotter", "native"]);
     let run = elsewhere.run(["image", "check", &several]).failure(4);
     assert!(run.stdout.contains(&format!("snapshot  {}  not in native", amd64.chain_ids()[0])), "{run}");
@@ -188,7 +188,7 @@ fn what_is_missing_is_said(generation: Generation) {
     check(&[&one]).success();
 }
 
-fn images_are_found(generation: Generation) {
+fn images_are_found_by_name_and_id(generation: Generation) {
     let Some(world) = World::new(generation) else { return };
     let (one, several) = (world.name("team/one:1"), world.name("team/several:1"));
     let (digest, repository) = (world.several.index.digest.clone(), world.name("team/several"));
@@ -210,7 +210,7 @@ fn images_are_found(generation: Generation) {
         world.name("team/several:2"),
         format!("{}@{digest}", world.name("team/one")),
         format!("{repository}@{}", world.one.manifest.digest),
-        // What a filter of containerd would take apart.
+        // A filter of containerd would split this at the comma.
         "a,b".to_owned(),
         "/.*/".to_owned(),
     ] {
@@ -218,14 +218,14 @@ fn images_are_found(generation: Generation) {
         assert!(run.stderr.starts_with(&format!("error: there is no image `{name}`")), "{run}");
     }
 
-    // A name that is also the beginning of a digest is a name.
+    // A name that is also the beginning of a digest counts as a name.
     let short = &hex[..7];
     world.daemon.ctr_ok(NAMESPACE, &["images", "tag", &one, &format!("docker.io/library/{short}:latest")]);
     assert_eq!(name_of(short), format!("docker.io/library/{short}:latest"));
     assert_eq!(name_of(&hex[..8]), several.as_str());
 }
 
-/// Enough images that two of them share the first digit.
+/// Enough images that two digests start with the same digit.
 fn an_id_of_two_images_is_refused(generation: Generation) {
     let registry = require!(DockerRegistry::start());
     let daemon = require!(Containerd::start(generation));
@@ -250,8 +250,8 @@ fn an_id_of_two_images_is_refused(generation: Generation) {
     dray.run(["image", "inspect", &one]).success();
 }
 
-/// Names and an index are the same for every platform and snapshotter.
-fn what_needs_no_plugin_loads_none(generation: Generation) {
+/// Names and indexes do not depend on platform or snapshotter.
+fn commands_without_plugins_load_none(generation: Generation) {
     let Some(world) = World::new(generation) else { return };
     let several = world.name("team/several:1");
     let dray = Dray::with(&world.daemon, NAMESPACE).args(["--snapshotter", "missing"]);
@@ -262,7 +262,7 @@ fn what_needs_no_plugin_loads_none(generation: Generation) {
     assert!(dray.cache().join("dray").exists(), "this is not where compiled plugins are kept");
 }
 
-/// What can be said without a snapshotter is said; one that the user named must be there.
+/// Without the default snapshotter, the other facts are printed. A snapshotter that the user names must exist.
 fn the_default_snapshotter_need_not_be_loaded(generation: Generation) {
     let Some(world) = World::new(generation) else { return };
     let several = world.name("team/several:1");
@@ -347,8 +347,8 @@ fn images_are_measured(generation: Generation) {
     nobody.run(["image", "size", &several]).failure(3);
 }
 
-/// What somebody else put beside the images.
-fn an_artifact_stands_in_nobodys_way(generation: Generation) {
+/// A record for an artifact, beside the images.
+fn an_artifact_does_not_disturb_other_images(generation: Generation) {
     let Some(world) = World::new(generation) else { return };
     let chart = Image::builder("linux/amd64").alter_manifest(|manifest| {
         manifest["config"]["mediaType"] = json!("application/vnd.cncf.helm.config.v1+json");
@@ -366,14 +366,14 @@ fn an_artifact_stands_in_nobodys_way(generation: Generation) {
 
 on_each_generation!(
     images_are_listed,
-    what_is_missing_is_said,
-    images_are_found,
+    check_lists_what_is_missing,
+    images_are_found_by_name_and_id,
     an_id_of_two_images_is_refused,
     documents_are_printed_byte_for_byte,
-    what_needs_no_plugin_loads_none,
+    commands_without_plugins_load_none,
     the_default_snapshotter_need_not_be_loaded,
     images_are_measured,
-    an_artifact_stands_in_nobodys_way,
+    an_artifact_does_not_disturb_other_images,
 );
 
 #[test]

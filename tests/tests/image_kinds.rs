@@ -1,5 +1,5 @@
-//! Images of every kind, on each generation of containerd: the same state and the same trees as the `ctr` of
-//! that generation leaves, wherever it can pull them.
+//! Images of every kind, on each generation of containerd: dray leaves the same state and the same files as the `ctr`
+//! of that generation, for every image that `ctr` can pull.
 
 #[path = "image_kinds/artifacts.rs"]
 mod artifacts;
@@ -24,12 +24,12 @@ use serde_json::json;
 
 const SNAPSHOTTER: &str = "overlayfs";
 
-// The exit codes that docs/cli.md promises.
+// Exit codes from docs/cli.md.
 const CONTAINERD: i32 = 9;
 const UNSUPPORTED: i32 = 10;
 
-/// A layer that no other kind of image has. Every directory is listed, so that all times but the root's are the
-/// archive's own.
+/// A layer that occurs in no other kind of image. Every directory is listed, so that all times but the root's come
+/// from the archive.
 fn archive(kind: &str, layer: usize) -> LayerBuilder {
     Layer::builder()
         .entry(Entry::directory("etc"))
@@ -46,13 +46,13 @@ fn builder() -> ImageBuilder {
     Image::builder("linux/amd64")
 }
 
-/// Three layers, of which the second has `middle`'s bytes.
+/// Three layers; the second has the bytes of `middle`.
 fn around(kind: &str, middle: Layer) -> ImageBuilder {
     let (bottom, top) = (layer(kind, 0, Compression::Gzip), layer(kind, 2, Compression::Gzip));
     builder().layer(bottom).layer(middle).layer(top)
 }
 
-/// Says that layer `index` is of another media type.
+/// Gives layer `index` another media type.
 fn retyped(image: ImageBuilder, index: usize, media_type: &'static str) -> ImageBuilder {
     image.alter_manifest(move |manifest| manifest["layers"][index]["mediaType"] = json!(media_type))
 }
@@ -61,7 +61,7 @@ const OCI_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 const OCI_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const OCI_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
-/// An image, what carries it, and its name in messages.
+/// An image in its container, and its name in messages.
 struct Kind {
     name: &'static str,
     image: Image,
@@ -88,7 +88,7 @@ impl Kind {
     }
 }
 
-/// What every `ctr` can pull.
+/// Images that every `ctr` can pull.
 fn kinds() -> Vec<Kind> {
     let mut kinds = vec![
         Kind::index("an OCI index", Flavour::Oci),
@@ -145,7 +145,7 @@ fn kinds() -> Vec<Kind> {
     kinds
 }
 
-/// The registry and one daemon each for `dray` and for `ctr`; every image has a namespace of its own.
+/// The registry, and one daemon each for `dray` and `ctr`. Every image has its own namespace.
 struct Pair {
     registry: ScriptedRegistry,
     ours: Containerd,
@@ -171,7 +171,7 @@ impl Pair {
         self.registry.image(&format!("kinds:{tag}"))
     }
 
-    /// A name for the namespace, in which blobs of other images are not seen.
+    /// The namespace of an image, in which blobs of other images are not visible.
     fn namespace(kind: &Kind) -> String {
         kind.name.replace(' ', "-")
     }
@@ -184,7 +184,7 @@ impl Pair {
     fn ctr(&self, kind: &Kind) -> Result<(), String> {
         let mut arguments = vec!["images", "pull", "--plain-http", "--platform", "linux/amd64"];
         if self.generation() == Generation::V2 {
-            // Without it `ctr` 2 also stores the manifests and configs of the platforms that nobody wants.
+            // Otherwise `ctr` 2 also stores manifests and configs of other platforms.
             arguments.push("--skip-metadata");
         }
         let reference = self.reference(kind);
@@ -194,7 +194,7 @@ impl Pair {
         if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&told).into_owned()) }
     }
 
-    /// Pulls it with both, and compares what they leave.
+    /// Pulls it with both programs, and compares the results.
     fn compare(&self, kind: &Kind) {
         let what = format!("{}, {}", self.generation(), kind.name);
         let run = self.dray(kind);
@@ -218,7 +218,7 @@ impl Pair {
         }
     }
 
-    /// Neither can pull it. Returns how dray says so; it leaves nothing behind.
+    /// Checks that neither program can pull it, and that dray leaves nothing. Returns dray's run.
     fn refused_by_both(&self, kind: &Kind) -> Run {
         let what = format!("{}, {}", self.generation(), kind.name);
         let run = self.dray(kind);
@@ -231,15 +231,15 @@ impl Pair {
 }
 
 on_each_generation!(
-    same_as_ctr,
-    refused_as_ctr_does,
-    zstd_of_docker,
-    sha512_digests,
-    windows_by_version,
-    foreign_layers_come_from_their_addresses
+    every_kind_is_pulled_as_ctr_does,
+    faulty_layers_are_refused_as_ctr_does,
+    zstd_layers_of_docker_need_containerd_2,
+    images_with_sha512_digests_are_pulled_or_refused,
+    windows_images_are_chosen_by_version,
+    foreign_layers_come_from_their_urls
 );
 
-fn same_as_ctr(generation: Generation) {
+fn every_kind_is_pulled_as_ctr_does(generation: Generation) {
     let Some(pair) = Pair::start(generation) else { return };
     for kind in kinds() {
         pair.compare(&kind);
@@ -255,9 +255,9 @@ fn same_as_ctr(generation: Generation) {
     assert_eq!(of_layer.count(), 1, "a layer that stands twice in the manifest is fetched once");
 }
 
-/// As Go's reader treats it: after the last member only another member may come. And an OCI type without
-/// compression is taken at its word, where every other one is looked into.
-fn refused_as_ctr_does(generation: Generation) {
+/// Go's reader accepts only another member after the last one. And containerd trusts an OCI media type without
+/// compression, while it inspects layers of every other type.
+fn faulty_layers_are_refused_as_ctr_does(generation: Generation) {
     let Some(pair) = Pair::start(generation) else { return };
     let name = "garbage after gzip";
     let garbage =
@@ -274,8 +274,8 @@ fn refused_as_ctr_does(generation: Generation) {
     pair.refused_by_both(&Kind::single(name, gzip)).failure(CONTAINERD);
 }
 
-/// Docker's name for zstd layers is newer than containerd 1.x, which then lacks a way to unpack them.
-fn zstd_of_docker(generation: Generation) {
+/// Docker's media type for zstd layers is newer than containerd 1.x, which cannot unpack them.
+fn zstd_layers_of_docker_need_containerd_2(generation: Generation) {
     let Some(pair) = Pair::start(generation) else { return };
     let name = "Docker layers in zstd";
     let kind = Kind::single(name, around(name, layer(name, 1, Compression::Zstd)).flavour(Flavour::Docker));
@@ -287,7 +287,7 @@ fn zstd_of_docker(generation: Generation) {
     }
 }
 
-fn sha512_digests(generation: Generation) {
+fn images_with_sha512_digests_are_pulled_or_refused(generation: Generation) {
     let Some(pair) = Pair::start(generation) else { return };
     let name = "sha512 digests";
     let everything = Kind::single(name, around(name, layer(name, 1, Compression::Gzip)).hash(Hash::Sha512));
@@ -309,15 +309,15 @@ fn sha512_digests(generation: Generation) {
         let run = pair.refused_by_both(&kind).failure(UNSUPPORTED);
         assert!(run.stderr.contains("sha512:") && run.stderr.contains("containerd 2.3"), "{run}");
         let mut fetched = pair.registry.requests_to("GET", "/blobs/");
-        // `ctr` learns it from the commit, and dray asks before.
+        // `ctr` learns it from the commit. dray asks before the download.
         fetched.retain(|request| request.header("user-agent").is_some_and(|agent| agent.starts_with("dray")));
         fetched.retain(|request| kind.image.layers.iter().any(|layer| request.path.ends_with(&layer.digest)));
         assert!(fetched.is_empty(), "no layer was downloaded for nothing: {fetched:?}");
     }
 }
 
-/// The same architecture several times, told apart by the version of Windows only.
-fn windows_by_version(generation: Generation) {
+/// Several entries of one architecture that differ only in the version of Windows.
+fn windows_images_are_chosen_by_version(generation: Generation) {
     let daemon = require!(Containerd::start(generation));
     let registry = ScriptedRegistry::start();
     let versions = ["10.0.20348.2340", "10.0.17763.5458", "10.0.14393.6709"];
@@ -360,8 +360,8 @@ fn windows_by_version(generation: Generation) {
     assert!(State::of(&daemon, "other").images.is_empty(), "{run}");
 }
 
-/// Layers that the registry does not have, and that their descriptors say where to find.
-fn foreign_layers_come_from_their_addresses(generation: Generation) {
+/// Layers that are not in the registry, and whose descriptors have URLs.
+fn foreign_layers_come_from_their_urls(generation: Generation) {
     let name = "foreign layers";
     for (flavour, media_type) in [
         (Flavour::Docker, "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),

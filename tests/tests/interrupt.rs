@@ -1,4 +1,4 @@
-//! Signals to a pull that waits: for a registry, and for a containerd that does not answer.
+//! Signals to a pull that waits: for a registry, or for a containerd that does not respond.
 
 use std::io::{self, PipeReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -17,10 +17,10 @@ use dray_tests::{require, tools};
 use rustix::process::Signal;
 
 const NAMESPACE: &str = "interrupt";
-/// What a slow machine needs for anything here.
+/// Enough time for a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A pull from a registry that takes the request and never answers.
+/// A pull from a registry that accepts the request and never responds.
 fn hanging_pull(daemon: &Containerd, more: &[&str]) -> (Running, TcpStream) {
     let registry = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let reference = format!("{}/never:1", registry.local_addr().expect("a listener has an address"));
@@ -39,7 +39,7 @@ fn hanging_pull(daemon: &Containerd, more: &[&str]) -> (Running, TcpStream) {
 }
 
 #[test]
-fn ctrl_c_cancels() {
+fn ctrl_c_cancels_a_pull() {
     let daemon = require!(Containerd::start(Generation::Debian16));
     let (running, _request) = hanging_pull(&daemon, &[]);
     running.interrupt();
@@ -50,7 +50,7 @@ fn ctrl_c_cancels() {
 }
 
 #[test]
-fn so_does_the_end_of_the_system() {
+fn sigterm_cancels_a_pull() {
     let daemon = require!(Containerd::start(Generation::Debian16));
     let (running, _request) = hanging_pull(&daemon, &["--format", "json"]);
     running.terminate();
@@ -59,9 +59,9 @@ fn so_does_the_end_of_the_system() {
     assert!(error.starts_with(r#"{"error":{"kind":"cancelled","#), "{run}");
 }
 
-/// Everything that a clean-up needs is a question to the daemon, and the daemon takes questions and answers none.
+/// Clean-up needs the daemon, and the daemon accepts calls without responding.
 #[test]
-fn ctrl_c_ends_a_pull_from_a_daemon_that_is_frozen() {
+fn ctrl_c_ends_a_pull_into_a_frozen_daemon() {
     const SENT: usize = 1_500_000;
     let daemon = require!(Containerd::start(Generation::Debian16));
     let registry = ScriptedRegistry::start();
@@ -88,7 +88,7 @@ fn ctrl_c_ends_a_pull_from_a_daemon_that_is_frozen() {
     daemon.thaw();
     assert!(took < limits::CLEANUP_TIMEOUT + Duration::from_secs(5), "after {took:?}: {run}");
 
-    // The daemon may find the last questions in its inbox, and carry them out.
+    // The daemon may find the last calls in its queue, and carry them out.
     let state = State::settled(&daemon, NAMESPACE);
     assert!(state.images.is_empty(), "{state}");
     for lease in state.leases.keys() {
@@ -99,9 +99,9 @@ fn ctrl_c_ends_a_pull_from_a_daemon_that_is_frozen() {
     assert!(since.elapsed() < PATIENCE / 2, "something is locked: {:?}", since.elapsed());
 }
 
-/// dray with a standard error that takes nothing more, as long as the other end lives and is not read.
+/// dray with a full pipe as standard error, which blocks as long as the other end is open and not read.
 fn unheard(arguments: &[&str]) -> (Child, PipeReader) {
-    // What a pipe holds by default.
+    // The default capacity of a pipe.
     const FULL: usize = 64 * 1024;
     let (unread, mut pipe) = io::pipe().expect("a pipe can be made");
     pipe.write_all(&vec![b'x'; FULL]).expect("a pipe takes what it holds");
@@ -110,9 +110,9 @@ fn unheard(arguments: &[&str]) -> (Child, PipeReader) {
     (dray.spawn().expect("dray can be started"), unread)
 }
 
-/// Whoever reads standard error may have stopped to: nothing that is to be told holds up the end.
+/// The reader of standard error may have stopped reading. That must not delay the end.
 #[test]
-fn the_second_signal_ends_a_pull_that_nobody_listens_to() {
+fn a_second_signal_ends_a_pull_with_blocked_output() {
     let daemon = require!(Containerd::start(Generation::Debian16));
     let registry = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let reference = format!("{}/never:1", registry.local_addr().expect("a listener has an address"));
@@ -120,7 +120,7 @@ fn the_second_signal_ends_a_pull_that_nobody_listens_to() {
     let (mut dray, _unread) = unheard(&["-a", &socket, "pull", &reference]);
     let (_request, _) = registry.accept().expect("dray connects");
 
-    // Two different ones, since the kernel makes one of two that are the same and wait.
+    // Two different signals, because the kernel merges equal ones that are pending.
     signal(dray.id(), Signal::INT);
     signal(dray.id(), Signal::TERM);
     let ended = wait_for(&mut dray, PATIENCE);
@@ -131,7 +131,7 @@ fn the_second_signal_ends_a_pull_that_nobody_listens_to() {
     assert!(matches!(code, Some(130 | 143)), "{ended:?}");
 }
 
-/// Whether a process has a handler for a signal.
+/// Whether a process handles a signal.
 fn catches(id: u32, signal: Signal) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a child has a status");
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -139,9 +139,9 @@ fn catches(id: u32, signal: Signal) -> bool {
     caught >> (signal.as_raw() - 1) & 1 == 1
 }
 
-/// The last that a pull does is to say how it ended, and then nobody cleans up any more.
+/// After the clean-up, dray reports how the pull ended. A signal at that point must end it.
 #[test]
-fn a_signal_ends_a_pull_that_cannot_say_how_it_ended() {
+fn a_signal_ends_a_pull_that_cannot_report_its_end() {
     let (mut dray, _unread) = unheard(&["-a", "/nowhere/containerd.sock", "pull", "127.0.0.1:1/never:1"]);
     wait_until("it catches signals", || catches(dray.id(), Signal::TERM));
     let mut ended = None;

@@ -1,15 +1,15 @@
-//! JSON on standard output and standard error holds no character that a terminal would obey or hide.
+//! JSON on standard output and standard error has no character that a terminal would interpret or hide.
 
 use dray_tests::command::{Dray, Run};
 use dray_tests::guests::{Guest, Info};
 use serde_json::Value;
 
-/// A control character of each range, one that turns the direction of reading, and one that is not seen.
+/// A control character of each range, one that reverses the reading direction, and an invisible one.
 const ODD: &str = "a\u{1b}b\u{7f}c\u{85}d\u{9b}e\u{202e}f\u{2066}g\u{200b}h\u{feff}i\u{e0061}";
-/// The same as it may be printed.
+/// The same, escaped.
 const SHOWN: &str = r"a\u001bb\u007fc\u0085d\u009be\u202ef\u2066g\u200bh\ufeffi\udb40\udc61";
 
-/// Fails unless the text is JSON without such a character, one value in each line or one in all.
+/// Fails unless the text is JSON without such a character, one value per line or one in all.
 fn harmless(text: &str, run: &Run) -> Vec<Value> {
     let odd: Vec<char> = ODD.chars().filter(|letter| !letter.is_ascii_alphabetic()).collect();
     let found = text.chars().find(|letter| odd.contains(letter) || (letter.is_control() && *letter != '\n'));
@@ -19,7 +19,7 @@ fn harmless(text: &str, run: &Run) -> Vec<Value> {
 }
 
 #[test]
-fn answers_about_names_and_platforms() {
+fn answers_about_names_and_platforms_are_escaped() {
     for command in [["reference"].as_slice(), &["platform", "parse"]] {
         let run = Dray::new().args(command).run(["--format", "json", "--", ODD, ODD]);
         assert_eq!(run.status.code(), Some(2), "{run}");
@@ -30,7 +30,7 @@ fn answers_about_names_and_platforms() {
 }
 
 #[test]
-fn a_plugin_with_odd_names_in_it() {
+fn odd_names_in_a_plugin_are_escaped() {
     let dray = Dray::new();
     let schema = format!("{{\"title\": \"{}\"}}", ODD.replace('\u{1b}', "\\u001b"));
     let name = format!("{ODD}.wasm");

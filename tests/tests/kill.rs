@@ -1,6 +1,6 @@
-//! dray is killed at many points of a pull, in ways that leave it no time for anything. The next pull, a plain one,
-//! succeeds with the right files, and downloads only what the daemon did not have. When the leases of the dead are
-//! gone, nothing else of them remains.
+//! Kills dray at many points of a pull, without time to clean up. The next plain pull succeeds with the right files,
+//! and downloads only what the daemon did not have. After the leases of the killed pulls are deleted, nothing of them
+//! remains.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -21,7 +21,7 @@ use dray_tests::tree::Tree;
 
 const SNAPSHOTTER: &str = "overlayfs";
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The largest layer fills more than one message to the daemon, so that a part of it can be stored.
+/// The largest layer needs several messages to the daemon, so that a part of it can be stored.
 const LAYER_BYTES: [usize; 3] = [90_000, 2_400_000, 130_000];
 
 /// When the process is killed.
@@ -29,13 +29,13 @@ const LAYER_BYTES: [usize; 3] = [90_000, 2_400_000, 130_000];
 enum Point {
     /// At a call to the store.
     Call(Stop),
-    /// When the registry has sent so many bytes of that layer.
+    /// After the registry has sent this many bytes of the layer.
     Bytes { layer: usize, sent: usize },
-    /// After so much of the time that a pull takes, in percent.
+    /// After this percentage of a pull's duration.
     Time { percent: u32 },
 }
 
-/// 24 calls, 16 positions in layers, 10 moments. `calls` is how many a whole pull makes.
+/// 24 calls, 16 positions in layers, 10 times. `calls` is the number of calls in a whole pull.
 fn points(calls: usize) -> Vec<Point> {
     let nth = |point: usize, of: usize| 1 + (calls - 1) * point / (of - 1);
     let before = (0..12).map(|point| Point::Call(Stop::Before(nth(point, 12))));
@@ -53,7 +53,7 @@ fn content(layer: usize, seed: usize) -> Vec<u8> {
     (0..LAYER_BYTES[layer]).map(byte).collect()
 }
 
-/// An image whose blobs nobody else has: what one namespace has, containerd offers to all others.
+/// An image with its own blobs, because containerd offers the blobs of a namespace to all others.
 fn image(seed: usize) -> Image {
     let file = |layer: usize| Entry::file(&format!("file{layer}"), content(layer, seed));
     let layer = |entries: Vec<Entry>| Layer::builder().entries(entries).build(Compression::None);
@@ -64,11 +64,11 @@ fn image(seed: usize) -> Image {
         .build()
 }
 
-/// What came of a point.
+/// The result of one point.
 struct Tried {
-    /// Whether the dead left something unfinished.
+    /// Whether the killed pull left something unfinished.
     unfinished: bool,
-    /// Whether the pull was killed without having come to the point.
+    /// Whether the pull ended before it reached the point.
     missed: bool,
 }
 
@@ -84,7 +84,7 @@ impl Scene {
         self.dray.spawn(["--address", &socket, "--namespace", namespace, "pull", reference])
     }
 
-    /// Pulls an image and kills that pull, and then pulls it again.
+    /// Pulls an image, kills that pull, and pulls again.
     fn try_point(&self, number: usize, point: Point) -> Tried {
         let (namespace, image) = (format!("point{number}"), image(number));
         let registry = ScriptedRegistry::start();
@@ -111,7 +111,7 @@ impl Scene {
         Tried { unfinished: !before.is_at_rest(), missed }
     }
 
-    /// Whether the pull came to that point.
+    /// Whether the pull reached that point.
     fn kill_at(
         &self,
         point: Point,
@@ -126,7 +126,7 @@ impl Scene {
             Point::Call(stop) => {
                 let relay = Relay::start(daemon, stop);
                 let running = self.pull(relay.socket(), namespace, reference);
-                // Layers are fetched side by side, so that two pulls do not make quite the same calls.
+                // Layers are fetched in parallel, so that two pulls differ slightly in their calls.
                 reached = relay.wait(self.whole * 5);
                 running.kill9();
                 running.wait();
@@ -141,7 +141,7 @@ impl Scene {
                     assert!(since.elapsed() < PATIENCE, "byte {sent} of {blob} is never sent");
                     std::thread::sleep(Duration::from_millis(2));
                 }
-                // On their way through the client.
+                // The bytes are on their way through the client.
                 std::thread::sleep(Duration::from_millis(20));
                 running.kill9();
                 running.wait();
@@ -164,7 +164,7 @@ impl Scene {
         }
     }
 
-    /// When the leases are gone, there is an image and nothing else; when it is gone, there is nothing.
+    /// Without leases, only the image is left. Without the image, nothing is left.
     fn assert_nothing_else(&self, number: usize) {
         let (namespace, image) = (format!("point{number}"), image(number));
         let state = State::of(&self.daemon, &namespace);
@@ -177,7 +177,7 @@ impl Scene {
     }
 }
 
-/// What is fetched is not in the store, and what is there of it is not fetched again.
+/// A fetched blob was not in the store, and stored bytes are not fetched again.
 fn assert_is_missing(state: &State, request: &Recorded) {
     let Some(digest) = request.path.rsplit('/').next().filter(|name| name.starts_with("sha256:")) else {
         return;
@@ -193,7 +193,7 @@ fn assert_is_missing(state: &State, request: &Recorded) {
     assert_eq!(start, stored.to_string(), "{stored} bytes of {digest} are there");
 }
 
-/// Everything of all layers, and nothing else.
+/// The files of all layers, and no others.
 fn assert_is_whole(tree: &Tree, seed: usize) {
     let names: Vec<_> = tree.entries().keys().map(|path| path.display().to_string()).collect();
     assert_eq!(names, [".", "./file0", "./file1", "./file2", "./link", "./seed"]);
@@ -204,11 +204,11 @@ fn assert_is_whole(tree: &Tree, seed: usize) {
 }
 
 #[test]
-fn killed_at_fifty_points() {
+fn a_pull_killed_at_fifty_points_is_completed_by_the_next() {
     let daemon = require!(Containerd::start(Generation::Debian16));
     let mut scene = Scene { daemon, dray: Dray::new(), whole: Duration::ZERO };
 
-    // The first pull also compiles the plugins; the second one is the measure.
+    // The first pull also compiles the plugins. The second one is measured.
     let mut calls = 0;
     for number in [1000, 1001] {
         let registry = ScriptedRegistry::start();
@@ -229,7 +229,7 @@ fn killed_at_fifty_points() {
         for _ in 0..3 {
             scope.spawn(|| {
                 while let Some((number, point)) = next() {
-                    // A failed point must not hide what the others show.
+                    // A failed point must not hide the results of the others.
                     if let Ok(tried) = catch_unwind(AssertUnwindSafe(|| scene.try_point(number, point))) {
                         unfinished.fetch_add(usize::from(tried.unfinished), Ordering::SeqCst);
                         missed.fetch_add(usize::from(tried.missed), Ordering::SeqCst);
@@ -245,9 +245,9 @@ fn killed_at_fifty_points() {
     println!("points tried: {tried}, failures: {}, calls never made: {missed}", failures.len());
     assert!(failures.is_empty(), "{failures:?} of {calls} calls in {:?}", scene.whole);
     assert_eq!(tried, 50);
-    // The last call or two; a machine that is too slow for the rest shows less than it says.
+    // The last call or two may not happen. If more are missed, the machine is too slow for this test.
     assert!(missed <= 4, "{missed} of 24 calls were never made");
-    // Most of them hit a pull in the middle, or this would show nothing.
+    // Most points hit a pull in the middle; otherwise the test shows nothing.
     assert!(unfinished.into_inner() >= 30);
 
     let namespace = |number: usize| format!("point{number}");

@@ -1,4 +1,4 @@
-//! Looking at a component costs little, whatever it is made of: it is shown or refused, within bounds that are measured.
+//! Reading a component costs little, whatever it contains: dray shows or refuses it within measured limits.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
@@ -11,10 +11,10 @@ use dray_tests::cost::{self, Cost};
 use dray_tests::guests::hostile;
 use dray_tests::tools;
 
-/// What looking at a component may take beside what looking at a good one takes.
+/// Memory that reading a component may take beyond reading a good one.
 const MORE_KIB: u64 = 100 * 1024;
 
-/// Far more than reading may take. The build that is tested is not optimised.
+/// Far more CPU time than reading may take. The tested build is not optimised.
 const PROCESSOR: Duration = Duration::from_secs(20);
 
 struct Looked {
@@ -39,7 +39,7 @@ fn look(place: &Path, component: Vec<u8>) -> Looked {
 
 type Make = fn() -> Vec<u8>;
 
-/// Each with what is said against it, or nothing if it is shown.
+/// Each with the reason for its refusal, or `None` if it is shown.
 fn hostile() -> Vec<(&'static str, Make, Option<&'static str>)> {
     vec![
         ("types in types", || hostile::types_in_types(1200, false), Some("levels of nesting: 17")),
@@ -84,7 +84,7 @@ fn hostile() -> Vec<(&'static str, Make, Option<&'static str>)> {
 }
 
 #[test]
-fn looking_at_a_component_costs_little() {
+fn reading_a_component_costs_little() {
     let scratch = tempfile::tempdir().unwrap();
     let good = look(scratch.path(), hostile::overlayfs(&[]));
     assert_eq!(good.code, Some(0), "{}", good.stderr);
@@ -98,7 +98,7 @@ fn looking_at_a_component_costs_little() {
                 "{what}: {code:?} {stderr}"
             ),
             Some(reason) => {
-                // Exit status of a plugin; of what cannot be read, for recursive types.
+                // The exit status of a plugin failure, or, for recursive types, of an unreadable component.
                 assert!(matches!(code, Some(8 | 2)), "{what}: {code:?} {stderr}");
                 assert!(stderr.contains(reason) && stderr.contains("hint: "), "{what}: {stderr}");
                 assert!(!stderr.contains("panicked"), "{what}: {stderr}");
@@ -113,13 +113,13 @@ fn looking_at_a_component_costs_little() {
     }
 }
 
-/// Without `/proc` the program is started by the name that the kernel was given.
+/// Without `/proc` the program is started by the name that the kernel received.
 #[test]
-fn a_component_is_read_in_a_process_of_its_own_also_without_proc() {
+fn a_component_is_read_in_its_own_process_without_proc() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("mine.wasm");
     std::fs::write(&path, hostile::overlayfs(&[])).unwrap();
-    // A mount namespace of its own: nothing of this is seen outside.
+    // In its own mount namespace, so that the mount is not visible outside.
     let read = Command::new("unshare")
         .args(["--mount", "sh", "-c"])
         .arg("mount -t tmpfs none /proc && exec \"$0\" plugin inspect --describe \"$1\"")
@@ -136,9 +136,9 @@ fn a_component_is_read_in_a_process_of_its_own_also_without_proc() {
     );
 }
 
-/// Root may start as many processes as it likes, another user may not.
+/// Root may start any number of processes, another user may not.
 #[test]
-fn a_component_is_refused_where_no_process_can_be_started_to_read_it() {
+fn a_component_is_refused_if_no_process_can_read_it() {
     let scratch = tempfile::tempdir().unwrap();
     std::fs::set_permissions(scratch.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = scratch.path().join("mine.wasm");

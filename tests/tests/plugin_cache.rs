@@ -1,4 +1,4 @@
-//! Compiled code is used only as it was written, and nothing about its store ever fails a plugin.
+//! Compiled code is used only as it was written, and no fault of its store makes a plugin fail.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
@@ -36,7 +36,7 @@ impl Store {
         self.scratch.path().join("store")
     }
 
-    /// Loads the plugin as a new process would, and makes sure that it works.
+    /// Loads the plugin as a new process would, and checks that it works.
     async fn load(&self) -> Arc<dyn PlatformMatcher> {
         let host = PluginHost::new(Some(&self.place())).unwrap();
         let matcher = host.matcher(&self.source, "{}").await.unwrap();
@@ -61,7 +61,7 @@ impl Store {
         entries[0].clone()
     }
 
-    /// Fails unless the entry is put aside, compiled again, and found the next time.
+    /// Fails unless the entry is set aside, compiled again, and found the next time.
     async fn recovers(&self, what: &str) {
         assert!(self.compiles().await, "{what}: it was used");
         assert_eq!(self.files(".aside").len(), 1, "{what}: it was not put aside");
@@ -88,7 +88,7 @@ async fn an_entry_is_used_again() {
     assert_eq!(mode(&store.place()), 0o700);
     assert_eq!(mode(&store.place().join("secret")), 0o600);
     assert_eq!(mode(&store.entry()), 0o600);
-    // Another plugin has an entry of its own.
+    // Another plugin has its own entry.
     let other = Guest::platform().rank(&[0]).write(store.scratch.path(), "other.wasm");
     let host = PluginHost::new(Some(&store.place())).unwrap();
     host.matcher(&PluginSource::read(&other).unwrap(), "{}").await.unwrap();
@@ -99,7 +99,7 @@ async fn an_entry_is_used_again() {
 async fn changed_bytes_are_never_used() {
     let store = Store::filled().await;
     let whole = fs::read(store.entry()).unwrap();
-    // Every byte of the header, and bytes all over the code.
+    // Every byte of the header, and bytes throughout the code.
     let code = (84..whole.len()).step_by(whole.len() / 40);
     for position in (0..84).chain(code).chain([whole.len() - 1]) {
         let mut changed = whole.clone();
@@ -110,7 +110,7 @@ async fn changed_bytes_are_never_used() {
 }
 
 #[tokio::test]
-async fn short_and_long_entries() {
+async fn truncated_and_extended_entries_are_never_used() {
     let store = Store::filled().await;
     let whole = fs::read(store.entry()).unwrap();
     for length in [0, 1, 8, 44, 51, 52, 83, 84, 85, 4096, whole.len() - 1] {
@@ -122,20 +122,20 @@ async fn short_and_long_entries() {
 }
 
 #[tokio::test]
-async fn an_entry_of_another_plugin() {
+async fn an_entry_of_another_plugin_is_never_used() {
     let store = Store::filled().await;
     let other = Guest::platform().rank(&[0]).write(store.scratch.path(), "other.wasm");
     let entry = store.entry();
     let host = PluginHost::new(Some(&store.place())).unwrap();
     host.matcher(&PluginSource::read(&other).unwrap(), "{}").await.unwrap();
     let others = store.files(".compiled").into_iter().find(|path| *path != entry).unwrap();
-    // It is sealed with the right secret, and still not what the name says.
+    // It is sealed with the right secret but belongs to another name.
     fs::rename(others, &entry).unwrap();
     store.recovers("the other's code").await;
 }
 
 #[tokio::test]
-async fn an_entry_from_another_store() {
+async fn an_entry_from_another_store_is_never_used() {
     let store = Store::filled().await;
     let elsewhere = Store::filled().await;
     fs::copy(elsewhere.entry(), store.entry()).unwrap();
@@ -143,7 +143,7 @@ async fn an_entry_from_another_store() {
 }
 
 #[tokio::test]
-async fn files_that_the_program_would_not_make() {
+async fn links_pipes_and_foreign_files_are_never_used() {
     let store = Store::filled().await;
     let elsewhere = store.scratch.path().join("elsewhere");
     fs::rename(store.entry(), &elsewhere).unwrap();
@@ -170,7 +170,7 @@ async fn files_that_the_program_would_not_make() {
     }
 }
 
-/// Name of the entry of the store's plugin, made anew.
+/// Compiles the plugin again, and returns the name of its entry.
 async fn name_of(store: &Store) -> String {
     store.load().await;
     store.entry().file_name().unwrap().to_string_lossy().into_owned()
@@ -182,7 +182,7 @@ async fn an_odd_secret_is_replaced() {
     let secret = store.place().join("secret");
     let original = fs::read(&secret).unwrap();
 
-    // With another secret the entry is somebody else's.
+    // With another secret, the entry is not trusted.
     fs::write(&secret, [7; 64]).unwrap();
     store.recovers("another secret").await;
 
@@ -195,7 +195,7 @@ async fn an_odd_secret_is_replaced() {
         }),
     ] {
         spoil(&secret);
-        // Secret and entry are put aside.
+        // Both secret and entry are set aside.
         assert!(store.compiles().await, "{what}: it was used");
         assert_eq!(store.files(".aside").len(), 2, "{what}");
         assert!(!store.compiles().await, "{what}: nothing was kept");
@@ -209,7 +209,7 @@ async fn an_odd_secret_is_replaced() {
 }
 
 #[tokio::test]
-async fn stores_that_cannot_be_used() {
+async fn an_unusable_store_does_not_fail_a_plugin() {
     // A directory that others can write to.
     let store = Store::filled().await;
     set_mode(&store.place(), 0o777);
@@ -217,15 +217,15 @@ async fn stores_that_cannot_be_used() {
     set_mode(&store.place(), 0o700);
     assert!(!store.compiles().await);
 
-    // A file in its place, and a place that cannot be made.
+    // A file in its place, and a path that cannot be created.
     let store = Store::empty();
     fs::write(store.place(), b"").unwrap();
     assert!(store.compiles().await && store.compiles().await);
     let host = PluginHost::new(Some(Path::new("/proc/none/store"))).unwrap();
     assert!(host.matcher(&store.source, "{}").await.is_ok());
 
-    // Somebody else's, as with `sudo` that keeps the home of who typed it: nothing to warn of, and nothing of root
-    // goes into it.
+    // A directory of another user, as with `sudo` that keeps the user's `HOME`: dray does not warn, and root writes
+    // nothing into it.
     if rustix::process::geteuid().is_root() {
         let store = Store::filled().await;
         chown(store.place(), Some(12345), None).unwrap();
@@ -234,7 +234,7 @@ async fn stores_that_cannot_be_used() {
         assert_eq!(store.files("").len(), before);
     }
 
-    // A directory in place of an entry can only be passed by.
+    // A directory in place of an entry is ignored.
     let store = Store::filled().await;
     let entry = store.entry();
     fs::remove_file(&entry).unwrap();
@@ -244,7 +244,7 @@ async fn stores_that_cannot_be_used() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_leaves_is_harmless() {
+async fn leftovers_of_a_killed_process_are_harmless() {
     let store = Store::filled().await;
     let whole = fs::read(store.entry()).unwrap();
     fs::remove_file(store.entry()).unwrap();
@@ -264,7 +264,7 @@ async fn what_a_killed_process_leaves_is_harmless() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn first_runs_at_the_same_time() {
+async fn parallel_first_runs_share_one_entry() {
     let store = Arc::new(Store::empty());
     let runs = (0..6).map(|_| {
         let store = Arc::clone(&store);
@@ -280,20 +280,20 @@ async fn first_runs_at_the_same_time() {
     assert_eq!(fs::read_dir(store.place()).unwrap().count(), 2, "the secret and one entry");
 }
 
-/// The kind a component was checked for is part of what its code is found by.
+/// The key of compiled code includes the kind that the component was checked for.
 #[tokio::test]
-async fn code_for_one_kind_is_not_code_for_another() {
+async fn code_for_one_kind_is_not_used_for_another() {
     let store = Store::filled().await;
     let host = PluginHost::new(Some(&store.place())).unwrap();
     let failure = host.planner(&store.source, "{}").await.err().expect("it is a platform plugin");
     assert!(failure.message.ends_with("is a platform plugin, not a snapshotter plugin"));
 }
 
-/// Far above what it takes, far below what compiling takes.
+/// Far more than loading takes, far less than compiling takes.
 const QUICK: Duration = Duration::from_millis(25);
 
 #[tokio::test]
-async fn loading_is_quick() {
+async fn loading_compiled_code_is_quick() {
     let store = Store::empty();
     let sources = PluginSource::all_embedded();
     let load = async || {

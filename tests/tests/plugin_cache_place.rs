@@ -1,4 +1,4 @@
-//! Where compiled plugins are kept, and where they are not: a home or a cache that another user has a hand in.
+//! Where compiled plugins are kept, and where not: in a home or cache that another user can change.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
@@ -10,14 +10,14 @@ use dray_tests::command::Dray;
 use dray_tests::require;
 use dray_tests::tools;
 
-/// Somebody who is not root.
+/// A user other than root.
 const ANN: u32 = 12345;
 
-/// More than the store holds, so that the program would remove something.
+/// More than the limit of the store, so that the program would remove something.
 const TOO_MUCH: u64 = 257 * 1024 * 1024;
 
-/// A directory of root like one that a link could lead to, with a large file under a name of the store and one under
-/// another.
+/// A directory of root as a target for links, with a large file under a name of the store, and one under another
+/// name.
 struct Target {
     folder: PathBuf,
     before: Vec<PathBuf>,
@@ -38,7 +38,7 @@ impl Target {
     }
 }
 
-/// Everything below a directory, links not followed.
+/// Everything below a directory, without following links.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut open = vec![folder.to_owned()];
     let mut found = Vec::new();
@@ -54,8 +54,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Runs a plugin, which has to be compiled if no code is kept. Nothing about the store ever fails it, and nothing is
-/// said of it without being asked.
+/// Runs a plugin, which is compiled if no code is kept. No fault of the store makes it fail or print anything by
+/// default.
 fn run(variables: &[(&str, &Path)]) {
     let dray = variables.iter().fold(Dray::new(), |dray, (name, value)| dray.env(name, value));
     let run = dray.run(["plugin", "inspect", "--describe", "overlayfs"]).success();
@@ -71,7 +71,7 @@ fn entries(folder: &Path) -> usize {
 const NONE: &str = "";
 
 #[test]
-fn as_root_nothing_is_made_or_removed_by_another_users_choice() {
+fn another_user_cannot_make_root_create_or_remove_files() {
     require!(tools::root());
     let scratch = tempfile::tempdir().unwrap();
     let target = Target::new(&scratch.path().join("target"));
@@ -97,7 +97,7 @@ fn as_root_nothing_is_made_or_removed_by_another_users_choice() {
         fs::remove_file(&cache).unwrap();
     }
 
-    // Further down: the directories are another user's, and so are the links in them.
+    // Further down: the directories and the links in them belong to another user.
     fs::create_dir_all(&cache).unwrap();
     symlink(target.folder.join("dray"), cache.join("dray")).unwrap();
     for path in [&cache, &cache.join("dray")] {
@@ -106,7 +106,7 @@ fn as_root_nothing_is_made_or_removed_by_another_users_choice() {
     run(&[("HOME", &home), ("XDG_CACHE_HOME", Path::new(NONE))]);
     target.is_untouched("a link further down");
 
-    // A link of another user in a directory of root that everybody may write to, such as `/tmp`.
+    // A link of another user in a directory of root that every user may write to, such as `/tmp`.
     let link = scratch.path().join("link");
     symlink(&target.folder, &link).unwrap();
     lchown(&link, Some(ANN), None).unwrap();
@@ -127,7 +127,7 @@ fn links_of_root_are_followed() {
         assert_eq!(entries(&disk), 2, "the secret and one entry");
         fs::remove_dir_all(disk.join("dray")).unwrap();
     }
-    // One that leads to itself leads nowhere.
+    // A link to itself.
     let turning = scratch.path().join("turning");
     symlink("turning", &turning).unwrap();
     let dray = Dray::new().env("XDG_CACHE_HOME", &turning);
@@ -136,20 +136,20 @@ fn links_of_root_are_followed() {
 }
 
 #[test]
-fn a_home_that_does_not_exist_is_not_made() {
+fn a_missing_home_is_not_created() {
     let scratch = tempfile::tempdir().unwrap();
     let home = scratch.path().join("nonexistent");
     run(&[("HOME", &home), ("XDG_CACHE_HOME", Path::new(NONE))]);
     run(&[("XDG_CACHE_HOME", &home.join(".cache"))]);
     assert!(!home.exists());
-    // What is missing below it is made.
+    // Missing directories below it are created.
     fs::create_dir(&home).unwrap();
     run(&[("HOME", &home), ("XDG_CACHE_HOME", Path::new(NONE))]);
     assert_eq!(entries(&home.join(".cache")), 2, "the secret and one entry");
 }
 
 #[test]
-fn only_files_of_the_store_are_removed_from_it() {
+fn only_files_of_the_store_are_removed() {
     let scratch = tempfile::tempdir().unwrap();
     let store = scratch.path().join("dray/compiled");
     let target = Target::new(scratch.path());

@@ -1,4 +1,4 @@
-//! A small component that would cost much to compile is refused in no time, and what is compiled is bounded.
+//! A small component that would be expensive to compile is refused at once, and the cost of compiling is limited.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
@@ -9,10 +9,10 @@ use dray::ports::{PluginFailure, PluginFault};
 use dray_tests::command::Dray;
 use dray_tests::guests::hostile;
 
-/// Far more than looking takes, even where ten others compile; far less than compiling would take.
+/// Far more than reading takes, even while ten others compile. Far less than compiling would take.
 const SOON: Duration = Duration::from_secs(10);
 
-/// Far more than looking takes, far less than compiling would take.
+/// Far more than reading takes, far less than compiling would take.
 const MUCH_MEMORY_KIB: u64 = 1024 * 1024;
 
 fn read(bytes: &[u8]) -> PluginSource {
@@ -22,7 +22,7 @@ fn read(bytes: &[u8]) -> PluginSource {
     PluginSource::read(&path).unwrap()
 }
 
-/// The most memory that this process has had so far.
+/// The peak memory of this process so far.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -46,36 +46,36 @@ async fn refused(bytes: &[u8], reason: &str) {
 }
 
 #[tokio::test]
-async fn instances_of_instances() {
+async fn multiplying_instances_are_refused() {
     refused(&hostile::multiplying(10, 4), "parts once all instances are expanded").await;
     refused(&hostile::multiplying(24, 2), "levels of nesting").await;
 }
 
 #[tokio::test]
-async fn components_in_components() {
+async fn deeply_nested_components_are_refused() {
     for levels in [16, 12_000, 100_000] {
         refused(&hostile::nested(levels), "levels of nesting: 17 or more, at most 16").await;
     }
 }
 
 #[tokio::test]
-async fn values_in_blocks() {
+async fn too_many_values_in_blocks_are_refused() {
     refused(&hostile::locals_in_loops(10_000, 400), "values in blocks of one function").await;
     let text = format!("(module {})", "(func (local i64) (local.set 0 (i64.const 1)))".repeat(100_001));
     refused(&hostile::modules(&text, 1), "functions: 100").await;
-    // Nothing in it but locals that nobody uses.
+    // It has nothing but unused locals.
     refused(&hostile::idle_locals(1000, 40_000), "values in blocks of all functions").await;
 }
 
 #[tokio::test]
-async fn what_is_laid_out_before_it_is_used() {
+async fn too_many_modules_and_table_entries_are_refused() {
     refused(&hostile::modules("(module)", 62), "modules: 65 or more").await;
     refused(&hostile::modules("(module (memory 1) (memory 1) (memory 1) (memory 1))", 4), "memories").await;
     refused(&hostile::modules("(module (table 100001 funcref))", 5), "entries of tables").await;
 }
 
 #[tokio::test]
-async fn what_is_below_the_limits_is_compiled() {
+async fn components_below_the_limits_are_compiled() {
     for bytes in [
         hostile::multiplying(8, 2),
         hostile::nested(14),
@@ -87,9 +87,9 @@ async fn what_is_below_the_limits_is_compiled() {
     }
 }
 
-/// They cost little to compile. It is the sandbox that does not make so many.
+/// They cost little to compile. The sandbox refuses to create them.
 #[tokio::test]
-async fn more_instances_than_a_plugin_may_have() {
+async fn too_many_instances_fail_in_the_sandbox() {
     let source = read(&hostile::module_instances(33));
     let failure = PluginHost::new(None).unwrap().planner(&source, "{}").await.err().expect("there are 33");
     assert_eq!(failure.fault, PluginFault::OutOfMemory, "{failure}");
@@ -98,7 +98,7 @@ async fn more_instances_than_a_plugin_may_have() {
 }
 
 #[test]
-fn the_program_says_so() {
+fn the_program_reports_the_refusal() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("bomb.wasm");
     std::fs::write(&path, hostile::multiplying(10, 4)).unwrap();

@@ -1,4 +1,4 @@
-//! What is said when a plugin fails: whose fault it is, what it said itself, and where it was.
+//! Errors of a failed plugin: who is at fault, what the plugin said, and where it failed.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
@@ -35,7 +35,7 @@ const DENIED: u8 = 2;
 const UNSUPPORTED: u8 = 1;
 
 #[tokio::test]
-async fn a_refusal_says_what_was_asked() {
+async fn a_refusal_names_the_call() {
     for (export, case, message) in [
         (Export::CheckConfig, DENIED, "plugin `x` decided against its configuration"),
         (Export::CheckConfig, UNSUPPORTED, "plugin `x` does not handle a configuration of this kind"),
@@ -49,7 +49,7 @@ async fn a_refusal_says_what_was_asked() {
 }
 
 #[tokio::test]
-async fn a_trap_names_the_functions_and_not_their_places() {
+async fn a_trap_names_functions_without_addresses() {
     let guest = Guest::platform()
         .item("(func $inner unreachable) (func $\"outer\\0a\\1b[2J\" (call $inner))")
         .before(Export::Work, "(call $\"outer\\0a\\1b[2J\")");
@@ -74,7 +74,7 @@ const STREAMS: [&str; 2] = [
      interface exit { exit: func(status: result); }",
 ];
 
-/// A platform plugin that writes to standard error and then does this.
+/// A platform plugin that writes to standard error and then ends like this.
 fn writing(text: &str, ending: &str) -> Guest {
     let world = "import wasi:cli/stderr@0.2.3; import wasi:cli/exit@0.2.3; import wasi:io/streams@0.2.3;";
     let escaped = text.bytes().map(|byte| format!("\\{byte:02x}")).collect::<Vec<_>>().concat();
@@ -91,7 +91,7 @@ fn writing(text: &str, ending: &str) -> Guest {
 }
 
 #[tokio::test]
-async fn what_was_written_to_standard_error_comes_with_the_failure() {
+async fn a_failure_quotes_standard_error() {
     let text = "panic: boom\n\tat \x1b[31mmain.go:7\n\nlast words, \"quoted\"";
     let failure = failure(&writing(text, "unreachable")).await;
     assert_eq!(
@@ -108,7 +108,7 @@ async fn what_was_written_to_standard_error_comes_with_the_failure() {
 }
 
 #[tokio::test]
-async fn of_much_that_was_written_a_part_comes_with_every_kind_of_failure() {
+async fn every_kind_of_failure_quotes_a_part_of_long_output() {
     let lines: Vec<String> = (1..=300).map(|line| format!("line {line} xxxxx\n")).collect();
     let text = lines.concat();
     for (ending, fault) in [

@@ -1,5 +1,5 @@
-//! Plugins in other languages than Rust run, with what their toolchains put into them. `tests/guests-in` has their
-//! sources, and `make guests` builds them.
+//! Plugins in languages other than Rust run, with what their toolchains add. `tests/guests-in` has their sources, and
+//! `make guests` builds them.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
@@ -19,7 +19,7 @@ fn digest(text: &str) -> Digest {
 
 const INDEX: &str = "containerd.io/snapshot/my/index";
 
-/// An image with two layers, of which the upper one has an annotation of the snapshotter.
+/// An image with two layers. The upper one has an annotation of the snapshotter.
 fn image() -> ImageToPlan {
     let descriptor = |text: &str| Descriptor::new(MediaType::new("application/x"), digest(text), 1);
     let diff_ids = ["bottom", "top"].map(|text| DiffId::from_uncompressed(digest(text)));
@@ -61,14 +61,14 @@ fn chain(error: &dyn Error) -> Vec<String> {
     texts
 }
 
-/// A plan as it should be, and a configuration that is not accepted.
+/// Checks a plan, and the refusal of a configuration.
 async fn plans(component: &Path) {
     let source = PluginSource::read(component).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let host = PluginHost::new(Some(&scratch.path().join("store"))).unwrap();
     let planner = host.planner(&source, r#"{"keep-blobs":true}"#).await.unwrap();
     assert_eq!(planner.identity().name, "mine-js");
-    // Twice: an instance has nothing of another.
+    // Twice, because each call gets a new instance.
     for _ in 0..2 {
         let plan = planner.plan(&image()).await.unwrap();
         assert_eq!((plan.suitability, plan.code.as_str()), (Suitability::Partial, "partial"));
@@ -82,7 +82,7 @@ async fn plans(component: &Path) {
     assert_eq!(chain(&failure)[1..], ["`colour` is not accepted (`not-accepted`)"]);
 }
 
-/// A ranking as it should be, and a configuration that is not accepted.
+/// Checks a ranking, and the refusal of a configuration.
 async fn ranks(host: &PluginHost, source: &PluginSource, name: &str) {
     for (config, ranked) in [("{}", [0, 2]), (r#"{"reverse":true}"#, [2, 0])] {
         let matcher = host.matcher(source, config).await.unwrap();
@@ -94,26 +94,26 @@ async fn ranks(host: &PluginHost, source: &PluginSource, name: &str) {
     assert!(chain(&failure)[1].ends_with("(`not-accepted`)"), "{:?}", chain(&failure));
 }
 
-/// With the small engine in the form that asks least of its host.
+/// The small engine, in the form that needs the least of its host.
 #[tokio::test]
-async fn javascript_with_a_small_engine() {
+async fn javascript_with_a_small_engine_runs() {
     plans(&require!(tools::guest("javascript", "small.wasm"))).await;
 }
 
-/// It has tail calls, and three memories.
+/// It uses tail calls, and three memories.
 #[tokio::test]
-async fn javascript_with_the_smallest_engine() {
+async fn javascript_with_the_smallest_engine_runs() {
     plans(&require!(tools::guest("javascript", "smallest.wasm"))).await;
 }
 
 #[tokio::test]
-async fn javascript_with_a_whole_engine() {
+async fn javascript_with_a_whole_engine_runs() {
     plans(&require!(tools::guest("javascript", "full.wasm"))).await;
 }
 
-/// Its runtime wants a clock that does not stand at zero.
+/// Its runtime needs a clock that is not at zero.
 #[tokio::test]
-async fn go() {
+async fn go_runs() {
     let module = std::fs::read(require!(tools::guest("go", "plugin.wasm"))).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let component = scratch.path().join("plugin.wasm");
@@ -122,7 +122,7 @@ async fn go() {
     let host = PluginHost::new(Some(&scratch.path().join("store"))).unwrap();
     ranks(&host, &source, "mine-go").await;
 
-    // What it says when it ends is shown: the trap alone says nothing.
+    // The error shows its last words, because the trap alone gives no reason.
     let matcher = host.matcher(&source, r#"{"panic":"the plugin's own words"}"#).await.unwrap();
     let failure = matcher.rank(&offered()[..1], &offered()).await.unwrap_err();
     assert_eq!(failure.fault, PluginFault::Trap);
@@ -133,7 +133,7 @@ async fn go() {
 }
 
 #[tokio::test]
-async fn python() {
+async fn python_runs() {
     let source = PluginSource::read(&require!(tools::guest("python", "plugin.wasm"))).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let host = PluginHost::new(Some(&scratch.path().join("store"))).unwrap();

@@ -1,4 +1,4 @@
-//! A plugin that misbehaves ends in its own kind of failure, in time, and leaves the host whole.
+//! A plugin that misbehaves fails with its own kind of failure, in time, and the host goes on working.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
@@ -19,7 +19,7 @@ use dray_tests::guests::{self, Export, Guest, Info, LayerPlan, Question};
 use dray_tests::heard::{Heard, LevelFilter};
 use dray_tests::tools;
 
-/// Far more than a limit takes on a busy machine, far less than no limit would take.
+/// Far more than a limit takes on a busy machine, far less than a run without limit.
 const SOON: Duration = Duration::from_secs(20);
 
 struct Bench {
@@ -54,7 +54,7 @@ impl Bench {
         self.matcher(guest).await?.rank(&offered[..1], &offered).await
     }
 
-    /// Fails unless the plugin fails in this way, in time, and a good one works afterwards.
+    /// Fails unless the plugin fails in this way and in time, and a good plugin works afterwards.
     async fn fails(&self, guest: &Guest, fault: PluginFault, reason: &str) {
         let started = Instant::now();
         let failure = self.plan(guest).await.expect_err("the plugin misbehaves");
@@ -110,7 +110,7 @@ fn image() -> ImageToPlan {
 const FOREVER: &str = "(loop $again (br $again)) unreachable";
 
 #[tokio::test]
-async fn a_good_plugin() {
+async fn a_good_plugin_works() {
     let bench = Bench::new();
     let layer = |question| LayerPlan { layer: digest("layer").to_string(), question, ..LayerPlan::default() };
     let labels = vec![("containerd.io/snapshot/x".to_owned(), "y".to_owned())];
@@ -127,7 +127,7 @@ async fn a_good_plugin() {
     assert_eq!((identity.name.as_str(), identity.version.as_str()), ("guest", "1.2.3"));
     let plan = planner.plan(&image()).await.unwrap();
     assert_eq!(plan.suitability, Suitability::Partial);
-    // Texts for people cannot move the terminal.
+    // Texts for users have no control characters.
     assert_eq!(plan.reason, "it is \u{fffd}[31mred");
     assert_eq!(plan.hints, ["a\u{fffd}b"]);
     let questions: Vec<_> = plan.layers.into_iter().map(|layer| layer.question).collect();
@@ -139,7 +139,7 @@ async fn a_good_plugin() {
 }
 
 #[tokio::test]
-async fn endless_loops() {
+async fn endless_loops_time_out() {
     let bench = Bench::new();
     for export in [Export::GetInfo, Export::CheckConfig, Export::Work] {
         let guest = Guest::snapshotter().on(export, FOREVER);
@@ -156,7 +156,7 @@ async fn endless_loops() {
 async fn an_endless_loop_lets_others_run() {
     let bench = Bench::new();
     let planner = bench.planner(&Guest::snapshotter().on(Export::Work, FOREVER)).await.unwrap();
-    // One thread runs both, so the second gets on only where the guest gives way.
+    // One thread runs both, so the second advances only if the guest yields.
     let image = image();
     let beside = async {
         for _ in 0..10 {
@@ -186,7 +186,7 @@ async fn a_dropped_call_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn memory() {
+async fn memory_is_limited() {
     let bench = Bench::new();
     let grow =
         "(loop $again (br_if $again (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable";
@@ -194,14 +194,14 @@ async fn memory() {
     bench.fails(&guest, PluginFault::OutOfMemory, "more memory than a plugin may have").await;
     let guest = Guest::snapshotter().pages(1025);
     bench.fails(&guest, PluginFault::OutOfMemory, "the limit is 67108864 bytes").await;
-    // A refusal is an answer: whoever can do without is not punished.
+    // A failed `memory.grow` is an answer to the guest. A guest that can do without more memory goes on.
     let guest = Guest::snapshotter().on(Export::Work, "(drop (memory.grow (i32.const 2000))) (i32.const 0)");
     let failure = bench.plan(&guest).await.unwrap_err();
     assert_eq!(failure.fault, PluginFault::InvalidOutput);
 }
 
 #[tokio::test]
-async fn tables_and_memories() {
+async fn tables_and_memories_are_limited() {
     let bench = Bench::new();
     let grow = "(loop $again (br_if $again (i32.ne
         (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1)))) unreachable";
@@ -219,7 +219,7 @@ async fn tables_and_memories() {
 }
 
 #[tokio::test]
-async fn traps() {
+async fn traps_are_reported() {
     let bench = Bench::new();
     let guest = Guest::snapshotter()
         .item("(func $deep (param i64) (result i64) (i64.add (call $deep (local.get 0)) (local.get 0)))")
@@ -236,7 +236,7 @@ async fn traps() {
     }
 }
 
-/// A record for `get-info` whose name is somewhere else.
+/// A record for `get-info` whose name is at this address.
 fn info_with_name(at: u32, length: u32) -> Vec<u8> {
     let mut record = Vec::new();
     record.extend(at.to_le_bytes());
@@ -246,11 +246,11 @@ fn info_with_name(at: u32, length: u32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn values_that_are_too_large_or_none() {
+async fn too_large_and_invalid_values_are_refused() {
     let bench = Bench::new();
     let guest = Guest::snapshotter().pages(512).raw(Export::GetInfo, &info_with_name(0, 16 << 20));
     bench.fails(&guest, PluginFault::InvalidOutput, "at most 8388608 bytes").await;
-    // A list of 700,000 empty texts: small in the guest, large in the host.
+    // A list of 700,000 empty strings: small in the guest, large in the host.
     let mut record = info_with_name(0, 0);
     record[32..36].copy_from_slice(&0_u32.to_le_bytes());
     record[36..40].copy_from_slice(&700_000_u32.to_le_bytes());
@@ -259,14 +259,14 @@ async fn values_that_are_too_large_or_none() {
     // Outside of the memory.
     let guest = Guest::snapshotter().raw(Export::GetInfo, &info_with_name(u32::MAX - 8, 100));
     bench.fails(&guest, PluginFault::InvalidOutput, "out of bounds").await;
-    // No UTF-8, and no address of an answer at all.
+    // Not UTF-8, and an invalid address for an answer.
     let guest = Guest::snapshotter()
         .item(r#"(data (i32.const 16) "\ff\fe")"#)
         .raw(Export::GetInfo, &info_with_name(16, 2));
     bench.fails(&guest, PluginFault::InvalidOutput, "utf-8").await;
     let guest = Guest::snapshotter().on(Export::GetInfo, "(i32.const -4)");
     bench.fails(&guest, PluginFault::InvalidOutput, "breaks its contract").await;
-    // No case of the result has this number.
+    // The result has no case of this number.
     let guest = Guest::snapshotter().raw(Export::Work, &[7; 64]);
     bench.fails(&guest, PluginFault::InvalidOutput, "breaks its contract").await;
 }
@@ -283,14 +283,14 @@ async fn a_flood_in_the_log_has_no_effect() {
           (local.set $n (i32.add (local.get $n) (i32.const 1)))
           (br_if $again (i32.lt_u (local.get $n) (i32.const 600))))
         (i32.const 0)";
-    // The answer at address zero is no plan; that the call came so far is what counts.
+    // Address zero holds no plan. The test only needs the call to get this far.
     let guest = Guest::snapshotter().item(LOG).on(Export::Work, flood);
     for (level, lines, bytes) in [(LevelFilter::TRACE, 17, 70_000), (LevelFilter::WARN, 4, 2_000)] {
         let heard = Heard::listen(level);
         let failure = bench.plan(&guest).await.unwrap_err();
         assert!(matches!(failure.fault, PluginFault::InvalidOutput), "{}", chain(&failure));
         let heard = heard.lines("dray::plugin:");
-        // 16 lines of 4 KiB are all that fits; three of them are errors, the others are information.
+        // Only 16 lines of 4 KiB fit. Three of them are errors, the others are information.
         assert_eq!(heard.len(), lines, "{heard:#?}");
         assert!(heard.concat().len() < bytes, "{} bytes", heard.concat().len());
         let last = heard.last().unwrap();
@@ -300,7 +300,7 @@ async fn a_flood_in_the_log_has_no_effect() {
         .item(LOG)
         .on(Export::Work, "(call $log (i32.const 4) (i32.const 1100000) (i32.const 2000000)) unreachable");
     bench.fails(&guest, PluginFault::Trap, "unreachable").await;
-    // No such level.
+    // There is no such level.
     let guest = Guest::snapshotter()
         .item(LOG)
         .on(Export::Work, "(call $log (i32.const 9) (i32.const 0) (i32.const 1)) unreachable");
@@ -308,7 +308,7 @@ async fn a_flood_in_the_log_has_no_effect() {
 }
 
 #[tokio::test]
-async fn many_short_lines_are_bounded_as_well() {
+async fn many_short_log_lines_are_limited_too() {
     let bench = Bench::new();
     let flood = "(local $n i32)
         (loop $again
@@ -324,7 +324,7 @@ async fn many_short_lines_are_bounded_as_well() {
 }
 
 #[tokio::test]
-async fn a_line_of_a_plugin_cannot_pass_for_another() {
+async fn a_plugin_cannot_forge_a_log_line() {
     let bench = Bench::new();
     let line = format!(
         "all layers verified plugin=\\\"platform\\\"{}2026-11-26T00:00:00Z ERROR dray::registry: revoked\\0a\\1b[2J",
@@ -347,7 +347,7 @@ async fn a_line_of_a_plugin_cannot_pass_for_another() {
 }
 
 #[tokio::test]
-async fn accounts_that_break_a_rule() {
+async fn info_that_breaks_a_rule_is_refused() {
     let bench = Bench::new();
     let good = Info::default;
     for (info, reason) in [
@@ -366,7 +366,7 @@ async fn accounts_that_break_a_rule() {
 }
 
 #[tokio::test]
-async fn plans_that_break_a_rule() {
+async fn plans_that_break_a_rule_are_refused() {
     let bench = Bench::new();
     let good = guests::Plan::default;
     let labelled = |count: usize, value: usize| {
@@ -397,7 +397,7 @@ async fn plans_that_break_a_rule() {
 }
 
 #[tokio::test]
-async fn ranks_that_break_a_rule() {
+async fn rankings_that_break_a_rule_are_refused() {
     let bench = Bench::new();
     for (indices, reason) in [
         (&[2][..], "index 2 is out of range, 2 platforms were offered"),
@@ -412,7 +412,7 @@ async fn ranks_that_break_a_rule() {
 }
 
 #[tokio::test]
-async fn errors_of_the_plugin_itself() {
+async fn errors_of_the_plugin_are_reported() {
     let bench = Bench::new();
     let guest = Guest::snapshotter().fail(Export::CheckConfig, 0, "bad-value", "`x` is\x1b[2J no colour");
     let reason = "does not accept its configuration: `x` is\u{fffd}[2J no colour (`bad-value`)";
@@ -424,7 +424,7 @@ async fn errors_of_the_plugin_itself() {
 }
 
 #[tokio::test]
-async fn configurations_that_no_plugin_sees() {
+async fn invalid_configurations_never_reach_a_plugin() {
     let bench = Bench::new();
     let source = bench.source(&Guest::snapshotter());
     let long = format!("\"{}\"", "a".repeat(64 * 1024));
@@ -451,7 +451,7 @@ const WASI: [&str; 3] = [
 ];
 
 #[tokio::test]
-async fn wasi_is_there_and_empty() {
+async fn wasi_is_present_and_empty() {
     let bench = Bench::new();
     let world = "import wasi:random/random@0.2.3; import wasi:clocks/monotonic-clock@0.2.3;
         import wasi:clocks/wall-clock@0.2.3; import wasi:cli/environment@0.2.3; import wasi:cli/exit@0.2.3;";
@@ -464,7 +464,7 @@ async fn wasi_is_there_and_empty() {
         (import "wasi:cli/exit@0.2.3" "exit" (func $exit (param i32)))
         (func $assert_zero (param i64) (if (i64.ne (local.get 0) (i64.const 0)) (then unreachable)))"#;
     let guest = Guest::platform().import(world, &WASI).item(items);
-    // What is found in WASI is checked in the guest; its answer is one index, taken by chance.
+    // The guest checks WASI. Its answer is one index, chosen by the random numbers.
     let checks = "(call $assert_zero (i64.sub (call $monotonic) (i64.const 1)))
         (call $wall (i32.const 64)) (call $assert_zero (i64.load (i32.const 64)))
         (call $environment (i32.const 80)) (call $assert_zero (i64.load32_u (i32.const 84)))
@@ -501,9 +501,9 @@ fn waiting(instructions: &str) -> Guest {
     Guest::snapshotter().import(world, &POLL).item(items).on(Export::Work, instructions)
 }
 
-/// No guest code runs, so no tick ends it: the clock on the wall does.
+/// No guest code runs, so no tick ends it. The wall-clock limit does.
 #[tokio::test]
-async fn a_host_function_that_does_not_return() {
+async fn a_host_function_that_hangs_times_out() {
     let bench = Bench::new();
     let planner = bench
         .planner(&waiting("(call $block (call $subscribe (i64.const 3600000000000))) (i32.const 0)"))
@@ -518,15 +518,15 @@ async fn a_host_function_that_does_not_return() {
 }
 
 #[tokio::test]
-async fn handles() {
+async fn handles_are_limited() {
     let bench = Bench::new();
     let hoard = "(loop $again (drop (call $subscribe (i64.const 0))) (br $again)) unreachable";
     bench.fails(&waiting(hoard), PluginFault::OutOfMemory, "more handles than a plugin may have").await;
 }
 
-/// That there is not enough address space is not the plugin's fault.
+/// A lack of address space is not the plugin's fault.
 #[test]
-fn a_machine_without_room() {
+fn too_little_address_space_is_no_plugin_failure() {
     let home = tempfile::tempdir().unwrap();
     let run = std::process::Command::new("sh")
         .args(["-c", "ulimit -v 3500000; exec \"$0\" plugin inspect --describe overlayfs"])
@@ -542,7 +542,7 @@ fn a_machine_without_room() {
 }
 
 #[tokio::test]
-async fn random_bytes() {
+async fn random_bytes_are_limited() {
     let bench = Bench::new();
     let random =
         "package wasi:random@0.2.3; interface random { get-random-bytes: func(len: u64) -> list<u8>; }";
@@ -557,7 +557,7 @@ async fn random_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_at_the_same_time() {
+async fn parallel_calls_do_not_disturb_each_other() {
     let bench = Bench::new();
     let good = bench.planner(&Guest::snapshotter()).await.unwrap();
     let bad = bench.planner(&Guest::snapshotter().on(Export::Work, FOREVER)).await.unwrap();
@@ -577,7 +577,7 @@ async fn calls_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn the_plugins_that_come_along() {
+async fn embedded_plugins_stay_far_below_the_limits() {
     let host = PluginHost::new(None).unwrap();
     let platform = PluginSource::embedded("platform").expect("it comes along");
     let overlayfs = PluginSource::embedded("overlayfs").expect("it comes along");

@@ -1,4 +1,4 @@
-//! What cannot be a plugin is refused before it is compiled, and the refusal says why and what to do.
+//! Files that cannot be plugins are refused before they are compiled. The refusal gives the reason and the remedy.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
@@ -42,7 +42,7 @@ async fn refused(bytes: &[u8], kind: PluginKind, message: &str, hint: &str) {
 }
 
 #[test]
-fn files_that_are_no_component() {
+fn files_that_are_no_components_are_refused() {
     unreadable(b"", "plugin `x.wasm` is an empty file");
     unreadable(b"#!/bin/sh\n", "plugin `x.wasm` is not a WebAssembly component");
     unreadable(b"\n(component)", "plugin `x.wasm` is WebAssembly text");
@@ -56,7 +56,7 @@ fn files_that_are_no_component() {
 }
 
 #[test]
-fn places_that_are_no_file() {
+fn paths_that_are_no_files_are_refused() {
     let scratch = tempfile::tempdir().unwrap();
     let fails = |path: &Path| {
         let failure = PluginSource::read(path).err().expect("it is no file");
@@ -68,26 +68,26 @@ fn places_that_are_no_file() {
     let pipe = scratch.path().join("pipe");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
     assert!(fails(&pipe).ends_with("is not a regular file"));
-    // A large file is refused by its size: the file has no bytes to read.
+    // A large file is refused by its size: it is sparse and has no data.
     let large = scratch.path().join("large");
     std::fs::File::create(&large).unwrap().set_len(64 * 1024 * 1024 + 1).unwrap();
     assert!(fails(&large).contains("at most 67108864 are accepted"));
 }
 
 #[tokio::test]
-async fn damaged_components() {
+async fn damaged_components_are_refused() {
     let whole = Guest::snapshotter().component();
     let host = PluginHost::new(None).unwrap();
     for length in (8..whole.len()).step_by(97) {
         let source = read(&whole[..length]).unwrap();
         let failure = host.planner(&source, "{}").await.err().expect("the end is missing");
-        // Cut between two sections it is whole, but no plugin.
+        // Cut between two sections it is valid, but not a plugin.
         assert!(
             matches!(failure.fault, PluginFault::Unreadable | PluginFault::Incompatible),
             "{length}: {}",
             failure.message
         );
-        // Looking at it may succeed or fail, and must not panic.
+        // Inspection may succeed or fail, but must not panic.
         let _ = host.inspect(&source);
     }
     for position in (8..whole.len()).step_by(61) {
@@ -101,7 +101,7 @@ async fn damaged_components() {
 }
 
 #[tokio::test]
-async fn imports_that_this_host_does_not_have() {
+async fn imports_that_the_host_lacks_are_refused() {
     use PluginKind::{Platform, Snapshotter};
     let content = "package dray:content@0.1.0; interface blobs { open: func(digest: string); }";
     refused(
@@ -156,7 +156,7 @@ async fn imports_that_this_host_does_not_have() {
 }
 
 #[tokio::test]
-async fn interfaces_of_the_same_name_and_other_types() {
+async fn interfaces_with_other_types_are_refused() {
     let other = "package dray:host@0.1.5; interface log { write: func(line: string); }";
     refused(
         &dummy(&[other], "include dray:platform/plugin@0.1.0; import dray:host/log@0.1.5;"),
@@ -176,7 +176,7 @@ async fn interfaces_of_the_same_name_and_other_types() {
 }
 
 #[tokio::test]
-async fn exports_that_are_missing() {
+async fn missing_exports_are_refused() {
     use PluginKind::{Platform, Snapshotter};
     refused(
         &Guest::platform().component(),
@@ -225,7 +225,7 @@ async fn exports_that_are_missing() {
 }
 
 #[tokio::test]
-async fn proposals_that_are_switched_off() {
+async fn disabled_proposals_are_refused() {
     let host = PluginHost::new(None).unwrap();
     for item in [
         "(memory $large i64 1)",
@@ -249,7 +249,7 @@ async fn proposals_that_are_switched_off() {
 }
 
 #[test]
-fn what_can_be_seen_from_outside() {
+fn inspection_shows_imports_and_exports() {
     let clocks = "package wasi:clocks@0.2.3; interface monotonic-clock { now: func() -> u64; }";
     let newer = "package dray:host@0.2.0; interface log { write: func(line: string); }";
     let world = "include dray:snapshotter/plugin@0.1.0; import wasi:clocks/monotonic-clock@0.2.3;

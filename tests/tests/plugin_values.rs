@@ -1,4 +1,4 @@
-//! What crosses the boundary between host and plugin arrives on the other side, all of it and nothing else.
+//! Values cross the boundary between host and plugin completely and unchanged.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
@@ -52,7 +52,7 @@ fn pairs(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A descriptor of which every part has the name in it. Its size makes a text.
+/// A descriptor whose parts all contain the name. Its size is readable text.
 fn descriptor(name: &str, size: [u8; 8]) -> Descriptor {
     let mut descriptor = Descriptor::new(
         MediaType::new(&format!("application/{name}")),
@@ -122,7 +122,7 @@ async fn a_plugin_sees_the_image_and_its_configuration() {
     ];
     let mut labels = vec![
         ("image.manifest-annotations", pairs("m.one=1 m.two=2")),
-        // Sorted by key, as the interface says.
+        // Sorted by key, as the interface specifies.
         ("image.config-labels", pairs("l.one=1 l.three=3 l.two=2")),
     ];
     macro_rules! descriptor_at {
@@ -161,7 +161,7 @@ async fn a_plugin_sees_the_image_and_its_configuration() {
 }
 
 #[tokio::test]
-async fn what_an_image_does_not_have_is_absent() {
+async fn absent_parts_of_an_image_stay_absent() {
     let options = [
         "image.index",
         "image.platform.variant",
@@ -184,7 +184,7 @@ async fn what_an_image_does_not_have_is_absent() {
 }
 
 #[tokio::test]
-async fn an_operating_system_that_is_not_stated_is_that_of_the_host() {
+async fn a_missing_operating_system_becomes_that_of_the_host() {
     let bench = Bench::new();
     let mut image = image();
     image.platform = Platform::default();
@@ -255,7 +255,7 @@ async fn every_case_of_a_plan_arrives_as_itself() {
 }
 
 #[tokio::test]
-async fn features_by_name() {
+async fn features_are_found_by_name() {
     let bench = Bench::new();
     for (name, expected) in [
         ("stop-asking", true),
@@ -265,7 +265,7 @@ async fn features_by_name() {
         ("on-erro", false),
         ("", false),
     ] {
-        // It traps unless the host answers as expected.
+        // The guest traps unless the host answers as expected.
         let import = r#"(import "dray:host/feature@0.1.0" "supported" (func $supported (param i32 i32) (result i32)))"#;
         let data = format!(r#"(data (i32.const 16) "{name}")"#);
         let check = format!(
@@ -281,7 +281,7 @@ async fn features_by_name() {
 }
 
 #[tokio::test]
-async fn when_another_try_makes_sense_is_told() {
+async fn a_retry_time_becomes_a_hint() {
     let failure = Bench::new().plan(&Guest::snapshotter().fail_for_now(1500), &image()).await.unwrap_err();
     assert_eq!(failure.fault, PluginFault::Refused);
     assert_eq!(failure.source().unwrap().to_string(), "it is busy (`busy`)");
@@ -303,7 +303,7 @@ async fn a_plugin_without_schema_takes_the_empty_object_only() {
 }
 
 #[tokio::test]
-async fn the_host_takes_the_good_vectors_and_no_others() {
+async fn the_host_accepts_exactly_the_good_vectors() {
     let bench = Bench::new();
     let (image, cases) = vectors::plans();
     let image = image_of(&image);

@@ -1,5 +1,5 @@
-//! Limits that somebody sets to the process: how dray ends that may start few threads, open few files, or write little. An
-//! error, or the cache is left out; never a panic and never a signal.
+//! Resource limits of the process: few threads, few open files, small files. dray ends with an error, or goes on
+//! without the cache; it never panics and never dies of a signal.
 
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::process::Command;
@@ -11,7 +11,7 @@ use dray_tests::image::{Compression, Entry, Image, Layer};
 use dray_tests::scratch::{Place, Scratch};
 use dray_tests::{require, tools};
 
-/// A user that runs nothing else, and whose processes are limited, unlike those of root.
+/// A user without other processes. The kernel limits the processes of this user, unlike root's.
 const USER: u32 = 54_321;
 
 struct World {
@@ -43,7 +43,7 @@ impl World {
     }
 }
 
-/// That it ended by itself, as it should.
+/// Checks that dray exited by itself.
 #[track_caller]
 fn assert_orderly(run: &Run, what: &str) {
     let code = run.status.code();
@@ -53,7 +53,7 @@ fn assert_orderly(run: &Run, what: &str) {
 }
 
 #[test]
-fn few_threads() {
+fn few_threads_end_in_an_error_or_success() {
     let Some(world) = World::new() else { return };
     chown(world.daemon.socket(), Some(USER), Some(USER)).expect("root can give the socket away");
     let open = |path: &std::path::Path| {
@@ -88,7 +88,7 @@ fn few_threads() {
 }
 
 #[test]
-fn few_files() {
+fn few_open_files_end_in_an_error_or_success() {
     let Some(world) = World::new() else { return };
     for limit in [4, 6, 8, 10, 12, 16, 20, 24, 28, 30, 32, 64] {
         let limit = format!("--nofile={limit}");
@@ -107,7 +107,7 @@ fn few_files() {
 }
 
 #[test]
-fn small_files() {
+fn small_files_only_disable_the_cache() {
     let Some(world) = World::new() else { return };
     for limit in [0, 10, 1000, 100_000] {
         let limit = format!("--fsize={limit}");
@@ -115,10 +115,10 @@ fn small_files() {
         for command in world.commands() {
             let run = dray.run(&command);
             assert_orderly(&run, &format!("{limit} {command:?}"));
-            // Standard output is a pipe, so that the cache alone is too large.
+            // Standard output is a pipe, so only the cache exceeds the limit.
             run.success();
         }
-        // To a file.
+        // Now standard output is a file.
         let output = std::fs::File::create(dray.directory().join("output")).expect("a file can be made");
         let printed = Command::new("prlimit")
             .arg(&limit)
@@ -138,7 +138,7 @@ fn small_files() {
 }
 
 #[test]
-fn a_cache_on_a_full_disk() {
+fn a_full_disk_of_the_cache_does_not_fail_a_pull() {
     let Some(world) = World::new() else { return };
     let dray = Dray::with(&world.daemon, "default");
     let mounted = Command::new("mount")
@@ -152,7 +152,7 @@ fn a_cache_on_a_full_disk() {
 }
 
 #[test]
-fn containerd_on_a_full_disk() {
+fn a_full_disk_of_containerd_is_named() {
     let Some(world) = World::new() else { return };
     let blobs = world.daemon.root().join("io.containerd.content.v1.content/ingest");
     let mounted = Command::new("mount")

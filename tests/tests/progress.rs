@@ -1,4 +1,4 @@
-//! What a user sees of a pull: on a terminal, in a log, in a program that reads the report.
+//! The progress of a pull: on a terminal, in a log, and in a program that reads the report.
 
 use dray_tests::command::Dray;
 use dray_tests::daemon::{Containerd, Generation};
@@ -19,7 +19,7 @@ fn image(layers: usize) -> Image {
     image.build()
 }
 
-/// A daemon of its own, and a registry with an image of a number of layers.
+/// A daemon, and a registry with an image of some layers.
 struct Scene {
     registry: DockerRegistry,
     daemon: Containerd,
@@ -63,7 +63,7 @@ fn a_log_gets_plain_lines() {
 }
 
 #[test]
-fn who_did_what_is_said_on_request() {
+fn verbose_output_lists_the_steps() {
     let Some(scene) = Scene::with_layers(1) else { return };
     let run = scene.dray("more").run(scene.arguments(&["-v"])).success();
     for step in
@@ -107,10 +107,10 @@ fn a_terminal_gets_a_line_per_layer() {
     assert!(printed.ends_with(" s\r\n"), "{printed:?}");
 }
 
-/// Where a picture of all layers does not fit, those at work are shown and the others counted; and what fits is decided
-/// anew with each picture.
+/// If the rows of all layers do not fit, only active layers are shown and the others are counted. The size is checked
+/// for each frame.
 #[test]
-fn the_picture_follows_the_size_of_the_terminal() {
+fn frames_follow_the_size_of_the_terminal() {
     const LAYERS: usize = 20;
     let (low, high) = (Screen { rows: 6, columns: 40 }, Screen { rows: 24, columns: 100 });
     let daemon = require!(Containerd::start(Generation::Debian16));
@@ -137,11 +137,11 @@ fn the_picture_follows_the_size_of_the_terminal() {
     assert!(status.success(), "{printed}");
 
     let pictures = pictures(&printed[before..]);
-    // The first one that was drawn low goes back over all rows into which the high one was broken.
+    // The first frame after shrinking moves up over all rows into which the wide frame was wrapped.
     let first = pictures.iter().position(|(_, text)| text.contains("layers waiting"));
     let first = first.expect("it has been waited for");
     assert!(pictures[first].0 > LAYERS, "{printed:?}");
-    // What follows the last one is no picture.
+    // The text after the last frame is not a frame.
     let later = &pictures[first + 1..];
     assert!(later.iter().all(|(up, _)| *up < usize::from(low.rows)), "{pictures:?}");
     for (_, text) in &pictures[first..pictures.len() - 1] {
@@ -151,7 +151,7 @@ fn the_picture_follows_the_size_of_the_terminal() {
     assert!(pictures.last().is_some_and(|(_, text)| text.contains("20 layers done")), "{pictures:?}");
 }
 
-/// What is drawn in place of something else: how many rows it begins further up, and its text.
+/// The frames: how many rows up each starts, and its text.
 fn pictures(printed: &str) -> Vec<(usize, String)> {
     let mut pictures: Vec<(usize, String)> = Vec::new();
     for piece in printed.split("\u{1b}[").skip(1) {
@@ -167,7 +167,7 @@ fn pictures(printed: &str) -> Vec<(usize, String)> {
 }
 
 #[test]
-fn a_dumb_terminal_is_a_log() {
+fn a_dumb_terminal_gets_plain_lines() {
     let Some(scene) = Scene::with_layers(1) else { return };
     let mut terminal = std::process::Command::new(dray_tests::tools::dray());
     terminal.args(["-a", &scene.daemon.socket().display().to_string(), "--snapshotter", "native"]);

@@ -1,7 +1,6 @@
-//! What goes wrong in a pull, against a real containerd: a registry that lies, an image that lies, ctrl-c,
-//! and a daemon that dies. Each ends in a clear error, and leaves no image record, no lease and no active
-//! snapshot behind, and no ingest either, but for one: the beginning of a blob whose download broke off stays, without a
-//! lock, for the next pull to go on with.
+//! Faults in a pull with a real containerd: a registry that sends wrong content, a wrong image, ctrl-c, and a daemon
+//! that dies. Each ends in a clear error and leaves no image record, no lease, no active snapshot and no ingest. The
+//! exception: the beginning of a blob whose download broke off stays, unlocked, and the next pull resumes it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use dray_tests::{on_each_generation, require};
 const NAMESPACE: &str = "default";
 
 fn layer(seed: u8, bytes: usize) -> Layer {
-    // Not compressed: what a rule says about bytes is then about the file.
+    // Not compressed, so that byte counts in rules are those of the file.
     let content: Vec<u8> = (0..bytes).map(|n| seed ^ u8::try_from(n % 251).unwrap_or_default()).collect();
     Layer::builder().entry(Entry::file(&format!("file{seed}"), content)).build(Compression::None)
 }
@@ -52,7 +51,7 @@ impl Scene {
         self.dray.run(["pull", &self.reference])
     }
 
-    /// A registry that serves an image properly, and its reference there.
+    /// A correct registry with an image, and the reference there.
     fn elsewhere(image: &Image) -> (ScriptedRegistry, String) {
         let registry = ScriptedRegistry::start();
         registry.add(image, "faults", "1");
@@ -66,8 +65,8 @@ impl Scene {
         assert!(state.images.is_empty() && state.is_at_rest(), "{run}\n{state}");
     }
 
-    /// The pull fails with this exit code, and leaves nothing. Returns what it printed, with what differs
-    /// from run to run taken out.
+    /// Checks that the pull fails with this exit code and leaves nothing. Returns its output without the parts that
+    /// vary.
     #[track_caller]
     fn fails(&self, code: i32) -> Run {
         let run = self.pull().failure(code);
@@ -77,9 +76,9 @@ impl Scene {
     }
 }
 
-/// What HEAD says may be wrong by the time of the first GET, or at once: the name is resolved once more.
+/// The answer to HEAD may be wrong by the first GET, or from the start: dray resolves the name once more.
 #[test]
-fn a_target_that_is_not_as_the_registry_said() {
+fn a_target_that_differs_from_head_is_resolved_again() {
     let gone = format!("sha256:{}", "0".repeat(64));
     for rule in [
         Rule::head("/manifests/1").header("docker-content-digest", gone),
@@ -96,7 +95,7 @@ fn a_target_that_is_not_as_the_registry_said() {
     }
 }
 
-/// Compares a run with the snapshot of that name, which is the same on each generation.
+/// Compares a run with the snapshot of that name. All generations share it.
 #[track_caller]
 fn assert_failure(name: &str, run: &Run) {
     let mut filters = filters();
@@ -108,16 +107,16 @@ fn assert_failure(name: &str, run: &Run) {
 }
 
 on_each_generation!(
-    wrong_bytes_of_a_layer,
-    a_blob_that_breaks_off,
-    a_layer_with_another_diff_id,
-    more_layers_than_diff_ids,
-    fewer_layers_than_diff_ids,
-    ctrl_c_in_mid_pull,
-    the_daemon_dies_in_mid_pull,
+    wrong_bytes_of_a_layer_fail_the_pull,
+    a_blob_that_breaks_off_is_resumed_by_the_next_pull,
+    a_layer_with_another_diff_id_fails_the_pull,
+    more_layers_than_diff_ids_fail_the_pull,
+    fewer_layers_than_diff_ids_fail_the_pull,
+    ctrl_c_in_mid_pull_keeps_only_downloaded_bytes,
+    a_daemon_that_dies_in_mid_pull_leaves_a_resumable_ingest,
 );
 
-fn wrong_bytes_of_a_layer(generation: Generation) {
+fn wrong_bytes_of_a_layer_fail_the_pull(generation: Generation) {
     let image = image();
     let Some(scene) = Scene::on(generation, &image) else { return };
     scene.registry.on(Rule::get(&format!("/blobs/{}", image.layers[1].digest)).wrong_bytes());
@@ -125,7 +124,7 @@ fn wrong_bytes_of_a_layer(generation: Generation) {
 }
 
 #[test]
-fn wrong_bytes_of_the_manifest() {
+fn wrong_bytes_of_the_manifest_fail_the_pull() {
     let image = image();
     let Some(scene) = Scene::with(&image) else { return };
     scene.registry.on(Rule::get(&format!("/manifests/{}", image.manifest.digest)).wrong_bytes());
@@ -133,7 +132,7 @@ fn wrong_bytes_of_the_manifest() {
 }
 
 #[test]
-fn a_body_that_is_always_short() {
+fn a_body_that_is_always_short_fails_the_pull() {
     let image = image();
     let Some(scene) = Scene::with(&image) else { return };
     scene.registry.on(Rule::get(&format!("/blobs/{}", image.layers[1].digest)).short_body(0));
@@ -144,15 +143,16 @@ fn a_body_that_is_always_short() {
 }
 
 #[test]
-fn a_connection_that_is_always_reset() {
+fn a_connection_that_is_always_reset_fails_the_pull() {
     let image = image();
     let Some(scene) = Scene::with(&image) else { return };
     scene.registry.on(Rule::get(&format!("/blobs/{}", image.layers[1].digest)).reset_after(0));
     assert_failure("a_connection_that_is_always_reset", &scene.fails(UNAVAILABLE));
 }
 
-/// In the middle of a blob, and then for good. What had come stays, and the rest is all that the next pull asks for.
-fn a_blob_that_breaks_off(generation: Generation) {
+/// The download breaks off in mid-blob, at every try. The received bytes stay, and the next pull requests only the
+/// rest.
+fn a_blob_that_breaks_off_is_resumed_by_the_next_pull(generation: Generation) {
     const SENT: usize = 100_000;
     let image = image();
     let blob = format!("/blobs/{}", image.layers[1].digest);
@@ -161,7 +161,7 @@ fn a_blob_that_breaks_off(generation: Generation) {
         ("short", Rule::get(&blob).nth(1).short_body(SENT), Rule::get(&blob).short_body(0)),
     ] {
         let Some(scene) = Scene::on(generation, &image) else { return };
-        // The rule that comes last decides.
+        // The rule that was added last decides.
         scene.registry.on(then);
         scene.registry.on(first);
         let run = scene.pull().failure(UNAVAILABLE);
@@ -171,7 +171,7 @@ fn a_blob_that_breaks_off(generation: Generation) {
         assert!(kept.images.is_empty() && kept.is_at_rest(), "{run}\n{kept}");
         assert_failure(&format!("a_blob_that_breaks_off_{name}"), &run);
 
-        // A lock on the ingest would let this wait.
+        // A lock on the ingest would make this pull wait.
         let (registry, reference) = Scene::elsewhere(&image);
         scene.dray.run(["pull", &reference]).success();
         let requests = registry.requests_to("GET", &blob);
@@ -183,7 +183,7 @@ fn a_blob_that_breaks_off(generation: Generation) {
 }
 
 #[test]
-fn a_connection_that_is_reset_now_and_then() {
+fn a_connection_that_is_reset_now_and_then_does_not_fail_the_pull() {
     let image = image();
     let Some(scene) = Scene::with(&image) else { return };
     let blob = format!("/blobs/{}", image.layers[1].digest);
@@ -191,13 +191,13 @@ fn a_connection_that_is_reset_now_and_then() {
     let report = scene.dray.run(["pull", "--format", "json", &scene.reference]).success().json();
     let sent: u64 = scene.registry.requests_to("GET", &blob).iter().map(|request| request.bytes_sent).sum();
     assert_eq!(report["layers"][1]["downloaded"], image.layers[1].bytes.len());
-    // What the kernel had taken and not delivered when the connection was reset is sent again.
+    // Bytes that the kernel had accepted but not delivered before the reset are sent again.
     let size = image.layers[1].bytes.len() as u64;
     assert!(sent >= size && sent < size * 2, "{sent} of {size}");
 }
 
 #[test]
-fn a_registry_that_always_wants_another_token() {
+fn a_registry_that_always_wants_another_token_fails_the_pull() {
     let Some(scene) = Scene::with(&image()) else { return };
     scene.registry.require(Auth::Bearer(BearerAuth::anonymous().uses(0)));
     assert_failure("a_registry_that_always_wants_another_token", &scene.fails(DENIED));
@@ -205,7 +205,7 @@ fn a_registry_that_always_wants_another_token() {
 }
 
 #[test]
-fn no_such_tag() {
+fn a_missing_tag_fails_the_pull() {
     let Some(scene) = Scene::with(&image()) else { return };
     let run = scene.dray.run(["pull", &scene.registry.image("faults:2")]).failure(NOT_FOUND);
     scene.assert_nothing_left(&run);
@@ -213,7 +213,7 @@ fn no_such_tag() {
 }
 
 #[test]
-fn a_manifest_that_is_too_large() {
+fn a_manifest_that_is_too_large_fails_the_pull() {
     let image = image();
     let Some(scene) = Scene::with(&image) else { return };
     let padding = " ".repeat(5 << 20);
@@ -226,14 +226,14 @@ fn a_manifest_that_is_too_large() {
 }
 
 #[test]
-fn a_manifest_that_is_not_json() {
+fn a_manifest_that_is_not_json_fails_the_pull() {
     let image = image();
     let Some(scene) = Scene::with(&image) else { return };
     scene.registry.add_manifest("faults", "1", &image.manifest.media_type, "<html>moved</html>");
     assert_failure("a_manifest_that_is_not_json", &scene.fails(CORRUPT));
 }
 
-fn a_layer_with_another_diff_id(generation: Generation) {
+fn a_layer_with_another_diff_id_fails_the_pull(generation: Generation) {
     let image = Image::builder("linux/amd64")
         .layer(layer(1, 3000))
         .layer(layer(2, 3000))
@@ -243,7 +243,7 @@ fn a_layer_with_another_diff_id(generation: Generation) {
     assert_failure("a_layer_with_another_diff_id", &scene.fails(CORRUPT));
 }
 
-fn more_layers_than_diff_ids(generation: Generation) {
+fn more_layers_than_diff_ids_fail_the_pull(generation: Generation) {
     let image = Image::builder("linux/amd64")
         .layer(layer(1, 3000))
         .layer(layer(2, 3000))
@@ -253,7 +253,7 @@ fn more_layers_than_diff_ids(generation: Generation) {
     assert_failure("more_layers_than_diff_ids", &scene.fails(CORRUPT));
 }
 
-fn fewer_layers_than_diff_ids(generation: Generation) {
+fn fewer_layers_than_diff_ids_fail_the_pull(generation: Generation) {
     let more = layer(3, 3000).diff_id();
     let image = Image::builder("linux/amd64")
         .layer(layer(1, 3000))
@@ -267,7 +267,7 @@ fn fewer_layers_than_diff_ids(generation: Generation) {
 }
 
 #[test]
-fn something_that_is_no_image() {
+fn an_artifact_fails_the_pull() {
     let chart = Image::builder("linux/amd64")
         .layer(layer(1, 3000))
         .alter_manifest(|manifest| {
@@ -281,7 +281,7 @@ fn something_that_is_no_image() {
 }
 
 #[test]
-fn no_image_for_the_platform() {
+fn a_missing_platform_fails_the_pull() {
     let image = Image::builder("linux/s390x").flavour(Flavour::Docker).layer(layer(1, 3000)).build();
     let index = dray_tests::image::Index::new(Flavour::Docker, vec![image]);
     let Some(scene) = Scene::with(&index) else { return };
@@ -291,7 +291,7 @@ fn no_image_for_the_platform() {
 }
 
 #[test]
-fn an_unknown_snapshotter() {
+fn an_unknown_snapshotter_fails_the_pull() {
     let Some(scene) = Scene::with(&image()) else { return };
     let run = scene.dray.run(["pull", "--snapshotter", "stargz", &scene.reference]);
     assert!(!run.status.success(), "{run}");
@@ -300,11 +300,11 @@ fn an_unknown_snapshotter() {
     assert!(scene.registry.requests_to("GET", "/blobs/").is_empty());
 }
 
-fn ctrl_c_in_mid_pull(generation: Generation) {
+fn ctrl_c_in_mid_pull_keeps_only_downloaded_bytes(generation: Generation) {
     for signal in ["INT", "TERM"] {
         let image = image();
         let Some(scene) = Scene::on(generation, &image) else { return };
-        // Some layers are done and unpacked, one hangs.
+        // Some layers are unpacked, one hangs.
         scene.registry.on(Rule::get(&format!("/blobs/{}", image.layers[1].digest)).stall_after(100_000));
         let running = scene.dray.spawn(["pull", &scene.reference]);
         wait_until("one layer is unpacked, and another one hangs", || {
@@ -323,19 +323,19 @@ fn ctrl_c_in_mid_pull(generation: Generation) {
         let since = Instant::now();
         let run = running.wait().failure(code);
         assert!(since.elapsed() < Duration::from_secs(10), "{run}");
-        // What was downloaded stays for the next pull, which is the only thing that does.
+        // Only the downloaded bytes stay, for the next pull.
         let state = State::of(&scene.daemon, NAMESPACE);
         assert_eq!(state.ingests.len(), 1, "{state}");
         let kept = State { ingests: BTreeMap::default(), ..state };
         assert!(kept.images.is_empty() && kept.is_at_rest(), "{run}\n{kept}");
-        // No lock is left either: a second pull that is served properly succeeds at once.
+        // No lock is left: a second pull from a correct registry succeeds at once.
         let (_registry, reference) = Scene::elsewhere(&image);
         scene.dray.run(["pull", &reference]).success();
     }
 }
 
-fn the_daemon_dies_in_mid_pull(generation: Generation) {
-    // Whole messages to containerd.
+fn a_daemon_that_dies_in_mid_pull_leaves_a_resumable_ingest(generation: Generation) {
+    // A multiple of the message size to containerd.
     const WRITTEN: u32 = 2 << 20;
     let image =
         Image::builder("linux/amd64").layer(layer(1, 3000)).layer(layer(2, 3 << 20)).layer(layer(3, 3000));
@@ -354,7 +354,7 @@ fn the_daemon_dies_in_mid_pull(generation: Generation) {
     let run = running.wait().failure(CONTAINERD);
     assert!(since.elapsed() < Duration::from_mins(1), "{run}");
 
-    // What is left has an expiry, blocks nobody, and the next pull goes on from there.
+    // What is left expires and blocks nothing, and the next pull resumes there.
     scene.daemon.restart();
     assert!(State::of(&scene.daemon, NAMESPACE).images.is_empty());
     let asked = scene.registry.requests_to("GET", &blob).len();
@@ -369,7 +369,7 @@ fn the_daemon_dies_in_mid_pull(generation: Generation) {
     }
 }
 
-// The exit codes that docs/cli.md promises.
+// Exit codes from docs/cli.md.
 const NOT_FOUND: i32 = 4;
 const DENIED: i32 = 5;
 const UNAVAILABLE: i32 = 6;

@@ -1,5 +1,5 @@
-//! A pull from several servers, against a real containerd: the first dies in mid-blob, and nothing that has
-//! arrived is asked for again.
+//! A pull from several servers, with a real containerd: the first dies in mid-blob, and received bytes are not
+//! requested again.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use dray_tests::state::State;
 const NAMESPACE: &str = "default";
 const SIZE: usize = 24 << 20;
 
-/// A directory that names the first as a mirror of `registry.example`, and the second as the registry itself.
+/// A directory with the first server as a mirror of `registry.example`, and the second as the registry itself.
 fn hosts_dir(dray: &Dray, first: &ScriptedRegistry, second: &ScriptedRegistry) -> String {
     let directory = dray.directory().join("certs.d/registry.example");
     std::fs::create_dir_all(&directory).expect("a folder can be made");
@@ -24,7 +24,7 @@ fn hosts_dir(dray: &Dray, first: &ScriptedRegistry, second: &ScriptedRegistry) -
 }
 
 #[test]
-fn the_first_mirror_dies_in_the_middle_of_a_layer() {
+fn a_layer_continues_at_the_next_server() {
     let daemon = require!(Containerd::start(Generation::Debian16));
     let content: Vec<u8> = (0..SIZE).map(|n| u8::try_from(n % 251).unwrap_or_default()).collect();
     let layer = Layer::builder().entry(Entry::file("file", content)).build(Compression::None);
@@ -64,9 +64,9 @@ fn the_first_mirror_dies_in_the_middle_of_a_layer() {
     assert!(state.images.contains_key(reference) && state.is_at_rest(), "{state}");
 }
 
-/// A mirror that is damaged costs time, and not the pull.
+/// Wrong bytes from a mirror cost time, but do not fail the pull.
 #[test]
-fn what_one_mirror_has_damaged_comes_from_the_next() {
+fn wrong_bytes_are_fetched_from_the_next_server() {
     let daemon = require!(Containerd::start(Generation::Debian16));
     let layer =
         |name: &str| Layer::builder().entry(Entry::file(name, vec![7; 300_000])).build(Compression::None);
@@ -92,7 +92,7 @@ fn what_one_mirror_has_damaged_comes_from_the_next() {
     let state = State::of(&daemon, NAMESPACE);
     assert!(state.images.contains_key("registry.example/team/app:1") && state.is_at_rest(), "{state}");
 
-    // Where nobody has the right one, the pull says so.
+    // If no server has the right bytes, the pull says so.
     second.on(Rule::get(&layers[0]).wrong_bytes());
     first.on(Rule::get(&layers[0]).wrong_bytes());
     let other = require!(Containerd::start(Generation::Debian16));

@@ -1,4 +1,4 @@
-//! `dray pull --mode`: when the registry is asked, and what counts as being there.
+//! `dray pull --mode`: when dray asks the registry, and which images count as present.
 
 use dray_tests::command::Dray;
 use dray_tests::daemon::{Containerd, Generation};
@@ -49,7 +49,7 @@ impl Scene {
         (code, report, run.stderr)
     }
 
-    /// It is there, and nobody asks the registry.
+    /// Checks that the image is present, and that the registry is not asked.
     #[track_caller]
     fn is_present(&self, mode: &str, options: &[&str], name: &str, outcome: &str) -> Value {
         let before = self.registry.requests().len();
@@ -60,10 +60,10 @@ impl Scene {
         report
     }
 
-    /// It is not, which `never` says, and `missing` mends.
+    /// Checks that the image is missing: `never` fails, `missing` pulls.
     #[track_caller]
     fn is_missing(&self, options: &[&str], name: &str, why: &str) {
-        // Blobs and snapshots are not compared: removing a blob has set the collector to work.
+        // Blobs and snapshots are not compared, because removing a blob starts the collector.
         let images = || State::of(&self.daemon, NAMESPACE).images;
         let before = (self.registry.requests().len(), images());
         let (code, _, stderr) = self.run("never", options, name);
@@ -81,7 +81,7 @@ impl Scene {
 }
 
 #[test]
-fn every_way_to_name_what_is_there() {
+fn an_image_is_present_under_every_name_and_id() {
     let Some(scene) = Scene::pulled() else { return };
     let target = &scene.index.index.digest;
     let hex = target.trim_start_matches("sha256:");
@@ -110,10 +110,10 @@ fn every_way_to_name_what_is_there() {
 }
 
 #[test]
-fn an_exact_name_comes_before_the_beginning_of_a_digest() {
+fn an_exact_name_wins_over_the_beginning_of_a_digest() {
     let Some(scene) = Scene::pulled() else { return };
     let hex = scene.index.index.digest.trim_start_matches("sha256:");
-    // A short name that is the beginning of the digest of another image.
+    // A short name that is the beginning of another image's digest.
     let short = &hex[..6];
     let other = Image::builder("linux/amd64").layer(layer("other")).build();
     scene.registry.add(&other, "other", "1");
@@ -121,19 +121,19 @@ fn an_exact_name_comes_before_the_beginning_of_a_digest() {
     let familiar = format!("docker.io/library/{short}:latest");
     scene.daemon.ctr_ok(NAMESPACE, &["images", "tag", &scene.registry.image("other:1"), &familiar]);
     let report = scene.is_present("never", &[], short, "present");
-    // Without it, a few digits are taken for a name, which the registry may know.
+    // Otherwise a few digits count as a name, which the registry may know.
     let (code, _, stderr) = scene.run("never", &[], &hex[..7]);
     assert!(code == 4 && stderr.contains("there is no record of it"), "{stderr}");
     assert_eq!((&report["name"], &report["target"]), (&familiar.into(), &other.manifest.digest.into()));
 }
 
 #[test]
-fn what_is_not_there() {
+fn a_missing_image_is_pulled_or_refused() {
     let Some(scene) = Scene::pulled() else { return };
     let (code, _, stderr) = scene.run("never", &[], &scene.registry.image("modes:2"));
     assert_eq!(code, 4);
     assert!(stderr.contains("there is no record of it"), "{stderr}");
-    // The record is there, and the index; what it offers for arm64 is not.
+    // The record and the index are there, but not the manifest for arm64.
     scene.is_missing(&["--platform", "linux/arm64"], &scene.name, "it is not complete: 1 blob is missing");
     let (code, _, stderr) = scene.run("never", &["--platform", "linux/s390x"], &scene.name);
     assert_eq!(code, 4);
@@ -144,7 +144,7 @@ fn what_is_not_there() {
 }
 
 #[test]
-fn an_image_without_index_is_only_what_it_says() {
+fn an_image_without_index_is_only_for_its_platform() {
     let Some(scene) = Scene::pulled() else { return };
     scene.registry.add(&image("linux/arm64"), "single", "1");
     let name = scene.registry.image("single:1");
@@ -157,9 +157,9 @@ fn an_image_without_index_is_only_what_it_says() {
     scene.is_present("never", &["--platform", "linux/arm64"], &name, "present");
 }
 
-/// A record that stands for something unusable is no reason not to ask.
+/// A record with an unusable target does not keep dray from asking.
 #[test]
-fn what_is_there_and_no_use() {
+fn a_record_of_something_unusable_counts_as_missing() {
     let Some(scene) = Scene::pulled() else { return };
     let target = &scene.index.index.digest;
     let chart = json!({
@@ -173,7 +173,7 @@ fn what_is_there_and_no_use() {
     scene.registry.add_manifest("charts", "1", media_type, bytes.as_bytes().to_vec());
     let name = scene.registry.image("charts:1");
     let arguments = ["images", "pull", "--plain-http", &name];
-    // It fails, and leaves a record behind.
+    // The pull fails, and leaves a record behind.
     let _ = scene.daemon.ctr(NAMESPACE, &arguments);
     if !State::of(&scene.daemon, NAMESPACE).images.contains_key(&name) {
         let (code, _, stderr) = scene.run("never", &[], &name);
@@ -185,9 +185,9 @@ fn what_is_there_and_no_use() {
     assert_eq!((code, &report["outcome"]), (0, &"pulled".into()), "{stderr}");
 }
 
-/// What does not say which platform it is for can be for any.
+/// An image that states no platform may be for any.
 #[test]
-fn an_image_that_does_not_say_what_it_is_for() {
+fn an_image_without_platform_is_for_any() {
     let Some(scene) = Scene::pulled() else { return };
     let silent = Image::builder("linux/amd64").layer(layer("silent")).alter_config(|config| {
         config["os"] = Value::Null;
@@ -200,12 +200,12 @@ fn an_image_that_does_not_say_what_it_is_for() {
 }
 
 #[test]
-fn blobs_that_are_gone() {
+fn missing_blobs_count_if_they_are_needed() {
     let Some(scene) = Scene::pulled() else { return };
-    // The layers are unpacked, so that the image runs without their blobs.
+    // The layers are unpacked, so the image runs without their blobs.
     scene.remove_blob(&scene.amd64.layers[0].digest);
     scene.is_present("never", &[], &scene.name, "present");
-    // Another snapshotter would need them, and so would those who do not unpack.
+    // Another snapshotter needs them, and so does a pull without unpacking.
     scene.is_missing(&["--unpack=false"], &scene.name, &scene.amd64.layers[0].digest);
     scene.remove_blob(&scene.amd64.layers[1].digest);
     scene.is_missing(&["--snapshotter", "native"], &scene.name, &scene.amd64.layers[1].digest);
@@ -218,7 +218,7 @@ fn blobs_that_are_gone() {
 }
 
 #[test]
-fn what_is_there_is_unpacked_where_it_is_wanted() {
+fn a_stored_image_is_unpacked_on_request() {
     let Some(scene) = Scene::pulled() else { return };
     let report = scene.is_present("never", &["--snapshotter", "native"], &scene.name, "unpacked");
     assert_eq!(report["layers"][0]["outcome"], "applied");
@@ -233,7 +233,7 @@ fn what_is_there_is_unpacked_where_it_is_wanted() {
 }
 
 #[test]
-fn several_platforms_without_network() {
+fn several_platforms_are_found_without_network() {
     let Some(scene) = Scene::pulled() else { return };
     let both = ["--platform", "linux/amd64,linux/arm64"];
     scene.is_missing(&both, &scene.name, "it is not complete");
@@ -253,9 +253,9 @@ fn a_record_of_another_client_keeps_its_labels() {
     assert_eq!(state.images[&scene.name].labels["io.cri-containerd.image"], "managed");
 }
 
-/// The cure for what other commands call `content digest … not found`.
+/// The remedy for what other commands call `content digest … not found`.
 #[test]
-fn what_is_missing_is_fetched() {
+fn image_fetch_fetches_missing_blobs() {
     let Some(scene) = Scene::pulled() else { return };
     let fetch = |options: &[&str], name: &str| {
         let arguments = [&["image", "fetch", "--format=json"], options, &[name]].concat();
@@ -266,7 +266,7 @@ fn what_is_missing_is_fetched() {
     let before = State::of(&scene.daemon, NAMESPACE);
     assert!(!before.content.contains_key(&scene.amd64.layers[0].digest));
 
-    // Although the layer is unpacked, and by its digest although the tag stands for something else now.
+    // The layer is unpacked already, and the tag now refers to another image. The digest still names this one.
     scene.registry.add(&image("linux/amd64"), "modes", "1");
     let report = fetch(&[], &scene.index.index.digest[..20]).success().json();
     assert_eq!((&report["outcome"], &report["name"]), (&"fetched".into(), &scene.name.as_str().into()));
@@ -283,7 +283,7 @@ fn what_is_missing_is_fetched() {
     assert!(after.is_at_rest() && after.images == before.images && after.snapshots == before.snapshots);
     assert_eq!(fetch(&[], &scene.name).success().json()["totals"]["downloaded_bytes"], 0);
 
-    // The kubelet's daemon names images by the digest of their config as well.
+    // The kubelet's containerd also names images by the digest of their config.
     let id = &scene.amd64.config.digest;
     scene.daemon.ctr_ok(NAMESPACE, &["images", "tag", &scene.name, id]);
     let run = fetch(&[], id).failure(4);

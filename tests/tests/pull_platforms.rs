@@ -1,4 +1,4 @@
-//! Which platforms of an image are pulled, and what is unpacked.
+//! Which platforms of an image are pulled, and which one is unpacked.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +18,12 @@ fn layer(name: &str) -> Layer {
     Layer::builder().entry(Entry::file(name, vec![b'x'; 5000])).build(Compression::Gzip)
 }
 
-/// An image of two layers, the first of which all platforms share.
+/// An image of two layers. All platforms share the first.
 fn image(platform: &str) -> Image {
     Image::builder(platform).layer(layer("shared")).layer(layer(platform)).build()
 }
 
-/// What a builder adds to an image: a manifest of platform `unknown` whose layer is a statement.
+/// An attestation as builders add it: a manifest of platform `unknown` whose layer is a statement.
 fn attestation() -> Image {
     Image::builder("unknown/unknown")
         .alter_manifest(|manifest| {
@@ -70,7 +70,7 @@ impl Scene {
     }
 }
 
-/// Blobs with those labels that do not come from unpacking.
+/// Blobs with their labels, without the labels that unpacking adds.
 fn content(state: &State) -> BTreeMap<String, Vec<String>> {
     let from_unpacking =
         |key: &str| key == "containerd.io/uncompressed" || key.starts_with("containerd.io/gc.ref.snapshot.");
@@ -81,7 +81,7 @@ fn content(state: &State) -> BTreeMap<String, Vec<String>> {
     state.content.iter().map(labels).collect()
 }
 
-fn everything_is_what_ctr_fetches(generation: Generation) {
+fn all_platforms_are_fetched_as_ctr_does(generation: Generation) {
     let Some(scene) = Scene::on(generation) else { return };
     let report = scene.pull(&["--all-platforms", "--attestations"]).success().json();
     assert_eq!(platforms(&report), ["amd64", "arm64", "s390x", "unknown"]);
@@ -95,36 +95,36 @@ fn everything_is_what_ctr_fetches(generation: Generation) {
         arguments.push("--local");
     }
     arguments.push(&scene.reference);
-    // It fetches everything, and then fails to unpack what is no root file system.
+    // `ctr` fetches everything, and then fails to unpack the attestation.
     let _ = theirs.ctr(NAMESPACE, &arguments);
     let theirs = State::of(&theirs, NAMESPACE);
     assert_eq!(content(&ours), content(&theirs), "{generation}");
 }
 
-on_each_generation!(everything_is_what_ctr_fetches);
+on_each_generation!(all_platforms_are_fetched_as_ctr_does);
 
 #[test]
-fn attestations_are_left_out_unless_they_are_wanted() {
+fn attestations_are_skipped_unless_they_are_wanted() {
     let Some(scene) = Scene::on(Generation::Debian16) else { return };
     let report = scene.pull(&["--all-platforms"]).success().json();
     assert_eq!(platforms(&report), ["amd64", "arm64", "s390x"]);
 }
 
 #[test]
-fn several_platforms_in_the_order_of_the_user() {
+fn several_platforms_keep_the_users_order() {
     let Some(scene) = Scene::on(Generation::Debian16) else { return };
     let report =
         scene.pull(&["--platform", "s390x,linux/amd64", "--platform", "linux/x86_64"]).success().json();
     assert_eq!(platforms(&report), ["s390x", "amd64"]);
     assert_eq!(report["totals"]["layers"], 4);
-    // The index, two manifests, two configs, and three layers, one of which is in both images.
+    // The index, two manifests, two configs, and three layers, one of which both images share.
     assert_eq!(report["totals"]["downloaded_blobs"], 8);
     let state = State::of(&scene.daemon, NAMESPACE);
     assert!(state.snapshots.is_empty() && state.images.len() == 1, "{state}");
 }
 
 #[test]
-fn the_same_platform_twice_is_one_and_is_unpacked() {
+fn a_repeated_platform_counts_once_and_is_unpacked() {
     let Some(scene) = Scene::on(Generation::Debian16) else { return };
     let options = ["--platform", "amd64,linux/amd64,linux/x86_64", "--unpack", "true"];
     let report = scene.pull(&options).success().json();
@@ -133,7 +133,7 @@ fn the_same_platform_twice_is_one_and_is_unpacked() {
 }
 
 #[test]
-fn without_unpacking_and_then_with_it() {
+fn an_image_that_was_only_fetched_is_unpacked_later() {
     let Some(scene) = Scene::on(Generation::Debian16) else { return };
     let options = ["--platform", "linux/arm64", "--unpack=FALSE"];
     let report = scene.pull(&options).success().json();
@@ -148,9 +148,9 @@ fn without_unpacking_and_then_with_it() {
 }
 
 #[test]
-fn a_platform_that_is_not_there() {
+fn a_missing_platform_is_an_error_or_a_warning() {
     let Some(scene) = Scene::on(Generation::Debian16) else { return };
-    // One of two: the other is pulled, and the user is told.
+    // One of two is missing: the other is pulled, with a warning.
     let run = scene.pull(&["--platform", "linux/amd64,linux/riscv64"]).success();
     assert_eq!(platforms(&run.json()), ["amd64"]);
     assert!(run.stderr.contains("warning: the image has nothing for linux/riscv64"), "{run}");
@@ -169,9 +169,9 @@ fn a_platform_that_is_not_there() {
     }
 }
 
-/// Neither daemon nor registry is asked when the command line contradicts itself.
+/// A contradictory command line fails before daemon or registry is asked.
 #[test]
-fn contradictions_are_refused_before_anything_is_asked() {
+fn contradictory_options_are_refused_at_once() {
     let dray = Dray::new().args(["--address", "/nonexistent/containerd.sock"]);
     let run = |options: &[&str]| {
         let arguments = [&["pull"], options, &["registry.invalid/x"]].concat();
@@ -193,9 +193,9 @@ fn contradictions_are_refused_before_anything_is_asked() {
     }
 }
 
-/// What was downloaded before ctrl-c is not downloaded again.
+/// Bytes that were downloaded before ctrl-c are not downloaded again.
 #[test]
-fn an_interrupted_pull_goes_on_in_the_next_one() {
+fn the_next_pull_resumes_an_interrupted_one() {
     const SIZE: usize = 3 << 20;
     const SENT: u32 = 2 << 20;
     let daemon = require!(Containerd::start(Generation::Debian16));
@@ -224,9 +224,9 @@ fn an_interrupted_pull_goes_on_in_the_next_one() {
     assert_eq!(report["layers"][0]["outcome"], "fetched");
 }
 
-/// As many layers at a time as the user says, and three if nothing is said: no more, and no fewer.
+/// The number of parallel downloads is the user's, or three by default: never more, never fewer.
 #[test]
-fn downloads_at_the_same_time() {
+fn the_number_of_parallel_downloads_is_the_users() {
     for (options, most) in [
         (&[] as &[&str], 3),
         (&["--max-concurrent-downloads", "1"], 1),
@@ -240,7 +240,7 @@ fn downloads_at_the_same_time() {
         let image = image.build();
         registry.add(&image, "many", "1");
         for layer in &image.layers {
-            // Time for one more to come as well.
+            // Time for one more request to arrive.
             let delay = std::time::Duration::from_millis(100);
             registry.on(Rule::get(&layer.digest).held_until_at_once(most).delay(delay));
         }

@@ -1,4 +1,4 @@
-//! Plugins in a whole pull: the embedded ones, another one from a file, and one that misbehaves.
+//! Plugins in a whole pull: the embedded ones, one from a file, and one that misbehaves.
 
 use dray_tests::command::{Dray, Run};
 use dray_tests::daemon::{Containerd, Generation};
@@ -10,10 +10,10 @@ use dray_tests::state::State;
 use serde_json::json;
 
 const NAMESPACE: &str = "default";
-/// The exit code of a plugin that failed, and of an image that is not for this snapshotter or platform.
+/// The exit code for a failed plugin, and for an image that does not suit the snapshotter or platform.
 const PLUGIN: i32 = 8;
 const UNSUPPORTED: i32 = 10;
-/// The case of `suitability` that says that an image works.
+/// The case of `suitability` for a plain image.
 const PLAIN: u8 = 2;
 
 struct Scene {
@@ -33,7 +33,7 @@ impl Scene {
         Some(Self { daemon, registry, reference, dray })
     }
 
-    /// Pulls with a component in place of the embedded plugin of a kind.
+    /// Pulls with a component in place of the embedded plugin of its kind.
     fn pull_with(&self, kind: &str, guest: &Guest) -> Run {
         let file = guest.write(self.dray.directory(), "guest.wasm");
         let plugin = format!("{kind}={}", file.display());
@@ -91,7 +91,7 @@ fn the_labels_of_a_plan_reach_the_snapshots() {
 }
 
 #[test]
-fn a_plan_with_a_label_of_the_protocol_is_refused_whole() {
+fn a_plan_with_a_reserved_label_is_refused_whole() {
     let image = image("linux/amd64");
     let Some(scene) = Scene::with(&image) else { return };
     let plan = plan_for(&image, Some(("containerd.io/snapshot.ref", "x")));
@@ -108,7 +108,7 @@ fn a_foreign_image_is_refused_before_its_first_layer() {
 }
 
 #[test]
-fn a_plugin_that_never_ends_is_ended() {
+fn a_plugin_that_never_ends_is_stopped() {
     let Some(scene) = Scene::with(&image("linux/amd64")) else { return };
     let endless = "(loop $again (br $again)) (unreachable)";
     let run = scene.pull_with("snapshotter", &Guest::snapshotter().on(Export::Work, endless)).failure(PLUGIN);
@@ -122,16 +122,16 @@ fn a_plugin_that_never_ends_is_ended() {
 fn another_platform_plugin_chooses_another_image() {
     let images = vec![image("linux/s390x"), image("linux/amd64")];
     let Some(scene) = Scene::with(&Index::new(Flavour::Oci, images)) else { return };
-    // This one takes the first offer, whatever is wanted.
+    // This plugin takes the first offer, whichever platform is wanted.
     let report = scene.pull_with("platform", &Guest::platform()).success().json();
     assert_eq!(report["platform"]["architecture"], "s390x");
     let report = scene.dray.run(["pull", "--format", "json", &scene.reference]).success().json();
     assert_eq!(report["platform"]["architecture"], "amd64");
 }
 
-/// containerd takes the operating system that it runs on for one that is not stated.
+/// If an entry states no operating system, containerd assumes its own.
 #[test]
-fn an_entry_that_states_no_operating_system_is_for_that_of_the_host() {
+fn an_entry_without_operating_system_is_for_that_of_the_host() {
     let images = vec![image("linux/s390x"), image("linux/amd64")];
     let index = Index::altered(Flavour::Oci, images, |index| {
         index["manifests"][1]["platform"] = json!({ "architecture": "amd64" });

@@ -1,5 +1,5 @@
-//! What a pull leaves behind, on each generation of containerd, against what the same daemon's own `ctr`
-//! leaves: records, labels, snapshot chains, and the unpacked trees to the byte.
+//! The results of a pull on each generation of containerd, compared with those of the same generation's `ctr`:
+//! records, labels, snapshot chains, and the unpacked files to the byte.
 
 use std::path::{Path, PathBuf};
 
@@ -18,10 +18,10 @@ use dray_tests::{on_each_generation, require, tools};
 const NAMESPACE: &str = "default";
 const SNAPSHOTTER: &str = "overlayfs";
 
-/// The attribute of a file with the capability `cap_net_raw`, as the kernel lays it out.
+/// The value of a file's attribute for the capability `cap_net_raw`.
 const MAY_PING: [u8; 20] = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// Every kind of entry, in three layers that build on each other.
+/// Every kind of entry, in three layers.
 fn image(platform: &str, flavour: Flavour) -> Image {
     let bottom = Layer::builder()
         .entry(Entry::directory("etc").mode(0o751))
@@ -43,7 +43,7 @@ fn image(platform: &str, flavour: Flavour) -> Image {
         .entry(Entry::directory("var/old"))
         .entry(Entry::opaque("var/old"))
         .entry(Entry::file("var/old/b", "b"))
-        // The directory above is not in this layer.
+        // The parent directory is not in this layer.
         .entry(Entry::file("var/new", "new"));
     let top = Layer::builder()
         .entry(Entry::file("etc/motd", "hello again\n").mode(0o600))
@@ -56,17 +56,17 @@ fn image(platform: &str, flavour: Flavour) -> Image {
         .build()
 }
 
-/// What both programs pull, and what is not compared of it.
+/// The image that both programs pull, and the parts that are not compared.
 struct Subject<'a> {
     registry: &'a DockerRegistry,
     name: &'a str,
     image: &'a Image,
-    /// By layer, the paths whose time is that of the unpacking: directories that the archive does not list, and
+    /// By layer, the paths whose time is the time of unpacking: directories that the archive does not list, and
     /// whiteouts.
     implied: [&'a [&'a str]; 3],
 }
 
-/// Daemons in which `dray` and `ctr` have pulled the same.
+/// Daemons into which `dray` and `ctr` have pulled the same image.
 struct Pair {
     ours: Containerd,
     theirs: Containerd,
@@ -77,14 +77,14 @@ impl Subject<'_> {
         self.image.chain_ids().pop().expect("an image has layers")
     }
 
-    /// Pulls it with `dray`, and with `ctr`, each into some namespaces of a daemon of its own, one after the other.
+    /// Pulls it with `dray` and with `ctr`, each into its own daemon, one namespace after the other.
     fn pull(&self, generation: Generation, namespaces: &[&str]) -> Option<Pair> {
         let reference = self.registry.reference(self.name);
         let ours = require!(Containerd::start(generation), None);
         let theirs = require!(Containerd::start(generation), None);
         let mut arguments = vec!["images", "pull", "--plain-http"];
         if generation == Generation::V2 {
-            // Without it `ctr` 2 also stores the manifests and configs of the platforms that nobody wants.
+            // Otherwise `ctr` 2 also stores manifests and configs of other platforms.
             arguments.push("--skip-metadata");
         }
         arguments.push(&reference);
@@ -123,14 +123,14 @@ impl Subject<'_> {
     }
 }
 
-/// A subject of one of the images made here.
+/// A subject with one of the generated images.
 fn made<'a>(registry: &'a DockerRegistry, name: &'a str, image: &'a Image) -> Subject<'a> {
     let implied: [&[&str]; 3] =
         [&[".", "bin", "dev", "run"], &[".", "etc", "etc/gone", "var"], &[".", "etc", "unicode"]];
     Subject { registry, name, image, implied }
 }
 
-fn index_of_docker_types(generation: Generation) {
+fn a_docker_index_is_pulled_as_ctr_does(generation: Generation) {
     let registry = require!(DockerRegistry::start());
     let image = image("linux/amd64", Flavour::Docker);
     let other = self::image("linux/s390x", Flavour::Docker);
@@ -140,7 +140,7 @@ fn index_of_docker_types(generation: Generation) {
     subject.compare(&pair, NAMESPACE);
 }
 
-fn single_manifest_of_oci_types(generation: Generation) {
+fn a_single_oci_manifest_is_pulled_as_ctr_does(generation: Generation) {
     let registry = require!(DockerRegistry::start());
     let image = image("linux/amd64", Flavour::Oci);
     registry.push(&image as &dyn Content, "kinds/oci:1");
@@ -149,8 +149,8 @@ fn single_manifest_of_oci_types(generation: Generation) {
     subject.compare(&pair, NAMESPACE);
 }
 
-/// The image of the demo: thousands of files as Debian's packages bring them.
-fn a_debian_root_file_system(generation: Generation) {
+/// The image of the demo: thousands of files from Debian's packages.
+fn a_debian_root_file_system_is_pulled_as_ctr_does(generation: Generation) {
     let registry = require!(DockerRegistry::start());
     let layout = require!(tools::demo_image());
     let index = Index::read_layout(&layout, "demo").expect("the layout of the demo can be read");
@@ -160,7 +160,7 @@ fn a_debian_root_file_system(generation: Generation) {
     let Some(pair) = subject.pull(generation, &[NAMESPACE]) else { return };
     let layers = subject.compare(&pair, NAMESPACE);
 
-    // What has been compared is what it is said to be.
+    // The image has the kinds of files that the test is about.
     let files = layers[0].entries();
     let count = |is_one: &dyn Fn(&tree::Entry) -> bool| files.values().filter(|e| is_one(e)).count();
     let is_link = |(path, entry): &(&PathBuf, &tree::Entry)| {
@@ -173,8 +173,8 @@ fn a_debian_root_file_system(generation: Generation) {
     assert!(count(&|file| file["owner"] != "0:0") > 0, "files of other owners than root");
 }
 
-/// The blobs are in the daemon already, and yet not in the namespace.
-fn a_second_namespace(generation: Generation) {
+/// The daemon has the blobs, but the namespace does not.
+fn a_second_namespace_gets_the_same_state(generation: Generation) {
     let registry = require!(DockerRegistry::start());
     let image = image("linux/amd64", Flavour::Docker);
     registry.push(&Index::new(Flavour::Docker, vec![image.clone()]), "spaces:1");
@@ -186,17 +186,17 @@ fn a_second_namespace(generation: Generation) {
 }
 
 on_each_generation!(
-    index_of_docker_types,
-    single_manifest_of_oci_types,
-    a_debian_root_file_system,
-    a_second_namespace,
-    second_pull_fetches_nothing,
-    foreign_labels_stay,
-    two_pulls_at_once,
-    two_pulls_read_documents_at_once
+    a_docker_index_is_pulled_as_ctr_does,
+    a_single_oci_manifest_is_pulled_as_ctr_does,
+    a_debian_root_file_system_is_pulled_as_ctr_does,
+    a_second_namespace_gets_the_same_state,
+    a_second_pull_fetches_nothing,
+    labels_of_other_clients_stay,
+    two_pulls_download_each_blob_once,
+    two_pulls_download_each_document_once
 );
 
-fn second_pull_fetches_nothing(generation: Generation) {
+fn a_second_pull_fetches_nothing(generation: Generation) {
     let registry = require!(DockerRegistry::start());
     let daemon = require!(Containerd::start(generation));
     registry.push(&image("linux/amd64", Flavour::Oci), "twice:1");
@@ -215,7 +215,7 @@ fn second_pull_fetches_nothing(generation: Generation) {
     assert!(requests.iter().all(|request| !request.contains("/blobs/")), "{requests:?}");
 }
 
-fn foreign_labels_stay(generation: Generation) {
+fn labels_of_other_clients_stay(generation: Generation) {
     let registry = require!(DockerRegistry::start());
     let daemon = require!(Containerd::start(generation));
     registry.push(&image("linux/amd64", Flavour::Oci), "labels:1");
@@ -252,7 +252,7 @@ impl Meeting {
         self.registry.requests_to("GET", digest).len()
     }
 
-    /// Everything is there, and each blob came once.
+    /// Checks that all blobs are stored, and that each was sent once.
     fn assert_each_blob_once(&self) {
         let state = State::of(&self.daemon, NAMESPACE);
         assert!(state.is_at_rest() && state.images.contains_key(&self.reference), "{state}");
@@ -264,7 +264,7 @@ impl Meeting {
 }
 
 /// The second pull waits for the layers of the first.
-fn two_pulls_at_once(generation: Generation) {
+fn two_pulls_download_each_blob_once(generation: Generation) {
     let layers = |image: &Image| image.layers.iter().map(|layer| layer.digest.clone()).collect();
     let Some(meeting) = Meeting::holding(generation, layers) else { return };
     let dray = Dray::with(&meeting.daemon, NAMESPACE);
@@ -281,8 +281,8 @@ fn two_pulls_at_once(generation: Generation) {
     meeting.assert_each_blob_once();
 }
 
-/// The second pull waits for the manifest of the first, which is stored once the config has been understood.
-fn two_pulls_read_documents_at_once(generation: Generation) {
+/// The second pull waits for the manifest of the first, which is stored once the config has been parsed.
+fn two_pulls_download_each_document_once(generation: Generation) {
     let config = |image: &Image| vec![image.config.digest.clone()];
     let Some(meeting) = Meeting::holding(generation, config) else { return };
     let first = Dray::with(&meeting.daemon, NAMESPACE).spawn(["pull", &meeting.reference]);
@@ -293,7 +293,7 @@ fn two_pulls_read_documents_at_once(generation: Generation) {
     let socket = relay.socket().display().to_string();
     let second = Dray::new().args(["-a", &socket, "-n", NAMESPACE]).spawn(["pull", &meeting.reference]);
     wait_until("the second pull has its lease", || State::of(&meeting.daemon, NAMESPACE).leases.len() == 2);
-    // From here on it only asks, again and again, for the ingest that the first one holds.
+    // From here on it only polls the ingest that the first one holds.
     let before = relay.calls();
     wait_until("the second pull waits for a document", || relay.calls() >= before + 8);
     meeting.registry.release();

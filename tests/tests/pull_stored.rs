@@ -1,4 +1,5 @@
-//! Pulls of what containerd has already, in this namespace or in another: what is believed of it, and what it costs.
+//! Pulls of content that containerd has already, in this namespace or another: which facts dray checks, and what it
+//! downloads.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ const NAMESPACE: &str = "default";
 
 on_each_generation! {
     a_second_namespace_downloads_nothing,
-    a_stated_size_that_is_wrong,
+    a_wrong_size_is_refused_for_stored_blobs_too,
 }
 
 fn image() -> ImageBuilder {
@@ -23,7 +24,7 @@ fn image() -> ImageBuilder {
     Image::builder("linux/amd64").layer(layer("one")).layer(layer("two")).layer(layer("three"))
 }
 
-/// All bytes are there, so that only the name has to be asked for.
+/// All bytes are in containerd, so only the name is resolved.
 fn a_second_namespace_downloads_nothing(generation: Generation) {
     let daemon = require!(Containerd::start(generation));
     let registry = ScriptedRegistry::start();
@@ -57,8 +58,8 @@ fn a_second_namespace_downloads_nothing(generation: Generation) {
     );
 }
 
-/// What a fresh store refuses is refused also where another image has brought the blob.
-fn a_stated_size_that_is_wrong(generation: Generation) {
+/// A fresh store refuses it. So dray also refuses it if another image has brought the blob.
+fn a_wrong_size_is_refused_for_stored_blobs_too(generation: Generation) {
     let daemon = require!(Containerd::start(generation));
     let registry = ScriptedRegistry::start();
     registry.add(&image().build(), "stored", "1");
@@ -87,7 +88,7 @@ fn a_stated_size_that_is_wrong(generation: Generation) {
 }
 
 #[test]
-fn another_client_fetches_the_manifest() {
+fn a_pull_waits_for_the_manifest_of_another_client() {
     let daemon = require!(Containerd::start(Generation::Debian16));
     let registry = ScriptedRegistry::start();
     let image = image().build();

@@ -1,12 +1,11 @@
-//! Who the user is, as the command line shows it: `dray registry credentials`. Neither a daemon nor a registry
-//! is needed.
+//! `dray registry credentials` shows which credentials dray finds. It needs neither daemon nor registry.
 
 use dray_tests::command::Dray;
 use dray_tests::tools;
 use insta::{assert_json_snapshot, assert_snapshot};
 use serde_json::Value;
 
-/// dray with this file as docker's configuration, and with the programs that play credential helpers.
+/// dray with this file as docker's configuration, and with scripts that play credential helpers.
 fn dray(config: &str) -> Dray {
     let helpers = concat!(env!("CARGO_MANIFEST_DIR"), "/credential-helpers");
     let dray = Dray::new();
@@ -29,7 +28,7 @@ fn json(dray: &Dray, host: &str) -> Value {
 const HUB: &str = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"YW5uOnNlc2FtZQ=="}}}"#;
 
 #[test]
-fn an_entry_of_the_file() {
+fn an_entry_of_the_file_is_found() {
     let dray = dray(HUB);
     assert_json_snapshot!(json(&dray, "docker.io"), @r#"
     {
@@ -54,7 +53,7 @@ fn an_entry_of_the_file() {
 }
 
 #[test]
-fn nothing_for_the_host() {
+fn a_host_without_credentials_is_reported() {
     let dray = dray(HUB);
     assert_json_snapshot!(json(&dray, "registry.example.com:5000"), @r#"
     {
@@ -76,7 +75,7 @@ fn nothing_for_the_host() {
 }
 
 #[test]
-fn a_helper() {
+fn credentials_of_a_helper_are_found() {
     let dray = dray(r#"{"credHelpers":{"ghcr.io":"tokens","quay.io":"absent"},"credsStore":"keeper"}"#);
     assert_json_snapshot!(json(&dray, "ghcr.io"), @r#"
     {
@@ -118,7 +117,7 @@ fn a_helper() {
 }
 
 #[test]
-fn the_variable() {
+fn credentials_of_the_variable_are_found() {
     let dray = dray(r#"{"credsStore":"failing"}"#)
         .env("DOCKER_AUTH_CONFIG", r#"{"auths":{"quay.io":{"auth":"YW5uOnNlc2FtZQ=="}}}"#);
     assert_json_snapshot!(json(&dray, "quay.io"), @r#"
@@ -149,7 +148,7 @@ fn the_variable() {
 }
 
 #[test]
-fn what_cannot_be_read() {
+fn unreadable_sources_are_errors() {
     let dray = dray("{\"auths\":\n sesame");
     assert_snapshot!(dray.run(["registry", "credentials", "docker.io"]).to_string(), @r"
     exit code: 3
@@ -167,9 +166,9 @@ fn what_cannot_be_read() {
     "#);
 }
 
-/// Some programs put the whole file into the variable. Nothing of that ends a pull, and the file counts as well.
+/// Some programs put the whole file into the variable. That does not fail a pull, and the file counts as well.
 #[test]
-fn the_variable_has_more_than_is_used() {
+fn unused_members_of_the_variable_are_ignored() {
     const USED: &str = "of environment variable `DOCKER_AUTH_CONFIG` only the `auth` of each entry is used";
     let password = "password of user ann for quay.io, entry quay.io of DOCKER_AUTH_CONFIG\n";
     let of_file = "password of user ann for quay.io, entry quay.io of [HOME]/home/.docker/config.json\n";
@@ -208,9 +207,9 @@ fn the_variable_has_more_than_is_used() {
     }
 }
 
-/// The services of a system have no `HOME`. Their user has one all the same, where it is known to the system.
+/// System services have no `HOME`. The user database has the home of their user.
 #[test]
-fn without_the_variable_the_home_is_that_of_the_user_database() {
+fn without_home_the_user_database_decides() {
     let home = tempfile::tempdir().expect("a directory can be made");
     std::fs::create_dir(home.path().join(".docker")).expect("a directory can be made");
     std::fs::write(home.path().join(".docker/config.json"), HUB).expect("a file can be written");
@@ -241,7 +240,7 @@ fn without_the_variable_the_home_is_that_of_the_user_database() {
 }
 
 #[test]
-fn what_is_no_host() {
+fn invalid_hosts_are_refused() {
     for host in ["", "https://ghcr.io", "ghcr.io/v2", "ann@ghcr.io", "a b"] {
         dray(HUB).run(["registry", "credentials", "--", host]).failure(2);
     }
@@ -254,9 +253,9 @@ fn what_is_no_host() {
     ");
 }
 
-/// Whoever is tired of waiting for a helper ends it with dray.
+/// Ctrl-c ends dray, and the helper with it.
 #[test]
-fn a_helper_ends_with_the_program() {
+fn ctrl_c_ends_the_helper_too() {
     let dray = dray(r#"{"credsStore":"hanging"}"#);
     let running = dray.spawn(["registry", "credentials", "quay.io"]);
     let task = format!("/proc/{0}/task/{0}/children", running.id());
@@ -271,7 +270,7 @@ fn a_helper_ends_with_the_program() {
     };
     running.interrupt();
     running.wait().failure(130);
-    // One that has ended may stay in the table of processes until somebody asks how.
+    // A process that has ended may stay in the process table until it is waited for.
     let runs = || {
         let status = std::fs::read_to_string(format!("/proc/{helper}/stat")).unwrap_or_default();
         !status.is_empty() && !status.contains(") Z ")

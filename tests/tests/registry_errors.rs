@@ -1,7 +1,6 @@
-//! Every way in which a registry can fail a pull, as the user reads it: one list, to be read aloud.
+//! Every way in which a registry can make a pull fail, as the user reads it, in one list.
 //!
-//! Each entry is a whole run of `dray pull` against a containerd and a registry of its own kind. A new error
-//! belongs into the list.
+//! Each entry is a whole run of `dray pull` with its own containerd and registry. New errors belong into the list.
 
 #![expect(clippy::unwrap_used, reason = "the functions that set a scene are part of the test")]
 
@@ -16,7 +15,8 @@ use dray_tests::scripted_registry::{Auth, Authority, BearerAuth, Rule, ScriptedR
 use dray_tests::state::State;
 use dray_tests::{require, tools};
 
-/// A registry that needs TLS is reached by this name, through a proxy: with loopback addresses dray is less strict.
+/// The name of a registry that needs TLS. It is reached through a proxy, because dray is less strict with loopback
+/// addresses.
 const NAMED: &str = "registry.invalid";
 
 fn image() -> Image {
@@ -25,7 +25,7 @@ fn image() -> Image {
     Image::builder("linux/amd64").layer(layer).build()
 }
 
-/// One entry in the making.
+/// An entry under construction.
 struct Case {
     registry: ScriptedRegistry,
     image: Image,
@@ -61,7 +61,7 @@ impl Case {
         name.clone_into(&mut self.reference);
     }
 
-    /// What `hosts.toml` has for the registry.
+    /// Writes the `hosts.toml` of the registry.
     fn hosts(&mut self, toml: &str) {
         let folder = self.dray.directory().join("certs.d");
         let own = folder.join(self.registry.address());
@@ -78,14 +78,14 @@ impl Case {
         self.dray = std::mem::take(&mut self.dray).replace(text, name);
     }
 
-    /// Docker's configuration, in which `HOST` stands for the registry.
+    /// Writes Docker's configuration. `HOST` stands for the registry.
     fn config(&self, json: &str) {
         let folder = self.dray.directory().join("home/.docker");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("config.json"), json.replace("HOST", &self.registry.address())).unwrap();
     }
 
-    /// Leads the name of the registry to it by a proxy.
+    /// Makes the registry reachable by name, through a proxy.
     fn by_name(&mut self) -> &Proxy {
         let proxy = Proxy::start();
         proxy.route(&format!("{NAMED}:443"), &self.registry.address());
@@ -95,7 +95,7 @@ impl Case {
         self.proxy.insert(proxy)
     }
 
-    /// The certificates that the system trusts.
+    /// Makes the system trust an authority.
     fn trusts(&mut self, authority: &Authority) {
         self.env("SSL_CERT_FILE", authority.files().ca.to_str().unwrap());
     }
@@ -105,7 +105,7 @@ struct List {
     daemon: Containerd,
     text: String,
     cases: usize,
-    /// Entries that are no sentence with a hint, or that left something behind.
+    /// Entries without a sentence and a hint, and entries that left something behind.
     faults: String,
 }
 
@@ -131,11 +131,11 @@ impl List {
 
     fn add_with(&mut self, title: &str, security: Security, arrange: impl FnOnce(&mut Case)) {
         self.cases += 1;
-        // What an interrupted download has left for the next must not be found by another entry.
+        // Each entry has its own namespace, so that it does not find the interrupted download of another one.
         let namespace = format!("case-{}", self.cases);
         let mut case = Case::new(&self.daemon, &namespace, security);
         arrange(&mut case);
-        // Unless an entry is about them, the directories of the machine are left out.
+        // The machine's directories are ignored, unless an entry is about them.
         let mut arguments = vec!["pull", "-q", "--hosts-dir", ""];
         arguments.extend(case.arguments.iter().map(String::as_str));
         arguments.push(&case.reference);
@@ -182,7 +182,7 @@ fn reaching(list: &mut List) {
     list.add("a port that no host has", |case| {
         case.refers_to("registry.invalid:99999/team/app:1");
     });
-    list.add("nobody listens", |case| case.registry.kill());
+    list.add("a refused connection", |case| case.registry.kill());
     list.add("the connection is reset", |case| {
         case.on(Rule::head("/manifests/").status(405));
         case.on(Rule::get("/manifests/").reset_after(0));
@@ -197,26 +197,26 @@ fn reaching(list: &mut List) {
 }
 
 fn secure(list: &mut List) {
-    list.add_secure("a certificate that nobody trusts", Authority::tls, false);
+    list.add_secure("an untrusted certificate", Authority::tls, false);
     list.add_secure(
         "a certificate for another name",
         |authority| authority.tls_for(&["other.invalid"]),
         true,
     );
-    list.add_secure("a certificate of the client is wanted", Authority::mutual_tls, true);
+    list.add_secure("a server that requires a client certificate", Authority::mutual_tls, true);
     list.add_secure("plain HTTP where HTTPS is expected", |_| Security::Plain, true);
 }
 
 fn hosts_files(list: &mut List) {
-    list.add("a hosts.toml that is no TOML", |case| case.hosts("server = "));
-    list.add("a hosts.toml with a capability that nobody knows", |case| {
+    list.add("a hosts.toml that is not TOML", |case| case.hosts("server = "));
+    list.add("a hosts.toml with an unknown capability", |case| {
         case.hosts("[host.\"https://mirror.invalid\"]\ncapabilities = [\"pul\"]\n");
     });
-    list.add("a certificate file that is not there", |case| {
+    list.add("a missing certificate file", |case| {
         let address = case.registry.address();
         case.hosts(&format!("server = \"https://{address}\"\nca = \"missing.crt\"\n"));
     });
-    list.add("a certificate file that is none", |case| {
+    list.add("a certificate file without a certificate", |case| {
         let address = case.registry.address();
         case.hosts(&format!("server = \"https://{address}\"\nca = \"hosts.toml\"\n"));
     });
@@ -224,7 +224,7 @@ fn hosts_files(list: &mut List) {
         case.hosts("[host.\"https://mirror.invalid\"]\ncapabilities = [\"pull\", \"resolve\"]\n");
         case.reference = case.registry.image("team/app:2");
     });
-    list.add("no server that may be asked", |case| {
+    list.add("no server with the needed capabilities", |case| {
         let address = case.registry.address();
         case.hosts(&format!("server = \"http://{address}\"\ncapabilities = [\"push\"]\n"));
     });
@@ -232,14 +232,14 @@ fn hosts_files(list: &mut List) {
 
 fn through_proxies(list: &mut List) {
     list.add("a proxy that refuses", |case| case.by_name().refuse(403));
-    list.add("a proxy that wants a password", |case| case.by_name().require("ann", "sesame"));
+    list.add("a proxy that requires a password", |case| case.by_name().require("ann", "sesame"));
     list.add("a proxy that resets connections", |case| case.by_name().reset());
-    list.add("a proxy where nobody listens", |case| case.by_name().kill());
+    list.add("a proxy that is down", |case| case.by_name().kill());
     list.add("a proxy that cannot reach the registry", |case| {
         case.by_name();
         case.registry.kill();
     });
-    list.add("a proxy that wants a password for plain HTTP", |case| {
+    list.add("a proxy that requires a password for plain HTTP", |case| {
         case.by_name().require("ann", "sesame");
         let proxy = case.proxy.as_ref().unwrap().url();
         case.env("HTTP_PROXY", &proxy);
@@ -265,12 +265,12 @@ fn access(list: &mut List) {
         case.registry.require(private());
         case.config(r#"{"credsStore":"keeper"}"#);
     });
-    list.add("a way to authenticate that is not supported", |case| {
+    list.add("an unsupported authentication scheme", |case| {
         case.on(Rule::any("/v2/")
             .error(401, "UNAUTHORIZED", "who are you")
             .header("www-authenticate", "Negotiate"));
     });
-    list.add("a token that is not enough", |case| {
+    list.add("a token with too few rights", |case| {
         let realm = format!("http://{}/token", case.registry.address());
         let challenge =
             format!(r#"Bearer realm="{realm}",scope="repository:team/app:pull",error="insufficient_scope""#);
@@ -337,12 +337,12 @@ fn answers(list: &mut List) {
         case.on(Rule::any("/v2/").error(429, "TOOMANYREQUESTS", "you have reached your pull rate limit"));
     });
     list.add("unavailable", |case| case.on(Rule::any("/v2/").error(503, "UNAVAILABLE", "maintenance")));
-    list.add("an internal error as a page for people", |case| {
+    list.add("an internal error as a web page", |case| {
         let page = "<html><title>500</title><h1>Internal Server Error</h1></html>";
         case.on(Rule::any("/v2/").status(500).header("content-type", "text/html").body(page));
     });
-    list.add("a status that nobody expects", |case| case.on(Rule::any("/v2/").status(418)));
-    list.add("another range than the one asked for", |case| {
+    list.add("an unexpected status", |case| case.on(Rule::any("/v2/").status(418)));
+    list.add("another range than requested", |case| {
         case.on(Rule::get(&case.layer()).nth(1).short_body(1000));
         case.on(Rule::get(&case.layer()).header("content-range", "bytes 5-9/10"));
     });
@@ -362,7 +362,7 @@ fn content(list: &mut List) {
         long.push(0);
         case.on(Rule::get(&case.layer()).body(long));
     });
-    list.add("a page for people in place of a manifest", |case| {
+    list.add("a web page in place of a manifest", |case| {
         let page = "<html><h1>Welcome</h1></html>";
         case.on(Rule::any("/manifests/")
             .header("content-type", "text/html")
@@ -383,14 +383,14 @@ fn content(list: &mut List) {
         let media_type = "application/vnd.oci.image.manifest.v1+json";
         case.registry.add_manifest("team/app", "1", media_type, vec![b' '; 5 << 20]);
     });
-    list.add("a manifest that is no JSON", |case| {
+    list.add("a manifest that is not JSON", |case| {
         let media_type = "application/vnd.oci.image.manifest.v1+json";
         case.registry.add_manifest("team/app", "1", media_type, "{");
     });
 }
 
 fn redirects(list: &mut List) {
-    list.add("redirects in a circle", |case| case.on(Rule::get(&case.layer()).redirect(case.layer())));
+    list.add("circular redirects", |case| case.on(Rule::get(&case.layer()).redirect(case.layer())));
     list.add("a redirect to nowhere", |case| case.on(Rule::get(&case.layer()).status(307)));
     list.add("a redirect to a server that refuses", |case| {
         let storage = ScriptedRegistry::start();

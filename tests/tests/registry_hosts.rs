@@ -1,4 +1,4 @@
-//! The registry adapter where several servers stand for a registry, and where a directory says how to reach them.
+//! The registry client with several servers for a registry, and with directories that configure them.
 
 #![expect(clippy::unwrap_used, reason = "the functions that set a scene are tests as well")]
 
@@ -20,7 +20,7 @@ use futures_util::StreamExt as _;
 const MANIFEST: &str = MediaType::OCI_MANIFEST;
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-/// The registry whose servers are somewhere else.
+/// A registry whose servers are all configured.
 const REGISTRY: &str = "registry.example";
 
 fn timing() -> Timing {
@@ -52,7 +52,7 @@ impl Directories {
         Self { root, settings }
     }
 
-    /// With the `hosts.toml` of [`REGISTRY`].
+    /// A directory with this `hosts.toml` for [`REGISTRY`].
     fn with(toml: &str) -> Self {
         let directories = Self::new();
         directories.add(REGISTRY, "hosts.toml", toml);
@@ -85,7 +85,7 @@ impl Directories {
     }
 }
 
-/// A client, for whose sake the directories stay: they are read when they are first needed.
+/// A client. It keeps the directories, which are read on first use.
 struct Client {
     client: RegistryClient,
     _root: Arc<tempfile::TempDir>,
@@ -106,7 +106,7 @@ struct Image {
     bytes: Vec<u8>,
 }
 
-/// Gives a server an image, the same for all.
+/// Puts the same image on a server.
 fn fill(registry: &ScriptedRegistry, repository: &str) -> Image {
     let bytes: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
     let digest = registry.add_blob(bytes.clone());
@@ -134,7 +134,7 @@ async fn resolve(client: &RegistryClient) -> Result<Digest, FetchFailure> {
     Ok(client.resolve(&reference()).await?.descriptor.digest)
 }
 
-/// The blob from `offset` on, as far as it comes.
+/// The blob from `offset` on, until it ends or fails.
 async fn read(client: &RegistryClient, blob: &Descriptor, offset: u64) -> (Vec<u8>, Option<FetchFailure>) {
     match client.fetch_unverified(&reference(), blob, offset).await {
         Ok(stream) => drain(stream).await,

@@ -1,11 +1,11 @@
-//! `dray registry ping`, against registries and other servers.
+//! `dray registry ping`, with registries and other servers.
 
 use dray_tests::command::{Dray, Run};
 use dray_tests::scripted_registry::{Auth, Authority, BearerAuth, Rule, ScriptedRegistry};
 use insta::assert_snapshot;
 use serde_json::json;
 
-/// What is printed for a server at `[REGISTRY]`.
+/// The output for a server at `[REGISTRY]`.
 fn ping(registry: &ScriptedRegistry, options: &[&str]) -> Run {
     let dray = Dray::new().replace(&registry.address(), "[REGISTRY]");
     let arguments = ["registry", "ping", "--hosts-dir="];
@@ -13,7 +13,7 @@ fn ping(registry: &ScriptedRegistry, options: &[&str]) -> Run {
 }
 
 #[test]
-fn a_registry_without_tls() {
+fn a_registry_without_tls_is_recognised() {
     let registry = ScriptedRegistry::start();
     assert_snapshot!(ping(&registry, &[]).to_string(), @r"
     exit code: 0
@@ -24,7 +24,7 @@ fn a_registry_without_tls() {
 }
 
 #[test]
-fn a_registry_that_wants_to_know_who_asks() {
+fn a_registry_that_asks_for_credentials_is_recognised() {
     let registry = ScriptedRegistry::start();
     registry.require(BearerAuth::anonymous().realm("https://auth.invalid/token").basic_first());
     assert_snapshot!(ping(&registry, &[]).to_string(), @r"
@@ -45,7 +45,7 @@ fn a_registry_that_wants_to_know_who_asks() {
 }
 
 #[test]
-fn a_registry_with_tls() {
+fn a_registry_with_tls_is_recognised() {
     let registry = ScriptedRegistry::start_with(Authority::new().tls());
     assert_snapshot!(ping(&registry, &[]).to_string(), @r"
     exit code: 0
@@ -56,7 +56,7 @@ fn a_registry_with_tls() {
 }
 
 #[test]
-fn what_is_no_registry() {
+fn other_servers_are_not_registries() {
     let registry = ScriptedRegistry::start();
     registry.on(Rule::any("/v2/").status(404));
     assert_snapshot!(ping(&registry, &[]).to_string(), @r"
@@ -81,7 +81,7 @@ fn what_is_no_registry() {
 }
 
 #[test]
-fn one_of_several_is_enough() {
+fn one_registry_among_several_servers_is_enough() {
     let (dead, alive) = (ScriptedRegistry::start(), ScriptedRegistry::start());
     dead.kill();
     let dray = Dray::new().replace(&dead.address(), "[DEAD]").replace(&alive.address(), "[ALIVE]");

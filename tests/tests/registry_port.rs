@@ -1,4 +1,4 @@
-//! The registry adapter against a registry that lies.
+//! The registry client with a registry whose responses are scripted.
 
 #![expect(clippy::unwrap_used, reason = "the functions that set a scene are tests as well")]
 
@@ -43,7 +43,7 @@ fn client_with(settings: RegistrySettings) -> RegistryClient {
     RegistryClient::with_timing(settings, timing()).unwrap()
 }
 
-/// Programs that play credential helpers.
+/// Scripts that play credential helpers.
 fn helpers() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("credential-helpers")
 }
@@ -97,7 +97,7 @@ impl Scene {
         Ok(self.client.resolve(&self.reference).await?.descriptor.digest)
     }
 
-    /// The layer from `offset` on, as far as it comes.
+    /// The layer from `offset` on, until it ends or fails.
     async fn read(&self, offset: u64) -> (Vec<u8>, Option<FetchFailure>) {
         match self.client.fetch_unverified(&self.reference, &self.layer, offset).await {
             Ok(stream) => drain(stream).await,
@@ -121,7 +121,7 @@ async fn drain(mut stream: BlobStream) -> (Vec<u8>, Option<FetchFailure>) {
     (bytes, None)
 }
 
-/// A failure with everything that a user could be shown of it.
+/// The whole text of a failure that a user could see.
 fn everything(failure: &FetchFailure) -> String {
     let mut text = format!("{failure:?} {failure}");
     let mut cause = std::error::Error::source(failure);

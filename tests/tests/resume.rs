@@ -1,4 +1,4 @@
-//! Downloads that break off go on where they stopped, and no byte comes twice.
+//! Interrupted downloads resume where they stopped, and no byte is stored twice.
 
 use std::fs;
 
@@ -24,14 +24,14 @@ fn image() -> Image {
     (0..4).fold(Image::builder("linux/amd64"), |image, number| image.layer(layer(number))).build()
 }
 
-/// Where an answer begins and how many bytes of it were sent.
+/// The offset of a response, and the number of bytes sent.
 fn stretch(request: &Recorded) -> (u64, u64) {
     let start =
         request.header("range").map_or("0", |range| range.trim_start_matches("bytes=").trim_end_matches('-'));
     (start.parse().expect("a range begins with a number"), request.bytes_sent)
 }
 
-/// Fails unless the stretches follow one another from the first byte to the last. Returns their sum.
+/// Fails unless the stretches cover the blob without gap or overlap. Returns their sum.
 #[track_caller]
 fn assert_once(blob: &Blob, stretches: &[(u64, u64)]) -> u64 {
     let mut position = 0;
@@ -44,7 +44,7 @@ fn assert_once(blob: &Blob, stretches: &[(u64, u64)]) -> u64 {
 }
 
 #[test]
-fn every_connection_is_reset_after_a_mebibyte() {
+fn a_pull_survives_a_reset_after_every_mebibyte() {
     let daemon = require!(Containerd::start(Generation::Debian16));
     let registry = ScriptedRegistry::start();
     let image = image();
@@ -69,10 +69,11 @@ fn every_connection_is_reset_after_a_mebibyte() {
     println!("{size} bytes of layers, {downloaded} downloaded, over {connections} connections");
 }
 
-/// Two servers stand for a registry. The first dies in the middle of a layer.
+/// A registry with two servers. The first dies in the middle of a layer.
 #[test]
-fn the_first_of_two_mirrors_is_killed() {
-    // Whole messages to containerd: what does not fill one is not seen in the store until the download ends.
+fn a_pull_survives_the_death_of_its_mirror() {
+    // A multiple of the message size to containerd: a partial message appears in the store only when the download
+    // ends.
     const SENT: u32 = 10 << 20;
     let daemon = require!(Containerd::start(Generation::Debian16));
     let (first, second, image) = (ScriptedRegistry::start(), ScriptedRegistry::start(), image());
@@ -91,7 +92,7 @@ fn the_first_of_two_mirrors_is_killed() {
     let hosts = hosts.path().display().to_string();
     let dray = Dray::with(&daemon, NAMESPACE).args(["pull", "--format", "json", "--hosts-dir", &hosts]);
     let pull = dray.spawn(["registry.example.test/large:1"]);
-    // Each byte has crossed the client: the first server has nothing more to send, and the store has it all.
+    // The first server has sent all, and the store has received all.
     wait_until("what the first server sends has been stored", || {
         let state = State::of(&daemon, NAMESPACE);
         let stored = |blob: &Blob| match state.ingests.values().next() {

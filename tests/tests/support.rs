@@ -1,4 +1,4 @@
-//! The support crate itself: what the other suites stand on, tried with containerd's own client.
+//! The support crate itself, checked with containerd's own client.
 
 use dray_tests::command::Dray;
 use dray_tests::daemon::{Containerd, Generation};
@@ -84,7 +84,7 @@ fn containerd_2_pulls_what_was_pushed() {
 }
 
 #[test]
-fn every_kind_of_layer_unpacks_to_the_same_tree() {
+fn every_compression_unpacks_to_the_same_tree() {
     let registry = require!(DockerRegistry::start());
     let daemon = require!(Containerd::start(Generation::Debian16));
     let mut first: Option<Tree> = None;
@@ -113,7 +113,7 @@ fn every_kind_of_layer_unpacks_to_the_same_tree() {
 }
 
 #[test]
-fn a_layout_reaches_the_registry_by_skopeo() {
+fn skopeo_copies_a_layout_to_the_registry() {
     let registry = require!(DockerRegistry::start());
     let image = image(Flavour::Oci, Compression::Gzip);
     let layout = dray_tests::scratch::Scratch::new(dray_tests::scratch::Place::Memory);

@@ -1,9 +1,9 @@
-//! Every call that a pull makes goes wrong once: it fails before it has an effect, or after it had it; or the pull is
-//! cancelled meanwhile, or dropped; or it is never answered, and the pull is cancelled. The pull then ends with an error that fits, or succeeds where the failure does not
-//! matter; nothing half done is left, or only under a lease that ends by itself where the pull was dropped; and the
-//! next pull, with nothing in its way, leaves what a pull leaves to which nothing happened.
+//! Every call of a pull goes wrong once: it fails before or after its effect, the pull is cancelled or dropped during
+//! the call, or the call is never answered and the pull is cancelled. The pull then ends with a fitting error, or
+//! succeeds if the failure does not matter. Nothing half done is left; a dropped pull leaves only what its expiring
+//! lease holds. The next, undisturbed pull leaves the same state as a pull without faults.
 //!
-//! The pull is the library's, with its real adapters, against a real containerd; see `faulty` for what is between.
+//! The pull is the library's, with its real adapters and a real containerd. `faulty` injects the faults.
 
 #[path = "sweep/faulty.rs"]
 mod faulty;
@@ -40,16 +40,16 @@ use script::{
     WRITE,
 };
 
-/// Longer than any pull here takes, and shorter than waiting for a lock that nobody gives up.
+/// Longer than any pull here, and shorter than waiting for an abandoned lock.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Points that are tried at the same time.
+/// Points that are tried in parallel.
 const WORKERS: usize = 4;
-/// The same where nothing happens but waiting for the time of the clean-up to pass.
+/// The same for points that only wait for the time limit of clean-up.
 const WAITERS: usize = 48;
-/// The middle layer comes in several pieces.
+/// The middle layer arrives in several pieces.
 const LAYER_BYTES: [usize; 3] = [3_000, 200_000, 5_000];
 
-/// An image whose blobs nobody else has: what one namespace has, containerd offers to all others.
+/// An image with its own blobs, because containerd offers the blobs of a namespace to all others.
 fn image(seed: usize) -> Image {
     let layer = |number: usize| {
         let line = format!("{seed:05} {number}\n");
@@ -59,7 +59,7 @@ fn image(seed: usize) -> Image {
     Image::builder("linux/amd64").layer(layer(0)).layer(layer(1)).layer(layer(2)).build()
 }
 
-/// What the user is told.
+/// Records the messages to the user.
 #[derive(Default)]
 struct Watcher {
     warnings: AtomicUsize,
@@ -80,18 +80,18 @@ impl Progress for Watcher {
     }
 }
 
-/// A containerd, a registry, and what every pull has in common.
+/// A containerd, a registry, and the parts that all pulls share.
 struct Scene {
     daemon: Containerd,
     registry: ScriptedRegistry,
     matcher: Arc<dyn PlatformMatcher>,
     planners: Arc<dyn Planners>,
     runtime: Runtime,
-    /// One at a time can wait for a collection.
+    /// Only one point at a time may wait for a collection.
     collecting: Mutex<()>,
 }
 
-/// An image on the registry, and a namespace of its own for it.
+/// An image on the registry, and its own namespace.
 struct Place {
     namespace: String,
     reference: String,
@@ -149,7 +149,7 @@ impl Scene {
         }
     }
 
-    /// Pulls with the script in between.
+    /// Pulls through the script.
     fn pull(&self, place: &Place, watcher: &Arc<Watcher>, script: &Arc<Script>) -> Ended {
         let world = faulty::world(&self.world(place, watcher), script);
         let request = faulty::request(&self.request(place), script);
@@ -169,7 +169,7 @@ impl Scene {
         self.runtime.block_on(limited).expect("a pull ends in time")
     }
 
-    /// Pulls with nothing in between, and checks that it succeeds at once and leaves what a whole pull leaves.
+    /// Pulls without the script. Checks that the pull succeeds without waiting and leaves a complete image.
     fn pull_plainly(&self, place: &Place) -> State {
         let watcher = Arc::new(Watcher::default());
         let (world, request) = (self.world(place, &watcher), self.request(place));
@@ -179,7 +179,7 @@ impl Scene {
         State::of(&self.daemon, &place.namespace)
     }
 
-    /// What a pull leaves and how many calls it makes, with nothing in between and with an empty script.
+    /// The state after a pull, and the number of its calls, without and with an empty script.
     fn measure(&self) -> (Value, BTreeMap<Among, usize>) {
         let place = self.place(0);
         let whole = place.names().state(&self.pull_plainly(&place));
@@ -192,7 +192,7 @@ impl Scene {
         (whole, script.calls())
     }
 
-    /// Pulls with faults, and then without. Which of them happened.
+    /// Pulls with faults, and then without. Returns the faults that happened.
     fn try_point(&self, number: usize, faults: &[Fault], whole: &Value) -> Vec<Happened> {
         let place = self.place(number);
         let names = place.names();
@@ -200,7 +200,7 @@ impl Scene {
         let ended = self.pull(&place, &watcher, &script);
         let happened = script.happened();
         assert!(is_fitting(&happened, &ended), "{happened:?}: {ended:?}");
-        // Who drops a pull does not wait until the calls under way have ended.
+        // Dropping a pull does not wait for the calls under way.
         let look = if ended.is_none() { State::settled } else { State::of };
         let state = look(&self.daemon, &place.namespace);
         let succeeded = matches!(ended, Some(Ok(_)));
@@ -215,7 +215,7 @@ impl Scene {
 
         let mut state = self.pull_plainly(&place);
         if !state.leases.is_empty() {
-            // As time does.
+            // As the passing of time would.
             let one_at_a_time = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
             self.daemon.delete_leases(&place.namespace);
             self.daemon.collect_garbage();
@@ -223,7 +223,7 @@ impl Scene {
             state = State::of(&self.daemon, &place.namespace);
         }
         names.assert_same(&state, whole);
-        // What is collected need not be looked at by the collections of the points to come.
+        // Later collections need not scan this image.
         self.daemon.delete_images(&place.namespace);
         happened
     }
@@ -239,12 +239,12 @@ fn points(calls: &BTreeMap<Among, usize>) -> Vec<Vec<Fault>> {
 
 const CLEAN_UP: [&str; 4] = [ABORT_INGEST, SUSPEND_INGEST, REMOVE_SNAPSHOT, RELEASE_LEASE];
 
-/// What goes wrong while a pull cleans up, which it does after something else went wrong.
+/// Faults during clean-up, which follows another fault.
 fn points_of_clean_up() -> Vec<Vec<Fault>> {
     let fault = |among, nth, how| Fault { among, nth, how };
     let choosing = fault(Among::Port(Port::Matcher), 1, How::Refused);
     let unpacking = fault(Among::Port(Port::Applier), 2, How::Refused);
-    // The three documents take six of these calls, each for its bytes and for their end.
+    // The three documents take six of these calls: one each for the bytes and for the end.
     let fetching = fault(Among::Port(Port::BlobStream), 8, How::Refused);
     let mut pairs = vec![
         (choosing, ABORT_INGEST),
@@ -262,7 +262,7 @@ fn points_of_clean_up() -> Vec<Vec<Fault>> {
     pairs.into_iter().flat_map(all).collect()
 }
 
-/// Tries all points, a few at a time. What happened at each, or nothing where it failed.
+/// Tries all points, a few at a time. Returns the faults of each point, or `None` if it failed.
 fn try_all(
     scene: &Scene,
     points: Vec<Vec<Fault>>,
@@ -279,7 +279,7 @@ fn try_all(
             for _ in 0..*workers {
                 scope.spawn(|| {
                     while let Some((point, number)) = next(queue) {
-                        // A failed point must not hide what the others show.
+                        // A failed point must not hide the results of the others.
                         let tried = catch_unwind(AssertUnwindSafe(|| scene.try_point(number, &point, whole)));
                         outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((point, tried.ok()));
                     }
@@ -291,7 +291,7 @@ fn try_all(
 }
 
 fn sweep(generation: Generation) {
-    // Two at the same time would take the time of both, each.
+    // Two sweeps in parallel would slow each other down.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
 
@@ -302,7 +302,7 @@ fn sweep(generation: Generation) {
     let outcomes = try_all(&scene, [points, points_of_clean_up()].concat(), &whole);
     drop((scene, one_at_a_time));
 
-    // Layers come side by side and in pieces of any size, so that two pulls do not make quite the same calls.
+    // Layers arrive in parallel and in pieces of any size, so that two pulls differ slightly in their calls.
     let is_missed = |(point, happened): &&(Vec<Fault>, Option<Vec<Happened>>)| {
         happened.as_ref().is_some_and(|happened| happened.len() < point.len())
     };

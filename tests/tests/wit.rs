@@ -1,4 +1,4 @@
-//! The plugin interface is written as it must be.
+//! Rules for the plugin interface.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use dray_tests::guests::{PACKAGES, interface, wit};
 use dray_tests::scratch::{Place, Scratch};
 use wit_parser::{Docs, Resolve, Stability, TypeDefKind, World, WorldItem};
 
-/// Looks at the doc comment and the gate of each item.
+/// Checks the doc comment and the version gate of each item.
 struct Reader {
     faults: Vec<String>,
 }
@@ -44,7 +44,7 @@ fn faults(resolve: &Resolve) -> Vec<String> {
         for (type_name, id) in &interface.types {
             let definition = &resolve.types[*id];
             let item = format!("{name}.{type_name}");
-            // A type that `use` brings in has its comment where it comes from.
+            // A type brought in by `use` has its comment where it is defined.
             let is_used = matches!(definition.kind, TypeDefKind::Type(wit_parser::Type::Id(other))
                 if resolve.types[other].owner != definition.owner);
             if is_used {
@@ -99,7 +99,7 @@ fn faults(resolve: &Resolve) -> Vec<String> {
     reader.faults
 }
 
-/// Whether a world has an interface because another one of it needs it: then it may have no line of its own.
+/// Whether a world has an interface only because another one needs it: then it may have no line of its own.
 fn is_implied(resolve: &Resolve, world: &World, item: &WorldItem) -> bool {
     let WorldItem::Interface { id, .. } = item else { return false };
     let others = world.imports.values().chain(world.exports.values());
@@ -112,12 +112,12 @@ fn is_implied(resolve: &Resolve, world: &World, item: &WorldItem) -> bool {
 }
 
 #[test]
-fn everything_has_a_doc_comment_and_a_version() {
+fn every_item_has_a_doc_comment_and_a_version() {
     assert_eq!(faults(&interface()), [""; 0]);
 }
 
 #[test]
-fn what_lacks_one_is_found() {
+fn an_item_without_comment_or_version_is_found() {
     let mut resolve = Resolve::default();
     let text = "package a:b@1.0.0;
         interface i { record r { f: u32 } enum e { c } variant v { d } g: func(); }
@@ -138,12 +138,12 @@ fn what_lacks_one_is_found() {
             assert!(faults.contains(&fault), "{fault}: {faults:?}");
         }
     }
-    // Nobody wrote that the world imports what `j` needs.
+    // The import of the interface that `j` needs is implied.
     assert!(!faults.iter().any(|fault| fault.contains("`a:b/i@1.0.0`")), "{faults:?}");
 }
 
 #[test]
-fn the_host_names_the_packages_that_are_here() {
+fn the_host_names_the_existing_packages() {
     let resolve = interface();
     let mut here: Vec<String> =
         resolve.packages.iter().map(|(_, package)| package.name.to_string()).collect();
@@ -163,9 +163,9 @@ fn the_host_names_the_packages_that_are_here() {
     assert_eq!(folders, listed);
 }
 
-/// What must never cross the interface has no name in it.
+/// Names that must never cross the interface.
 #[test]
-fn no_secret_and_no_handle_crosses() {
+fn no_secret_and_no_handle_crosses_the_interface() {
     let resolve = interface();
     let mut names: Vec<&str> = Vec::new();
     for (_, interface) in &resolve.interfaces {
@@ -184,14 +184,14 @@ fn no_secret_and_no_handle_crosses() {
     let forbidden =
         ["credential", "password", "token", "secret", "lease", "socket", "path", "mount", "namespace"];
     for name in names {
-        // `mounts` is an answer that a plan expects, and not a mount.
+        // `mounts` is an answer that a plan expects, not a mount.
         let parts: Vec<&str> = name.split('-').collect();
         assert!(!parts.iter().any(|part| forbidden.contains(part)), "`{name}` must not cross the interface");
     }
 }
 
-/// Faults in the layout of the interface: of the folder of a kind that is not whole by itself, and of copies of a
-/// package that are not equal to it.
+/// Faults in the layout of the interface: a directory of a kind that is incomplete, or copies of a package that
+/// differ.
 fn layout_faults(root: &Path) -> Vec<String> {
     let mut faults = Vec::new();
     for kind in KINDS {
@@ -217,7 +217,7 @@ fn layout_faults(root: &Path) -> Vec<String> {
 
 /// Packages with a world for plugins.
 const KINDS: [&str; 2] = ["platform", "snapshotter"];
-/// Packages that these build on.
+/// Packages that these depend on.
 const DEPENDENCIES: [&str; 2] = ["host", "types"];
 
 fn names(folder: &Path) -> Vec<String> {
@@ -233,7 +233,7 @@ fn files(folder: &Path) -> Vec<(String, Option<Vec<u8>>)> {
 }
 
 #[test]
-fn each_kind_is_whole_and_its_copies_are_equal() {
+fn each_kind_is_complete_and_its_copies_are_equal() {
     assert_eq!(layout_faults(&wit()), [""; 0]);
     for version in names(&wit().join("released")) {
         assert_eq!(layout_faults(&wit().join("released").join(&version)), [""; 0], "{version}");

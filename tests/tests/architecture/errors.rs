@@ -1,6 +1,6 @@
-//! How error messages are written.
+//! Rules for error messages.
 //!
-//! A report prints an error and then its sources, each once. A message that prints its own source says it twice.
+//! A report prints an error and then its sources. A message that contains its source would repeat it.
 
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
@@ -32,7 +32,7 @@ impl<'ast> Visit<'ast> for Messages {
 impl Messages {
     fn judge(&mut self, name: &syn::Ident, attributes: &[Attribute], fields: &Fields) {
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("error")) {
-            // `transparent` is a word and not an expression with a text in front.
+            // `transparent` is a word, not an expression after a message.
             let Ok(arguments) = attribute.parse_args_with(Punctuated::<Expr, Token![,]>::parse_terminated)
             else {
                 continue;
@@ -60,7 +60,7 @@ impl Messages {
     }
 }
 
-/// The field that is the source of an error: its name, or its number.
+/// The field that holds the source of an error: its name, or its number.
 fn cause(fields: &Fields) -> Option<String> {
     fields.iter().enumerate().find_map(|(number, field)| {
         let name = field.ident.as_ref().map_or_else(|| number.to_string(), ToString::to_string);
@@ -70,14 +70,14 @@ fn cause(fields: &Fields) -> Option<String> {
     })
 }
 
-/// What stands between braces: `{name}`, `{0:?}`.
+/// The placeholders of a message: `{name}`, `{0:?}`.
 fn placeholders(message: &str) -> Vec<String> {
     let message = message.replace("{{", "").replace("}}", "");
     let inner = message.split('{').skip(1).filter_map(|part| part.split_once('}'));
     inner.map(|(inner, _)| inner.split(':').next().unwrap_or_default().to_owned()).collect()
 }
 
-/// The fields that an argument of the message names: `.source`, `path = .path.display()`.
+/// The fields in an argument of the message: `.source`, `path = .path.display()`.
 fn fields_named(argument: &Expr) -> Vec<String> {
     struct Names(Vec<String>);
     impl<'ast> Visit<'ast> for Names {
@@ -91,7 +91,7 @@ fn fields_named(argument: &Expr) -> Vec<String> {
 }
 
 #[test]
-fn messages_that_keep_the_rules_are_allowed() {
+fn messages_that_follow_the_rules_pass() {
     let good = r#"
         #[error("cannot read {}", path.display())]
         struct A { path: PathBuf, source: io::Error }

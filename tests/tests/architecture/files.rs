@@ -1,17 +1,16 @@
-//! How files are named, how long they may be, and what they may not say.
+//! Rules for files: their names, their length, and words they may not contain.
 
 use crate::Source;
 
 const LONGEST: usize = 600;
 
-/// Names that say nothing about what is inside. `mod` hides the name in the folder.
+/// Names that do not describe the contents. `mod` hides the name in the directory.
 const EMPTY_NAMES: [&str; 8] = ["util", "utils", "helper", "helpers", "common", "misc", "shared", "mod"];
 
-/// Marks of unfinished work: it is finished, or it is described where work is planned. Written in two parts, so
-/// that this file may say them.
+/// Marks of unfinished work, which belongs into the plan. Written in two parts, so that this file may contain them.
 const MARKS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
 
-/// What is wrong with a file as a whole.
+/// The faults of a file as a whole.
 pub(crate) fn check(source: &Source) -> Vec<String> {
     let mut faults = Vec::new();
     let lines = source.text.lines().count();
@@ -33,7 +32,7 @@ pub(crate) fn check(source: &Source) -> Vec<String> {
 }
 
 #[test]
-fn a_short_file_with_a_name_is_allowed() {
+fn a_short_file_with_a_good_name_passes() {
     assert_eq!(check(&Source::sample("host/pull/src/pull/resolve.rs", "fn f() {}\n")), [""; 0]);
 }
 

@@ -1,13 +1,14 @@
-//! Which crate may depend on which, and what of the standard library each may use.
+//! Rules for dependencies: between crates, and on parts of the standard library.
 //!
-//! The compiler holds the arrows between crates, because a crate can name only what its manifest lists. So this reads
-//! the manifests, and the sources only for what no manifest says: modules inside one crate, and the standard library.
+//! The compiler enforces the arrows between crates, because a crate can name only what its manifest lists. So this
+//! test reads the manifests, and the sources only for rules that no manifest states: modules inside a crate, and the
+//! standard library.
 
 use syn::visit::{self, Visit};
 
 use crate::Source;
 
-/// Each crate of `host/` by its folder, and which others it may depend on. In short:
+/// Each crate of `host/` by its directory, with the crates it may depend on. In short:
 /// `cli -> dray -> { registry, containerd, plugin, pull } -> ports -> core`.
 pub(crate) const CRATES: [(&str, &[&str]); 9] = [
     ("cli", &["dray"]),
@@ -21,7 +22,7 @@ pub(crate) const CRATES: [(&str, &[&str]); 9] = [
     ("core", &[]),
 ];
 
-/// Crates of others whose types stay in one crate, so that it can be replaced.
+/// Foreign crates whose types stay in one crate, so that they can be replaced.
 const OUTSIDE: [(&str, &str); 13] = [
     ("clap", "cli"),
     ("clap_complete", "cli"),
@@ -38,7 +39,7 @@ const OUTSIDE: [(&str, &str); 13] = [
     ("anyhow", "cli"),
 ];
 
-/// Modules of one crate that may not know another one of it.
+/// Modules that may not use another module of the same crate.
 const MODULES: [(&str, &str, &[&str]); 7] = [
     ("core", "oci", &["verify", "limits", "text"]),
     ("core", "limits", &["oci", "verify", "text"]),
@@ -49,9 +50,9 @@ const MODULES: [(&str, &str, &[&str]); 7] = [
     ("dray", "config", &["client"]),
 ];
 
-/// Parts of the standard library, and of tokio under the same names, that only some crates may touch.
+/// Parts of the standard library, and of tokio under the same names, that only some crates may use.
 const STANDARD: [(&str, &[&str]); 6] = [
-    // The library takes settings as values: only the command line knows the process around it.
+    // The library takes settings as values. Only the command line reads the environment.
     ("env", &["cli"]),
     ("fs", &["cli", "dray", "plugin", "registry", "containerd"]),
     ("net", &["cli", "registry", "containerd", "core"]),
@@ -60,7 +61,7 @@ const STANDARD: [(&str, &[&str]); 6] = [
     ("thread", &["cli", "plugin", "registry", "containerd"]),
 ];
 
-/// What the manifest of a crate depends on that it may not.
+/// Dependencies in a manifest that the rules forbid.
 pub(crate) fn check_manifest(folder: &str, manifest: &str) -> Vec<String> {
     let Some((_, allowed)) = CRATES.iter().find(|(name, _)| *name == folder) else {
         return vec![format!("`{folder}` has no place in the import rule")];
@@ -82,7 +83,7 @@ pub(crate) fn check_manifest(folder: &str, manifest: &str) -> Vec<String> {
     faults
 }
 
-/// The uses of a file of the host that go the wrong way.
+/// Uses in a file of the host that the rules forbid.
 pub(crate) fn check(source: &Source) -> Vec<String> {
     let mut path = source.path.iter().skip(1).filter_map(|part| part.to_str());
     let folder = path.next().unwrap_or_default().to_owned();
@@ -101,7 +102,7 @@ struct Uses {
 }
 
 impl Uses {
-    /// Judges one path as it is written, segment by segment.
+    /// Checks one path, segment by segment.
     fn judge(&mut self, path: &[String]) {
         let names: Vec<&str> = path.iter().map(String::as_str).collect();
         match names.as_slice() {
@@ -125,7 +126,7 @@ impl Uses {
     }
 
     fn standard(&mut self, part: &str, rest: &[&str]) {
-        // What the program was compiled for is not part of its environment.
+        // The target of the build is not part of the environment.
         if part == "env" && rest.first() == Some(&"consts") {
             return;
         }
@@ -135,7 +136,7 @@ impl Uses {
         }
     }
 
-    /// The top module of this crate that a path relative to this module leads to.
+    /// The top module that a path relative to this module leads to.
     fn resolve(&self, path: &[&str]) -> Option<String> {
         let mut module = self.module.clone();
         let mut rest = path;
@@ -181,7 +182,7 @@ impl<'ast> Visit<'ast> for Uses {
 }
 
 #[test]
-fn uses_that_go_the_right_way_are_allowed() {
+fn allowed_uses_pass() {
     let good = "use crate::image::Platforms;\nuse super::Error;\nfn f() -> dray_ports::Mount { env!(\"X\") }";
     assert_eq!(check(&Source::sample("host/pull/src/pull/resolve.rs", good)), [""; 0]);
     let good = "fn architecture() -> &'static str { std::env::consts::ARCH }";
@@ -189,7 +190,7 @@ fn uses_that_go_the_right_way_are_allowed() {
 }
 
 #[test]
-fn uses_that_go_the_wrong_way_are_found() {
+fn forbidden_uses_are_found() {
     let cases = [
         ("pull/src/image.rs", "use crate::pull::World;", "`image` may not know `pull`"),
         ("pull/src/image/walk.rs", "use super::super::pull::World;", "`image` may not know `pull`"),
@@ -204,7 +205,7 @@ fn uses_that_go_the_wrong_way_are_found() {
 }
 
 #[test]
-fn dependencies_that_go_the_wrong_way_are_found() {
+fn forbidden_dependencies_are_found() {
     let cases = [
         ("pull", "dray-registry.workspace = true", "`pull` may not depend on `dray-registry`"),
         ("plugin", "dray-containerd = { path = \"x\" }", "`plugin` may not depend on `dray-containerd`"),

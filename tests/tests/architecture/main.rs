@@ -1,7 +1,7 @@
-//! The rules of the code that no compiler checks: who may import whom, where errors say their cause, how long a
-//! file may be, and that the tests exist that the documentation names.
+//! Rules for the code that the compiler does not check: dependencies, error messages, the length of files, and the
+//! existence of the tests that the documentation names.
 //!
-//! The checkers are tried on samples that break each rule; then they read this repository.
+//! Each checker is tried on samples that break its rule, and then reads this repository.
 
 mod errors;
 mod files;
@@ -31,7 +31,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").to_owned()
 }
 
-/// All Rust files below a folder of the repository, without what a build has put there.
+/// All Rust files below a directory of the repository, without build output.
 fn sources(folder: &str) -> Vec<Source> {
     let root = root();
     let mut folders = vec![root.join(folder)];
@@ -53,7 +53,7 @@ fn sources(folder: &str) -> Vec<Source> {
     sources
 }
 
-/// Fails with every fault that `check` finds in some files.
+/// Fails with every fault that `check` finds.
 fn hold(rule: &str, sources: &[Source], check: impl Fn(&Source) -> Vec<String>) {
     assert!(!sources.is_empty(), "{rule}: no file was found");
     let faults: Vec<String> = sources
@@ -66,9 +66,9 @@ fn hold(rule: &str, sources: &[Source], check: impl Fn(&Source) -> Vec<String>) 
 }
 
 #[test]
-fn imports_go_one_way() {
+fn crates_depend_in_one_direction() {
     let mut inside = sources("host");
-    // Examples are programs.
+    // Examples are programs and may do more.
     inside.retain(|source| source.path.iter().any(|part| part == "src"));
     hold("imports go one way", &inside, imports::check);
     let mut folders: Vec<String> = Vec::new();
@@ -82,20 +82,20 @@ fn imports_go_one_way() {
 }
 
 #[test]
-fn errors_leave_their_cause_to_the_source() {
+fn error_messages_do_not_repeat_their_source() {
     hold("an error's text leaves its cause to the source", &sources("host"), errors::check);
     hold("an error's text leaves its cause to the source", &sources("plugins"), errors::check);
 }
 
 #[test]
-fn files_are_short_and_have_names() {
+fn files_are_short_and_well_named() {
     for folder in ["host", "tests", "plugins"] {
         hold("files are short and have names", &sources(folder), files::check);
     }
 }
 
 #[test]
-fn every_trap_has_its_test_or_a_reason() {
+fn every_trap_has_a_test_or_a_reason() {
     let page = fs::read_to_string(root().join("docs/parity.md")).expect("the page is there");
     let faults = parity::check(&page, |path| fs::read_to_string(root().join(path)).ok());
     assert!(faults.is_empty(), "docs/parity.md:\n{}", faults.join("\n"));

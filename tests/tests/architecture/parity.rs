@@ -1,15 +1,15 @@
-//! The page about parity: it answers for each trap, and names no test that does not exist.
+//! Rules for the page about parity: every trap has an answer, and every test that it names exists.
 //!
-//! A trap is a row of a table whose first cell is its number and whose last cell is the answer. A test is named by
-//! the path of its file and its function, such as `tests/tests/wit.rs::what_lacks_one_is_found`.
+//! A trap is a table row whose first cell is its number and whose last cell is the answer. A test is named by its
+//! file and function, such as `tests/tests/wit.rs::an_item_without_comment_or_version_is_found`.
 
-/// How many traps there are.
+/// The number of traps.
 const TRAPS: usize = 63;
 
-/// What an answer without a test begins with.
+/// How an answer without a test starts.
 const REASONS: [&str; 2] = ["cannot occur: ", "open: "];
 
-/// What is wrong with the page. `read` gets a file of the repository.
+/// The faults of the page. `read` returns a file of the repository.
 pub(crate) fn check(page: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut faults = Vec::new();
     let mut seen = [0_usize; TRAPS];
@@ -39,7 +39,7 @@ pub(crate) fn check(page: &str, read: impl Fn(&str) -> Option<String>) -> Vec<St
     faults
 }
 
-/// The cells of a row of a table.
+/// The cells of a table row.
 fn cells(line: &str) -> Option<Vec<&str>> {
     let row = line.trim().strip_prefix('|')?.strip_suffix('|')?;
     Some(row.split('|').map(str::trim).collect())
@@ -49,9 +49,9 @@ fn has_more(answer: &str, reason: &str) -> bool {
     answer.strip_prefix(reason).is_some_and(|more| !more.trim().is_empty())
 }
 
-/// The tests that a text names: path and function.
+/// The tests in a text: path and function.
 fn tests_in(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    // What is between backticks is every second part.
+    // Every second part is between backticks.
     let code = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
     code.filter_map(|code| {
         code.find(".rs::").map(|end| (&code[..end + ".rs".len()], &code[end + ".rs::".len()..]))
@@ -74,7 +74,7 @@ fn faults(alter: impl Fn(usize, &str) -> String) -> Vec<String> {
 }
 
 #[test]
-fn a_page_that_answers_for_everything_is_allowed() {
+fn a_complete_page_passes() {
     let row = |number: usize, test: &str| match number {
         7 => "| 7 | a trap | cannot occur: there is no such thing |".to_owned(),
         8 => format!("| 8 | a trap | from the beginning, {test} |\n\n| option | same |"),
@@ -84,7 +84,7 @@ fn a_page_that_answers_for_everything_is_allowed() {
 }
 
 #[test]
-fn pages_that_leave_something_out_are_found() {
+fn gaps_of_a_page_are_found() {
     let fifth = |row: &'static str| {
         faults(
             move |number, test| {

@@ -1,4 +1,4 @@
-//! What is no image: refused before anything is stored, with what it is.
+//! Artifacts that are not images: dray refuses them before it stores anything, and says what they are.
 
 use dray_tests::command::{Dray, Run};
 use dray_tests::daemon::{Containerd, Generation};
@@ -14,7 +14,7 @@ const NAMESPACE: &str = "default";
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// An artifact of one blob.
+/// An artifact with one blob.
 fn artifact(config: &Blob, blob: Blob, more: impl FnOnce(&mut Value)) -> Bundle {
     let mut manifest = json!({
         "schemaVersion": 2,
@@ -46,7 +46,7 @@ fn attestation() -> Bundle {
     artifact(&config, Blob::new("application/vnd.in-toto+json", "{}"), |_| ())
 }
 
-/// Pulls it, and checks that nothing of it is stored, not even for a moment, and that the error says what it is.
+/// Checks that a pull stores nothing, not even for a moment, and that the error names the kind of artifact.
 fn refused(content: &dyn Content, kind: &str) -> Option<Run> {
     let daemon = require!(Containerd::start(Generation::Debian16), None);
     let registry = ScriptedRegistry::start();
@@ -60,10 +60,10 @@ fn refused(content: &dyn Content, kind: &str) -> Option<Run> {
     Some(run)
 }
 
-/// As tools of ten years ago wrote them. containerd's clients store another manifest in place of the registry's,
-/// with another digest, or end well with nothing unpacked; neither is what was asked for.
+/// As tools wrote them ten years ago. containerd's clients store another manifest with another digest, or succeed
+/// without unpacking; both are wrong.
 #[test]
-fn an_image_whose_config_has_no_type() {
+fn an_image_without_config_type_is_refused() {
     let image = Image::builder("linux/amd64")
         .flavour(Flavour::Docker)
         .alter_manifest(|manifest| manifest["config"]["mediaType"] = json!("application/octet-stream"))
@@ -73,30 +73,30 @@ fn an_image_whose_config_has_no_type() {
 }
 
 #[test]
-fn a_helm_chart() {
+fn a_helm_chart_is_refused() {
     refused(&chart(), "application/vnd.cncf.helm.config.v1+json");
 }
 
 #[test]
-fn an_artifact_with_a_type() {
+fn an_artifact_with_a_type_is_refused() {
     refused(&bill_of_materials(), "application/vnd.example.sbom.v1");
 }
 
 /// A kind of manifest that was never released, and that some registries have.
 #[test]
-fn a_manifest_of_another_kind() {
+fn an_artifact_manifest_is_refused() {
     let media_type = "application/vnd.oci.artifact.manifest.v1+json";
     let manifest = json!({ "mediaType": media_type, "artifactType": "text/plain", "blobs": [] });
     refused(&Bundle { blobs: Vec::new(), manifests: vec![Blob::json(media_type, &manifest)] }, media_type);
 }
 
 #[test]
-fn an_attestation() {
+fn an_attestation_is_refused() {
     refused(&attestation(), "application/vnd.in-toto.provenance.config+json");
 }
 
 #[test]
-fn an_index_of_artifacts() {
+fn an_index_of_artifacts_is_refused() {
     let (chart, bill) = (chart(), bill_of_materials());
     let entry = |artifact: &Bundle, kind: &str| {
         let mut entry = artifact.manifests[0].descriptor();
@@ -120,7 +120,7 @@ fn an_index_of_artifacts() {
 
 /// Manifests of schema 1 have neither config nor sizes. Registries serve them signed and unsigned.
 #[test]
-fn schema_1() {
+fn a_schema_1_manifest_is_refused() {
     for media_type in [
         "application/vnd.docker.distribution.manifest.v1+prettyjws",
         "application/vnd.docker.distribution.manifest.v1+json",
@@ -140,9 +140,9 @@ fn schema_1() {
     }
 }
 
-/// Attestations beside the images of an index do not matter to a pull.
+/// A pull ignores attestations in an index.
 #[test]
-fn an_image_with_attestations() {
+fn an_image_with_attestations_is_pulled() {
     for generation in Generation::ALL {
         let Some(pair) = super::Pair::start(generation) else { return };
         let name = "an image with attestations";

@@ -1,5 +1,5 @@
-//! Indexes that list more than images that say what they are for: the first entry that fits is the image, for a pull,
-//! for its modes, and for what reads the store.
+//! Indexes with entries that are not images, or that state no platform. A pull, its modes, and commands that read the
+//! store all choose the first entry that fits.
 
 use dray_tests::command::Dray;
 use dray_tests::daemon::{Containerd, Generation};
@@ -33,7 +33,7 @@ fn stated(image: &Image, architecture: &str) -> Value {
 }
 
 #[test]
-fn the_first_that_fits_is_the_image() {
+fn the_first_fitting_entry_is_the_image() {
     let daemon = require!(Containerd::start(Generation::Debian16));
     let registry = ScriptedRegistry::start();
     let (amd64, arm64) = (image("linux/amd64"), image("linux/arm64"));
@@ -57,7 +57,7 @@ fn the_first_that_fits_is_the_image() {
             dray.run(["pull", "--platform", "linux/amd64", "--format", "json", &name]).success().json();
         assert_eq!(report["manifest"], amd64.manifest.digest, "{tag}");
         let state = State::of(&daemon, tag);
-        // The index, the manifest, the config and the layer; a chart is kept where the index calls it an image.
+        // The index, the manifest, the config and the layer. A chart is kept if the index calls it an image.
         let blobs = if *tag == "chart-says-amd64" { 5 } else { 4 };
         assert!(state.is_at_rest() && state.content.len() == blobs, "{tag}: {state}");
         for platforms in ["linux/amd64", "linux/amd64,linux/amd64"] {
@@ -69,7 +69,7 @@ fn the_first_that_fits_is_the_image() {
         dray.run(["image", "check", "--platform", "linux/amd64", &name]).success();
     }
 
-    // Several platforms, and all of them, find the same image.
+    // A pull of several or all platforms finds the same image.
     for (tag, _) in &indexes {
         let name = registry.image(&format!("candidates:{tag}"));
         for (more, options) in
@@ -93,7 +93,7 @@ fn the_first_that_fits_is_the_image() {
 }
 
 #[test]
-fn a_digest_that_nobody_can_verify_matters_only_where_it_is_wanted() {
+fn an_unverifiable_digest_matters_only_if_it_is_wanted() {
     let daemon = require!(Containerd::start(Generation::Debian16));
     let registry = ScriptedRegistry::start();
     let (amd64, arm64) = (image("linux/amd64"), image("linux/arm64"));

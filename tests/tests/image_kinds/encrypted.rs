@@ -1,5 +1,5 @@
-//! Encrypted layers: containerd decrypts them with a program of its configuration, which learns from dray which
-//! layer it has before it. Here it is a script that adds 128 to every byte, and wants a key all the same.
+//! Encrypted layers. containerd decrypts them with a configured program, which gets the descriptor of the layer from
+//! dray. Here the program is a script that adds 128 to every byte, and still demands a key.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,14 +18,14 @@ use super::{CONTAINERD, SNAPSHOTTER, on_each_generation};
 
 const NAMESPACE: &str = "default";
 const WRAPPED_KEY: &str = "org.opencontainers.image.enc.keys.jwe";
-/// Media type of the encrypted layer, of what comes out, and the name of the decoder.
+/// Media type of the encrypted layer, media type of the decrypted layer, and the name of the decoder.
 const TYPES: [(&str, Compression, &str); 3] = [
     ("application/vnd.oci.image.layer.v1.tar", Compression::None, "tar"),
     ("application/vnd.oci.image.layer.v1.tar+gzip", Compression::Gzip, "tar.gzip"),
     ("application/vnd.oci.image.layer.v1.tar+zstd", Compression::Zstd, "tar.zstd"),
 ];
 
-/// One layer of each compression, encrypted, and one above that is not.
+/// One encrypted layer of each compression, and a plain one on top.
 fn image() -> Image {
     let encrypt = |blob: Vec<u8>| blob.into_iter().map(|byte| byte.wrapping_add(128)).collect();
     let layer = |name: &str| {
@@ -59,7 +59,7 @@ struct Scene {
     registry: ScriptedRegistry,
     daemon: Containerd,
     dray: Dray,
-    /// Holds the decoder, the key, and what the decoder was told.
+    /// Holds the decoder, the key, and the decoder's input.
     directory: Scratch,
 }
 
@@ -100,7 +100,7 @@ impl Scene {
         fs::write(self.directory.path().join("key"), "").expect("a file can be written");
     }
 
-    /// The pull fails, leaves nothing, and both its error and its hints name what is wanted.
+    /// The pull fails and leaves nothing. Its error and hints contain these words.
     fn fails(&self, words: &[&str]) -> Run {
         let run = self.dray.run([""; 0]).failure(CONTAINERD);
         for word in words {
@@ -112,9 +112,14 @@ impl Scene {
     }
 }
 
-on_each_generation!(decrypted, decrypted_when_it_is_unpacked_later, without_key, without_decoder);
+on_each_generation!(
+    encrypted_layers_are_decrypted,
+    a_later_unpacking_decrypts_too,
+    a_missing_key_fails_the_pull,
+    a_missing_decoder_fails_the_pull
+);
 
-fn decrypted(generation: Generation) {
+fn encrypted_layers_are_decrypted(generation: Generation) {
     let Some(scene) = Scene::start(generation, &TYPES) else { return };
     scene.give_key();
     scene.dray.run([""; 0]).success();
@@ -125,12 +130,12 @@ fn decrypted(generation: Generation) {
     let tree = Tree::of_snapshot(&scene.daemon, NAMESPACE, SNAPSHOTTER, &chain[3]);
     for (index, (plain, _, name)) in TYPES.into_iter().enumerate() {
         let layer = &scene.image.layers[index];
-        // The blob stays encrypted, and says what is in it.
+        // The blob stays encrypted. Its label has the diff id.
         let labels = &state.content[&layer.digest].labels;
         assert_eq!(labels["containerd.io/uncompressed"], scene.image.diff_ids[index], "{generation}");
         assert!(tree.get(&format!("secret/{name}")).is_some(), "{generation}: {tree}");
 
-        // The decoder was told which layer it has, with the keys that are in its annotations.
+        // The decoder received the descriptor of the layer, with the keys in its annotations.
         let media_type = format!("{plain}+encrypted");
         let file = media_type.replace(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit(), "_");
         let told = fs::read(scene.directory.path().join(format!("told.{file}")));
@@ -154,8 +159,8 @@ fn decrypted(generation: Generation) {
     assert!(tree.get("secret/plain").is_some());
 }
 
-/// What is there is unpacked in the same way, with what the decoder needs.
-fn decrypted_when_it_is_unpacked_later(generation: Generation) {
+/// An image in the store is unpacked in the same way, with the same input for the decoder.
+fn a_later_unpacking_decrypts_too(generation: Generation) {
     let Some(scene) = Scene::start(generation, &TYPES) else { return };
     scene.give_key();
     scene.dray.run(["--unpack=false"]).success();
@@ -168,18 +173,18 @@ fn decrypted_when_it_is_unpacked_later(generation: Generation) {
     assert!(state.is_at_rest() && state.chain(SNAPSHOTTER, &chain[3]) == chain, "{state}");
 }
 
-fn without_key(generation: Generation) {
+fn a_missing_key_fails_the_pull(generation: Generation) {
     let Some(scene) = Scene::start(generation, &TYPES) else { return };
     let run = scene.fails(&["could not decrypt layer", "`jwe`", "/etc/containerd/ocicrypt/keys"]);
-    // containerd may have read the end of the decoder's output before it looks how the decoder ended.
+    // containerd may read the end of the decoder's output before it checks the exit status.
     assert!(["missing private key", "it unpacks to"].iter().any(|told| run.stderr.contains(told)), "{run}");
-    // Nothing that was left makes a later pull fail or skip a layer.
+    // A failed pull leaves nothing that makes a later pull fail or skip a layer.
     scene.give_key();
     scene.dray.run([""; 0]).success();
 }
 
-/// By default containerd would use imgcrypt's decoder, which is not installed; and for zstd it knows none at all.
-fn without_decoder(generation: Generation) {
+/// By default containerd uses imgcrypt's decoder, which is not installed here, and has none for zstd.
+fn a_missing_decoder_fails_the_pull(generation: Generation) {
     let Some(scene) = Scene::start(generation, &[]) else { return };
     scene.fails(&["could not decrypt layer", "ctd-decoder", "`io.containerd.ocicrypt.decoder.v1.tar`"]);
     let Some(scene) = Scene::start(generation, &TYPES[..2]) else { return };

@@ -1,4 +1,4 @@
-//! Configs with members that no pull needs, and that are no Unicode, no number, or too deep for most parsers.
+//! Configs whose unused members hold broken Unicode, huge numbers, or deep nesting.
 
 use dray_tests::command::Dray;
 use dray_tests::daemon::Generation;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Kind, Pair, layer};
 
-/// An image whose config has `odd` in place of a text in its history, its environment and an unknown member.
+/// An image whose config has `odd` in its history, its environment and an unknown member.
 fn image(name: &str, odd: &[u8]) -> Image {
     let image =
         Image::builder("linux/amd64").layer(layer(name, 0, Compression::Gzip)).alter_config(|config| {
@@ -26,11 +26,11 @@ fn image(name: &str, odd: &[u8]) -> Image {
     image
 }
 
-/// They are pulled as `ctr` pulls them, where it does, and can be looked at afterwards.
-fn what_no_pull_needs_may_be_anything(generation: Generation) {
+/// dray pulls them as `ctr` does, if `ctr` can, and can read them afterwards.
+fn unused_members_of_a_config_may_be_invalid(generation: Generation) {
     let deep = format!("{}1{}", "[".repeat(300), "]".repeat(300));
     let Some(pair) = Pair::start(generation) else { return };
-    // `ctr` refuses what it could not hold in a text.
+    // `ctr` refuses values that its own types cannot hold.
     for (name, odd, is_text, shown) in [
         ("half a surrogate pair", br#""\udce9""# as &[u8], true, r#""\ufffd""#),
         ("a byte of Latin-1", b"\"caf\xe9\"", true, "\"caf\u{fffd}\""),
@@ -61,4 +61,4 @@ fn what_no_pull_needs_may_be_anything(generation: Generation) {
     }
 }
 
-on_each_generation!(what_no_pull_needs_may_be_anything);
+on_each_generation!(unused_members_of_a_config_may_be_invalid);

@@ -1,4 +1,4 @@
-//! Layers that lie outside of the registry.
+//! Layers outside of the registry.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn at(image: &Image, media_type: &str, urls: &[String]) -> Descriptor {
     layer
 }
 
-/// The layer as `reference` has it, from `offset` on.
+/// The layer as requested through `reference`, from `offset` on.
 async fn read_as(reference: &Reference, layer: &Descriptor, offset: u64) -> Result<Vec<u8>, FetchFailure> {
     let stream = Directories::new().client().fetch_unverified(reference, layer, offset).await?;
     let (bytes, failure) = drain(stream).await;
@@ -19,7 +19,7 @@ async fn read_as(reference: &Reference, layer: &Descriptor, offset: u64) -> Resu
 }
 
 #[tokio::test]
-async fn foreign_layers_are_looked_for_elsewhere_first_and_others_last() {
+async fn urls_are_asked_first_for_foreign_layers_and_last_for_others() {
     let ((registry, image), elsewhere) = (server(), ScriptedRegistry::start());
     registry.require(BearerAuth::anonymous());
     elsewhere.add_file("/layer", image.bytes.clone());
@@ -37,7 +37,7 @@ async fn foreign_layers_are_looked_for_elsewhere_first_and_others_last() {
 }
 
 #[tokio::test]
-async fn a_dead_place_does_not_matter() {
+async fn a_dead_url_does_not_fail_a_layer() {
     let ((registry, image), elsewhere) = (server(), ScriptedRegistry::start());
     elsewhere.add_file("/layer", image.bytes.clone());
     let local = Reference::parse(&registry.image("team/app:1")).unwrap();
@@ -53,9 +53,9 @@ async fn a_dead_place_does_not_matter() {
     assert_eq!(failure.others.len(), 2, "{failure:?}");
 }
 
-/// Looking for a blob comes to an end, whoever sends something else in its place.
+/// The search for a blob ends, even if every server sends wrong content.
 #[tokio::test]
-async fn a_place_that_sends_something_else_is_asked_once() {
+async fn a_url_with_wrong_content_is_asked_once() {
     let ((registry, image), elsewhere) = (server(), ScriptedRegistry::start());
     let wrong = vec![0; image.bytes.len()];
     elsewhere.add_file("/a", wrong.clone());
@@ -80,9 +80,9 @@ async fn a_place_that_sends_something_else_is_asked_once() {
     assert_eq!((elsewhere.requests().len(), registry.requests().len()), (2, 1));
 }
 
-/// Whoever makes an image must not be able to have the machine's neighbours asked.
+/// The author of an image must not be able to send requests to private servers.
 #[tokio::test]
-async fn only_public_places_are_asked_for_the_sake_of_a_public_registry() {
+async fn images_of_public_registries_use_public_urls_only() {
     let authority = Authority::new();
     let (server, image) = server_with(Security::Plain);
     let (inside, _) = server_with(authority.tls());

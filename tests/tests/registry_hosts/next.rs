@@ -1,4 +1,4 @@
-//! From one server to the next.
+//! Failover from one server to the next.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn both(first: &ScriptedRegistry, second: &ScriptedRegistry) -> Client {
 }
 
 #[tokio::test]
-async fn whatever_the_first_says() {
+async fn any_failure_leads_to_the_next_server() {
     for rule in [
         Rule::any("/v2/").status(404),
         Rule::any("/v2/").status(401),
@@ -30,7 +30,7 @@ async fn whatever_the_first_says() {
     }
 }
 
-/// One that does not even listen is asked once, and then left alone for a while.
+/// A server that does not listen is asked once, and then not for a while.
 #[tokio::test]
 async fn a_dead_mirror_costs_one_connection() {
     let ((first, _), (second, image)) = (server(), server());
@@ -50,11 +50,11 @@ async fn a_dead_mirror_costs_one_connection() {
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
-/// How much of a blob the first server sends before it breaks off.
+/// The bytes of a blob that the first server sends before it breaks off.
 const SENT: usize = 700_000;
 
 #[tokio::test]
-async fn in_the_middle_of_a_blob() {
+async fn a_blob_continues_at_the_next_server() {
     let ((first, image), (second, _)) = (server(), server());
     for ending in [Rule::get("/blobs/").reset_after(SENT), Rule::get("/blobs/").short_body(SENT)] {
         first.on(ending.first(1));
@@ -72,7 +72,7 @@ async fn in_the_middle_of_a_blob() {
     assert_eq!(asked[0].header("range"), Some(format!("bytes={}-", beginning.len()).as_str()));
     assert_eq!(asked[0].bytes_sent, (image.bytes.len() - beginning.len()) as u64);
 
-    // The first has failed a short while ago. It is asked again when the other one fails.
+    // The first server failed a short while ago. It is asked again when the other one fails.
     assert!(read(&client, &image.layer, 0).await.1.is_none());
     assert_eq!((first.requests().len(), second.requests().len()), (1, 2));
     second.kill();
@@ -80,9 +80,9 @@ async fn in_the_middle_of_a_blob() {
     assert_eq!(first.requests().len(), 2);
 }
 
-/// The end of a body without a length is no error to the connection, but the blob is not complete.
+/// The end of a body without a length looks regular to the connection, but the blob is incomplete.
 #[tokio::test]
-async fn a_body_that_ends_too_early_without_a_word() {
+async fn a_short_body_without_length_continues_at_the_next_server() {
     let ((first, image), (second, _)) = (server(), server());
     let short = image.bytes[..1000].to_vec();
     first.on(Rule::get("/blobs/").body(short.clone()).chunked());
@@ -93,7 +93,7 @@ async fn a_body_that_ends_too_early_without_a_word() {
 }
 
 #[tokio::test]
-async fn nobody_has_it() {
+async fn content_that_no_server_has_is_not_found() {
     let ((first, image), (second, _)) = (server(), server());
     let (a, b) = (first.address(), second.address());
     let client = both(&first, &second);
@@ -108,9 +108,9 @@ async fn nobody_has_it() {
     assert_eq!((failure.reason, failure.unreached), (Some(FetchReason::MissingBlob), vec![a]));
 }
 
-/// What a mirror lacks may still exist.
+/// Content that a mirror lacks may still exist.
 #[tokio::test]
-async fn a_mirror_does_not_have_it_and_the_registry_is_away() {
+async fn not_found_at_a_mirror_does_not_hide_a_dead_registry() {
     let ((first, image), (second, _)) = (server(), server());
     let client = both(&first, &second);
     first.on(Rule::any("/v2/").error(404, "MANIFEST_UNKNOWN", "no such manifest"));
@@ -123,7 +123,7 @@ async fn a_mirror_does_not_have_it_and_the_registry_is_away() {
 }
 
 #[tokio::test]
-async fn a_limit_that_the_registry_tells() {
+async fn a_rate_limit_is_reported_with_its_fields() {
     let (server, _) = server();
     let client = Directories::with(&format!("server = 'http://{}'", server.address())).client();
     let limited = Rule::any("/v2/").status(429).header("ratelimit-limit", "100;w=21600");

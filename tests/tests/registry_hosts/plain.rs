@@ -1,9 +1,9 @@
-//! Servers without TLS where TLS is tried first.
+//! Servers without TLS at addresses where TLS is tried first.
 
 use super::*;
 
 #[tokio::test]
-async fn a_server_without_tls_where_certificates_do_not_matter() {
+async fn plain_http_follows_where_certificates_are_not_checked() {
     let (server, image) = server();
     let toml = format!("server = 'https://{}'", server.address());
     let failure = resolve(&Directories::with(&toml).client()).await.unwrap_err();
@@ -11,7 +11,7 @@ async fn a_server_without_tls_where_certificates_do_not_matter() {
     assert!(failure.message.ends_with("does not speak TLS"), "{failure}");
     assert!(server.requests().is_empty());
 
-    // An address that is written with its scheme is meant so, whatever the user says of the rest.
+    // An explicit scheme in the file counts, whatever the user's settings.
     let failure = resolve(&Directories::with(&toml).insecure().client()).await.unwrap_err();
     assert!(failure.message.ends_with("does not speak TLS"), "{failure}");
     assert!(server.requests().is_empty());
@@ -26,9 +26,9 @@ async fn a_server_without_tls_where_certificates_do_not_matter() {
     assert_eq!(server.connections() - before, 2, "TLS is tried once, and one connection serves the rest");
 }
 
-/// An `http` address with something said about TLS is ambiguous to containerd.
+/// For containerd, an `http` address with TLS settings is ambiguous.
 #[tokio::test]
-async fn an_ambiguous_address() {
+async fn an_ambiguous_address_uses_tls_or_plain_http() {
     let authority = Authority::new();
     for security in [Security::Plain, authority.tls()] {
         let (server, image) = server_with(security);
@@ -39,7 +39,7 @@ async fn an_ambiguous_address() {
 }
 
 #[tokio::test]
-async fn loopback_with_tls_and_without() {
+async fn loopback_works_with_and_without_tls() {
     let authority = Authority::new();
     for security in [Security::Plain, authority.tls()] {
         let (server, image) = server_with(security);
@@ -50,9 +50,9 @@ async fn loopback_with_tls_and_without() {
     }
 }
 
-/// A handshake that never ends counts as one with a server that does not speak TLS.
+/// A handshake that never ends counts as one with a server without TLS.
 #[tokio::test]
-async fn a_server_that_says_nothing() {
+async fn a_silent_handshake_leads_to_plain_http() {
     let server = ScriptedRegistry::start_with(Security::Silent);
     let directories = Directories::with(&format!("server = 'http://{}'", server.address())).insecure();
     let quick = Timing { connect: Duration::from_millis(200), stall: Duration::from_millis(200), ..timing() };
@@ -63,7 +63,7 @@ async fn a_server_that_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_port_where_nobody_listens_is_no_reason() {
+async fn a_closed_port_does_not_lead_to_plain_http() {
     let (server, _) = server();
     let toml = format!("server = 'http://{}'", server.address());
     server.kill();
@@ -72,9 +72,9 @@ async fn a_port_where_nobody_listens_is_no_reason() {
     assert!(failure.message.starts_with("cannot connect to registry"), "{failure}");
 }
 
-/// What a proxy does says nothing about the server behind it.
+/// The behaviour of a proxy says nothing about the server behind it.
 #[tokio::test]
-async fn a_refused_proxy_is_no_reason() {
+async fn a_failing_proxy_does_not_lead_to_plain_http() {
     let (dead, alive) = (Proxy::start(), Proxy::start());
     let (server, image) = server();
     alive.route("registry.invalid:80", &server.address());
@@ -95,7 +95,7 @@ async fn a_refused_proxy_is_no_reason() {
     }
     assert!(alive.passed().is_empty(), "{:?}", alive.passed());
 
-    // A server behind a proxy that answers in something else than TLS does say something.
+    // A server that answers through the proxy in another protocol has no TLS.
     let open = Proxy::start();
     open.route("registry.invalid:443", &server.address());
     directories.settings.proxy.https = Some(open.url());
@@ -103,9 +103,9 @@ async fn a_refused_proxy_is_no_reason() {
     assert_eq!(alive.passed().len(), 1);
 }
 
-/// Blobs on a storage without TLS: who looks at no certificate has nothing to lose there.
+/// Blobs on a storage without TLS: without certificate checks, TLS protects nothing there.
 #[tokio::test]
-async fn a_redirect_to_plain_http() {
+async fn redirects_to_plain_http_need_permission() {
     let authority = Authority::new();
     let (server, image) = server_with(authority.tls());
     let storage = ScriptedRegistry::start();
@@ -140,9 +140,9 @@ async fn a_redirect_to_plain_http() {
     }
 }
 
-/// Many servers end a connection without the end that TLS has of its own. What says that all has come counts.
+/// Many servers close a connection without TLS's closing message. The length of the body decides.
 #[tokio::test]
-async fn tls_that_ends_without_saying_so() {
+async fn tls_without_closing_message_is_accepted() {
     let authority = Authority::new();
     let (server, image) = server_with(authority.tls());
     let directories = Directories::with(&format!("server = 'https://{}'", server.address())).insecure();

@@ -1,4 +1,4 @@
-//! Private authorities and certificates of our own.
+//! Private authorities and client certificates.
 
 use dray_tests::scripted_registry::{Certificate, P256_SHA512_AUTHORITY};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa};
@@ -10,7 +10,7 @@ fn toml(server: &ScriptedRegistry, more: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_private_authority() {
+async fn a_private_authority_is_trusted_by_its_file() {
     let authority = Authority::new();
     let (server, image) = server_with(authority.tls());
     let failure = resolve(&Directories::with(&toml(&server, "")).client()).await.unwrap_err();
@@ -23,7 +23,7 @@ async fn a_private_authority() {
     directories.copy(REGISTRY, "own.pem", &authority.files().ca);
     assert_eq!(resolve(&directories.client()).await.unwrap(), image.manifest);
 
-    // In the way of Docker.
+    // In Docker's layout.
     let address = server.address();
     let directories = Directories::new();
     directories.copy(&address, "ca.crt", &authority.files().ca);
@@ -32,16 +32,16 @@ async fn a_private_authority() {
     assert_eq!(client.resolve(&reference).await.unwrap().descriptor.digest, image.manifest);
 }
 
-/// The client of a registry whose `ca` is this certificate.
+/// The client of a registry with this certificate as `ca`.
 fn trusting(server: &ScriptedRegistry, pem: &str) -> Client {
     let directories = Directories::with(&toml(server, "ca = 'own.pem'"));
     directories.add(REGISTRY, "own.pem", pem);
     directories.client()
 }
 
-/// What `openssl req -x509` makes says that it is an authority, and what is pinned has an issuer that is not known.
+/// A certificate of `openssl req -x509` claims to be an authority, and the issuer of a pinned certificate is unknown.
 #[tokio::test]
-async fn a_certificate_that_is_trusted_itself() {
+async fn a_certificate_can_be_trusted_directly() {
     let authority = Authority::new();
     for certificate in [
         Certificate::self_signed(|_| {}),
@@ -56,7 +56,7 @@ async fn a_certificate_that_is_trusted_itself() {
         let failure = resolve(&trusting(&server, &authority.certificate().pem)).await.unwrap_err();
         assert!(failure.message.ends_with("is not trusted"), "another with the same name: {failure}");
 
-        // In the way of Docker.
+        // In Docker's layout.
         let directories = Directories::new();
         directories.add(&server.address(), "ca.crt", &certificate.pem);
         let reference = Reference::parse(&server.image("team/app:1")).unwrap();
@@ -65,7 +65,7 @@ async fn a_certificate_that_is_trusted_itself() {
 }
 
 #[tokio::test]
-async fn a_trusted_certificate_has_a_name_a_time_and_a_purpose() {
+async fn a_trusted_certificate_is_checked_for_name_time_and_purpose() {
     let past = |params: &mut CertificateParams| params.not_after = rcgen::date_time_ymd(2001, 1, 1);
     let future = |params: &mut CertificateParams| params.not_before = rcgen::date_time_ymd(3000, 1, 1);
     let other = |params: &mut CertificateParams| params.subject_alt_names.clear();
@@ -86,7 +86,7 @@ async fn a_trusted_certificate_has_a_name_a_time_and_a_purpose() {
 }
 
 #[tokio::test]
-async fn certificates_on_every_common_curve() {
+async fn certificates_on_every_common_curve_work() {
     let p521 = Authority::p521();
     let (server, image) = server_with(p521.tls());
     let ca = fs::read_to_string(&p521.files().ca).unwrap();
@@ -103,9 +103,9 @@ async fn certificates_on_every_common_curve() {
     assert_eq!(resolve(&client).await.unwrap(), image.manifest, "a key of our own on P-521");
 }
 
-/// Also those that cannot be read, and keys that are too short to be trusted.
+/// Even certificates that cannot be parsed, and keys that are too short.
 #[tokio::test]
-async fn what_is_accepted_unchecked_may_be_anything() {
+async fn without_checks_any_certificate_works() {
     for certificate in [
         Certificate::version1(),
         Certificate::version1().tls12(),
@@ -122,7 +122,7 @@ async fn what_is_accepted_unchecked_may_be_anything() {
 }
 
 #[tokio::test]
-async fn any_certificate_is_accepted() {
+async fn the_insecure_setting_accepts_any_certificate() {
     let authority = Authority::new();
     let (server, image) = server_with(authority.tls_for(&["other.invalid"]));
     let unchecked = Directories::with(&toml(&server, "skip_verify = true"));
@@ -130,18 +130,18 @@ async fn any_certificate_is_accepted() {
     let insecure = Directories::with(&toml(&server, "")).insecure();
     assert_eq!(resolve(&insecure.client()).await.unwrap(), image.manifest);
 
-    // What the file says comes first.
+    // The file wins over the setting.
     let strict = Directories::with(&toml(&server, "skip_verify = false")).insecure();
     assert_eq!(resolve(&strict.client()).await.unwrap_err().fault, FetchFault::Configuration);
 
-    // Another's certificate, though of an authority that is trusted.
+    // A certificate for another name, from a trusted authority.
     let trusting = Directories::with(&toml(&server, "ca = 'own.pem'"));
     trusting.copy(REGISTRY, "own.pem", &authority.files().ca);
     assert_eq!(resolve(&trusting.client()).await.unwrap_err().fault, FetchFault::Configuration);
 }
 
 #[tokio::test]
-async fn certificates_of_our_own() {
+async fn client_certificates_are_sent() {
     let authority = Authority::new();
     let stranger = Authority::new();
     let (server, image) = server_with(authority.mutual_tls());
@@ -164,7 +164,7 @@ async fn certificates_of_our_own() {
     let wrong = format!("client = '{}'", stranger.files().client_both.display());
     assert_eq!(resolve(&with(&wrong)).await.unwrap_err().fault, FetchFault::Denied);
 
-    // In the way of Docker.
+    // In Docker's layout.
     let directories = Directories::new();
     let address = server.address();
     directories.copy(&address, "ca.crt", &files.ca);
@@ -175,7 +175,7 @@ async fn certificates_of_our_own() {
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_used() {
+async fn unusable_files_are_errors() {
     let authority = Authority::new();
     let (server, _) = server_with(authority.tls());
     for (more, cause) in [

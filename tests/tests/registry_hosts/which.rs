@@ -1,9 +1,9 @@
-//! Which server is asked, and with what.
+//! Which server receives a request, and which header fields.
 
 use super::*;
 
 #[tokio::test]
-async fn a_mirror_gives_blobs_and_only_the_server_says_what_a_tag_means() {
+async fn only_servers_with_resolve_are_asked_for_tags() {
     let ((mirror, image), (server, _)) = (server(), server());
     let client = Directories::with(&format!(
         "server = 'http://{}'\n[host.'http://{}']\ncapabilities = ['pull']\nheader.X-Site = ['a', 'b']",
@@ -22,14 +22,14 @@ async fn a_mirror_gives_blobs_and_only_the_server_says_what_a_tag_means() {
     assert_eq!(site.len(), 2, "{requests:?}");
     assert!(server.requests().iter().all(|request| request.header("x-site").is_none()));
 
-    // A digest says itself what it means, so that any server will do.
+    // A digest identifies the content, so any server may answer.
     let by_digest = Reference::parse(&format!("{REGISTRY}/team/app@{}", image.manifest)).unwrap();
     client.resolve(&by_digest).await.unwrap();
     assert_eq!(mirror.requests_to("HEAD", image.manifest.as_str()).len(), 1);
 }
 
 #[tokio::test]
-async fn a_path_in_front() {
+async fn a_path_is_put_before_the_repository() {
     let mirror = ScriptedRegistry::start();
     let image = fill(&mirror, "hub/team/app");
     let directories =
@@ -39,7 +39,7 @@ async fn a_path_in_front() {
 }
 
 #[tokio::test]
-async fn directories_by_port_and_for_all() {
+async fn directories_are_chosen_by_port_or_for_all() {
     let ((with_port, image), (for_all, _)) = (server(), server());
     let directories = Directories::new();
     let toml = |server: &ScriptedRegistry| format!("server = 'http://{}'", server.address());
@@ -79,7 +79,7 @@ async fn a_server_for_pushes_only_is_not_asked() {
 }
 
 #[tokio::test]
-async fn a_file_with_an_error_ends_it() {
+async fn a_file_with_an_error_fails_the_request() {
     let (server, _) = server();
     let directories = Directories::with(&format!("server = 'http://{}'\nca = 5", server.address()));
     let failure = resolve(&directories.client()).await.unwrap_err();
@@ -88,7 +88,7 @@ async fn a_file_with_an_error_ends_it() {
     assert!(server.requests().is_empty());
 }
 
-/// What proves to the server who asks is for nobody else; its other fields are for its token server too.
+/// Fields that authenticate the user go to this server only. Its other fields also go to its token server.
 #[tokio::test]
 async fn header_fields_stay_with_their_server() {
     let ((server, image), store, tokens) = (server(), ScriptedRegistry::start(), server().0);
@@ -116,14 +116,14 @@ fn port(registry: &ScriptedRegistry) -> String {
     registry.address().rsplit(':').next().unwrap_or_default().to_owned()
 }
 
-/// A directory on a file system that does not answer holds up its own registry and no other.
+/// A directory on a file system that hangs delays its own registry only.
 #[tokio::test]
-async fn a_directory_that_hangs() {
+async fn a_directory_that_hangs_delays_only_its_registry() {
     let (server, image) = server();
     let directories = Directories::with(&format!("server = 'http://{}'", server.address()));
     let hanging = directories.root.path().join("hanging.example");
     fs::create_dir(&hanging).unwrap();
-    // Whoever opens a pipe to read waits for somebody who writes.
+    // Opening a pipe for reading waits for a writer.
     let pipe = hanging.join("hosts.toml");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
         .unwrap();
@@ -134,7 +134,7 @@ async fn a_directory_that_hangs() {
             tokio::time::sleep(Duration::from_millis(100)).await;
             tokio::time::timeout(Duration::from_millis(700), resolve(&client)).await
         });
-    // The thread that waits must end before the test can.
+    // The waiting thread must end before the test can.
     drop(fs::OpenOptions::new().write(true).open(&pipe).unwrap());
     assert!(hangs.is_err(), "the pipe is read");
     assert_eq!(found.expect("the other registry does not wait").unwrap(), image.manifest);

@@ -1,4 +1,4 @@
-//! Tokens, passwords and the file that they come from.
+//! Tokens, passwords, and the sources of credentials.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn tokens_asked(scene: &Scene) -> usize {
 }
 
 #[tokio::test]
-async fn an_anonymous_token_is_asked_once() {
+async fn an_anonymous_token_is_fetched_once() {
     let scene = scene();
     scene.registry.require(BearerAuth::anonymous());
     assert_eq!(scene.digest().await.unwrap(), scene.manifest);
@@ -23,7 +23,7 @@ async fn an_anonymous_token_is_asked_once() {
 }
 
 #[tokio::test]
-async fn many_at_once_ask_for_one_token() {
+async fn parallel_requests_fetch_one_token() {
     let scene = scene();
     scene.registry.require(BearerAuth::anonymous());
     scene.registry.on(Rule::get("/token").delay(Duration::from_millis(100)));
@@ -33,7 +33,7 @@ async fn many_at_once_ask_for_one_token() {
 }
 
 #[tokio::test]
-async fn forms_of_a_token_answer() {
+async fn every_form_of_a_token_response_is_read() {
     for auth in [
         BearerAuth::anonymous().field("access_token"),
         BearerAuth::anonymous().expires_in(None),
@@ -74,7 +74,7 @@ async fn a_token_is_replaced_before_it_expires() {
 }
 
 #[tokio::test]
-async fn fresh_tokens_that_are_refused_end_it() {
+async fn a_refused_fresh_token_fails_the_request() {
     let scene = scene();
     scene.registry.require(BearerAuth::anonymous().uses(0));
     let failure = scene.digest().await.unwrap_err();
@@ -88,7 +88,7 @@ async fn fresh_tokens_that_are_refused_end_it() {
 }
 
 #[tokio::test]
-async fn a_challenge_that_cannot_be_answered() {
+async fn a_challenge_that_cannot_be_answered_fails_the_request() {
     for challenge in [None, Some("Negotiate"), Some("Bearer"), Some("Bearer realm=\"unclosed")] {
         let scene = scene();
         let rule = Rule::any("/v2/").error(401, "UNAUTHORIZED", "who are you");
@@ -103,7 +103,7 @@ async fn a_challenge_that_cannot_be_answered() {
 }
 
 #[tokio::test]
-async fn a_password_goes_into_the_form() {
+async fn a_password_is_sent_in_the_form() {
     let scene = scene();
     scene.registry.require(BearerAuth::password("user", "pass"));
     let configured = client_with_config(&scene.registry, USER_CONFIG);
@@ -118,7 +118,7 @@ async fn a_password_goes_into_the_form() {
 }
 
 #[tokio::test]
-async fn a_wrong_password() {
+async fn a_wrong_password_is_denied() {
     let scene = scene();
     scene.registry.require(BearerAuth::password("user", "other"));
     let configured = client_with_config(&scene.registry, USER_CONFIG);
@@ -150,7 +150,7 @@ async fn an_identity_token_is_exchanged() {
 }
 
 #[tokio::test]
-async fn basic_authentication() {
+async fn basic_authentication_is_remembered() {
     let scene = scene();
     scene.registry.require(Auth::basic("user", "pass"));
     let failure = scene.digest().await.unwrap_err();
@@ -175,18 +175,18 @@ async fn basic_authentication() {
 }
 
 #[tokio::test]
-async fn credentials_that_a_helper_has() {
+async fn credentials_come_from_a_helper() {
     for (config, auth) in [
         (r#"{"credsStore":"keeper"}"#, BearerAuth::password("user", "pass")),
         (r#"{"credHelpers":{"HOST":"keeper"}}"#, BearerAuth::password("user", "pass")),
         (r#"{"credsStore":"tokens"}"#, BearerAuth::identity_token("long-lived")),
         (r#"{"credsstore":"small"}"#, BearerAuth::password("user", "pass")),
-        // What the helper has is newer than what was left in the file.
+        // The helper's credentials are newer than those left in the file.
         (
             r#"{"credsStore":"keeper","auths":{"HOST":{"auth":"b2xkOm9sZA=="}}}"#,
             BearerAuth::password("user", "pass"),
         ),
-        // And a host can be told to use the file all the same.
+        // A host can be configured to use the file.
         (
             r#"{"credsStore":"failing","credHelpers":{"HOST":""},"auths":{"HOST":{"auth":"dXNlcjpwYXNz"}}}"#,
             BearerAuth::password("user", "pass"),
@@ -200,7 +200,7 @@ async fn credentials_that_a_helper_has() {
 }
 
 #[tokio::test]
-async fn a_helper_that_does_not_know_the_registry() {
+async fn a_helper_without_credentials_means_anonymous() {
     for config in [r#"{"credsStore":"empty"}"#, r#"{"credsStore":"null"}"#] {
         let scene = scene();
         let configured = client_with_config(&scene.registry, config);
@@ -218,7 +218,7 @@ async fn a_helper_that_does_not_know_the_registry() {
 }
 
 #[tokio::test]
-async fn credentials_that_docker_would_find_in_a_file() {
+async fn credentials_come_from_the_file() {
     for config in [
         r#"{"Auths":{"HTTP://HOST/v2/":{"Auth":"dXNl\ncjpwYXNz\n"}}}"#,
         r#"{"auths":{"HOST":{"auth":"dXNlcjpwYXNz"}},"auths":{"other":{}}} and more"#,
@@ -231,9 +231,9 @@ async fn credentials_that_docker_would_find_in_a_file() {
     }
 }
 
-/// The name of an image and the file may be written by two people.
+/// Two people may write the name of the image and the file.
 #[tokio::test]
-async fn a_host_in_capitals() {
+async fn a_host_in_upper_case_is_found() {
     let scene = scene();
     scene.registry.require(BearerAuth::password("user", "pass"));
     let port = scene.host().rsplit(':').next().unwrap().to_owned();
@@ -245,9 +245,9 @@ async fn a_host_in_capitals() {
     }
 }
 
-/// A private image that is silently asked for anonymously would end in a puzzle.
+/// An anonymous request for a private image would end in a puzzling error.
 #[tokio::test]
-async fn a_helper_that_fails_is_told_when_it_is_needed() {
+async fn a_failing_helper_is_reported_when_it_is_needed() {
     for (helper, expected) in [
         ("failing", "it says: the keychain is locked"),
         ("muttering", "it says: no display"),
@@ -296,7 +296,7 @@ async fn a_helper_is_asked_once() {
         async move { client.resolve(&reference).await.unwrap_err().fault }
     };
     assert_eq!(resolve("a").await, FetchFault::NotFound);
-    // Whatever comes later finds no helper any more, and does not need one.
+    // The helper is gone, and later requests do not need it.
     std::fs::remove_file(link).unwrap();
     assert_eq!(resolve("b").await, FetchFault::NotFound);
     assert_eq!(tokens_asked(&scene), 2, "each repository has its own token");
@@ -313,7 +313,7 @@ async fn a_registry_token_is_sent_as_it_is() {
     configured.client.resolve(&scene.reference).await.unwrap();
     assert_eq!(scene.registry.requests()[1].header("authorization"), Some("Bearer mine"));
 
-    // One that is refused is not tried again.
+    // A refused token is not sent again.
     scene.registry.require(BearerAuth::anonymous());
     let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Denied);
@@ -322,7 +322,7 @@ async fn a_registry_token_is_sent_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_variable_comes_before_the_file() {
+async fn the_variable_wins_over_the_file() {
     let scene = scene();
     scene.registry.require(BearerAuth::password("user", "pass"));
     let directory = tempfile::tempdir().unwrap();
@@ -332,7 +332,7 @@ async fn the_variable_comes_before_the_file() {
         (entry("b2xkOm9sZA=="), Some(entry("dXNlcjpwYXNz"))),
         (entry("dXNlcjpwYXNz"), Some(r#"{"auths":{"other":{"auth":"b2xkOm9sZA=="}}}"#.to_owned())),
         (entry("dXNlcjpwYXNz"), None),
-        // What docker does not use of the variable is ignored, and the file counts.
+        // Members of the variable that docker does not use are ignored, and the file counts.
         (
             entry("b2xkOm9sZA=="),
             Some(
@@ -356,7 +356,7 @@ async fn the_variable_comes_before_the_file() {
 }
 
 #[tokio::test]
-async fn rights_that_a_token_lacks_are_named() {
+async fn missing_scopes_of_a_token_are_named() {
     let scene = scene();
     let challenge = r#"Bearer realm="http://HOST/token",scope="repository:team/app:pull,push",error="insufficient_scope""#;
     scene.registry.require(BearerAuth::anonymous());
@@ -379,7 +379,7 @@ async fn rights_that_a_token_lacks_are_named() {
 }
 
 #[tokio::test]
-async fn a_malformed_file_is_told_when_it_is_needed() {
+async fn a_malformed_file_is_reported_when_it_is_needed() {
     let scene = scene();
     let configured = client_with_config(&scene.registry, "{nonsense");
     configured.client.resolve(&scene.reference).await.unwrap();
@@ -390,7 +390,7 @@ async fn a_malformed_file_is_told_when_it_is_needed() {
 }
 
 #[tokio::test]
-async fn token_servers_that_lie() {
+async fn wrong_responses_of_a_token_server_are_errors() {
     for (rule, fault, reason) in [
         (Rule::get("/token").body("<html>"), FetchFault::Protocol, "an answer without a token"),
         (Rule::get("/token").body("{}"), FetchFault::Protocol, "an answer without a token"),
@@ -411,14 +411,14 @@ async fn token_servers_that_lie() {
 }
 
 #[tokio::test]
-async fn a_token_server_of_its_own() {
+async fn another_token_server_is_used() {
     let scene = scene();
     let server = ScriptedRegistry::start();
     server.require(BearerAuth::password("user", "pass"));
     let realm = format!("http://{}/token?account=me", server.address());
     scene.registry.require(BearerAuth::anonymous().realm(realm));
     let configured = client_with_config(&scene.registry, USER_CONFIG);
-    // The other server's tokens mean nothing to the registry, so it ends in a refusal.
+    // The registry does not accept tokens of the other server, so the pull is denied.
     let failure = configured.client.resolve(&scene.reference).await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Denied);
     assert_eq!(server.requests_to("POST", "/token").len(), 1);

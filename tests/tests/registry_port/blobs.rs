@@ -1,11 +1,11 @@
-//! Blobs: ranges, redirects, and bodies that are not what they should be.
+//! Blobs: ranges, redirects, and wrong bodies.
 
 use std::io::Write as _;
 
 use super::*;
 
 #[tokio::test]
-async fn a_blob_from_its_beginning() {
+async fn a_blob_is_read_from_its_beginning() {
     let scene = scene();
     let (bytes, failure) = scene.read(0).await;
     assert!(failure.is_none() && bytes == scene.layer_bytes);
@@ -17,7 +17,7 @@ async fn a_blob_from_its_beginning() {
 }
 
 #[tokio::test]
-async fn a_blob_by_sha512() {
+async fn a_blob_is_read_by_sha512() {
     let scene = scene();
     let digest = scene.registry.add_blob_with(Algorithm::Sha512, &b"bytes"[..]);
     let descriptor = Descriptor::new(MediaType::new(LAYER), digest, 5);
@@ -26,7 +26,7 @@ async fn a_blob_by_sha512() {
 }
 
 #[tokio::test]
-async fn a_blob_from_its_middle() {
+async fn a_blob_is_read_from_an_offset() {
     let scene = scene();
     let (bytes, failure) = scene.read(1000).await;
     assert!(failure.is_none() && bytes == scene.layer_bytes[1000..]);
@@ -35,7 +35,7 @@ async fn a_blob_from_its_middle() {
 }
 
 #[tokio::test]
-async fn a_server_without_ranges() {
+async fn without_ranges_the_beginning_is_skipped() {
     let scene = scene();
     scene.registry.on(Rule::get("/blobs/").ignore_range());
     let (bytes, failure) = scene.read(100_000).await;
@@ -43,9 +43,9 @@ async fn a_server_without_ranges() {
     assert_eq!(scene.registry.requests()[0].status, 200);
 }
 
-/// What stands in the way may be the range: then the whole is asked for once, and its beginning is left out.
+/// A server may reject the range: then the whole blob is requested once, and its beginning is skipped.
 #[tokio::test]
-async fn a_server_that_refuses_ranges() {
+async fn a_refused_range_is_followed_by_a_whole_request() {
     type Refusal<'a> = Box<dyn Fn(&Scene) -> Rule + 'a>;
     let range = |value: &str| Rule::get("/blobs/").nth(1).header("content-range", value);
     let partial = |scene: &Scene| Rule::get("/blobs/").nth(1).status(206).body(scene.layer_bytes.clone());
@@ -78,7 +78,7 @@ async fn a_server_that_refuses_ranges() {
 }
 
 #[tokio::test]
-async fn a_range_that_begins_earlier() {
+async fn a_range_that_begins_earlier_is_cut() {
     let scene = scene();
     let last = scene.layer.size - 1;
     let whole = Rule::get("/blobs/").status(206).body(scene.layer_bytes.clone());
@@ -89,7 +89,7 @@ async fn a_range_that_begins_earlier() {
 }
 
 #[tokio::test]
-async fn what_is_refused_with_a_range_and_without() {
+async fn a_refusal_with_and_without_range_is_an_error() {
     let scene = scene();
     scene.registry.on(Rule::get("/blobs/").error(403, "DENIED", "not for you"));
     let failure = scene.read(1000).await.1.unwrap();
@@ -98,12 +98,12 @@ async fn what_is_refused_with_a_range_and_without() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_at_the_end() {
+async fn at_the_end_of_a_blob_there_are_no_bytes() {
     let scene = scene();
     let (bytes, failure) = scene.read(scene.layer.size).await;
     assert!(bytes.is_empty() && failure.is_none());
     assert_eq!(scene.registry.requests()[0].status, 416);
-    // Where the blob should not end yet, it is an error.
+    // Before the end of the blob, this is an error.
     scene.registry.on(Rule::get("/blobs/").status(416));
     for offset in [0, 10] {
         assert_eq!(scene.read(offset).await.1.unwrap().fault, FetchFault::Protocol);
@@ -116,9 +116,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What is compressed on the way is not what is stored, and what is stored may be taken for something compressed.
+/// Compressed responses differ from the stored bytes, and a stored layer may be mistaken for a compressed response.
 #[tokio::test]
-async fn codings_of_a_blob() {
+async fn content_codings_are_undone_or_refused() {
     for offset in [0, 1000] {
         let scene = scene();
         let compressed = gzip(&scene.layer_bytes);
@@ -147,7 +147,7 @@ async fn codings_of_a_blob() {
 }
 
 #[tokio::test]
-async fn bodies_that_break_off() {
+async fn bodies_that_break_off_are_errors() {
     for (rule, least, reason) in [
         (Rule::get("/blobs/").short_body(70_000), 70_000, "broke off"),
         (Rule::get("/blobs/").chunked().short_body(70_000), 70_000, "broke off"),
@@ -168,9 +168,9 @@ async fn bodies_that_break_off() {
     }
 }
 
-/// The size says that all has come, and the digest, behind the port, whether it is right.
+/// The size says that all bytes have come. The digest, which is checked later, says whether they are right.
 #[tokio::test]
-async fn nothing_after_the_last_byte_matters() {
+async fn faults_after_the_last_byte_are_ignored() {
     let all = scene().layer_bytes.len();
     for rule in [
         Rule::get("/blobs/").without_header("content-length").reset_after(all),
@@ -187,7 +187,7 @@ async fn nothing_after_the_last_byte_matters() {
 }
 
 #[tokio::test]
-async fn a_slow_body_is_no_stalled_body() {
+async fn a_slow_body_is_not_a_stalled_one() {
     let scene = scene();
     let quick = Timing { stall: Duration::from_millis(800), ..timing() };
     let client = RegistryClient::with_timing(settings(), quick).unwrap();
@@ -200,14 +200,14 @@ async fn a_slow_body_is_no_stalled_body() {
 }
 
 #[tokio::test]
-async fn chunks_without_a_length() {
+async fn chunked_bodies_are_read() {
     let scene = scene();
     scene.registry.on(Rule::get("/blobs/").chunked());
     let (bytes, failure) = scene.read(0).await;
     assert!(failure.is_none() && bytes == scene.layer_bytes);
 }
 
-/// Nothing is verified here: that is for the reader behind the port.
+/// The client does not verify blobs. The reader behind the port does.
 #[tokio::test]
 async fn wrong_bytes_pass_through() {
     let scene = scene();
@@ -217,7 +217,7 @@ async fn wrong_bytes_pass_through() {
 }
 
 #[tokio::test]
-async fn manifests_have_their_own_address() {
+async fn manifests_are_read_by_their_own_url() {
     let scene = scene();
     let descriptor = Descriptor::new(MediaType::new(MANIFEST), scene.manifest.clone(), 1);
     let stream = scene.client.fetch_unverified(&scene.reference, &descriptor, 0).await.unwrap();
@@ -226,7 +226,7 @@ async fn manifests_have_their_own_address() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_is_kept_as_a_blob() {
+async fn a_manifest_stored_as_a_blob_is_found() {
     let scene = scene();
     let digest = scene.registry.add_blob(&b"{}"[..]);
     let descriptor = Descriptor::new(MediaType::new(MANIFEST), digest, 2);
@@ -235,7 +235,7 @@ async fn a_manifest_that_is_kept_as_a_blob() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_not_there() {
+async fn a_missing_blob_is_not_found() {
     let scene = scene();
     let missing = Digest::parse(&format!("sha256:{}", "0".repeat(64))).unwrap();
     for (media_type, code) in [(LAYER, "BLOB_UNKNOWN"), (MANIFEST, "MANIFEST_UNKNOWN")] {
@@ -243,7 +243,7 @@ async fn a_blob_that_is_not_there() {
         let failure = scene.client.fetch_unverified(&scene.reference, &descriptor, 0).await.err().unwrap();
         assert_eq!(failure.fault, FetchFault::NotFound);
         assert_eq!(failure.reason, Some(FetchReason::MissingBlob));
-        // Of two places that were tried, the failure tells of the one where it should have been.
+        // The failure at the layer's usual location decides.
         assert!(failure.message.contains(code), "{}", failure.message);
     }
 }
@@ -257,7 +257,7 @@ async fn a_redirect_keeps_range_and_accept_and_drops_the_authorization() {
     let signed = format!("http://{}/store/layer?signature=sesame", storage.address());
     scene.registry.on(Rule::get("/blobs/").redirect(signed));
 
-    // The first request is challenged before the rule takes over, the second carries a token.
+    // The first request is challenged before the rule applies. The second one has a token.
     scene.digest().await.unwrap();
     let (bytes, failure) = scene.read(1000).await;
     assert!(failure.is_none() && bytes == scene.layer_bytes[1000..]);
@@ -268,7 +268,7 @@ async fn a_redirect_keeps_range_and_accept_and_drops_the_authorization() {
     assert_eq!(request.header("accept"), Some(format!("{LAYER}, */*").as_str()));
     assert_eq!(request.query, "signature=sesame");
 
-    // What goes wrong there is told without the signature, and is no reason to log in here.
+    // A failure of the storage is reported without the signature, and does not ask for a login.
     storage.on(Rule::get("/store/").status(401));
     let failure = scene.read(0).await.1.unwrap();
     assert_eq!(failure.fault, FetchFault::Denied);
@@ -299,7 +299,7 @@ async fn a_redirect_within_the_registry_keeps_the_authorization() {
 }
 
 #[tokio::test]
-async fn redirects_that_are_not_followed() {
+async fn faulty_redirects_are_not_followed() {
     for (location, reason) in [
         (Some("/v2/team/app/blobs/again"), "redirects too often"),
         (Some("ftp://somewhere/x"), "a scheme other than HTTP"),

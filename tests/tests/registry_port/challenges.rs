@@ -1,4 +1,4 @@
-//! Ways to ask who is there that registries have been seen to use.
+//! Challenges as real registries send them.
 
 use super::*;
 
@@ -42,9 +42,9 @@ async fn a_token_answers_bearer_however_it_is_written() {
     }
 }
 
-/// What cannot be answered does not stand in the way of what can.
+/// An unsupported challenge does not hide a supported one.
 #[tokio::test]
-async fn a_token_server_without_an_address_beside_basic() {
+async fn basic_is_used_if_the_token_server_has_no_url() {
     for realm in ["/token", "registry", "ftp://host/token", "https://user:pass@host/token", ""] {
         let scene = scene();
         scene.registry.require(Auth::basic("user", "pass"));

@@ -1,4 +1,4 @@
-//! A client that lives for long, while the user's credentials change.
+//! A long-lived client whose user's credentials change.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn statuses(scene: &Scene) -> Vec<u16> {
 }
 
 #[tokio::test]
-async fn somebody_logs_in_later() {
+async fn a_later_login_is_noticed() {
     for auth in [|| Auth::basic("user", "pass"), || BearerAuth::password("user", "pass").into()] {
         let scene = scene();
         scene.registry.require(auth());
@@ -27,9 +27,9 @@ async fn somebody_logs_in_later() {
     }
 }
 
-/// Everybody gets a token there, and it opens nothing.
+/// The token server gives tokens to every client, but the registry refuses them.
 #[tokio::test]
-async fn somebody_logs_in_after_an_anonymous_token_was_refused() {
+async fn a_login_after_a_refused_anonymous_token_is_noticed() {
     let scene = scene();
     scene.registry.require(BearerAuth::anonymous().uses(0));
     let configured = client_with_config(&scene.registry, "{}");
@@ -38,7 +38,7 @@ async fn somebody_logs_in_after_an_anonymous_token_was_refused() {
         assert_eq!(failure.fault, FetchFault::Denied);
     }
     scene.registry.require(BearerAuth::password("user", "pass").field("access_token"));
-    // The scripted registry numbers its tokens, and each kind of authentication from 1.
+    // The scripted registry numbers its tokens, from 1 for each kind of authentication.
     let other = Reference::parse(&scene.registry.image("team/other:1")).unwrap();
     configured.change(&scene.registry, USER_CONFIG);
     assert_eq!(configured.client.resolve(&other).await.unwrap_err().fault, FetchFault::NotFound);
@@ -47,7 +47,7 @@ async fn somebody_logs_in_after_an_anonymous_token_was_refused() {
 }
 
 #[tokio::test]
-async fn a_password_expires() {
+async fn a_changed_password_is_noticed() {
     let scene = scene();
     scene.registry.require(Auth::basic("user", "pass"));
     let configured = client_with_config(&scene.registry, USER_CONFIG);
@@ -58,7 +58,7 @@ async fn a_password_expires() {
     configured.client.resolve(&scene.reference).await.unwrap();
     assert_eq!(statuses(&scene)[before..], [401, 200], "one request finds out");
 
-    // What was found for one repository is good for the next, and what is out of date there is noticed as well.
+    // New credentials found for one repository are used for the next, and stale ones are noticed there as well.
     scene.registry.require(Auth::basic("user", "pass"));
     configured.change(&scene.registry, USER_CONFIG);
     let other = Reference::parse(&scene.registry.image("team/other:1")).unwrap();
@@ -67,7 +67,7 @@ async fn a_password_expires() {
 }
 
 #[tokio::test]
-async fn a_password_expires_that_tokens_are_given_for() {
+async fn a_changed_password_for_tokens_is_noticed() {
     let scene = scene();
     scene.registry.require(BearerAuth::password("user", "pass"));
     let configured = client_with_config(&scene.registry, USER_CONFIG);
@@ -79,9 +79,9 @@ async fn a_password_expires_that_tokens_are_given_for() {
     configured.client.resolve(&scene.reference).await.unwrap();
 }
 
-/// As the registry of a large cloud says it.
+/// The message of a large cloud registry.
 #[tokio::test]
-async fn a_password_expires_and_that_is_forbidden() {
+async fn a_changed_password_after_403_is_noticed() {
     let scene = scene();
     scene.registry.require(Auth::basic("user", "pass"));
     let configured = client_with_config(&scene.registry, USER_CONFIG);
@@ -98,9 +98,9 @@ async fn a_password_expires_and_that_is_forbidden() {
     assert_eq!(statuses(&scene)[before..], [403, 200]);
 }
 
-/// That a second look found nothing new does not mean that there never will be.
+/// A second look-up without news does not rule out a later change.
 #[tokio::test]
-async fn a_password_changes_after_it_was_looked_for_in_vain() {
+async fn a_change_after_a_look_up_without_news_is_noticed() {
     let scene = scene();
     scene.registry.require(Auth::basic("user", "pass"));
     let configured = client_with_config(&scene.registry, USER_CONFIG);
@@ -117,7 +117,7 @@ async fn a_password_changes_after_it_was_looked_for_in_vain() {
 }
 
 #[tokio::test]
-async fn a_token_of_the_user_is_replaced() {
+async fn a_changed_registry_token_is_noticed() {
     let scene = scene();
     let challenge = r#"Bearer realm="https://tokens.invalid/""#;
     let refuse = |n| Rule::any("/v2/").nth(n).status(401).header("www-authenticate", challenge);
@@ -131,9 +131,9 @@ async fn a_token_of_the_user_is_replaced() {
     assert_eq!(last.header("authorization"), Some("Bearer new"));
 }
 
-/// Credentials that stay wrong are not tried again and again.
+/// Wrong credentials are not tried again and again.
 #[tokio::test]
-async fn nothing_has_changed() {
+async fn wrong_credentials_are_not_tried_again() {
     for auth in [|| Auth::basic("user", "new"), || BearerAuth::password("user", "new").into()] {
         let scene = scene();
         scene.registry.require(auth());
@@ -147,9 +147,9 @@ async fn nothing_has_changed() {
     }
 }
 
-/// When many are denied at once, one of them looks.
+/// If many requests are denied at once, only one of them looks up credentials.
 #[tokio::test]
-async fn many_notice_at_once() {
+async fn parallel_denials_look_up_credentials_once() {
     let scene = scene();
     scene.registry.require(BearerAuth::password("user", "pass"));
     let configured = client_with_config(&scene.registry, USER_CONFIG);

@@ -1,4 +1,4 @@
-//! Registries that tell strangers that a repository does not exist, and ask who they are at `/v2/` only.
+//! Registries that answer 404 to anonymous requests, and send challenges only at `/v2/`.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn auths() -> [Auth; 2] {
 }
 
 #[tokio::test]
-async fn who_has_credentials_finds_what_is_hidden() {
+async fn credentials_reveal_hidden_repositories() {
     for status in [404, 403, 400] {
         for auth in auths() {
             let scene = scene();
@@ -21,7 +21,7 @@ async fn who_has_credentials_finds_what_is_hidden() {
             configured.client.resolve(&scene.reference).await.unwrap_or_else(|e| panic!("{status}: {e:?}"));
             let stream = configured.client.fetch_unverified(&scene.reference, &scene.layer, 0).await.unwrap();
             assert_eq!(drain(stream).await.0, scene.layer_bytes);
-            // Other repositories of the same server are found without asking at the root again.
+            // Other repositories of the server are found without a second request to the root.
             scene.registry.add_manifest("team/other", "1", MANIFEST, manifest_bytes());
             let other = Reference::parse(&scene.registry.image("team/other:1")).unwrap();
             scene.registry.expire_tokens();
@@ -31,9 +31,9 @@ async fn who_has_credentials_finds_what_is_hidden() {
     }
 }
 
-/// Some registries name an example at `/v2/`. A token for it would open nothing.
+/// Some registries name an example repository at `/v2/`. A token for it would give no access.
 #[tokio::test]
-async fn the_right_to_the_repository_is_asked_for_and_not_that_of_the_example() {
+async fn the_scope_of_the_example_is_not_requested() {
     let scene = scene();
     scene.registry.require(BearerAuth::password("user", "pass").only_for("repository:team/app:pull"));
     scene.registry.hide_with(404);
@@ -45,7 +45,7 @@ async fn the_right_to_the_repository_is_asked_for_and_not_that_of_the_example() 
 }
 
 #[tokio::test]
-async fn strangers_cause_no_request_more() {
+async fn without_credentials_the_root_is_not_asked() {
     for config in ["{}", r#"{"auths":{"other.example":{"auth":"dXNlcjpwYXNz"}}}"#] {
         let scene = scene();
         scene.registry.require(Auth::basic("user", "pass"));
@@ -58,8 +58,8 @@ async fn strangers_cause_no_request_more() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_looked_for_once() {
-    // The registry is open to everybody, at `/v2/` as well.
+async fn a_missing_image_is_requested_once() {
+    // The registry is public, at `/v2/` as well.
     let scene = scene();
     let missing = Reference::parse(&scene.registry.image("team/missing:1")).unwrap();
     let configured = client_with_config(&scene.registry, USER_CONFIG);
@@ -69,7 +69,7 @@ async fn what_does_not_exist_is_looked_for_once() {
     }
     assert_eq!((roots_asked(&scene), scene.registry.requests().len()), (1, 5));
 
-    // It hides, and the image does not exist for the user either.
+    // The registry hides repositories, and the user may not see this image either.
     for auth in auths() {
         let scene = self::scene();
         scene.registry.require(auth);
@@ -82,9 +82,9 @@ async fn what_does_not_exist_is_looked_for_once() {
     }
 }
 
-/// A server that asks where it wants to know something hides nothing.
+/// A server that sends challenges at repositories hides nothing.
 #[tokio::test]
-async fn a_server_that_has_asked_is_taken_at_its_word() {
+async fn a_server_that_challenges_hides_nothing() {
     let scene = scene();
     scene.registry.require(BearerAuth::password("user", "pass"));
     let configured = client_with_config(&scene.registry, USER_CONFIG);
@@ -96,9 +96,9 @@ async fn a_server_that_has_asked_is_taken_at_its_word() {
     assert_eq!(roots_asked(&scene), 0);
 }
 
-/// Nor does it become a failure of something that the user did not ask for.
+/// An optional request at the root does not fail the pull.
 #[tokio::test]
-async fn what_is_shown_to_everybody_counts_where_the_credentials_are_of_no_use() {
+async fn useless_credentials_do_not_hide_public_content() {
     for (config, rule) in [
         (r#"{"credsStore":"failing"}"#, None),
         (r#"{"auths":{"HOST":{"auth":"d3Jvbmc6d3Jvbmc="}}}"#, None),

@@ -1,4 +1,4 @@
-//! Resolving, and what registries do instead.
+//! Resolving names, with correct and incorrect responses.
 
 use std::io::Write as _;
 
@@ -30,14 +30,14 @@ async fn a_correct_registry_is_asked_once() {
 }
 
 #[tokio::test]
-async fn by_digest() {
+async fn a_digest_is_resolved_to_itself() {
     let scene = scene();
     let name = scene.registry.image(&format!("team/app@{}", scene.manifest));
     let resolved = scene.client.resolve(&Reference::parse(&name).unwrap()).await.unwrap();
     assert_eq!(resolved.descriptor.digest, scene.manifest);
 }
 
-/// What HEAD leaves open is found out with GET, and the document is handed back.
+/// GET supplies what the response to HEAD lacks, and the document is returned.
 #[tokio::test]
 async fn an_incomplete_answer_to_head_leads_to_get() {
     for rule in [
@@ -71,7 +71,7 @@ async fn an_incomplete_answer_to_head_leads_to_get() {
 }
 
 #[tokio::test]
-async fn parameters_of_a_content_type_do_not_count() {
+async fn parameters_of_a_content_type_are_ignored() {
     let scene = scene();
     scene.registry.on(Rule::any("/manifests/").header("content-type", format!("{MANIFEST}; charset=utf-8")));
     let resolved = scene.client.resolve(&scene.reference).await.unwrap();
@@ -80,7 +80,7 @@ async fn parameters_of_a_content_type_do_not_count() {
 }
 
 #[tokio::test]
-async fn a_digest_that_was_not_asked_for() {
+async fn another_digest_than_requested_is_an_error() {
     let scene = scene();
     let other = Digest::parse(&format!("sha256:{}", "0".repeat(64))).unwrap();
     let by_digest = Reference::parse(&scene.registry.image(&format!("team/app@{}", scene.manifest))).unwrap();
@@ -99,7 +99,7 @@ async fn a_digest_that_was_not_asked_for() {
 }
 
 #[tokio::test]
-async fn a_stated_digest_that_the_bytes_do_not_have() {
+async fn a_stated_digest_must_match_the_bytes() {
     let scene = scene();
     scene.registry.on(Rule::head("/manifests/").status(405));
     scene.registry.on(Rule::get("/manifests/").wrong_bytes());
@@ -108,9 +108,9 @@ async fn a_stated_digest_that_the_bytes_do_not_have() {
     assert!(failure.message.contains("its bytes hash to"), "{failure}");
 }
 
-/// A registry may know a manifest by another algorithm than the one in the reference.
+/// A registry may state the digest by another algorithm than the reference.
 #[tokio::test]
-async fn a_digest_by_another_algorithm_does_not_replace_the_one_asked_for() {
+async fn a_digest_of_another_algorithm_does_not_replace_the_requested_one() {
     let scene = scene();
     let asked = dray::verify::digest_of(Algorithm::Sha512, &manifest_bytes());
     scene.registry.add_manifest("team/app", asked.as_str(), MANIFEST, manifest_bytes());
@@ -125,7 +125,7 @@ async fn a_digest_by_another_algorithm_does_not_replace_the_one_asked_for() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_is_too_large() {
+async fn a_manifest_that_is_too_large_is_refused() {
     const SIZE: usize = 5 << 20;
     for rule in
         [Rule::head("/never/"), Rule::head("/manifests/").status(405), Rule::any("/manifests/").chunked()]
@@ -141,7 +141,7 @@ async fn a_manifest_that_is_too_large() {
 }
 
 #[tokio::test]
-async fn something_else_than_a_manifest() {
+async fn documents_that_are_no_manifests_are_refused() {
     for (media_type, body, reason) in [
         ("text/html", "<html></html>", "sent `text/html`, which is neither"),
         ("application/json", r#"{"schemaVersion":2}"#, "sent `application/json`, which is neither"),
@@ -155,9 +155,9 @@ async fn something_else_than_a_manifest() {
     }
 }
 
-/// What it is, the caller can say better.
+/// The caller can give a better error for these.
 #[tokio::test]
-async fn a_document_that_is_known_and_of_no_use() {
+async fn known_documents_that_are_no_images_are_resolved() {
     let signed = "application/vnd.docker.distribution.manifest.v1+prettyjws";
     let artifact = "application/vnd.oci.artifact.manifest.v1+json";
     for (media_type, body, resolved) in [
@@ -173,7 +173,7 @@ async fn a_document_that_is_known_and_of_no_use() {
 }
 
 #[tokio::test]
-async fn what_is_not_there() {
+async fn a_missing_manifest_is_not_found() {
     let scene = scene();
     let reference = Reference::parse(&scene.registry.image("team/app:2")).unwrap();
     let failure = scene.client.resolve(&reference).await.unwrap_err();
@@ -194,7 +194,7 @@ async fn what_is_not_there() {
 }
 
 #[tokio::test]
-async fn errors_show_what_can_be_shown() {
+async fn error_bodies_are_shown_safely() {
     for (rule, expected) in [
         (Rule::any("/manifests/").error(418, "TEA\u{1b}[2J", "pot\n"), Some("TEA [2J: pot")),
         (
@@ -221,9 +221,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A digest is that of the document, never that of what goes over the network.
+/// A digest is computed over the document, never over its compressed form.
 #[tokio::test]
-async fn a_compressed_answer() {
+async fn compressed_manifests_are_decompressed() {
     for names_digest in [true, false] {
         let scene = scene();
         let rule = Rule::any("/manifests/").header("content-encoding", "gzip").body(gzip(&manifest_bytes()));
@@ -243,7 +243,7 @@ async fn a_compressed_answer() {
     assert_eq!(failure.fault, FetchFault::Protocol);
     assert!(failure.message.contains("sent content with the coding `zstd`"), "{failure}");
 
-    // Four MiB are four MiB, however small they are on their way.
+    // The limit of four MiB applies to the decompressed document.
     let bomb = gzip(&vec![b' '; 5 << 20]);
     scene.registry.on(Rule::any("/manifests/").header("content-encoding", "gzip").body(bomb));
     let failure = scene.digest().await.unwrap_err();
@@ -251,7 +251,7 @@ async fn a_compressed_answer() {
 }
 
 #[tokio::test]
-async fn header_fields_in_any_number_and_form() {
+async fn many_and_folded_header_fields_are_accepted() {
     let scene = scene();
     let many = |rule: Rule| (0..300).fold(rule, |rule, n| rule.header(&format!("x-field-{n}"), "value"));
     scene.registry.on(many(Rule::any("/v2/")).header("x-folded", "one,\r\n two"));
@@ -270,9 +270,9 @@ async fn header_fields_in_any_number_and_form() {
     assert_eq!(scene.read(0).await.0, scene.layer_bytes);
 }
 
-/// Where nothing else says how long a document is, its digest tells that all of it has come.
+/// If no length is stated, the digest proves that the document is complete.
 #[tokio::test]
-async fn a_document_whose_end_is_its_digest() {
+async fn a_document_without_length_ends_by_its_digest() {
     let scene = scene();
     let length = manifest_bytes().len();
     let endless = |end| Rule::get("/manifests/").without_header("content-length").reset_after(end);
@@ -290,7 +290,7 @@ async fn a_document_whose_end_is_its_digest() {
 }
 
 #[tokio::test]
-async fn a_document_that_breaks_off_is_read_again() {
+async fn a_document_that_breaks_off_is_requested_again() {
     let scene = scene();
     scene.registry.on(Rule::head("/manifests/").status(405));
     scene.registry.on(Rule::get("/manifests/").first(2).short_body(5));

@@ -1,11 +1,11 @@
-//! The way to a registry through a proxy: tunnels, plain requests, passwords, and proxies that say no.
+//! Registries behind a proxy: tunnels, plain requests, passwords, and proxies that refuse.
 
 use dray_tests::proxy::Proxy;
 use dray_tests::scripted_registry::{Authority, Security};
 
 use super::*;
 
-/// A registry with one image, reached by a name that only a proxy knows.
+/// A registry with one image, under a name that only a proxy resolves.
 struct Behind {
     registry: ScriptedRegistry,
     proxy: Proxy,
@@ -48,7 +48,7 @@ impl Behind {
 }
 
 #[tokio::test]
-async fn a_tunnel_to_a_registry_with_tls() {
+async fn a_registry_with_tls_is_reached_through_a_tunnel() {
     let behind = Behind::new(Authority::tls);
     behind.registry.require(BearerAuth::anonymous());
     let bytes = behind.read(behind.settings(&behind.proxy.url())).await.unwrap();
@@ -65,7 +65,7 @@ async fn a_tunnel_to_a_registry_with_tls() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_knows_its_users() {
+async fn a_proxy_gets_its_password() {
     let behind = Behind::new(Authority::tls);
     behind.proxy.require("ann", "sesame");
     behind.read(behind.settings(&behind.proxy.url_with("ann", "sesame"))).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_proxy_that_knows_its_users() {
 }
 
 #[tokio::test]
-async fn a_proxy_for_plain_http() {
+async fn plain_http_goes_through_a_proxy() {
     let behind = Behind::new(|_| Security::Plain);
     behind.proxy.require("ann", "sesame");
     let plain = |address: String| RegistrySettings {
@@ -101,9 +101,9 @@ async fn a_proxy_for_plain_http() {
     );
 }
 
-/// What a proxy does is never taken for what the registry does.
+/// Failures of a proxy are never attributed to the registry.
 #[tokio::test]
-async fn a_proxy_that_says_no() {
+async fn a_proxy_that_refuses_is_blamed() {
     let refused = Behind::new(Authority::tls);
     refused.proxy.refuse(403);
     let reset = Behind::new(Authority::tls);
@@ -125,9 +125,9 @@ async fn a_proxy_that_says_no() {
     }
 }
 
-/// And the other way round: what TLS says comes from the registry.
+/// TLS failures behind a proxy are attributed to the registry.
 #[tokio::test]
-async fn a_registry_behind_a_proxy_that_cannot_be_trusted() {
+async fn tls_faults_behind_a_proxy_are_blamed_on_the_registry() {
     let behind = Behind::new(|authority| authority.tls_for(&["other.invalid"]));
     let failure = behind.read(behind.settings(&behind.proxy.url())).await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Configuration);
@@ -140,7 +140,7 @@ async fn a_registry_behind_a_proxy_that_cannot_be_trusted() {
 }
 
 #[tokio::test]
-async fn hosts_that_need_no_proxy() {
+async fn exceptions_are_reached_without_a_proxy() {
     let behind = Behind::new(Authority::tls);
     for exception in [
         "registry.invalid",
@@ -163,9 +163,9 @@ async fn hosts_that_need_no_proxy() {
     }
 }
 
-/// A name is for the proxy to resolve, whichever of the two schemes it has.
+/// The proxy resolves names, with either of the two schemes.
 #[tokio::test]
-async fn a_tunnel_by_socks() {
+async fn socks_proxies_open_tunnels() {
     for scheme in ["socks5", "socks5h"] {
         let behind = Behind::new(Authority::tls);
         assert_eq!(
@@ -191,7 +191,7 @@ async fn a_tunnel_by_socks() {
 }
 
 #[tokio::test]
-async fn ways_to_write_a_proxy() {
+async fn addresses_of_proxies_are_read_as_go_does() {
     let behind = Behind::new(Authority::tls);
     let bare = behind.proxy.url().replace("http://", "");
     for address in [bare.clone(), format!(" {bare}/ "), format!("HTTP://{bare}")] {
@@ -204,9 +204,9 @@ async fn ways_to_write_a_proxy() {
     }
 }
 
-/// A blob may be at a server to which another proxy leads, or none.
+/// Another proxy, or none, may lead to the server of a blob.
 #[tokio::test]
-async fn a_redirect_out_of_the_tunnel() {
+async fn a_redirect_may_need_another_proxy() {
     let behind = Behind::new(Authority::tls);
     let storage = ScriptedRegistry::start_with(behind.authority.tls());
     storage.add_file("/layer", behind.layer_bytes.clone());

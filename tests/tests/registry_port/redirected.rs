@@ -1,10 +1,10 @@
-//! A registry that redirects to another one, as a vanity name does.
+//! A registry that redirects to another one, as behind a vanity domain.
 
 use dray_tests::scripted_registry::Authority;
 
 use super::*;
 
-/// A registry `front` that sends everything on to `back`, which has the image and asks for a login.
+/// A registry `front` that redirects everything to `back`, which has the image and requires a login.
 struct Pair {
     front: ScriptedRegistry,
     back: Scene,
@@ -22,7 +22,7 @@ fn pair(auth: impl Into<Auth>) -> Pair {
 }
 
 impl Pair {
-    /// A client with these credentials, where `FRONT` and `BACK` stand for the registries.
+    /// A client with these credentials. `FRONT` and `BACK` stand for the registries.
     fn client(&self, json: &str) -> Configured {
         let json = json.replace("FRONT", &self.front.address()).replace("BACK", &self.back.host());
         client_with_config(&self.front, &json)
@@ -36,7 +36,7 @@ impl Pair {
         }
     }
 
-    /// Everything that the registry behind the redirect was sent, one line for each field and body.
+    /// Everything that the second registry received, one line for each field and body.
     fn told_to_back(&self) -> String {
         let requests = self.back.registry.requests();
         let lines = requests.iter().flat_map(|request| {
@@ -59,18 +59,18 @@ async fn a_challenge_behind_a_redirect_is_answered_anonymously() {
     let blobs = pair.back.registry.requests_to("GET", "/blobs/");
     assert!(blobs.iter().all(|request| request.status == 200), "the token of before is known: {blobs:?}");
 
-    // The challenge need not say what it is about.
+    // The challenge need not name a scope.
     let silent = format!(r#"Bearer realm="http://{}/token""#, pair.back.host());
     pair.back.registry.on(Rule::any("/v2/").header("www-authenticate", silent));
     pair.pull(&pair.client("{}").client).await;
 }
 
 #[tokio::test]
-async fn or_with_the_credentials_of_the_host_that_asks() {
+async fn a_challenge_behind_a_redirect_gets_the_credentials_of_its_host() {
     for auth in [Auth::basic("user", "pass"), BearerAuth::password("user", "pass").into()] {
         let pair = pair(auth);
         let configured = pair.client(BOTH);
-        // Both ask, and each is answered for itself.
+        // Both send challenges, and each gets its own answer.
         pair.front
             .on(Rule::any("/v2/").nth(1).status(401).header("www-authenticate", "Basic realm=\"front\""));
         pair.pull(&configured.client).await;
@@ -82,7 +82,7 @@ async fn or_with_the_credentials_of_the_host_that_asks() {
     }
 }
 
-/// Whoever runs the first registry chooses where it redirects to, and must not be able to send anybody's password there.
+/// The first registry chooses the target of its redirect. It must not be able to send any password there.
 #[tokio::test]
 async fn the_secret_of_the_first_host_never_reaches_the_second() {
     for auth in [Auth::basic("front", "sesame"), BearerAuth::password("front", "sesame").into()] {
@@ -114,7 +114,7 @@ async fn a_token_behind_a_redirect_is_replaced_when_it_has_expired() {
 }
 
 #[tokio::test]
-async fn fresh_tokens_behind_a_redirect_that_are_refused_end_it() {
+async fn a_refused_fresh_token_behind_a_redirect_fails_the_request() {
     let pair = pair(BearerAuth::anonymous().uses(0));
     let failure = pair.client("{}").client.resolve(&pair.reference).await.unwrap_err();
     assert_eq!(failure.fault, FetchFault::Denied);
@@ -122,9 +122,9 @@ async fn fresh_tokens_behind_a_redirect_that_are_refused_end_it() {
     assert!(pair.back.registry.requests().len() <= 5, "{:#?}", pair.back.registry.requests());
 }
 
-/// From a plain address to the one with TLS, which has another port and so credentials of its own.
+/// From a plain address to the TLS address, which has another port and so other credentials.
 #[tokio::test]
-async fn a_login_behind_a_redirect_to_tls() {
+async fn a_redirect_to_tls_uses_credentials_of_that_port() {
     let (front, back) = (ScriptedRegistry::start(), ScriptedRegistry::start_with(Authority::new().tls()));
     back.require(BearerAuth::password("user", "pass"));
     let manifest = back.add_manifest("team/app", "1", MANIFEST, manifest_bytes());
@@ -136,9 +136,9 @@ async fn a_login_behind_a_redirect_to_tls() {
     assert!(front.requests().iter().all(|request| request.header("authorization").is_none()));
 }
 
-/// Whoever redirects must not choose what else is asked in the user's name.
+/// The redirecting server must not choose other requests that are made in the user's name.
 #[tokio::test]
-async fn only_the_addresses_of_a_repository_are_asked_with_credentials() {
+async fn only_urls_of_a_repository_get_credentials() {
     let pair = pair(Auth::basic("user", "pass"));
     let configured = pair.client(BOTH);
     pair.pull(&configured.client).await;
@@ -151,7 +151,7 @@ async fn only_the_addresses_of_a_repository_are_asked_with_credentials() {
     }
 }
 
-/// Storage that is redirected to has its own idea of what an authorization is, and gets none.
+/// Storage behind a redirect uses its own authorization, so it gets none.
 #[tokio::test]
 async fn storage_gets_no_authorization() {
     let (front, storage) = (scene(), ScriptedRegistry::start());

@@ -1,10 +1,10 @@
-//! Token servers: what they are asked for, and what they do instead of giving a token.
+//! Token servers: the requests they get, and their odd responses.
 
 use super::*;
 
-/// Servers that do not know the form have many ways to say so, and all of them know a GET with user and password.
+/// Servers without the OAuth form refuse it in many ways. All of them support GET with user and password.
 #[tokio::test]
-async fn whatever_comes_of_the_form_a_password_is_also_tried_in_the_older_way() {
+async fn a_failed_form_is_followed_by_get() {
     for rule in [400, 401, 403, 404, 405, 410, 415, 422, 429, 500, 501, 502, 503]
         .map(|status| Rule::post("/token").status(status))
         .into_iter()
@@ -32,9 +32,9 @@ async fn whatever_comes_of_the_form_a_password_is_also_tried_in_the_older_way() 
     }
 }
 
-/// An identity token is of no use in the older way.
+/// GET does not support identity tokens.
 #[tokio::test]
-async fn an_identity_token_is_only_sent_in_the_form() {
+async fn an_identity_token_is_sent_only_in_the_form() {
     let scene = scene();
     scene.registry.require(BearerAuth::identity_token("long-lived"));
     scene.registry.on(Rule::post("/token").first(1).status(503));
@@ -53,9 +53,9 @@ async fn an_identity_token_is_only_sent_in_the_form() {
     assert!(scene.registry.requests_to("GET", "/token").is_empty());
 }
 
-/// The server knows the repository by a name of its own, and gives no token for another.
+/// The server has its own name for the repository, and gives no token for another one.
 #[tokio::test]
-async fn a_strict_token_server_of_a_mirror_is_asked_for_what_the_mirror_names() {
+async fn the_scope_has_the_mirrors_name_of_the_repository() {
     let scene = scene();
     scene.registry.add_manifest("proxy/team/app", "1", MANIFEST, manifest_bytes());
     scene.registry.require(BearerAuth::anonymous().only_for("repository:proxy/team/app:pull"));
@@ -69,7 +69,7 @@ async fn a_strict_token_server_of_a_mirror_is_asked_for_what_the_mirror_names() 
     let reference = Reference::parse("registry.example/team/app:1").unwrap();
     assert_eq!(client.resolve(&reference).await.unwrap().descriptor.digest, scene.manifest);
 
-    // It says nothing of a repository. What it calls it stands in the address.
+    // The challenge names no repository. The server's name for it is in the URL.
     let silent = format!(r#"Bearer realm="http://{}/token",service="scripted""#, scene.host());
     scene.registry.on(Rule::any("/v2/").header("www-authenticate", silent));
     let client =
@@ -78,7 +78,7 @@ async fn a_strict_token_server_of_a_mirror_is_asked_for_what_the_mirror_names() 
 }
 
 #[tokio::test]
-async fn a_right_to_the_repository_is_asked_for_where_the_challenge_names_none() {
+async fn a_challenge_without_scope_gets_the_repositorys() {
     for (scope, asked) in [
         (None, "repository:team/app:pull"),
         (Some("*"), "* repository:team/app:pull"),

@@ -1,4 +1,4 @@
-//! Servers that are busy, away, or something else; and the way through a proxy.
+//! Servers that are busy, unreachable, or not registries; and requests through a proxy.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn manifests_asked(scene: &Scene) -> usize {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again() {
+async fn transient_failures_are_retried() {
     for status in [408, 429, 500, 502, 503, 504, 520, 524] {
         let scene = scene();
         scene.registry.on(Rule::get("/blobs/").first(2).status(status));
@@ -16,9 +16,9 @@ async fn what_passes_is_tried_again() {
     }
 }
 
-/// HEAD may be too much for a server that is well otherwise: GET is the other try.
+/// HEAD may fail on a server that is otherwise fine: GET is tried next.
 #[tokio::test]
-async fn what_passes_is_tried_again_with_get() {
+async fn a_failed_head_is_retried_with_get() {
     for (status, heads, gets) in [(500, 1, 2), (503, 1, 2), (524, 1, 2), (429, 3, 0), (408, 3, 0)] {
         let scene = scene();
         scene.registry.on(Rule::any("/manifests/").first(2).status(status));
@@ -29,7 +29,7 @@ async fn what_passes_is_tried_again_with_get() {
 }
 
 #[tokio::test]
-async fn what_does_not_pass_ends() {
+async fn lasting_failures_are_not_retried() {
     let scene = scene();
     scene.registry.on(Rule::any("/blobs/").error(503, "UNAVAILABLE", "come back later"));
     let failure = scene.read(0).await.1.unwrap();
@@ -39,7 +39,7 @@ async fn what_does_not_pass_ends() {
 }
 
 #[tokio::test]
-async fn connections_that_break_are_tried_again() {
+async fn broken_connections_are_retried() {
     for rule in [
         Rule::get("/blobs/").first(2).without_header("content-length").header("content-length", "x"),
         Rule::get("/blobs/").first(2).header("bad header", "x"),
@@ -52,14 +52,14 @@ async fn connections_that_break_are_tried_again() {
 }
 
 #[tokio::test]
-async fn the_registry_says_when() {
+async fn retry_after_is_respected() {
     let scene = scene();
     scene.registry.on(Rule::any("/manifests/").nth(1).status(429).header("retry-after", "1"));
     let started = Instant::now();
     scene.digest().await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1), "came back too early");
 
-    // A date in the past means now.
+    // A date in the past means no wait.
     let scene = super::scene();
     let past = "Sun, 06 Nov 1994 08:49:37 GMT";
     scene.registry.on(Rule::any("/manifests/").nth(1).status(503).header("retry-after", past));
@@ -70,7 +70,7 @@ async fn the_registry_says_when() {
 }
 
 #[tokio::test]
-async fn the_registry_says_much_later() {
+async fn a_long_retry_after_is_an_error() {
     for (value, least) in [("3600", 3600), ("Fri, 31 Dec 9998 23:59:59 GMT", 1_000_000)] {
         let scene = scene();
         let rule = Rule::any("/manifests/").error(429, "TOOMANYREQUESTS", "slow down");
@@ -85,7 +85,7 @@ async fn the_registry_says_much_later() {
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn a_refused_connection_is_an_error() {
     let address = ScriptedRegistry::start().address();
     let reference = Reference::parse(&format!("{address}/team/app:1")).unwrap();
     let failure = client_with(settings()).resolve(&reference).await.unwrap_err();
@@ -96,7 +96,7 @@ async fn nobody_listens() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers() {
+async fn a_silent_server_is_an_error() {
     let scene = scene();
     let quick = Timing { connect: Duration::from_millis(100), stall: Duration::from_millis(100), ..timing() };
     let client = RegistryClient::with_timing(settings(), quick).unwrap();
@@ -107,9 +107,9 @@ async fn a_server_that_never_answers() {
     assert_eq!(manifests_asked(&scene), 2);
 }
 
-/// A loopback registry need not speak TLS, but another server that it redirects to and calls so has to.
+/// A loopback registry may lack TLS. Another server that it redirects to by HTTPS must have it.
 #[tokio::test]
-async fn plain_http_behind_an_https_address() {
+async fn plain_http_behind_an_https_address_is_an_error() {
     let scene = scene();
     let other = ScriptedRegistry::start();
     scene.registry.on(Rule::get("/blobs/").redirect(format!("https://{}/x", other.address())));
@@ -121,7 +121,7 @@ async fn plain_http_behind_an_https_address() {
 }
 
 #[tokio::test]
-async fn through_a_proxy() {
+async fn plain_requests_go_through_a_proxy() {
     let scene = scene();
     let proxied = client_with(RegistrySettings {
         plain_http: PlainHttp::Everywhere,
@@ -136,7 +136,7 @@ async fn through_a_proxy() {
     assert_eq!(proxied.resolve(&reference).await.unwrap().descriptor.digest, scene.manifest);
     assert_eq!(scene.registry.requests()[0].path, "http://registry.invalid/v2/team/app/manifests/1");
 
-    // Loopback never goes through a proxy, and neither does what the user has excepted.
+    // Loopback hosts and hosts in the user's exceptions never go through a proxy.
     proxied.resolve(&scene.reference).await.unwrap();
     assert_eq!(scene.registry.requests()[1].path, "/v2/team/app/manifests/1");
     let excepted = Reference::parse("elsewhere.invalid/team/app:1").unwrap();
@@ -146,7 +146,7 @@ async fn through_a_proxy() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_no_address() {
+async fn an_invalid_proxy_is_an_error() {
     let proxy = ProxySettings { https: Some("http://user:sesame@[".to_owned()), ..ProxySettings::default() };
     let settings = RegistrySettings { proxy, ..settings() };
     assert!(!format!("{settings:?}").contains("sesame"));
@@ -156,13 +156,13 @@ async fn a_proxy_that_is_no_address() {
 }
 
 #[test]
-fn a_program_without_a_name() {
+fn an_empty_user_agent_is_refused() {
     let failure =
         RegistryClient::new(RegistrySettings { user_agent: " ".to_owned(), ..settings() }).unwrap_err();
     assert_eq!(failure.fault, FetchFault::Configuration);
 }
 
-/// Connections are kept: a pull should not pay for a new one with every blob.
+/// Connections are reused, so that a pull does not open a new one for each blob.
 #[tokio::test]
 async fn one_connection_serves_many_requests() {
     let scene = scene();
@@ -175,7 +175,7 @@ async fn one_connection_serves_many_requests() {
 }
 
 #[tokio::test]
-async fn waiting_times_without_end() {
+async fn endless_timeouts_do_not_overflow() {
     let scene = scene();
     let timing = Timing {
         connect: Duration::MAX,

@@ -1,4 +1,4 @@
-//! The adapters of a pull, each behind its port, with a script between it and the pull.
+//! The adapters of a pull behind their ports, with a script in between.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::script::{
     SUSPEND_INGEST, Script, WRITE,
 };
 
-/// The world as the script wants it. Nothing goes wrong with what only watches.
+/// The world behind the script. Ports that only observe have no faults.
 pub(crate) fn world(world: &World, script: &Arc<Script>) -> World {
     let Store { content, snapshots, applier, images, leases, daemon } = world.store.clone();
     World {
@@ -39,7 +39,7 @@ pub(crate) fn world(world: &World, script: &Arc<Script>) -> World {
     }
 }
 
-/// The request with the planner as the script wants it.
+/// The request, with its planner behind the script.
 pub(crate) fn request(request: &PullRequest, script: &Arc<Script>) -> PullRequest {
     let unpack = request
         .unpack
@@ -48,7 +48,7 @@ pub(crate) fn request(request: &PullRequest, script: &Arc<Script>) -> PullReques
     PullRequest { unpack, ..request.clone() }
 }
 
-/// Something behind its port, with the script before it.
+/// An implementation of a port, behind the script.
 struct Faulty<T: ?Sized> {
     inner: Arc<T>,
     script: Arc<Script>,
@@ -264,7 +264,7 @@ impl Registry for Faulty<dyn Registry> {
     }
 }
 
-/// Every piece is a call, and so is the end. After a failure there is nothing more.
+/// Every piece is a call, and so is the end. After a failure the stream ends.
 fn faulty_stream(blob: BlobStream, script: Arc<Script>) -> BlobStream {
     Box::pin(stream::unfold(Some((blob, script)), |open| async {
         let (mut blob, script) = open?;

@@ -1,4 +1,4 @@
-//! What a pull may say and leave behind when something has gone wrong.
+//! What a pull may report and leave behind after a fault.
 
 use std::error::Error;
 
@@ -11,24 +11,23 @@ use crate::script::{
     CREATE_LEASE, Happened, How, NEXT_BYTES, ON_PURPOSE, PUT_IMAGE, Port, RELEASE_LEASE, SET_LABELS,
 };
 
-/// The label of a lease that ends by itself.
+/// The label of a lease that expires.
 const EXPIRY: &str = "containerd.io/gc.expire";
 
 /// How a pull ended; `None` if it was dropped.
 pub(crate) type Ended = Option<Result<PullReport, PullError>>;
 
-/// Whether the pull ended as the first thing that went wrong demands. What goes wrong while it cleans up changes
-/// nothing.
+/// Whether the end of the pull fits the first fault. Faults during clean-up change nothing.
 pub(crate) fn is_fitting(happened: &[Happened], ended: &Ended) -> bool {
     let first = happened.first();
     let Some(pulled) = ended else { return first.is_some_and(|first| first.how == How::Dropped) };
     let Some(first) = first else { return pulled.is_ok() };
     match (first.how, first.call) {
-        // The image is there, and a lease that is left ends by itself; a blob that breaks off is opened again.
+        // The image is complete, and a remaining lease expires. A blob that breaks off is opened again.
         (How::Refused | How::Lost | How::Unanswered, RELEASE_LEASE) | (How::Lost, NEXT_BYTES) => {
             pulled.is_ok()
         }
-        // Too late: nothing is left to do that can be given up.
+        // The cancellation comes too late to stop anything.
         (How::Cancelled, SET_LABELS | PUT_IMAGE | RELEASE_LEASE) if pulled.is_ok() => true,
         (How::Cancelled | How::Unanswered, _) => matches!(pulled, Err(PullError::Cancelled)),
         (How::Refused | How::Lost, _) => {
@@ -67,18 +66,18 @@ fn says_why(error: &PullError) -> bool {
     false
 }
 
-/// What is in the store after a pull to which something happened.
+/// The store after a pull with faults.
 pub(crate) struct Left<'a> {
     pub(crate) happened: &'a [Happened],
     pub(crate) succeeded: bool,
     pub(crate) state: &'a State,
     pub(crate) names: &'a Names<'a>,
-    /// What a pull leaves to which nothing happened.
+    /// The state after a pull without faults.
     pub(crate) whole: &'a Value,
 }
 
 impl Left<'_> {
-    /// Fails unless nothing is left that is half done, and nothing that stands in the way.
+    /// Fails if anything half done is left, or anything that blocks the next pull.
     pub(crate) fn assert_harmless(&self) {
         if self.happened.iter().any(|fault| fault.how == How::Dropped) {
             self.assert_lease_of_the_dropped();
@@ -86,7 +85,7 @@ impl Left<'_> {
             self.assert_at_rest();
         }
 
-        // A record stands for everything, also where the pull did not hear that it was written.
+        // A record implies a complete image, even if the pull did not learn that the record was written.
         let state = self.state;
         let has = |how, call| self.happened.iter().any(|fault| fault.is(how, call));
         let written = self.succeeded
@@ -98,15 +97,15 @@ impl Left<'_> {
         if !state.images.is_empty() {
             self.names.assert_same(state, self.whole);
         } else if state.leases.values().all(|lease| lease.resources.is_empty()) {
-            // Nothing is referred to any more.
+            // Nothing refers to content any more.
             assert!(state.content.is_empty() && state.snapshots.is_empty(), "{state}");
         }
     }
 
-    /// A pull that could clean up leaves neither a lease nor what only a lease protects.
+    /// A pull that could clean up leaves no lease, and nothing that only a lease protects.
     fn assert_at_rest(&self) {
         let state = self.state;
-        // Nobody can release a lease whose name was lost. It protects nothing, and both kinds expire.
+        // A lease whose name was lost cannot be released. It protects nothing, and it expires, like the other kind.
         let unreleased = self.happened.iter().any(|fault| fault.is(How::Refused, RELEASE_LEASE));
         let is_unnamed =
             |fault: &Happened| fault.is(How::Lost, CREATE_LEASE) || fault.is(How::Unanswered, CREATE_LEASE);
@@ -117,17 +116,17 @@ impl Left<'_> {
             assert!(!unnamed || lease.resources.is_empty(), "{state}");
         }
 
-        // Also where the removal has failed: releasing the lease collects it.
+        // If the removal failed, the release of the lease collects it.
         let mut snapshots = state.snapshots.values().flat_map(|snapshots| snapshots.values());
         assert!(snapshots.all(|snapshot| snapshot.kind == "committed"), "{state}");
 
-        // Bytes of layers, for the next pull to go on from. Documents are small and come again.
+        // Bytes of layers stay for the next pull to resume. Documents are small and are fetched again.
         for (name, ingest) in &state.ingests {
             assert!(!self.succeeded && name.starts_with("layer-") && ingest.offset > 0, "{state}");
         }
     }
 
-    /// A pull that was dropped leaves its lease with what it had made, until the lease expires.
+    /// A dropped pull leaves its lease, with what it made, until the lease expires.
     fn assert_lease_of_the_dropped(&self) {
         let leases: Vec<_> = self.state.leases.values().collect();
         assert!(leases.len() <= 1, "{}", self.state);
@@ -135,13 +134,13 @@ impl Left<'_> {
     }
 }
 
-/// What differs between the states of two pulls, with a name for each.
+/// Names for the values that differ between two pulls.
 pub(crate) struct Names<'a>(Vec<(&'a str, String)>);
 
 impl<'a> Names<'a> {
     pub(crate) fn new(reference: &'a str, index: &'a Index, image: &'a Image, chain: &'a [String]) -> Self {
         let numbered = |kind: &'static str, number: usize| format!("[{kind} {number}]");
-        // A layer that is not compressed is its own diff id, and the lowest one its own chain id.
+        // An uncompressed layer is its own diff id, and the lowest one is its own chain id.
         let layers = image.layers.iter().enumerate();
         let layers = layers.map(|(number, layer)| (layer.digest.as_str(), numbered("LAYER", number)));
         let chain = chain.iter().enumerate().skip(1);
@@ -155,7 +154,7 @@ impl<'a> Names<'a> {
         Self(documents.into_iter().chain(layers).chain(chain).collect())
     }
 
-    /// The state without its leases, with names for what differs.
+    /// The state without leases, with names for the values that differ.
     pub(crate) fn state(&self, state: &State) -> Value {
         let state = State { leases: std::collections::BTreeMap::new(), ..state.clone() };
         self.value(serde_json::to_value(state).expect("a state can be written"))

@@ -1,4 +1,4 @@
-//! What goes wrong in a pull: which call, and in which way.
+//! The faults of a pull: which call goes wrong, and how.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dray::ports::{Class, FetchFailure, FetchFault, PluginFailure, PluginFault, StoreError};
 use tokio_util::sync::CancellationToken;
 
-/// What every failure of a script says, at the bottom of its chain.
+/// The text of every injected failure, at the end of its chain.
 pub(crate) const ON_PURPOSE: &str = "it fails on purpose";
 
-/// What is between a pull and the world. Each counts its own calls.
+/// The ports of a pull. Each counts its own calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Port {
     Content,
@@ -26,7 +26,7 @@ pub(crate) enum Port {
     Planner,
 }
 
-/// The calls that are judged by their name.
+/// Names of calls with special rules.
 pub(crate) const CREATE_LEASE: &str = "create lease";
 pub(crate) const RELEASE_LEASE: &str = "release lease";
 pub(crate) const SET_LABELS: &str = "set labels";
@@ -37,27 +37,27 @@ pub(crate) const REMOVE_SNAPSHOT: &str = "remove snapshot";
 pub(crate) const ABORT_INGEST: &str = "abort ingest";
 pub(crate) const SUSPEND_INGEST: &str = "suspend ingest";
 
-/// Among which calls one is counted.
+/// The set of calls in which one is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Among {
-    /// All of a port.
+    /// All calls of a port.
     Port(Port),
-    /// All of this name.
+    /// All calls of this name.
     Name(&'static str),
 }
 
-/// In which way a call goes wrong.
+/// How a call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
-    /// It fails and has no effect.
+    /// It fails without an effect.
     Refused,
-    /// It has its effect, and its answer is lost.
+    /// It takes effect, and its answer is lost.
     Lost,
-    /// The pull is cancelled while it is under way.
+    /// The pull is cancelled during the call.
     Cancelled,
-    /// The pull's future is dropped while it is under way.
+    /// The future of the pull is dropped during the call.
     Dropped,
-    /// It has its effect and is never answered, and the pull is cancelled meanwhile.
+    /// It takes effect and is never answered, and the pull is cancelled.
     Unanswered,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Fault {
     pub(crate) how: How,
 }
 
-/// A fault that happened, and to which call.
+/// A fault that happened, and its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Happened {
     pub(crate) how: How,
@@ -82,7 +82,7 @@ impl Happened {
         self.how == how && self.call == call
     }
 
-    /// Whether this may leave a lease, of which the user is told.
+    /// Whether it may leave a lease, which the user must be told.
     pub(crate) fn may_leave_a_lease(&self) -> bool {
         match self.how {
             How::Refused | How::Lost => self.call == RELEASE_LEASE,
@@ -92,13 +92,13 @@ impl Happened {
     }
 }
 
-/// The faults of one pull, and what has been called so far.
+/// The faults of one pull, and the calls so far.
 #[derive(Default)]
 pub(crate) struct Script {
     faults: Vec<Fault>,
     /// Cancels the pull.
     pub(crate) cancel: CancellationToken,
-    /// Says that the pull is to be dropped.
+    /// Tells the test to drop the pull.
     pub(crate) drop: CancellationToken,
     course: Mutex<Course>,
 }
@@ -114,22 +114,22 @@ impl Script {
         Arc::new(Self { faults: faults.to_owned(), ..Self::default() })
     }
 
-    /// Whether a call is not answered at all.
+    /// Whether a call is never answered.
     pub(crate) fn is_unanswered(&self) -> bool {
         self.faults.iter().any(|fault| fault.how == How::Unanswered)
     }
 
-    /// How many calls there were, by port and by name.
+    /// The number of calls, by port and by name.
     pub(crate) fn calls(&self) -> BTreeMap<Among, usize> {
         self.course().calls.clone()
     }
 
-    /// What has gone wrong so far, in order.
+    /// The faults so far, in order.
     pub(crate) fn happened(&self) -> Vec<Happened> {
         self.course().happened.clone()
     }
 
-    /// Makes a call, or does to it what the script says.
+    /// Makes a call, or applies the script's fault to it.
     pub(crate) async fn call<T, E: Failure>(
         &self,
         port: Port,
@@ -178,7 +178,7 @@ impl Script {
     }
 }
 
-/// How the failures of a port look.
+/// How a port's failures are made.
 pub(crate) trait Failure {
     fn refused() -> Self;
     fn lost() -> Self;
@@ -195,12 +195,12 @@ impl Failure for StoreError {
 }
 
 impl Failure for FetchFailure {
-    /// Final: the registry does not want to.
+    /// Final: the registry refuses.
     fn refused() -> Self {
         fetch_failure(FetchFault::Denied)
     }
 
-    /// Worth another try: the connection broke.
+    /// Worth a retry: the connection broke.
     fn lost() -> Self {
         fetch_failure(FetchFault::Unavailable)
     }
