@@ -5,6 +5,7 @@ pub use dray_core::{limits, oci, text, verify};
 pub use dray_ports as ports;
 pub use dray_pull::{image, pull};
 pub use dray_registry as registry;
+pub use dray_rules as rules;
 
 /// What is read of components. These are files of a crate that would bring wasmtime.
 #[allow(dead_code, unreachable_pub, reason = "only a part of the crate is used here")]

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
-#[path = "../../plugins/vectors/vectors.rs"]
+#[path = "../../host/rules/vectors/vectors.rs"]
 mod vectors;
 
 use std::error::Error;

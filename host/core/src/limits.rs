@@ -323,26 +323,5 @@ pub const PLUGIN_LOUD_LINE_BYTES: usize = 240;
 /// plugin's clock.
 pub const PLUGIN_RANDOM_BYTES: u64 = (64 * KIB) as u64;
 
-/// Largest configuration of a plugin, and largest configuration schema, in bytes.
-pub const PLUGIN_CONFIG_BYTES: usize = 64 * KIB;
-
-/// Longest message, reason or hint of a plugin, in bytes.
-pub const PLUGIN_TEXT_BYTES: usize = KIB;
-
-/// Longest name, version or code of a plugin, in bytes.
-pub const PLUGIN_NAME_BYTES: usize = 64;
-
-/// Labels that a plan may give to one layer.
-pub const PLAN_LABELS: usize = 256;
-
-/// Hints of one plan.
-pub const PLAN_HINTS: usize = 16;
-
-/// Pairs in the room for extensions of one record.
-pub const EXTENSIONS: usize = 64;
-
-/// Largest of these pairs, key and value together, in bytes. The same as a label, since it may become one.
-pub const EXTENSION_BYTES: usize = 4 * KIB;
-
 /// Size of the store of compiled plugins above which the least recently used are removed, in bytes.
 pub const COMPILED_STORE_BYTES: u64 = (256 * MIB) as u64;

@@ -40,6 +40,7 @@ pub use dray_plugin_host as plugin;
 pub use dray_ports as ports;
 pub use dray_pull::{image, pull};
 pub use dray_registry as registry;
+pub use dray_rules as rules;
 
 pub use self::image::{
     Platforms, Scrutiny, completeness, find as find_image, read_image_config, read_index, read_manifest,

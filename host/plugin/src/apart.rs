@@ -31,9 +31,10 @@ use super::weight::Unfit;
 use super::{PluginSource, compiled, engine};
 use dray_core::limits::{
     COMPILE_MEMORY_BYTES, COMPILE_THREADS, COMPILE_TIMEOUT, COMPILED_STORE_BYTES, COMPONENT_BYTES,
-    PLUGIN_TEXT_BYTES, READ_ANSWER_BYTES, READ_MEMORY_BYTES, READ_TIME,
+    READ_ANSWER_BYTES, READ_MEMORY_BYTES, READ_TIME,
 };
 use dray_ports::{PluginFailure, PluginFault};
+use dray_rules::limits::TEXT_BYTES;
 
 /// Exit codes of the process. The first is that of [`ExitCode::FAILURE`].
 const REFUSED: u8 = 1;
@@ -113,9 +114,9 @@ impl Process {
     fn said(&mut self) -> String {
         let mut said = Vec::new();
         if let Some(errors) = self.child.stderr.take() {
-            let _ = errors.take(PLUGIN_TEXT_BYTES as u64).read_to_end(&mut said);
+            let _ = errors.take(TEXT_BYTES as u64).read_to_end(&mut said);
         }
-        clean(String::from_utf8_lossy(&said).trim(), PLUGIN_TEXT_BYTES)
+        clean(String::from_utf8_lossy(&said).trim(), TEXT_BYTES)
     }
 
     /// Why it has not done what it should: by how it ended, and if that says nothing by what went wrong here.

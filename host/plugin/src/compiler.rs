@@ -16,8 +16,8 @@ use super::engine::Runtime;
 use super::failure::{Cause, incompatible, unreadable};
 use super::imports::unfit;
 use super::shape::{self, Shape};
-use dray_core::limits::PLUGIN_TEXT_BYTES;
 use dray_ports::PluginFailure;
+use dray_rules::limits::TEXT_BYTES;
 
 /// Where components are read and compiled.
 #[derive(Clone, Debug, Default)]
@@ -123,5 +123,5 @@ fn no_process(label: &str, error: std::io::Error) -> PluginFailure {
 pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    super::text::clean(text.unwrap_or("it does not say why"), PLUGIN_TEXT_BYTES)
+    super::text::clean(text.unwrap_or("it does not say why"), TEXT_BYTES)
 }

@@ -4,12 +4,12 @@ use super::bindings::described::dray::types::{errors, oci};
 use super::bindings::snapshotter::exports::dray::snapshotter::planner as wit;
 use super::failure::{Cause, Failure};
 use super::text::clean;
-use dray_core::limits::{PLUGIN_NAME_BYTES, PLUGIN_TEXT_BYTES};
 use dray_core::oci::{Descriptor, Platform};
 use dray_ports::{
     Expectation, ImageToPlan, Labels, LayerPlan, OnError, OnMounts, Plan, PluginFailure, PluginFault,
     Question, Suitability,
 };
+use dray_rules::limits::{NAME_BYTES, TEXT_BYTES};
 
 fn stated(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
@@ -76,9 +76,9 @@ pub(super) fn plan(plan: wit::ImagePlan) -> Plan {
             wit::Suitability::Foreign => Suitability::Foreign,
         },
         code: plan.code,
-        reason: clean(&plan.reason, PLUGIN_TEXT_BYTES),
+        reason: clean(&plan.reason, TEXT_BYTES),
         layers: plan.layers.into_iter().map(layer_plan).collect(),
-        hints: plan.hints.iter().map(|hint| clean(hint, PLUGIN_TEXT_BYTES)).collect(),
+        hints: plan.hints.iter().map(|hint| clean(hint, TEXT_BYTES)).collect(),
     }
 }
 
@@ -150,8 +150,8 @@ pub(super) fn refusal(plugin: &str, subject: Subject, error: &errors::Error) -> 
         }
         errors::Error::Other(detail) => (PluginFault::Refused, detail, "failed"),
     };
-    let code = clean(&detail.code, PLUGIN_NAME_BYTES);
-    let message = clean(&detail.message, PLUGIN_TEXT_BYTES);
+    let code = clean(&detail.code, NAME_BYTES);
+    let message = clean(&detail.message, TEXT_BYTES);
     let retry = match error {
         errors::Error::Transient(detail) => detail.retry_after_ms,
         _ => None,

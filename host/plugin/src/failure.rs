@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use dray_ports::{PluginFailure, PluginFault};
+use dray_rules::RuleError;
 
 /// A [`PluginFailure`] in the making.
 pub(super) struct Failure(PluginFailure);
@@ -56,11 +57,11 @@ pub(super) fn other_types(plugin: &str, error: Box<dyn Error + Send + Sync>) -> 
 }
 
 /// The plugin returned something that breaks the contract.
-pub(super) fn invalid_output(plugin: &str, function: &str, rule: impl Into<String>) -> PluginFailure {
+pub(super) fn invalid_output(plugin: &str, function: &str, rule: RuleError) -> PluginFailure {
     let message = format!("`{function}` of plugin `{plugin}` returned something that breaks its contract");
     Failure::new(PluginFault::InvalidOutput, plugin, message)
         .hint(Some("report this to the author of the plugin"))
-        .caused_by(Cause(rule.into()))
+        .caused_by(rule)
 }
 
 /// A cause that is nothing but a text.

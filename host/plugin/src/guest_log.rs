@@ -9,8 +9,8 @@ use super::sandbox::Guest;
 use super::text::clean;
 use dray_core::limits::{
     PLUGIN_LOG_BYTES, PLUGIN_LOG_LINE_BYTES, PLUGIN_LOG_LINES, PLUGIN_LOUD_LINE_BYTES, PLUGIN_LOUD_LINES,
-    PLUGIN_TEXT_BYTES,
 };
+use dray_rules::limits::TEXT_BYTES;
 
 /// Severity of a line.
 pub(super) type Level = log::Level;
@@ -36,7 +36,7 @@ pub(super) struct GuestLog {
 
 impl GuestLog {
     pub(super) fn new(plugin: &str) -> Self {
-        let plugin = clean(plugin, PLUGIN_TEXT_BYTES).into();
+        let plugin = clean(plugin, TEXT_BYTES).into();
         Self {
             plugin,
             bytes: 0,

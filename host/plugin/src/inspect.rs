@@ -4,8 +4,8 @@ use super::imports::{self, Standing};
 use super::shape::{Interface, Shape};
 use super::text::clean;
 use super::{PluginKind, PluginSource};
-use dray_core::limits::PLUGIN_TEXT_BYTES;
 use dray_core::oci::Digest;
+use dray_rules::limits::TEXT_BYTES;
 
 /// What can be seen of a component without compiling or running it, as
 /// [`PluginHost::inspect`](super::PluginHost::inspect) finds it.
@@ -104,12 +104,12 @@ fn imported(interface: &Interface) -> ImportedInterface {
 fn metadata(shape: &Shape) -> Metadata {
     let note = |section: &str| {
         let (_, text) = shape.notes.iter().find(|(name, _)| name == section)?;
-        Some(clean(text, PLUGIN_TEXT_BYTES))
+        Some(clean(text, TEXT_BYTES))
     };
     let producers = shape.producers.iter().map(|(role, name, version)| Producer {
-        role: clean(role, PLUGIN_TEXT_BYTES),
-        name: clean(name, PLUGIN_TEXT_BYTES),
-        version: clean(version, PLUGIN_TEXT_BYTES),
+        role: clean(role, TEXT_BYTES),
+        name: clean(name, TEXT_BYTES),
+        version: clean(version, TEXT_BYTES),
     });
     Metadata {
         version: note("version"),

@@ -1,6 +1,5 @@
 //! A component that has been checked, compiled and linked.
 
-use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,13 +12,14 @@ use super::compiled::CompiledStore;
 use super::compiler::Compiler;
 use super::convert::Subject;
 use super::engine::Runtime;
-use super::failure::{Cause, Failure, incompatible, invalid_output, other_types};
+use super::failure::{Failure, incompatible, invalid_output, other_types};
 use super::sandbox::{self, Guest, typed};
 use super::shape::Shape;
 use super::text::clean;
 use super::{PluginKind, PluginSource, convert, imports, output};
-use dray_core::limits::{PLUGIN_CONFIG_BYTES, PLUGIN_TEXT_BYTES};
 use dray_ports::{PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
+use dray_rules::limits::TEXT_BYTES;
+use dray_rules::{ConfigError, check_config, check_config_is_taken};
 
 /// What a plugin says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,12 +95,10 @@ impl Loaded {
         config: &str,
         exports: impl FnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<()> + Send + 'static,
     ) -> Result<PluginIdentity, PluginFailure> {
-        self.check_config_text(config)?;
+        check_config(config).map_err(|error| self.invalid_config(error))?;
         let info = self.info(exports).await?;
-        if info.config_schema.is_none() && !output::is_empty_object(config) {
-            let message = format!("plugin `{}` takes no configuration", self.label);
-            return Err(Failure::new(PluginFault::InvalidConfig, &self.label, message).into());
-        }
+        let schema = info.config_schema.as_deref().unwrap_or_default();
+        check_config_is_taken(config, schema).map_err(|error| self.invalid_config(error))?;
         let indices = self.indices(DescribedIndices::new(&self.pre))?;
         let text = config.to_owned();
         self.call("check-config", |store, instance| {
@@ -141,8 +139,8 @@ impl Loaded {
         Ok(PluginDescription {
             name: info.name,
             version: info.version,
-            summary: clean(&info.summary, PLUGIN_TEXT_BYTES),
-            features: info.features.iter().map(|feature| clean(feature, PLUGIN_TEXT_BYTES)).collect(),
+            summary: clean(&info.summary, TEXT_BYTES),
+            features: info.features.iter().map(|feature| clean(feature, TEXT_BYTES)).collect(),
             config_schema: schema,
         })
     }
@@ -170,19 +168,19 @@ impl Loaded {
         indices.map_err(|error| other_types(&self.label, error.into_boxed_dyn_error()))
     }
 
-    fn check_config_text(&self, config: &str) -> Result<(), PluginFailure> {
-        if config.len() > PLUGIN_CONFIG_BYTES {
-            let cause = format!("it has {} bytes, at most {PLUGIN_CONFIG_BYTES} are accepted", config.len());
-            return Err(self.invalid_config("is too long", Cause(cause)));
+    fn invalid_config(&self, error: ConfigError) -> PluginFailure {
+        let label = &self.label;
+        let message = match &error {
+            ConfigError::TooLong { .. } => format!("the configuration of plugin `{label}` is too long"),
+            ConfigError::NotJson { .. } => format!("the configuration of plugin `{label}` is not JSON"),
+            ConfigError::NotTaken => format!("plugin `{label}` takes no configuration"),
+        };
+        let failure = Failure::new(PluginFault::InvalidConfig, label, message);
+        match error {
+            ConfigError::TooLong { .. } => failure.caused_by(error),
+            ConfigError::NotJson { source } => failure.caused_by(source),
+            ConfigError::NotTaken => failure.into(),
         }
-        serde_json::from_str::<serde::de::IgnoredAny>(config)
-            .map_err(|error| self.invalid_config("is not JSON", error))?;
-        Ok(())
-    }
-
-    fn invalid_config(&self, what: &str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> PluginFailure {
-        let message = format!("the configuration of plugin `{}` {what}", self.label);
-        Failure::new(PluginFault::InvalidConfig, &self.label, message).caused_by(cause)
     }
 }
 

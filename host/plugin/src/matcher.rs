@@ -1,13 +1,13 @@
 use async_trait::async_trait;
 
 use super::bindings::platform::PlatformIndices;
-use super::convert::Subject;
+use super::convert::{self, Subject};
 use super::failure::invalid_output;
 use super::loaded::Loaded;
 use super::sandbox::typed;
-use super::{convert, output};
 use dray_core::oci::Platform;
 use dray_ports::{PlatformMatcher, PluginCallTimings, PluginFailure, PluginIdentity};
+use dray_rules::check_ranking;
 
 /// A platform plugin behind its port.
 pub(super) struct Matcher {
@@ -49,8 +49,7 @@ impl PlatformMatcher for Matcher {
             })
             .await?
             .map_err(|error| convert::refusal(&self.loaded.label, Subject::Platforms, &error))?;
-        output::check_rank(&ranked, offered.len())
-            .map_err(|rule| invalid_output(&self.loaded.label, "rank", rule))
+        check_ranking(&ranked, offered.len()).map_err(|rule| invalid_output(&self.loaded.label, "rank", rule))
     }
 
     fn timings(&self) -> PluginCallTimings {

@@ -15,9 +15,10 @@ use super::guest_log::GuestLog;
 use super::text::clean;
 use dray_core::limits::{
     PLUGIN_CALL_TIMEOUT, PLUGIN_CROSSING_BYTES, PLUGIN_HANDLES, PLUGIN_INSTANCES, PLUGIN_MEMORIES,
-    PLUGIN_MEMORY_BYTES, PLUGIN_NAME_BYTES, PLUGIN_TABLE_ELEMENTS, PLUGIN_TABLES, PLUGIN_TICK, PLUGIN_TICKS,
+    PLUGIN_MEMORY_BYTES, PLUGIN_TABLE_ELEMENTS, PLUGIN_TABLES, PLUGIN_TICK, PLUGIN_TICKS,
 };
 use dray_ports::{PluginFailure, PluginFault};
+use dray_rules::limits::NAME_BYTES;
 
 /// What the host knows of a plugin while it runs.
 pub(super) struct Guest {
@@ -269,7 +270,7 @@ fn place(error: &wasmtime::Error) -> Option<String> {
         .iter()
         .filter_map(|frame| frame.func_name())
         .take(SHOWN_FRAMES)
-        .map(|name| format!("`{}`", clean(name, PLUGIN_NAME_BYTES)))
+        .map(|name| format!("`{}`", clean(name, NAME_BYTES)))
         .collect();
     (!names.is_empty()).then(|| format!("in {}", names.join(", called by ")))
 }

@@ -11,7 +11,8 @@ use wasmparser::{CustomSectionReader, KnownCustom, Parser, Payload, ValidPayload
 
 use super::proposals::PROPOSALS;
 use super::weight::{self, Unfit};
-use dray_core::limits::{PLUGIN_PRODUCERS, PLUGIN_TEXT_BYTES};
+use dray_core::limits::PLUGIN_PRODUCERS;
+use dray_rules::limits::TEXT_BYTES;
 
 /// An import or export: usually an interface with its functions.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +100,7 @@ impl Shape {
 
 /// As much of a text as is shown.
 fn beginning(text: &str) -> String {
-    text[..text.floor_char_boundary(PLUGIN_TEXT_BYTES)].to_owned()
+    text[..text.floor_char_boundary(TEXT_BYTES)].to_owned()
 }
 
 fn interface(types: TypesRef<'_>, name: &str, item: Option<&ComponentItem>) -> Interface {

@@ -128,8 +128,8 @@ pub struct LayerPlan {
     pub keep_blob: bool,
 }
 
-/// What a plugin answered. Nothing in it has been checked but the sizes of its texts; see
-/// `validate_plan` of `dray-pull` for the rules.
+/// What a plugin answered. Only the sizes and forms of its texts have been checked. `validate_plan` of `dray-pull`
+/// checks it against the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The verdict.

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 pub use self::ensure::{Lack, PullMode, ensure_image, existing_image, fetch_image};
-pub use self::error::{PlanError, PullError};
+pub use self::error::PullError;
 use self::job::Job;
 use self::leased::Unpacking;
 pub use self::plan::validate_plan;

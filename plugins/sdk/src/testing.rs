@@ -15,9 +15,8 @@ use crate::plugin::read_config;
 use crate::snapshotter::{Image, ImagePlan};
 use crate::{Error, PlatformPlugin, Plugin, SnapshotterPlugin};
 
-/// Largest configuration, and largest schema of one.
-const CONFIG_BYTES: usize = 64 * 1024;
-
+/// What the host finds wrong with an answer.
+pub use dray_rules::RuleError;
 pub use image::{ImageBuilder, LayerBuilder};
 pub use rules::{BrokenRule, check_info, check_plan, check_ranking};
 
@@ -61,17 +60,10 @@ pub fn check_config<P: Plugin>(config: &str) -> Result<(), Error> {
 
 /// What the host says of a configuration by itself, and then what the plugin says of it.
 fn accepted<P: Plugin>(config: &str) -> Result<P::Config, Error> {
-    let refused = |message: &str| Err(Error::invalid_config("refused-by-host", message));
-    if config.len() > CONFIG_BYTES {
-        return refused("the configuration is too long");
-    }
-    match serde_json::from_str::<serde_json::Value>(config) {
-        Err(_) => refused("the configuration is not JSON"),
-        Ok(value) if P::CONFIG_SCHEMA.is_empty() && value != serde_json::json!({}) => {
-            refused("the plugin takes no configuration")
-        }
-        Ok(_) => read_config::<P>(config),
-    }
+    dray_rules::check_config(config)
+        .and_then(|()| dray_rules::check_config_is_taken(config, P::CONFIG_SCHEMA))
+        .map_err(|error| Error::invalid_config("refused-by-host", error.to_string()))?;
+    read_config::<P>(config)
 }
 
 /// A platform from `os/architecture` or `os/architecture/variant`, taken as written. An operating system may
@@ -146,7 +138,7 @@ mod tests {
         for empty in ["{}", " { } "] {
             check_config::<Bare>(empty).unwrap();
         }
-        let too_long = format!("{{{}}}", " ".repeat(CONFIG_BYTES));
+        let too_long = format!("{{{}}}", " ".repeat(dray_rules::limits::CONFIG_BYTES));
         for refused in [r#"{"a":1}"#, "[]", "null", "", "{", &too_long] {
             let error = check_config::<Bare>(refused).unwrap_err();
             assert_eq!(error.detail().code, "refused-by-host", "{refused}");

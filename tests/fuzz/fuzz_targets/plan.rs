@@ -5,13 +5,13 @@
 use std::collections::HashSet;
 
 use arbitrary::Arbitrary;
-use dray_fuzz::limits;
 use dray_fuzz::oci::{Algorithm, ChainId, Descriptor, DiffId, Digest, MediaType, Platform};
 use dray_fuzz::ports::{
     Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnError, OnMounts, Plan, Question, SnapshotterName,
     Suitability,
 };
 use dray_fuzz::pull::validate_plan;
+use dray_fuzz::rules::limits;
 use dray_fuzz::verify::digest_of;
 use libfuzzer_sys::fuzz_target;
 
@@ -154,7 +154,7 @@ fuzz_target!(|input: Input| {
     for (entry, layer) in plan.layers.iter().zip(&image.layers) {
         assert_eq!(entry.layer, layer.descriptor.digest.as_str());
         let Question::AskWithLabels(labels) = &entry.question else { continue };
-        assert!(labels.len() <= limits::PLAN_LABELS);
+        assert!(labels.len() <= limits::LABELS);
         let mut keys = HashSet::new();
         for (key, value) in labels {
             let name = key.strip_prefix("containerd.io/snapshot/").expect("a label of snapshotters");

@@ -10,16 +10,17 @@ use crate::Source;
 
 /// Each crate of `host/` by its directory, with the crates it may depend on. In short:
 /// `cli -> dray -> { registry, containerd, plugin, pull } -> ports -> core`.
-pub(crate) const CRATES: [(&str, &[&str]); 9] = [
+pub(crate) const CRATES: [(&str, &[&str]); 10] = [
     ("cli", &["dray"]),
-    ("dray", &["containerd", "core", "plugin-host", "ports", "pull", "registry"]),
-    ("pull", &["core", "ports"]),
-    ("plugin", &["core", "ports"]),
+    ("dray", &["containerd", "core", "plugin-host", "ports", "pull", "registry", "rules"]),
+    ("pull", &["core", "ports", "rules"]),
+    ("plugin", &["core", "ports", "rules"]),
     ("containerd", &["core", "ports"]),
     ("registry", &["core", "ports"]),
     ("memory", &["core", "ports"]),
     ("ports", &["core"]),
     ("core", &[]),
+    ("rules", &[]),
 ];
 
 /// Foreign crates whose types stay in one crate, so that they can be replaced.

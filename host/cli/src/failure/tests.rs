@@ -3,7 +3,8 @@ use crate::color::Palette;
 use dray::image::{Damage, DocumentFault, ImageError};
 use dray::oci::{Algorithm, DiffId, Digest, DocumentError, DocumentKind, MediaType, Platform, Reference};
 use dray::ports::{FetchFailure, FetchFault, FetchReason};
-use dray::pull::{Lack, PlanError};
+use dray::pull::Lack;
+use dray::rules::RuleError;
 use dray::verify::{Mismatch, digest_of};
 
 fn digest(text: &str) -> Digest {
@@ -108,7 +109,7 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
         (
             PullError::Plan {
                 plugin: "p 1".to_owned(),
-                source: PlanError::LayerCount { expected: 2, found: 1 },
+                source: RuleError::LayerCount { expected: 2, found: 1 },
             },
             8,
         ),

@@ -3,6 +3,7 @@ use crate::image::{Damage, DocumentFault, ImageError, LayerCount};
 use dray_core::oci::{DiffId, Digest, DocumentKind, MediaType, Platform, ReferenceError};
 use dray_core::verify::Mismatch;
 use dray_ports::{FetchFailure, PluginFailure, StoreError};
+use dray_rules::RuleError;
 
 /// Why a pull failed. Nothing of it stays in the store but what helps a retry: no image record, no lease, no
 /// active snapshot, no locked ingest.
@@ -210,7 +211,7 @@ pub enum PullError {
         plugin: String,
         /// Which rule.
         #[source]
-        source: PlanError,
+        source: RuleError,
     },
     /// The image must not be pulled with this snapshotter.
     #[error("snapshotter `{snapshotter}` cannot serve this image ({code}): {reason}")]
@@ -268,89 +269,4 @@ impl From<LayerCount> for PullError {
     fn from(LayerCount { layers, diff_ids }: LayerCount) -> Self {
         Self::LayerCount { layers, diff_ids }
     }
-}
-
-/// Which rule a plan breaks.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// Layers are planned of an image that must not be pulled.
-    #[error("it has {found} layers and calls the image foreign")]
-    LayersOfForeign {
-        /// Entries of the plan.
-        found: usize,
-    },
-    /// Not one entry per layer.
-    #[error("it has {found} layers, the image has {expected}")]
-    LayerCount {
-        /// Layers of the image.
-        expected: usize,
-        /// Entries of the plan.
-        found: usize,
-    },
-    /// An entry is not for the layer at its place.
-    #[error("entry {index} is for `{found}`, the image has {expected} there")]
-    WrongLayer {
-        /// Position from the bottom.
-        index: usize,
-        /// The image's layer.
-        expected: Digest,
-        /// What the plan says.
-        found: String,
-    },
-    /// A label key is not the plugin's to set.
-    #[error("entry {index} sets label `{key}`, which {rule}")]
-    ForbiddenLabel {
-        /// Position from the bottom.
-        index: usize,
-        /// The key.
-        key: String,
-        /// Which rule.
-        rule: &'static str,
-    },
-    /// A key twice.
-    #[error("entry {index} sets label `{key}` twice")]
-    RepeatedLabel {
-        /// Position from the bottom.
-        index: usize,
-        /// The key.
-        key: String,
-    },
-    /// A label is too large for containerd.
-    #[error("entry {index}: label `{key}` has {size} bytes, containerd accepts {limit}")]
-    LabelTooLarge {
-        /// Position from the bottom.
-        index: usize,
-        /// The key.
-        key: String,
-        /// Key and value.
-        size: usize,
-        /// The bound.
-        limit: usize,
-    },
-    /// Too many labels.
-    #[error("entry {index} has {found} labels, at most {limit} are accepted")]
-    TooManyLabels {
-        /// Position from the bottom.
-        index: usize,
-        /// How many.
-        found: usize,
-        /// The bound.
-        limit: usize,
-    },
-    /// A digest that is not the image's.
-    #[error("entry {index}: label `{key}` mentions {digest}, which is not part of the image")]
-    InventedDigest {
-        /// Position from the bottom.
-        index: usize,
-        /// The key.
-        key: String,
-        /// The digest.
-        digest: Digest,
-    },
-    /// An expectation that cannot come true.
-    #[error("entry {index} does not ask the snapshotter and yet expects an answer")]
-    ExpectsWithoutAsking {
-        /// Position from the bottom.
-        index: usize,
-    },
 }

@@ -1,97 +1,89 @@
-mod digests;
+//! The check of a plan against the image that it is for. The rules are in `dray-rules`; this maps values of the ports
+//! to them.
+
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use dray_core::{limits, oci};
+use dray_ports::{Expectation, ImageToPlan, Labels, LayerPlan, LayerToPlan, Plan, Question, Suitability};
+use dray_rules::{Descriptor, Image, Layer, RuleError, check_plan_for_image};
 
-use self::digests::{digests_in, known_digests};
-use super::PlanError;
-use dray_core::limits;
-use dray_core::oci::Digest;
-use dray_ports::{Expectation, ImageToPlan, Plan, Question, Suitability};
+// A plugin is asked about every image that this crate reads, and may use labels as large as containerd stores them.
+const _: () = assert!(dray_rules::limits::LAYERS == limits::LAYERS);
+const _: () = assert!(dray_rules::limits::LABEL_BYTES == limits::LABEL_BYTES);
 
-/// What a plugin's labels must begin with to reach a snapshotter.
-const PREFIX: &str = "containerd.io/snapshot/";
-/// Labels that belong to the protocol between containerd and its snapshotters. A plugin that could set them
-/// could make the store take one layer for another.
-const OWNED: [&str; 2] = ["containerd.io/snapshot/diff-id", "containerd.io/snapshot/parent-chain-id"];
-
-/// Checks a whole plan against the image it is for, as a pull does before anything of it is carried out.
+/// Checks a whole plan against the image it is for, as a pull does before any effect of the plan.
 ///
 /// Takes time in proportion to the texts of the plan and of the image.
 ///
 /// # Errors
 ///
-/// Says which rule the plan breaks first.
-pub fn validate_plan(plan: &Plan, image: &ImageToPlan) -> Result<(), PlanError> {
-    if plan.suitability == Suitability::Foreign {
-        return match plan.layers.len() {
-            0 => Ok(()),
-            found => Err(PlanError::LayersOfForeign { found }),
-        };
-    }
-    if plan.layers.len() != image.layers.len() {
-        return Err(PlanError::LayerCount { expected: image.layers.len(), found: plan.layers.len() });
-    }
-    let known = known_digests(image);
-    for (index, (entry, layer)) in plan.layers.iter().zip(&image.layers).enumerate() {
-        if entry.layer != layer.descriptor.digest.as_str() {
-            return Err(PlanError::WrongLayer {
-                index,
-                expected: layer.descriptor.digest.clone(),
-                found: cut(&entry.layer),
-            });
-        }
-        match &entry.question {
-            Question::AskWithLabels(labels) => validate_labels(index, labels, &known)?,
-            Question::Ask => {}
-            Question::Fetch if entry.expectation == Expectation::Mounts => {}
-            Question::Fetch => return Err(PlanError::ExpectsWithoutAsking { index }),
-        }
-    }
-    Ok(())
+/// Fails with the first rule that the plan breaks.
+pub fn validate_plan(plan: &Plan, image: &ImageToPlan) -> Result<(), RuleError> {
+    let Plan { suitability, code, reason, layers, hints } = plan;
+    let plan = dray_rules::Plan {
+        is_foreign: *suitability == Suitability::Foreign,
+        code,
+        reason,
+        layers: layers.iter().map(layer_plan).collect(),
+        hints,
+        extensions: &[],
+    };
+    check_plan_for_image(&plan, &image_of(image))
 }
 
-fn validate_labels(
-    index: usize,
-    labels: &[(String, String)],
-    known: &HashSet<Digest>,
-) -> Result<(), PlanError> {
-    if labels.len() > limits::PLAN_LABELS {
-        return Err(PlanError::TooManyLabels { index, found: labels.len(), limit: limits::PLAN_LABELS });
+fn layer_plan(plan: &LayerPlan) -> dray_rules::LayerPlan<'_> {
+    dray_rules::LayerPlan {
+        layer: &plan.layer,
+        question: match &plan.question {
+            Question::AskWithLabels(labels) => dray_rules::Question::AskWithLabels(labels),
+            Question::Ask => dray_rules::Question::Ask,
+            Question::Fetch => dray_rules::Question::Fetch,
+        },
+        expects_mounts: plan.expectation == Expectation::Mounts,
+        extensions: &[],
     }
-    let mut seen = HashSet::with_capacity(labels.len());
-    for (key, value) in labels {
-        let forbidden = |rule| PlanError::ForbiddenLabel { index, key: cut(key), rule };
-        let Some(name) = key.strip_prefix(PREFIX) else {
-            return Err(forbidden("is outside of `containerd.io/snapshot/`"));
-        };
-        if OWNED.contains(&key.as_str()) {
-            return Err(forbidden("belongs to the snapshotter protocol"));
-        }
-        if name.is_empty() || key.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(forbidden("is not a valid key"));
-        }
-        if key.len() + value.len() > limits::LABEL_BYTES {
-            return Err(PlanError::LabelTooLarge {
-                index,
-                key: cut(key),
-                size: key.len() + value.len(),
-                limit: limits::LABEL_BYTES,
-            });
-        }
-        if !seen.insert(key.as_str()) {
-            return Err(PlanError::RepeatedLabel { index, key: cut(key) });
-        }
-        // What the image's author wrote may name any digest (a table of contents, an index of another kind), and
-        // the plugin may pass it on. What it may not do is to make one up.
-        if let Some(digest) = digests_in(value).find(|digest| !known.contains(digest)) {
-            return Err(PlanError::InventedDigest { index, key: cut(key), digest });
-        }
-    }
-    Ok(())
 }
 
-fn cut(text: &str) -> String {
-    text.chars().take(128).collect()
+fn image_of(image: &ImageToPlan) -> Image<'_> {
+    // Every member is named, so that one that is added is not forgotten here.
+    let ImageToPlan {
+        reference,
+        canonical,
+        snapshotter: _,
+        index,
+        manifest,
+        manifest_annotations,
+        config,
+        config_labels,
+        platform: _,
+        layers,
+    } = image;
+    Image {
+        reference,
+        canonical,
+        index: index.as_ref().map(descriptor_of),
+        manifest: descriptor_of(manifest),
+        manifest_annotations: pairs(manifest_annotations),
+        config: descriptor_of(config),
+        config_labels: pairs(config_labels),
+        layers: layers.iter().map(layer).collect(),
+    }
+}
+
+fn layer(layer: &LayerToPlan) -> Layer<'_> {
+    let LayerToPlan { descriptor, diff_id, chain_id } = layer;
+    Layer { descriptor: descriptor_of(descriptor), diff_id: diff_id.as_str(), chain_id: chain_id.as_str() }
+}
+
+fn descriptor_of(descriptor: &oci::Descriptor) -> Descriptor<'_> {
+    Descriptor {
+        digest: descriptor.digest.as_str(),
+        annotations: pairs(&descriptor.annotations),
+        urls: &descriptor.urls,
+    }
+}
+
+fn pairs(labels: &Labels) -> Vec<(&str, &str)> {
+    labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }

@@ -21,6 +21,7 @@ use dray_ports::{
     Expectation, FetchFault, ImageToPlan, Labels, LayerPlan, OnError, OnMounts, OnePlanner, Plan, Progress,
     Question, SnapshotKey, Suitability,
 };
+use dray_rules::RuleError;
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
@@ -410,7 +411,7 @@ async fn an_invalid_plan_has_no_effect() {
         plan
     };
     let error = fixture.pull_with(invalid, &CancellationToken::new()).await.unwrap_err();
-    assert!(matches!(error, PullError::Plan { source: PlanError::WrongLayer { .. }, .. }));
+    assert!(matches!(error, PullError::Plan { source: RuleError::WrongLayer { .. }, .. }));
     assert!(fixture.store.state().questions.is_empty());
     fixture.assert_clean();
 }
