@@ -12,6 +12,7 @@ pub use dray_rules as rules;
 #[path = "../../host/plugin/src"]
 pub mod plugin {
     mod failure;
+    mod grants;
     mod imports;
     mod kind;
     mod proposals;
@@ -25,10 +26,10 @@ pub mod plugin {
     pub fn looks(bytes: &[u8]) -> bool {
         let Ok(shape) = shape::read(bytes) else { return false };
         for kind in [PluginKind::Snapshotter, PluginKind::Platform] {
-            let _ = imports::check("fuzzed", &shape, kind);
+            let _ = imports::check("fuzzed", &shape, kind, &grants::Grants::none());
         }
         let _ = imports::kind_of("fuzzed", &shape);
-        let _ = shape.imports.iter().map(imports::standing).count();
+        let _ = shape.imports.iter().map(|import| imports::OFFER.availability(import)).count();
         true
     }
 

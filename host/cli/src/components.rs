@@ -82,7 +82,12 @@ impl Planners for SnapshotterPlugins {
             None => spec.origin.read()?,
         };
         tracing::info!(%snapshotter, plugin = spec.name, origin = %spec.origin, "the plugin for the snapshotter is chosen");
-        loaded(self.host.planner(&source, &spec.config), &source, self.screen.as_deref()).await
+        loaded(
+            self.host.planner_with_grants(&source, &spec.config, &spec.grants),
+            &source,
+            self.screen.as_deref(),
+        )
+        .await
     }
 }
 

@@ -283,7 +283,7 @@ fn kind_of_plugin(failure: &PluginFailure) -> Kind {
     match failure.fault {
         // Only a file that the user named can be unreadable.
         PluginFault::Unreadable => Kind::Usage,
-        PluginFault::InvalidConfig => Kind::Configuration,
+        PluginFault::InvalidConfig | PluginFault::NotGranted => Kind::Configuration,
         PluginFault::Timeout
         | PluginFault::OutOfMemory
         | PluginFault::Trap

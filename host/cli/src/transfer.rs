@@ -182,7 +182,8 @@ async fn connect(
         connected.map_err(|error| Failure::connecting(&error))
     };
     let matcher = async {
-        let loading = host.matcher(&sources.matcher, &settings.plugins.platform().config);
+        let spec = settings.plugins.platform();
+        let loading = host.matcher_with_grants(&sources.matcher, &spec.config, &spec.grants);
         components::loaded(loading, &sources.matcher, screen.as_deref()).await.map_err(Failure::from)
     };
     let (containerd, matcher) = tokio::try_join!(containerd, matcher)?;

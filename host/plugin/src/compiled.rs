@@ -17,8 +17,8 @@
 //! millisecond for plugins of the usual size.
 //!
 //! An entry exists only for a component that passed the comparison with this host's interfaces for one kind
-//! of plugin; kind and version of the program are part of its key. That is why a found entry needs no look at
-//! the component itself.
+//! of plugin and one set of grants; kind, grants and version of the program are part of its key. That is why a
+//! found entry needs no look at the component itself.
 
 mod directory;
 mod entry;
@@ -35,7 +35,7 @@ use wasmtime::component::Component;
 use self::directory::Directory;
 use self::entry::Oddity;
 use self::key::Key;
-use super::{PluginKind, PluginSource};
+use super::{Grants, PluginKind, PluginSource};
 use dray_core::limits::COMPILED_STORE_BYTES;
 
 /// An open store.
@@ -73,9 +73,15 @@ impl CompiledStore {
             .ok()
     }
 
-    /// The code of a component for one kind of plugin, if it is here and can be trusted.
-    pub(super) fn find(&self, engine: &Engine, source: &PluginSource, kind: PluginKind) -> Option<Component> {
-        let key = Key::new(engine, source.digest(), kind);
+    /// The code of a component for one kind of plugin with these grants, if it is here and can be trusted.
+    pub(super) fn find(
+        &self,
+        engine: &Engine,
+        source: &PluginSource,
+        kind: PluginKind,
+        grants: &Grants,
+    ) -> Option<Component> {
+        let key = Key::new(engine, source.digest(), kind, grants);
         let name = key.file_name();
         let loaded = match self.directory.read(&name, COMPILED_STORE_BYTES) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -101,8 +107,15 @@ impl CompiledStore {
     }
 
     /// Keeps the code of a component, which must be what the engine made of it.
-    pub(super) fn keep(&self, engine: &Engine, source: &PluginSource, kind: PluginKind, code: &[u8]) {
-        let key = Key::new(engine, source.digest(), kind);
+    pub(super) fn keep(
+        &self,
+        engine: &Engine,
+        source: &PluginSource,
+        kind: PluginKind,
+        grants: &Grants,
+        code: &[u8],
+    ) {
+        let key = Key::new(engine, source.digest(), kind, grants);
         let kept = self.directory.write(&key.file_name(), &[&entry::seal(&key, code, &self.secret), code]);
         if let Err(error) = kept {
             tracing::warn!(plugin = source.label(), %error, "compiled code cannot be kept");

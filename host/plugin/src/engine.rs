@@ -5,13 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, WasmFeatures};
 
-use super::bindings;
+use super::linkers::Linkers;
 use super::proposals::PROPOSALS;
-use super::sandbox::Guest;
-use super::wasi;
 use dray_core::limits::{PLUGIN_MEMORY_BYTES, PLUGIN_STACK_BYTES, PLUGIN_TICK};
 
 /// Engine, linkers and clock. There is one in a process, made by the first plugin: types and code of two
@@ -19,8 +16,7 @@ use dray_core::limits::{PLUGIN_MEMORY_BYTES, PLUGIN_STACK_BYTES, PLUGIN_TICK};
 pub(super) struct Runtime {
     pub(super) engine: Engine,
     pub(super) clock: Arc<Clock>,
-    plain: Linker<Guest>,
-    with_wasi: OnceLock<Linker<Guest>>,
+    pub(super) linkers: Linkers,
 }
 
 impl Runtime {
@@ -48,23 +44,7 @@ impl Runtime {
     fn new() -> wasmtime::Result<Self> {
         let engine = Engine::new(&config())?;
         let clock = Clock::start(&engine)?;
-        let mut plain = Linker::new(&engine);
-        bindings::link(&mut plain)?;
-        Ok(Self { engine, clock, plain, with_wasi: OnceLock::new() })
-    }
-
-    /// The linker for a component, with the interfaces of WASI if the toolchain has put some in.
-    pub(super) fn linker(&self, wants_wasi: bool) -> wasmtime::Result<&Linker<Guest>> {
-        if !wants_wasi {
-            return Ok(&self.plain);
-        }
-        if let Some(linker) = self.with_wasi.get() {
-            return Ok(linker);
-        }
-        let mut linker = Linker::new(&self.engine);
-        bindings::link(&mut linker)?;
-        wasi::link(&mut linker)?;
-        Ok(self.with_wasi.get_or_init(|| linker))
+        Ok(Self { engine, clock, linkers: Linkers::new() })
     }
 }
 

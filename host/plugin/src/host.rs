@@ -8,7 +8,7 @@ use super::loaded::{Loaded, PluginDescription};
 use super::matcher::Matcher;
 use super::planner::SnapshotterPlanner;
 use super::shape::Shape;
-use super::{Inspection, PluginKind, PluginSource, imports, inspect};
+use super::{Grants, Inspection, PluginKind, PluginSource, imports, inspect};
 use dray_ports::{Planner, PlatformMatcher, PluginFailure};
 
 /// Makes plugins of components.
@@ -66,45 +66,76 @@ impl PluginHost {
         Ok(inspect::inspection(source, &self.compiler.read(source)?))
     }
 
-    /// Runs a plugin of whatever kind to learn what it says about itself.
+    /// Runs a plugin of any kind, without grants, to learn what it says about itself.
     ///
     /// # Errors
     ///
-    /// Fails if the component does not fit this host, or does not describe itself as it must.
+    /// Fails if the component does not fit this host, needs a grant, or does not describe itself as it must.
     pub async fn describe(&self, source: &PluginSource) -> Result<PluginDescription, PluginFailure> {
         let label = source.label();
         let shape = self.look(source).await?;
         let kind = imports::kind_of(label, &shape)?;
-        let loaded = self.load(source, kind).await?;
+        let loaded = self.load(source, kind, &Grants::none()).await?;
         loaded.info(|_, _| Ok(())).await
     }
 
-    /// Loads a platform plugin. `config` is one JSON text, `{}` if nothing is configured.
+    /// Loads a platform plugin without grants. `config` is one JSON text, `{}` if nothing is configured.
     ///
     /// # Errors
     ///
-    /// Fails if the component does not fit this host, does not describe itself as it must, or does not accept
-    /// the configuration.
+    /// The same as for [`PluginHost::matcher_with_grants`].
     pub async fn matcher(
         &self,
         source: &PluginSource,
         config: &str,
     ) -> Result<Arc<dyn PlatformMatcher>, PluginFailure> {
-        let loaded = self.load(source, PluginKind::Platform).await?;
-        Ok(Arc::new(Matcher::new(loaded, config).await?))
+        self.matcher_with_grants(source, config, &Grants::none()).await
     }
 
-    /// Loads a snapshotter plugin. `config` is one JSON text, `{}` if nothing is configured.
+    /// Loads a platform plugin that may import what `grants` allows. `config` is one JSON text, `{}` if nothing is
+    /// configured.
     ///
     /// # Errors
     ///
-    /// The same as for [`PluginHost::matcher`].
+    /// Fails if the component does not fit this host, with [`NotGranted`](dray_ports::PluginFault::NotGranted) if it
+    /// imports what it has no grant for, and if it does not describe itself as it must or does not accept the
+    /// configuration.
+    pub async fn matcher_with_grants(
+        &self,
+        source: &PluginSource,
+        config: &str,
+        grants: &Grants,
+    ) -> Result<Arc<dyn PlatformMatcher>, PluginFailure> {
+        let loaded = self.load(source, PluginKind::Platform, grants).await?;
+        Ok(Arc::new(Matcher::new(loaded, config).await?))
+    }
+
+    /// Loads a snapshotter plugin without grants. `config` is one JSON text, `{}` if nothing is configured.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`PluginHost::matcher_with_grants`].
     pub async fn planner(
         &self,
         source: &PluginSource,
         config: &str,
     ) -> Result<Arc<dyn Planner>, PluginFailure> {
-        let loaded = self.load(source, PluginKind::Snapshotter).await?;
+        self.planner_with_grants(source, config, &Grants::none()).await
+    }
+
+    /// Loads a snapshotter plugin that may import what `grants` allows. `config` is one JSON text, `{}` if nothing is
+    /// configured.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`PluginHost::matcher_with_grants`].
+    pub async fn planner_with_grants(
+        &self,
+        source: &PluginSource,
+        config: &str,
+        grants: &Grants,
+    ) -> Result<Arc<dyn Planner>, PluginFailure> {
+        let loaded = self.load(source, PluginKind::Snapshotter, grants).await?;
         Ok(Arc::new(SnapshotterPlanner::new(loaded, config).await?))
     }
 
@@ -115,13 +146,18 @@ impl PluginHost {
         looking.await.unwrap_or_else(|error| Err(ended(&label, error)))
     }
 
-    async fn load(&self, source: &PluginSource, kind: PluginKind) -> Result<Loaded, PluginFailure> {
+    async fn load(
+        &self,
+        source: &PluginSource,
+        kind: PluginKind,
+        grants: &Grants,
+    ) -> Result<Loaded, PluginFailure> {
         let (place, store) = (self.place.clone(), Arc::clone(&self.store));
         let label = source.label().to_owned();
-        let (source, compiler) = (source.clone(), self.compiler.clone());
+        let (source, grants, compiler) = (source.clone(), grants.clone(), self.compiler.clone());
         let loading = tokio::task::spawn_blocking(move || {
             let store = store.get_or_init(|| place.as_deref().and_then(CompiledStore::open));
-            Loaded::load(source, kind, store.as_ref(), &compiler)
+            Loaded::load(source, kind, &grants, store.as_ref(), &compiler)
         });
         loading.await.unwrap_or_else(|error| Err(ended(&label, error)))
     }

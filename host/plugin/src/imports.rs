@@ -9,31 +9,52 @@ use std::hash::Hash;
 
 use super::PluginKind;
 use super::failure::{Failure, incompatible, unreadable};
+use super::grants::Grants;
 use super::shape::{Interface, Shape};
 use super::weight::Unfit;
-use dray_ports::PluginFailure;
+use dray_ports::{PluginFailure, PluginFault};
 
-/// An interface of this host: its name, the version of its package, and its functions.
-#[derive(Hash)]
+/// An interface that both sides know: its name, the version of its package, and its functions.
+#[derive(Clone, Copy, Debug, Hash)]
 struct Known {
     interface: &'static str,
     version: &'static str,
     functions: &'static [&'static str],
 }
 
-/// What every plugin may import. The first two are types alone.
-const OFFERED: [Known; 4] = [
-    Known { interface: "dray:types/oci", version: "0.1.0", functions: &[] },
-    Known { interface: "dray:types/errors", version: "0.1.0", functions: &[] },
-    Known { interface: "dray:host/log", version: "0.1.0", functions: &["write"] },
-    Known { interface: "dray:host/feature", version: "0.1.0", functions: &["supported"] },
-];
+/// What a host offers to components.
+#[derive(Clone, Copy, Hash)]
+pub(super) struct Offer {
+    /// Interfaces that every plugin may import.
+    always: &'static [Known],
+    /// Interfaces that need a grant, each with the name of the grant. `linkers` has what links them.
+    granted: &'static [(&'static str, Known)],
+    /// Interfaces that toolchains put in. They are there and do nothing.
+    toolchain: &'static [Known],
+}
+
+/// The offer of this host. The first two interfaces have only types.
+pub(super) const OFFER: Offer = Offer {
+    always: &[
+        Known { interface: "dray:types/oci", version: "0.1.0", functions: &[] },
+        Known { interface: "dray:types/errors", version: "0.1.0", functions: &[] },
+        Known { interface: "dray:host/log", version: "0.1.0", functions: &["write"] },
+        Known { interface: "dray:host/feature", version: "0.1.0", functions: &["supported"] },
+    ],
+    granted: &[],
+    toolchain: wasi::KNOWN,
+};
+
+/// The names of all grants.
+pub(super) fn grants() -> impl Iterator<Item = &'static str> {
+    OFFER.granted.iter().map(|(grant, _)| *grant)
+}
 
 const DESCRIBE: Known =
     Known { interface: "dray:types/describe", version: "0.1.0", functions: &["get-info", "check-config"] };
 
-/// What a plugin of a kind must export besides.
-const fn duty(kind: PluginKind) -> Known {
+/// What a plugin of a kind must export in addition.
+const fn required_export(kind: PluginKind) -> Known {
     match kind {
         PluginKind::Snapshotter => {
             Known { interface: "dray:snapshotter/planner", version: "0.1.0", functions: &["plan"] }
@@ -44,43 +65,74 @@ const fn duty(kind: PluginKind) -> Known {
     }
 }
 
-/// How an import stands with this host.
+/// Whether a component can have an import here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Availability {
     /// Every plugin has it.
-    Granted,
+    Always,
+    /// A plugin with this grant has it.
+    WithGrant(&'static str),
     /// The toolchain put it in; it is there and does nothing.
     Toolchain,
     /// This host does not have it.
     Unknown,
 }
 
-/// How an import stands.
-pub(super) fn standing(import: &Interface) -> Standing {
-    let (interface, version) = split(&import.name);
-    let is_offered = |known: &Known| {
-        known.interface == interface
-            && track(known.version) == track(version)
-            && import.functions.iter().all(|function| known.functions.contains(&function.as_str()))
-    };
-    if OFFERED.iter().any(is_offered) {
-        return Standing::Granted;
+impl Offer {
+    /// Whether a component can have an import.
+    pub(super) fn availability(&self, import: &Interface) -> Availability {
+        let (interface, version) = split(&import.name);
+        let fits = |known: &Known| {
+            known.interface == interface
+                && track(known.version) == track(version)
+                && import.functions.iter().all(|function| known.functions.contains(&function.as_str()))
+        };
+        if self.always.iter().any(fits) {
+            return Availability::Always;
+        }
+        if let Some((grant, _)) = self.granted.iter().find(|(_, known)| fits(known)) {
+            return Availability::WithGrant(grant);
+        }
+        if self.toolchain.iter().any(fits) {
+            return Availability::Toolchain;
+        }
+        Availability::Unknown
     }
-    if wasi::KNOWN.iter().any(is_offered) {
-        return Standing::Toolchain;
+
+    /// Every interface that it has, in whichever version.
+    fn find(&self, interface: &str) -> Option<&'static Known> {
+        let granted = self.granted.iter().map(|(_, known)| known);
+        let mut all = self.always.iter().chain(granted).chain(self.toolchain);
+        all.find(|known| known.interface == interface)
     }
-    Standing::Unknown
+
+    fn check_imports(
+        &self,
+        plugin: &str,
+        imports: &[Interface],
+        grants: &Grants,
+    ) -> Result<(), PluginFailure> {
+        for import in imports {
+            match self.availability(import) {
+                Availability::Always | Availability::Toolchain => {}
+                Availability::WithGrant(grant) if grants.has(grant) => {}
+                Availability::WithGrant(grant) => return Err(not_granted(plugin, import, grant)),
+                Availability::Unknown => return Err(self.refusal(plugin, import).into()),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// All that a component may rely on here, for a hash.
 pub(super) fn offered() -> impl Hash {
-    (OFFERED, wasi::KNOWN, DESCRIBE, [PluginKind::Snapshotter, PluginKind::Platform].map(duty))
+    (OFFER, DESCRIBE, [PluginKind::Snapshotter, PluginKind::Platform].map(required_export))
 }
 
 /// The kind of a plugin by what it exports, and the full name of its world.
 pub(super) fn kind(shape: &Shape) -> Option<(PluginKind, String)> {
     [PluginKind::Snapshotter, PluginKind::Platform].into_iter().find_map(|kind| {
-        let export = find(shape, &duty(kind))?;
+        let export = find(shape, &required_export(kind))?;
         let (interface, version) = split(&export.name);
         let package = interface.split('/').next().unwrap_or_default();
         Some((kind, format!("{package}/plugin@{version}")))
@@ -94,26 +146,27 @@ pub(super) fn kind(shape: &Shape) -> Option<(PluginKind, String)> {
 /// Fails if it is a plugin of no kind.
 pub(super) fn kind_of(plugin: &str, shape: &Shape) -> Result<PluginKind, PluginFailure> {
     kind(shape).map(|(kind, _)| kind).ok_or_else(|| {
-        let duties = [PluginKind::Snapshotter, PluginKind::Platform].map(|kind| duty(kind).full());
+        let exports =
+            [PluginKind::Snapshotter, PluginKind::Platform].map(|kind| required_export(kind).full());
         incompatible(plugin, format!("component `{plugin}` is not a plugin of dray"))
-            .hint(Some(format!("a plugin exports `{}`", duties.join("` or `"))))
+            .hint(Some(format!("a plugin exports `{}`", exports.join("` or `"))))
             .into()
     })
 }
 
-/// Whether a component can be a plugin of a kind here.
+/// Whether a component can be a plugin of a kind here, with these grants.
 ///
 /// # Errors
 ///
 /// Says what is missing, on which side, and what can be done about it.
-pub(super) fn check(plugin: &str, shape: &Shape, wanted: PluginKind) -> Result<(), PluginFailure> {
+pub(super) fn check(
+    plugin: &str,
+    shape: &Shape,
+    wanted: PluginKind,
+    grants: &Grants,
+) -> Result<(), PluginFailure> {
     check_exports(plugin, shape, wanted)?;
-    for import in &shape.imports {
-        if standing(import) == Standing::Unknown {
-            return Err(refusal(plugin, import).into());
-        }
-    }
-    Ok(())
+    OFFER.check_imports(plugin, &shape.imports, grants)
 }
 
 /// The failure for a component whose shape cannot be read.
@@ -134,11 +187,11 @@ pub(super) fn unfit(plugin: &str, error: Unfit) -> PluginFailure {
 }
 
 fn check_exports(plugin: &str, shape: &Shape, wanted: PluginKind) -> Result<(), PluginFailure> {
-    let duty = duty(wanted);
-    if find(shape, &duty).is_none() {
+    let required = required_export(wanted);
+    if find(shape, &required).is_none() {
         return Err(wrong_kind(plugin, shape, wanted).into());
     }
-    for known in [&duty, &DESCRIBE] {
+    for known in [&required, &DESCRIBE] {
         let full = known.full();
         let Some(export) = find(shape, known) else {
             let message = format!("plugin `{plugin}` does not export `{full}`, which every plugin must");
@@ -169,45 +222,65 @@ fn wrong_kind(plugin: &str, shape: &Shape, wanted: PluginKind) -> Failure {
                 .hint(Some(format!("it can be given where a {found} plugin is wanted")))
         }
         None => incompatible(plugin, format!("component `{plugin}` is not a plugin of dray"))
-            .hint(Some(format!("a {} plugin exports `{}`", wanted.as_str(), duty(wanted).full()))),
+            .hint(Some(format!("a {} plugin exports `{}`", wanted.as_str(), required_export(wanted).full()))),
     }
 }
 
-fn refusal(plugin: &str, import: &Interface) -> Failure {
-    let name = &import.name;
-    let (interface, version) = split(name);
-    if interface.starts_with("wasi:") && version.starts_with("0.3") {
-        return incompatible(plugin, format!("plugin `{plugin}` imports `{name}`, which is asynchronous"))
+fn not_granted(plugin: &str, import: &Interface, grant: &str) -> PluginFailure {
+    let message = format!("plugin `{plugin}` imports `{}`, which needs the grant `{grant}`", import.name);
+    Failure::new(PluginFault::NotGranted, plugin, message)
+        .hint(Some(format!(
+            "if the plugin may use it, add `{grant}` to the `grants` of its table in `dray.toml`"
+        )))
+        .into()
+}
+
+impl Offer {
+    /// The failure for an import that this host does not have.
+    fn refusal(&self, plugin: &str, import: &Interface) -> Failure {
+        let name = &import.name;
+        let (interface, version) = split(name);
+        if interface.starts_with("wasi:") && version.starts_with("0.3") {
+            return incompatible(
+                plugin,
+                format!("plugin `{plugin}` imports `{name}`, which is asynchronous"),
+            )
             .hint(Some("this host runs synchronous plugins: build for `wasm32-wasip2` or without WASI"));
-    }
-    let Some(known) = OFFERED.iter().chain(wasi::KNOWN).find(|known| known.interface == interface) else {
-        let message = format!("plugin `{plugin}` imports `{name}`, which this host does not offer");
-        if interface.starts_with("wasi:") {
-            return incompatible(plugin, message).hint(Some(wasi::REMEDY));
         }
-        let offered: Vec<String> = OFFERED.iter().map(|known| format!("`{}`", known.full())).collect();
-        return incompatible(plugin, message).hint(Some(format!(
-            "this host offers {}; use a newer dray, or a version of the plugin that does not need more",
-            offered.join(", ")
-        )));
-    };
-    let full = known.full();
-    if track(known.version) != track(version) {
-        let message = format!("plugin `{plugin}` imports `{name}`, this host offers `{full}`");
+        let Some(known) = self.find(interface) else {
+            let message = format!("plugin `{plugin}` imports `{name}`, which this host does not offer");
+            if interface.starts_with("wasi:") {
+                return incompatible(plugin, message).hint(Some(wasi::REMEDY));
+            }
+            let offered: Vec<String> =
+                self.always.iter().map(|known| format!("`{}`", known.full())).collect();
+            return incompatible(plugin, message).hint(Some(format!(
+                "this host offers {}; use a newer dray, or a version of the plugin that does not need more",
+                offered.join(", ")
+            )));
+        };
+        let full = known.full();
+        if track(known.version) != track(version) {
+            let message = format!("plugin `{plugin}` imports `{name}`, this host offers `{full}`");
+            let is_wasi = interface.starts_with("wasi:");
+            return incompatible(plugin, message).hint(Some(if is_wasi {
+                wasi::REMEDY
+            } else {
+                OTHER_VERSION
+            }));
+        }
+        let missing = import.functions.iter().find(|name| !known.functions.contains(&name.as_str()));
+        let missing = missing.map(String::as_str).unwrap_or_default();
+        let message = format!(
+            "plugin `{plugin}` imports function `{missing}` of `{name}`, which `{full}` of this host lacks"
+        );
         let is_wasi = interface.starts_with("wasi:");
-        return incompatible(plugin, message).hint(Some(if is_wasi { wasi::REMEDY } else { OTHER_VERSION }));
+        incompatible(plugin, message).hint(Some(if is_wasi {
+            wasi::REMEDY
+        } else {
+            "use a newer dray, or an older version of the plugin"
+        }))
     }
-    let missing = import.functions.iter().find(|name| !known.functions.contains(&name.as_str()));
-    let missing = missing.map(String::as_str).unwrap_or_default();
-    let message = format!(
-        "plugin `{plugin}` imports function `{missing}` of `{name}`, which `{full}` of this host lacks"
-    );
-    let is_wasi = interface.starts_with("wasi:");
-    incompatible(plugin, message).hint(Some(if is_wasi {
-        wasi::REMEDY
-    } else {
-        "use a newer dray, or an older version of the plugin"
-    }))
 }
 
 impl Known {
@@ -243,10 +316,10 @@ fn track(version: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn import(name: &str, functions: &[&str]) -> Interface {
+    pub(crate) fn import(name: &str, functions: &[&str]) -> Interface {
         Interface { name: name.to_owned(), functions: functions.iter().map(|&f| f.to_owned()).collect() }
     }
 
@@ -270,7 +343,7 @@ mod tests {
         let export = |version: &str, function: &str| {
             import(&format!("dray:snapshotter/planner@{version}"), &[function])
         };
-        let known = duty(PluginKind::Snapshotter);
+        let known = required_export(PluginKind::Snapshotter);
         let shape = |versions: &[&str]| Shape {
             exports: versions.iter().map(|version| export(version, "plan")).collect(),
             ..Shape::default()
@@ -288,24 +361,68 @@ mod tests {
     }
 
     #[test]
-    fn standings() {
+    fn imports_are_available_by_name_track_and_functions() {
         for (name, functions, expected) in [
-            ("dray:host/log@0.1.0", &["write"][..], Standing::Granted),
-            ("dray:host/log@0.1.7", &["write"], Standing::Granted),
-            ("dray:host/log@0.1.7", &["write", "flush"], Standing::Unknown),
-            ("dray:host/log@0.2.0", &["write"], Standing::Unknown),
-            ("dray:host/log", &["write"], Standing::Unknown),
-            ("dray:types/oci@0.1.0", &[], Standing::Granted),
-            ("wasi:cli/environment@0.2.9", &["get-environment"], Standing::Toolchain),
-            ("wasi:cli/environment@0.3.0", &["get-environment"], Standing::Unknown),
-            ("wasi:http/types@0.2.0", &[], Standing::Unknown),
-            ("wasi:cli/environment@0.2.0", &["get-environment", "set-environment"], Standing::Unknown),
-            ("wasi:cli/nonsense@0.2.0", &[], Standing::Unknown),
-            ("wasi:io/poll@0.2.3", &["poll", "[method]pollable.block"], Standing::Toolchain),
-            ("wasi:cli", &[], Standing::Unknown),
-            ("run", &[], Standing::Unknown),
+            ("dray:host/log@0.1.0", &["write"][..], Availability::Always),
+            ("dray:host/log@0.1.7", &["write"], Availability::Always),
+            ("dray:host/log@0.1.7", &["write", "flush"], Availability::Unknown),
+            ("dray:host/log@0.2.0", &["write"], Availability::Unknown),
+            ("dray:host/log", &["write"], Availability::Unknown),
+            ("dray:types/oci@0.1.0", &[], Availability::Always),
+            ("wasi:cli/environment@0.2.9", &["get-environment"], Availability::Toolchain),
+            ("wasi:cli/environment@0.3.0", &["get-environment"], Availability::Unknown),
+            ("wasi:http/types@0.2.0", &[], Availability::Unknown),
+            ("wasi:cli/environment@0.2.0", &["get-environment", "set-environment"], Availability::Unknown),
+            ("wasi:cli/nonsense@0.2.0", &[], Availability::Unknown),
+            ("wasi:io/poll@0.2.3", &["poll", "[method]pollable.block"], Availability::Toolchain),
+            ("wasi:cli", &[], Availability::Unknown),
+            ("run", &[], Availability::Unknown),
         ] {
-            assert_eq!(standing(&import(name, functions)), expected, "{name} {functions:?}");
+            assert_eq!(OFFER.availability(&import(name, functions)), expected, "{name} {functions:?}");
+        }
+    }
+
+    /// An offer with an interface that needs a grant.
+    pub(crate) const SAMPLE: Offer = Offer {
+        granted: &[(
+            "content",
+            Known { interface: "test:host/content", version: "0.1.0", functions: &["read", "size"] },
+        )],
+        ..OFFER
+    };
+
+    #[test]
+    fn an_import_that_needs_a_grant_is_refused_without_it() {
+        let imports =
+            [import("dray:host/log@0.1.0", &["write"]), import("test:host/content@0.1.2", &["read"])];
+        assert_eq!(SAMPLE.availability(&imports[1]), Availability::WithGrant("content"));
+        SAMPLE.check_imports("p", &imports, &Grants::of(["content"])).unwrap();
+        for grants in [Grants::none(), Grants::of(["referrers"])] {
+            let failure = SAMPLE.check_imports("p", &imports, &grants).unwrap_err();
+            assert_eq!(failure.fault, PluginFault::NotGranted);
+            assert_eq!(
+                failure.message,
+                "plugin `p` imports `test:host/content@0.1.2`, which needs the grant `content`"
+            );
+            assert_eq!(
+                failure.hint.as_deref(),
+                Some("if the plugin may use it, add `content` to the `grants` of its table in `dray.toml`")
+            );
+        }
+    }
+
+    /// What the host does not have cannot be granted.
+    #[test]
+    fn a_grant_does_not_make_another_version_available() {
+        let grants = Grants::of(["content"]);
+        for (name, functions, told) in [
+            ("test:host/content@0.2.0", &["read"][..], "this host offers `test:host/content@0.1.0`"),
+            ("test:host/content@0.1.0", &["read", "write"], "imports function `write`"),
+            ("test:host/other@0.1.0", &[], "which this host does not offer"),
+        ] {
+            let failure = SAMPLE.check_imports("p", &[import(name, functions)], &grants).unwrap_err();
+            assert_eq!(failure.fault, PluginFault::Incompatible);
+            assert!(failure.message.contains(told), "{}", failure.message);
         }
     }
 }

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::imports::{self, Standing};
+use super::imports::{self, Availability, OFFER, Offer};
 use super::shape::{Interface, Shape};
 use super::text::clean;
 use super::{PluginKind, PluginSource};
@@ -21,8 +21,8 @@ pub struct Inspection {
     pub world: Option<String>,
     /// Imports that every plugin gets.
     pub granted: Vec<ImportedInterface>,
-    /// Imports that an operator must grant. This version of the host has none of that kind.
-    pub needs_grant: Vec<ImportedInterface>,
+    /// Imports that an operator must grant. This version of the host has no such interface.
+    pub needs_grant: Vec<GrantedImport>,
     /// Imports that toolchains put in, which the host answers with nothing.
     pub toolchain: Vec<ImportedInterface>,
     /// Imports that this host does not have. The component cannot be used here.
@@ -42,7 +42,17 @@ pub struct ImportedInterface {
     pub functions: Vec<String>,
 }
 
-/// What a component says about its making. Nobody has checked it.
+/// An imported interface that needs a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GrantedImport {
+    /// The interface.
+    #[serde(flatten)]
+    pub interface: ImportedInterface,
+    /// Name of the grant.
+    pub grant: &'static str,
+}
+
+/// What a component says about its making. It is not checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Metadata {
     /// Version.
@@ -79,26 +89,45 @@ pub struct Producer {
 /// What a component is, by its shape.
 pub(super) fn inspection(source: &PluginSource, shape: &Shape) -> Inspection {
     let (kind, world) = imports::kind(shape).unzip();
-    let standing = |wanted: Standing| {
-        let imports = shape.imports.iter().filter(|import| imports::standing(import) == wanted);
-        imports.map(imported).collect()
-    };
+    let Imports { granted, needs_grant, toolchain, unknown } = Imports::of(&OFFER, &shape.imports);
     Inspection {
         digest: source.digest().clone(),
         size: source.bytes().len() as u64,
         kind,
         world,
-        granted: standing(Standing::Granted),
-        needs_grant: Vec::new(),
-        toolchain: standing(Standing::Toolchain),
-        unknown: standing(Standing::Unknown),
+        granted,
+        needs_grant,
+        toolchain,
+        unknown,
         exports: shape.exports.iter().map(|export| export.name.clone()).collect(),
         metadata: metadata(shape),
     }
 }
 
-fn imported(interface: &Interface) -> ImportedInterface {
-    ImportedInterface { name: interface.name.clone(), functions: interface.functions.clone() }
+/// The imports of a component, by how they are available.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Imports {
+    granted: Vec<ImportedInterface>,
+    needs_grant: Vec<GrantedImport>,
+    toolchain: Vec<ImportedInterface>,
+    unknown: Vec<ImportedInterface>,
+}
+
+impl Imports {
+    fn of(offer: &Offer, imports: &[Interface]) -> Self {
+        let mut groups = Self::default();
+        for import in imports {
+            let interface =
+                ImportedInterface { name: import.name.clone(), functions: import.functions.clone() };
+            match offer.availability(import) {
+                Availability::Always => groups.granted.push(interface),
+                Availability::WithGrant(grant) => groups.needs_grant.push(GrantedImport { interface, grant }),
+                Availability::Toolchain => groups.toolchain.push(interface),
+                Availability::Unknown => groups.unknown.push(interface),
+            }
+        }
+        groups
+    }
 }
 
 fn metadata(shape: &Shape) -> Metadata {
@@ -118,5 +147,23 @@ fn metadata(shape: &Shape) -> Metadata {
         source: note("source"),
         revision: note("revision"),
         producers: producers.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imports::tests::{SAMPLE, import};
+
+    #[test]
+    fn an_import_that_needs_a_grant_is_shown_with_the_grant() {
+        let imports = [import("test:host/content@0.1.0", &["read"]), import("test:host/other@0.1.0", &[])];
+        let groups = Imports::of(&SAMPLE, &imports);
+        assert_eq!(groups.granted, []);
+        assert_eq!(groups.unknown[0].name, "test:host/other@0.1.0");
+        assert_eq!(
+            serde_json::to_string(&groups.needs_grant).unwrap(),
+            r#"[{"name":"test:host/content@0.1.0","functions":["read"],"grant":"content"}]"#
+        );
     }
 }

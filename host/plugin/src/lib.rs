@@ -16,11 +16,13 @@ mod convert;
 mod embedded;
 mod engine;
 mod failure;
+mod grants;
 mod guest_log;
 mod host;
 mod imports;
 mod inspect;
 mod kind;
+mod linkers;
 mod loaded;
 mod matcher;
 mod output;
@@ -35,13 +37,14 @@ mod wasi;
 mod weight;
 
 pub use apart::serve_compiler;
+pub use grants::{Grants, UnknownGrant};
 pub use host::PluginHost;
-pub use inspect::{ImportedInterface, Inspection, Metadata, Producer};
+pub use inspect::{GrantedImport, ImportedInterface, Inspection, Metadata, Producer};
 pub use kind::PluginKind;
 pub use loaded::PluginDescription;
 pub use proposals::enabled_proposals;
 pub use source::PluginSource;
-pub use spec::{Grants, PluginOrigin, PluginSpec};
+pub use spec::{PluginOrigin, PluginSpec};
 
 /// The packages of the plugin interface that this host speaks, with versions.
 pub fn wit_packages() -> &'static [&'static str] {

@@ -13,6 +13,7 @@ use super::compiler::Compiler;
 use super::convert::Subject;
 use super::engine::Runtime;
 use super::failure::{Failure, incompatible, invalid_output, other_types};
+use super::grants::Grants;
 use super::sandbox::{self, Guest, typed};
 use super::shape::Shape;
 use super::text::clean;
@@ -46,7 +47,7 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Loads a component for one kind of plugin. Compiles it if the store has no code for it, which takes up
+    /// Loads a component for one kind of plugin, with these grants. Compiles it if the store has no code for it, which takes up
     /// to seconds: not for a thread that runs other futures.
     ///
     /// # Errors
@@ -55,6 +56,7 @@ impl Loaded {
     pub(super) fn load(
         source: PluginSource,
         kind: PluginKind,
+        grants: &Grants,
         store: Option<&CompiledStore>,
         compiler: &Compiler,
     ) -> Result<Self, PluginFailure> {
@@ -66,20 +68,20 @@ impl Loaded {
         // Two plugins that are loaded beside each other do not both count the one engine.
         let started = Instant::now();
         let mut timings = PluginCallTimings::default();
-        let found = store.and_then(|store| store.find(&runtime.engine, &source, kind));
+        let found = store.and_then(|store| store.find(&runtime.engine, &source, kind, grants));
         let component = if let Some(component) = found {
             component
         } else {
             let compiling = Instant::now();
-            let check = |shape: &Shape| imports::check(&label, shape, kind);
+            let check = |shape: &Shape| imports::check(&label, shape, kind, grants);
             let code = compiler.compile(&runtime.engine, &source, check)?;
             timings.compile = compiling.elapsed();
             if let Some(store) = store {
-                store.keep(&runtime.engine, &source, kind, code.bytes());
+                store.keep(&runtime.engine, &source, kind, grants, code.bytes());
             }
             code.load(runtime, &label)?
         };
-        let pre = link(runtime, &component, &label)?;
+        let pre = link(runtime, &component, &label, grants)?;
         timings.load = making + started.elapsed().saturating_sub(timings.compile);
         Ok(Self { label, pre, source, runtime, timings: Mutex::new(timings) })
     }
@@ -188,11 +190,13 @@ fn link(
     runtime: &'static Runtime,
     component: &Component,
     label: &str,
+    grants: &Grants,
 ) -> Result<InstancePre<Guest>, PluginFailure> {
     let component_type = component.component_type();
     let wants_wasi = component_type.imports(&runtime.engine).any(|(name, _)| name.starts_with("wasi:"));
     runtime
-        .linker(wants_wasi)
+        .linkers
+        .get(&runtime.engine, wants_wasi, grants)
         .and_then(|linker| linker.instantiate_pre(component))
         .map_err(|error| other_types(label, error.into_boxed_dyn_error()))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use dray_ports::PluginFailure;
 
-use super::{PluginKind, PluginSource, embedded, failure};
+use super::{Grants, PluginKind, PluginSource, embedded, failure};
 
 /// Where a component comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,25 +50,6 @@ impl fmt::Display for PluginOrigin {
             Self::Embedded(name) => write!(f, "embedded:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
         }
-    }
-}
-
-/// What an operator allows a plugin beyond the interfaces that every plugin has.
-///
-/// This version has no such interface, so there is one value.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Grants {}
-
-impl Grants {
-    /// Nothing beyond what every plugin has.
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// The grants with the one of this name; `None` if there is none of this name.
-    pub fn parse(_name: &str) -> Option<Self> {
-        None
     }
 }
 

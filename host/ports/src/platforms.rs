@@ -49,6 +49,8 @@ pub enum PluginFault {
     InvalidOutput,
     /// It does not fit this host: other interface, other version, unknown imports.
     Incompatible,
+    /// It imports an interface that needs a grant, and the operator has not given it.
+    NotGranted,
     /// It does not accept its configuration.
     InvalidConfig,
     /// It returned an error of its own.

@@ -87,7 +87,7 @@ impl Kind {
                 "the command line is wrong: an option, a reference, a platform, a plugin file that cannot be read"
             }
             Self::Configuration => {
-                "a setting is wrong: a file, a variable, a plugin's configuration, a snapshotter that containerd does not have"
+                "a setting is wrong: a file, a variable, a plugin's configuration or grants, a snapshotter that containerd does not have"
             }
             Self::NotFound => {
                 "the registry has no such repository, tag or blob, or containerd has no such image or only a part of it"

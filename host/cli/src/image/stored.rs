@@ -58,7 +58,8 @@ impl StoredImages {
         let plugins = components::host(config::compiled_store(&context.environment).as_deref())?;
 
         let loading = async {
-            let loading = plugins.matcher(&source, &rules.platform().config);
+            let spec = rules.platform();
+            let loading = plugins.matcher_with_grants(&source, &spec.config, &spec.grants);
             let screen = components::patient_screen(&context.screen);
             components::loaded(loading, &source, screen).await.map_err(Failure::from)
         };

@@ -104,14 +104,15 @@ impl Inspected {
         row("world", inspection.world.as_deref().unwrap_or("none that this program knows"));
         row("digest", inspection.digest.as_str());
         row("size", &amounts::bytes(inspection.size));
-        for (group, interfaces) in [
-            ("granted", &inspection.granted),
-            ("needs grant", &inspection.needs_grant),
-            ("toolchain", &inspection.toolchain),
-            ("unknown", &inspection.unknown),
-        ] {
-            list(&mut row, group, interfaces.iter().map(described));
-        }
+        list(&mut row, "granted", inspection.granted.iter().map(described));
+        let needed = inspection.needs_grant.iter();
+        list(
+            &mut row,
+            "needs grant",
+            needed.map(|import| format!("{}: {}", import.grant, described(&import.interface))),
+        );
+        list(&mut row, "toolchain", inspection.toolchain.iter().map(described));
+        list(&mut row, "unknown", inspection.unknown.iter().map(described));
         list(&mut row, "exports", inspection.exports.iter().cloned());
         if let Some(description) = description {
             description.rows(&mut row);
@@ -148,4 +149,35 @@ fn described(interface: &ImportedInterface) -> String {
         return interface.name.clone();
     }
     format!("{} ({})", interface.name, interface.functions.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dray::oci::Algorithm;
+    use dray::plugin::{GrantedImport, Metadata};
+    use dray::verify::digest_of;
+
+    #[test]
+    fn an_import_that_needs_a_grant_is_shown_with_the_grant() {
+        let interface = ImportedInterface {
+            name: "test:host/content@0.1.0".to_owned(),
+            functions: vec!["read".to_owned(), "size".to_owned()],
+        };
+        let inspection = Inspection {
+            digest: digest_of(Algorithm::Sha256, b""),
+            size: 0,
+            kind: None,
+            world: None,
+            granted: Vec::new(),
+            needs_grant: vec![GrantedImport { interface, grant: "content" }],
+            toolchain: Vec::new(),
+            unknown: Vec::new(),
+            exports: Vec::new(),
+            metadata: Metadata::default(),
+        };
+        let inspected = Inspected { name: "p".to_owned(), origin: "file", inspection, description: None };
+        let text = inspected.to_text();
+        assert!(text.contains("\nneeds grant  content: test:host/content@0.1.0 (read, size)\n"), "{text}");
+    }
 }

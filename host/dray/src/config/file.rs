@@ -200,11 +200,11 @@ impl Reader<'_> {
             let snapshotter = snapshotter.ok_or_else(|| self.invalid(at, "`for` is empty"))?;
             serves.push(SnapshotterName::new(snapshotter));
         }
+        let mut grants = Grants::none();
         for grant in &entry.grants {
-            if Grants::parse(grant.get_ref()).is_none() {
-                let problem = format!("there is no grant `{}` in this version of dray", grant.get_ref());
-                return Err(self.invalid(grant.span().start, problem));
-            }
+            grants
+                .add(grant.get_ref())
+                .map_err(|unknown| self.invalid(grant.span().start, unknown.to_string()))?;
         }
         let config = match entry.config {
             None => "{}".to_owned(),
@@ -215,7 +215,7 @@ impl Reader<'_> {
                     .map_err(|problem| self.invalid(at, problem))?
             }
         };
-        let spec = PluginSpec { name: name.clone(), origin, config, grants: Grants::none() };
+        let spec = PluginSpec { name: name.clone(), origin, config, grants };
         Ok(ConfiguredPlugin { spec, kind, serves })
     }
 

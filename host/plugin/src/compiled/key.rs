@@ -9,19 +9,20 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 
 use super::directory::is_hex;
-use crate::{PluginKind, imports};
+use crate::{Grants, PluginKind, imports};
 use dray_core::oci::Digest;
 
 /// Everything that decides what code a component has, and whether it may be used, in one hash.
 pub(super) struct Key([u8; 32]);
 
 impl Key {
-    /// The key for a component that was compiled by this program, for one kind of plugin.
-    pub(super) fn new(engine: &Engine, component: &Digest, kind: PluginKind) -> Self {
+    /// The key for a component that was compiled by this program, for one kind of plugin with these grants.
+    pub(super) fn new(engine: &Engine, component: &Digest, kind: PluginKind, grants: &Grants) -> Self {
         let mut parts = Parts(Sha256::new());
         for part in [component.as_str(), kind.as_str(), ARCH, OS] {
             part.hash(&mut parts);
         }
+        grants.hash(&mut parts);
         BUILD.hash(&mut parts);
         // The version and the settings of the compiler, and the features of the processor.
         engine.precompile_compatibility_hash().hash(&mut parts);
@@ -93,6 +94,18 @@ impl Hasher for Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dray_core::oci::Algorithm;
+    use dray_core::verify::digest_of;
+
+    #[test]
+    fn code_that_was_checked_with_a_grant_is_not_found_without_it() {
+        let engine = Engine::new(&crate::engine::config()).unwrap();
+        let component = digest_of(Algorithm::Sha256, b"component");
+        let name = |grants| Key::new(&engine, &component, PluginKind::Snapshotter, &grants).file_name();
+        assert_eq!(name(Grants::none()), name(Grants::none()));
+        assert_ne!(name(Grants::none()), name(Grants::of(["content"])));
+        assert_ne!(name(Grants::of(["referrers"])), name(Grants::of(["content"])));
+    }
 
     /// A file of the interface that is not in the list would change it unnoticed.
     #[test]
