@@ -79,9 +79,13 @@ fn the_labels_of_a_plan_reach_the_snapshots() {
     let plan = plan_for(&image, Some(("containerd.io/snapshot/example", "7")));
     let report = scene.pull_with("snapshotter", &Guest::snapshotter().plan(&plan)).success().json();
     assert_eq!(report["layers"][0]["outcome"], "fetched");
-    let names: Vec<_> =
-        report["plugins"].as_array().into_iter().flatten().map(|p| p["kind"].clone()).collect();
-    assert_eq!(names, ["platform", "snapshotter"]);
+    let plugins = report["plugins"].as_array().into_iter().flatten();
+    let plugins: Vec<_> = plugins.map(|p| (p["kind"].as_str(), p["origin"].as_str())).collect();
+    let guest = format!("file:{}", scene.dray.directory().join("guest.wasm").display());
+    assert_eq!(
+        plugins,
+        [(Some("platform"), Some("embedded:platform")), (Some("snapshotter"), Some(guest.as_str()))]
+    );
     let state = State::of(&scene.daemon, NAMESPACE);
     for chain_id in image.chain_ids() {
         let labels = &state.snapshots["overlayfs"][&chain_id].labels;
@@ -97,6 +101,7 @@ fn a_plan_with_a_reserved_label_is_refused_whole() {
     let plan = plan_for(&image, Some(("containerd.io/snapshot.ref", "x")));
     let run = scene.pull_with("snapshotter", &Guest::snapshotter().plan(&plan)).failure(PLUGIN);
     assert!(run.stderr.contains("containerd.io/snapshot.ref"), "{run}");
+    assert!(run.stderr.contains("guest.wasm) is invalid, nothing of it was carried out"), "{run}");
     scene.assert_nothing_left(&run);
 }
 

@@ -76,7 +76,8 @@ pub(super) fn timings(report: &PullReport) -> String {
         let _ = writeln!(text, "  {name:<20} {milliseconds:>9.1}");
     }
     let name = |plugin: &PluginReport| {
-        escape::line(&format!("  {} {} {}", plugin.kind, plugin.name, plugin.version))
+        let PluginReport { kind, name, version, origin, .. } = plugin;
+        escape::line(&format!("  {kind} {name} {version} ({origin})"))
     };
     let head = "plugins, each by itself";
     let widths = report.plugins.iter().map(|plugin| name(plugin).chars().count());
@@ -136,6 +137,7 @@ mod tests {
                 name: "overlayfs".to_owned(),
                 version: "0.1.0".to_owned(),
                 digest: digest.clone(),
+                origin: "embedded:overlayfs".to_owned(),
                 timings: PluginTimings { compile: 0.0, load: 0.4, instantiate: 0.1, call: 0.25 },
             }],
             totals: Totals { layers: outcomes.len(), ..Totals::default() },
@@ -210,7 +212,13 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[9], "  total                   1234.5");
         assert_eq!(lines[0].len(), lines[9].len());
-        assert_eq!(lines[10], "plugins, each by itself         compile      load  instantiate      call");
-        assert_eq!(lines[11], "  snapshotter overlayfs 0.1.0      0.00      0.40         0.10      0.25");
+        assert_eq!(
+            lines[10],
+            "plugins, each by itself                              compile      load  instantiate      call"
+        );
+        assert_eq!(
+            lines[11],
+            "  snapshotter overlayfs 0.1.0 (embedded:overlayfs)      0.00      0.40         0.10      0.25"
+        );
     }
 }

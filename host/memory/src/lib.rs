@@ -538,6 +538,7 @@ fn identity() -> PluginIdentity {
         name: "fake".into(),
         version: "1.0.0".into(),
         digest: digest_of(Algorithm::Sha256, b"fake"),
+        origin: "embedded:fake".into(),
     }
 }
 

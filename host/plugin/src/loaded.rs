@@ -118,7 +118,12 @@ impl Loaded {
             }
             refusal
         })?;
-        Ok(PluginIdentity { name: info.name, version: info.version, digest: self.source.digest().clone() })
+        Ok(PluginIdentity {
+            name: info.name,
+            version: info.version,
+            digest: self.source.digest().clone(),
+            origin: self.source.origin().to_string(),
+        })
     }
 
     /// Asks the plugin who it is.

@@ -8,7 +8,7 @@ use wasmparser::Parser;
 use wasmtime::Engine;
 
 use super::embedded::{self, EMBEDDED, Embedded};
-use super::failure;
+use super::{PluginOrigin, failure};
 use dray_core::limits::COMPONENT_BYTES;
 use dray_core::oci::{Algorithm, Digest};
 use dray_core::verify::digest_of;
@@ -21,6 +21,7 @@ use dray_ports::{PluginFailure, PluginFault};
 #[derive(Clone)]
 pub struct PluginSource {
     label: Arc<str>,
+    origin: PluginOrigin,
     digest: Digest,
     bytes: Bytes,
 }
@@ -46,6 +47,7 @@ impl PluginSource {
         let Embedded { name, bytes, .. } = *embedded;
         Self {
             label: name.into(),
+            origin: PluginOrigin::Embedded(name),
             digest: digest_of(Algorithm::Sha256, bytes),
             bytes: Bytes::Embedded(bytes),
         }
@@ -62,7 +64,8 @@ impl PluginSource {
         let bytes = read_bounded(path, &label)?;
         check_preamble(&bytes, &label)?;
         let digest = digest_of(Algorithm::Sha256, &bytes);
-        Ok(Self { label: label.into(), digest, bytes: Bytes::Read(bytes.into()) })
+        let origin = PluginOrigin::File(path.to_owned());
+        Ok(Self { label: label.into(), origin, digest, bytes: Bytes::Read(bytes.into()) })
     }
 
     /// Name of an embedded plugin, or the file as it was given.
@@ -70,9 +73,14 @@ impl PluginSource {
         &self.label
     }
 
+    /// Where the component comes from.
+    pub fn origin(&self) -> &PluginOrigin {
+        &self.origin
+    }
+
     /// Whether the plugin came with the program.
     pub fn is_embedded(&self) -> bool {
-        matches!(self.bytes, Bytes::Embedded(_))
+        matches!(self.origin, PluginOrigin::Embedded(_))
     }
 
     /// SHA-256 of the bytes.

@@ -15,6 +15,8 @@ pub struct PluginIdentity {
     pub version: String,
     /// Digest of the component.
     pub digest: Digest,
+    /// Where the component comes from: `embedded:NAME` or `file:PATH`.
+    pub origin: String,
 }
 
 impl fmt::Display for PluginIdentity {

@@ -109,6 +109,7 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
         (
             PullError::Plan {
                 plugin: "p 1".to_owned(),
+                origin: "file:p.wasm".to_owned(),
                 source: RuleError::LayerCount { expected: 2, found: 1 },
             },
             8,

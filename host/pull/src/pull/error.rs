@@ -205,10 +205,12 @@ pub enum PullError {
         source: PluginFailure,
     },
     /// A plan breaks a rule. Nothing of it was carried out.
-    #[error("the plan of snapshotter plugin `{plugin}` is invalid, nothing of it was carried out")]
+    #[error("the plan of snapshotter plugin `{plugin}` ({origin}) is invalid, nothing of it was carried out")]
     Plan {
         /// Name and version.
         plugin: String,
+        /// Where the component comes from: `embedded:NAME` or `file:PATH`.
+        origin: String,
         /// Which rule.
         #[source]
         source: RuleError,

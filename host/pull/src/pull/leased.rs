@@ -262,7 +262,10 @@ async fn plan_for(unpacking: &Unpacking, image: &ImageToPlan) -> Result<Plan, Pu
     let planner = &unpacking.planner;
     let plan = planner.plan(image).await;
     let plan = plan.map_err(|source| PullError::Plugin { kind: "snapshotter", source })?;
-    let invalid = |source| PullError::Plan { plugin: planner.identity().to_string(), source };
+    let invalid = |source| {
+        let identity = planner.identity();
+        PullError::Plan { plugin: identity.to_string(), origin: identity.origin, source }
+    };
     validate_plan(&plan, image).map_err(invalid)?;
     if plan.suitability == Suitability::Foreign {
         let snapshotter = image.snapshotter.to_string();

@@ -102,6 +102,8 @@ pub struct PluginReport {
     pub version: String,
     /// Digest of the component.
     pub digest: Digest,
+    /// Where the component comes from: `embedded:NAME` or `file:PATH`.
+    pub origin: String,
     /// What it cost.
     pub timings: PluginTimings,
 }
@@ -135,6 +137,7 @@ pub(super) fn plugin_report(
         name: identity.name,
         version: identity.version,
         digest: identity.digest,
+        origin: identity.origin,
         timings: PluginTimings {
             compile: milliseconds(timings.compile),
             load: milliseconds(timings.load),
