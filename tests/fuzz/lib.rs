@@ -40,6 +40,6 @@ pub mod plugin {
 
     /// Whether the weight of a component is told at all: of one that is valid it must be, or the reason is a limit.
     pub fn is_taken_apart(bytes: &[u8]) -> bool {
-        !matches!(weight::weigh(bytes), Err(weight::Unfit::Invalid(_)))
+        !matches!(weight::weigh(bytes), Err(weight::ComponentError::Invalid(_)))
     }
 }

@@ -24,10 +24,10 @@ use wasmtime::Engine;
 
 use super::compiler::{compiler_fails, panic_text};
 use super::failure::{Cause, Failure, incompatible, unreadable};
-use super::imports::unfit;
+use super::imports::component_failure;
 use super::shape::{self, Shape};
 use super::text::clean;
-use super::weight::Unfit;
+use super::weight::ComponentError;
 use super::{PluginSource, compiled, engine};
 use dray_core::limits::{
     COMPILE_MEMORY_BYTES, COMPILE_THREADS, COMPILE_TIMEOUT, COMPILED_STORE_BYTES, COMPONENT_BYTES,
@@ -87,12 +87,12 @@ impl Process {
         let label = source.label();
         match self.converse(source.bytes()) {
             Ok(Ok(shape)) => Ok(Reader { shape, process: self }),
-            Ok(Err(error)) => Err(unfit(label, error)),
+            Ok(Err(error)) => Err(component_failure(label, error)),
             Err(error) => Err(self.judge(label, error)),
         }
     }
 
-    fn converse(&mut self, component: &[u8]) -> io::Result<Result<Shape, Unfit>> {
+    fn converse(&mut self, component: &[u8]) -> io::Result<Result<Shape, ComponentError>> {
         self.send(&(component.len() as u64).to_le_bytes())?;
         self.send(component)?;
         let mut length = [0; 8];

@@ -33,7 +33,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use self::directory::Directory;
-use self::entry::Oddity;
+use self::entry::EntryError;
 use self::key::Key;
 use super::{Grants, PluginKind, PluginSource};
 use dray_core::limits::COMPILED_STORE_BYTES;
@@ -85,7 +85,7 @@ impl CompiledStore {
         let name = key.file_name();
         let loaded = match self.directory.read(&name, COMPILED_STORE_BYTES) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(error) => Err(Oddity::File(error)),
+            Err(error) => Err(EntryError::File(error)),
             Ok(file) => entry::open(&file, &key, &self.secret).and_then(|code| load(engine, &code)),
         };
         match loaded {
@@ -93,11 +93,11 @@ impl CompiledStore {
                 self.directory.touch(&name);
                 Some(component)
             }
-            Err(oddity) => {
+            Err(error) => {
                 tracing::warn!(
                     plugin = source.label(),
                     entry = %name,
-                    reason = %oddity,
+                    reason = %error,
                     "compiled code is put aside and made again"
                 );
                 self.directory.put_aside(&name);
@@ -130,14 +130,14 @@ pub(super) fn build() -> &'static [u8; 32] {
 }
 
 /// Loads code whose tag has been checked.
-fn load(engine: &Engine, code: &Authentic<'_>) -> Result<Component, Oddity> {
+fn load(engine: &Engine, code: &Authentic<'_>) -> Result<Component, EntryError> {
     #[expect(unsafe_code, reason = "loading machine code trusts whoever made it")]
     // SAFETY: `deserialize` wants bytes that this engine's compiler made, unchanged. `Authentic` is made only by
     // `entry::open`, after the HMAC over exactly these bytes was found right; a right tag can only be made by
     // `entry::seal` with this store's secret, and `keep`, its only caller, seals what the compiler returned.
     // The bytes are private memory of this process, and the call copies them before it reads them.
     let component = unsafe { Component::deserialize(engine, code.0) };
-    component.map_err(Oddity::Engine)
+    component.map_err(EntryError::Engine)
 }
 
 /// Code that this store has sealed.

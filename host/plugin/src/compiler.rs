@@ -14,7 +14,7 @@ use super::PluginSource;
 use super::apart::Process;
 use super::engine::Runtime;
 use super::failure::{Cause, incompatible, unreadable};
-use super::imports::unfit;
+use super::imports::component_failure;
 use super::shape::{self, Shape};
 use dray_ports::PluginFailure;
 use dray_rules::limits::TEXT_BYTES;
@@ -92,7 +92,7 @@ impl MachineCode {
 }
 
 fn here(source: &PluginSource) -> Result<Shape, PluginFailure> {
-    shape::read(source.bytes()).map_err(|error| unfit(source.label(), error))
+    shape::read(source.bytes()).map_err(|error| component_failure(source.label(), error))
 }
 
 /// The compiler refuses the component.

@@ -11,7 +11,7 @@ use super::PluginKind;
 use super::failure::{Failure, incompatible, unreadable};
 use super::grants::Grants;
 use super::shape::{Interface, Shape};
-use super::weight::Unfit;
+use super::weight::ComponentError;
 use dray_ports::{PluginFailure, PluginFault};
 
 /// An interface that both sides know: its name, the version of its package, and its functions.
@@ -170,9 +170,9 @@ pub(super) fn check(
 }
 
 /// The failure for a component whose shape cannot be read.
-pub(super) fn unfit(plugin: &str, error: Unfit) -> PluginFailure {
+pub(super) fn component_failure(plugin: &str, error: ComponentError) -> PluginFailure {
     match error {
-        error @ (Unfit::Invalid(_) | Unfit::RecursiveTypes) => unreadable(
+        error @ (ComponentError::Invalid(_) | ComponentError::RecursiveTypes) => unreadable(
             plugin,
             format!("plugin `{plugin}` is not a valid component"),
         )

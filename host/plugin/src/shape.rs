@@ -10,7 +10,7 @@ use wasmparser::types::TypesRef;
 use wasmparser::{CustomSectionReader, KnownCustom, Parser, Payload, ValidPayload, Validator};
 
 use super::proposals::PROPOSALS;
-use super::weight::{self, Unfit};
+use super::weight::{self, ComponentError};
 use dray_core::limits::PLUGIN_PRODUCERS;
 use dray_rules::limits::TEXT_BYTES;
 
@@ -43,7 +43,7 @@ pub(super) const NOTES: [&str; 5] = ["version", "licenses", "description", "sour
 ///
 /// Fails if the component would cost more to compile than it may, and if the bytes are not a valid component
 /// with the proposals that this host knows.
-pub(super) fn read(bytes: &[u8]) -> Result<Shape, Unfit> {
+pub(super) fn read(bytes: &[u8]) -> Result<Shape, ComponentError> {
     weight::weigh(bytes)?;
     let mut validator = Validator::new_with_features(PROPOSALS);
     let mut shape = Shape::default();

@@ -31,7 +31,7 @@ use dray_core::limits::{
 
 /// Why a component goes no further.
 #[derive(Clone, Debug, thiserror::Error, Serialize, Deserialize)]
-pub(super) enum Unfit {
+pub(super) enum ComponentError {
     /// The bytes are not those of a valid component.
     #[error("{0}")]
     Invalid(String),
@@ -51,7 +51,7 @@ pub(super) enum Unfit {
     RecursiveTypes,
 }
 
-impl From<BinaryReaderError> for Unfit {
+impl From<BinaryReaderError> for ComponentError {
     fn from(error: BinaryReaderError) -> Self {
         Self::Invalid(error.to_string())
     }
@@ -99,8 +99,8 @@ impl Measure {
     }
 
     /// Refuses what is above the limit.
-    fn check(self, found: u64) -> Result<(), Unfit> {
-        if found > self.limit() { Err(Unfit::TooMuch { what: self, found }) } else { Ok(()) }
+    fn check(self, found: u64) -> Result<(), ComponentError> {
+        if found > self.limit() { Err(ComponentError::TooMuch { what: self, found }) } else { Ok(()) }
     }
 }
 
@@ -160,7 +160,7 @@ enum Level {
 /// # Errors
 ///
 /// Fails at the first measure that is above its limit, or where the bytes cannot be taken apart.
-pub(super) fn weigh(bytes: &[u8]) -> Result<Weight, Unfit> {
+pub(super) fn weigh(bytes: &[u8]) -> Result<Weight, ComponentError> {
     let mut weight = Weight::default();
     let mut levels: Vec<Level> = Vec::new();
     let mut bodies = Bodies::default();
@@ -216,29 +216,29 @@ pub(super) fn weigh(bytes: &[u8]) -> Result<Weight, Unfit> {
 
 impl Weight {
     /// A level has been opened.
-    fn deepen(&mut self, levels: usize) -> Result<(), Unfit> {
+    fn deepen(&mut self, levels: usize) -> Result<(), ComponentError> {
         self.depth = self.depth.max(levels as u64);
         Measure::Levels.check(self.depth)
     }
 
     /// A type, or what has one, is that deep.
-    fn nest(&mut self, extent: Extent) -> Result<(), Unfit> {
+    fn nest(&mut self, extent: Extent) -> Result<(), ComponentError> {
         self.type_depth = self.type_depth.max(extent.depth);
         Measure::TypeLevels.check(self.type_depth)
     }
 
     /// Something is declared.
-    fn declare(&mut self) -> Result<(), Unfit> {
+    fn declare(&mut self) -> Result<(), ComponentError> {
         self.declare_all(1)
     }
 
-    fn declare_all(&mut self, declarations: u64) -> Result<(), Unfit> {
+    fn declare_all(&mut self, declarations: u64) -> Result<(), ComponentError> {
         self.declarations = self.declarations.saturating_add(declarations);
         Measure::Declarations.check(self.declarations)
     }
 
     /// Something has a name. What that adds to its size is returned.
-    fn name(&mut self, name: &str) -> Result<u64, Unfit> {
+    fn name(&mut self, name: &str) -> Result<u64, ComponentError> {
         /// As many bytes as are copied with the other parts in the same time.
         const PART: usize = 16;
         self.name_bytes = self.name_bytes.saturating_add(name.len() as u64);
@@ -247,17 +247,17 @@ impl Weight {
     }
 
     /// A type is used in the declaration of another one.
-    fn use_type(&mut self, extent: Extent) -> Result<(), Unfit> {
+    fn use_type(&mut self, extent: Extent) -> Result<(), ComponentError> {
         self.declared_uses = self.declared_uses.saturating_add(extent.size);
         Measure::TypeUses.check(self.declared_uses)
     }
 
     /// So many functions are going to have bodies.
-    fn expect_functions(&self, functions: u32) -> Result<(), Unfit> {
+    fn expect_functions(&self, functions: u32) -> Result<(), ComponentError> {
         Measure::Functions.check(self.functions.saturating_add(functions.into()))
     }
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), ComponentError> {
         for (what, found) in [
             (Measure::Levels, self.depth),
             (Measure::TypeUses, self.uses.saturating_add(self.declared_uses)),
@@ -346,7 +346,7 @@ mod tests {
             "(component (core module $m) (export \"a\" (core module $m)))",
         ] {
             let refused = weigh(&wat::parse_str(text).unwrap());
-            assert!(matches!(refused, Err(Unfit::HigherOrder)), "{text}");
+            assert!(matches!(refused, Err(ComponentError::HigherOrder)), "{text}");
         }
     }
 }

@@ -32,7 +32,7 @@ pub use self::damage::Damage;
 pub(crate) use self::damage::{damage_anywhere, damage_at_end, read_undamaged};
 pub use self::document::{Document, DocumentFault, SpecError};
 pub use self::error::ImageError;
-pub use self::find::{Found, MatchedBy, find};
+pub use self::find::{FoundImage, MatchedBy, find};
 pub use self::layers::{ImageLayer, LayerCount, layers};
 pub use self::platforms::Platforms;
 pub use self::read::{read_document, read_image_config, read_index, read_manifest};

@@ -7,7 +7,7 @@ use crate::{components, host_platform};
 use dray::config::{self, DaemonSettings, PlatformFlags, PluginFlags, PluginRules};
 use dray::containerd::Containerd;
 use dray::image::{
-    self, ChosenManifest, Completeness, Found, ImageDocuments, ImageError, Platforms, Scrutiny,
+    self, ChosenManifest, Completeness, FoundImage, ImageDocuments, ImageError, Platforms, Scrutiny,
     StoredDocuments,
 };
 use dray::oci::Platform;
@@ -39,7 +39,7 @@ async fn containerd(daemon: &DaemonSettings) -> Result<Containerd, Failure> {
 pub(super) async fn record(store: &Store, name: &str) -> Result<ImageRecord, ImageError> {
     let found = image::find(store.images.as_ref(), name).await?;
     match found.into_iter().next() {
-        Some(Found { record, .. }) => Ok(record),
+        Some(FoundImage { record, .. }) => Ok(record),
         None => Err(ImageError::NoRecord { name: name.to_owned() }),
     }
 }

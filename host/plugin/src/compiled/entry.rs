@@ -27,7 +27,7 @@ const SIGNED_BYTES: usize = 8 + 4 + 32 + 8;
 
 /// Why an entry is not used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Oddity {
+pub(super) enum EntryError {
     /// The file is not one that this program would have made.
     #[error(transparent)]
     File(io::Error),
@@ -58,19 +58,19 @@ pub(super) fn open<'a>(
     entry: &'a [u8],
     key: &Key,
     secret: &[u8; SECRET_BYTES],
-) -> Result<Authentic<'a>, Oddity> {
-    let (signed, rest) = entry.split_at_checked(SIGNED_BYTES).ok_or(Oddity::Header)?;
-    let (tag, code) = rest.split_at_checked(TAG_BYTES).ok_or(Oddity::Header)?;
+) -> Result<Authentic<'a>, EntryError> {
+    let (signed, rest) = entry.split_at_checked(SIGNED_BYTES).ok_or(EntryError::Header)?;
+    let (tag, code) = rest.split_at_checked(TAG_BYTES).ok_or(EntryError::Header)?;
     let expected = header(key, code.len());
     // The length comes last. Everything before it says what the entry is for.
     let length = SIGNED_BYTES - 8;
     if signed[..length] != expected[..length] {
-        return Err(Oddity::Header);
+        return Err(EntryError::Header);
     }
     if signed[length..] != expected[length..] {
-        return Err(Oddity::Length);
+        return Err(EntryError::Length);
     }
-    mac(signed, code, secret).verify_slice(tag).map_err(|_| Oddity::Tag)?;
+    mac(signed, code, secret).verify_slice(tag).map_err(|_| EntryError::Tag)?;
     Ok(Authentic(code))
 }
 

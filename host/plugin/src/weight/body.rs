@@ -12,7 +12,7 @@
 use wasmparser::{BlockType, FunctionBody, Operator};
 
 use super::module::Module;
-use super::{Measure, Unfit};
+use super::{ComponentError, Measure};
 
 /// As many pairs of blocks as take the time of one value: 20,000 blocks in one another take a second.
 const BLOCK_PAIRS: u64 = 2048;
@@ -55,7 +55,11 @@ struct Label {
 
 impl Bodies {
     /// The cost of the next function of a module.
-    pub(super) fn weigh(&mut self, body: &FunctionBody<'_>, module: &mut Module) -> Result<u64, Unfit> {
+    pub(super) fn weigh(
+        &mut self,
+        body: &FunctionBody<'_>,
+        module: &mut Module,
+    ) -> Result<u64, ComponentError> {
         let ty = module.next_body();
         let mut locals = ty.parameters;
         for group in body.get_locals_reader()? {

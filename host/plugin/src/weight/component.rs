@@ -6,7 +6,7 @@ use wasmparser::{
 };
 
 use super::types::{self, Extent, Spaces, Types};
-use super::{Level, Module, Unfit, Weight};
+use super::{ComponentError, Level, Module, Weight};
 
 /// What a component or a module adds where there is an instance of it.
 #[derive(Clone, Copy, Default)]
@@ -44,7 +44,7 @@ impl Component {
         bytes: &[u8],
         around: &[Level],
         weight: &mut Weight,
-    ) -> Result<(), Unfit> {
+    ) -> Result<(), ComponentError> {
         match payload {
             Payload::InstanceSection(section) => {
                 for instance in section {
@@ -77,7 +77,7 @@ impl Component {
                     let import = import?;
                     self.add(0);
                     if let ComponentTypeRef::Component(_) | ComponentTypeRef::Module(_) = import.ty {
-                        return Err(Unfit::HigherOrder);
+                        return Err(ComponentError::HigherOrder);
                     }
                     let extent = self.spaces.referred(import.ty);
                     self.pass(import.name.name, extent, weight)?;
@@ -90,7 +90,7 @@ impl Component {
                     self.add(0);
                     let (extent, kind) = match export.kind {
                         ComponentExternalKind::Component | ComponentExternalKind::Module => {
-                            return Err(Unfit::HigherOrder);
+                            return Err(ComponentError::HigherOrder);
                         }
                         kind => self.exported(kind, export.index),
                     };
@@ -152,7 +152,11 @@ impl Component {
         self.load.uses = self.load.uses.saturating_add(inner.uses);
     }
 
-    fn instance(&mut self, instance: &ComponentInstance<'_>, weight: &mut Weight) -> Result<(), Unfit> {
+    fn instance(
+        &mut self,
+        instance: &ComponentInstance<'_>,
+        weight: &mut Weight,
+    ) -> Result<(), ComponentError> {
         let mut extent = Extent::ONE;
         match instance {
             ComponentInstance::Instantiate { component_index, args } => {
@@ -186,12 +190,12 @@ impl Component {
         alias: &ComponentAlias<'_>,
         around: &[Level],
         weight: &mut Weight,
-    ) -> Result<(), Unfit> {
+    ) -> Result<(), ComponentError> {
         match *alias {
             ComponentAlias::InstanceExport {
                 kind: ComponentExternalKind::Component | ComponentExternalKind::Module,
                 ..
-            } => return Err(Unfit::HigherOrder),
+            } => return Err(ComponentError::HigherOrder),
             ComponentAlias::InstanceExport { kind, instance_index, name } => {
                 weight.name(name)?;
                 self.spaces.alias(kind, instance_index);
@@ -248,7 +252,7 @@ impl Component {
     }
 
     /// Something is imported or exported.
-    fn pass(&mut self, name: &str, extent: Extent, weight: &mut Weight) -> Result<(), Unfit> {
+    fn pass(&mut self, name: &str, extent: Extent, weight: &mut Weight) -> Result<(), ComponentError> {
         let named = weight.name(name)?;
         self.load.interface.size = self.load.interface.size.saturating_add(named);
         self.load.interface.contain(extent);

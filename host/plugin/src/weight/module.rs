@@ -5,7 +5,7 @@ use wasmparser::{
     Payload, TypeRef,
 };
 
-use super::{Unfit, Weight, types};
+use super::{ComponentError, Weight, types};
 
 /// How many values go in and out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +40,7 @@ impl Module {
         payload: Payload<'_>,
         bytes: &[u8],
         weight: &mut Weight,
-    ) -> Result<(), Unfit> {
+    ) -> Result<(), ComponentError> {
         match payload {
             Payload::TypeSection(section) => {
                 let range = section.range();
@@ -125,7 +125,7 @@ impl Module {
     }
 
     /// Whether the engine copies all segments into one image while it compiles. It makes code of each one otherwise.
-    fn is_one_image(&self, section: DataSectionReader<'_>) -> Result<bool, Unfit> {
+    fn is_one_image(&self, section: DataSectionReader<'_>) -> Result<bool, ComponentError> {
         let mut span: Option<(u64, u64)> = None;
         for data in section {
             let data = data?;

@@ -10,7 +10,7 @@ use wasmparser::{
     TypeBounds, ValType,
 };
 
-use super::{Level, Unfit, Weight};
+use super::{ComponentError, Level, Weight};
 
 /// How large a type is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,7 +102,7 @@ pub(super) struct Types<'a, 'b> {
 
 impl Types<'_, '_> {
     /// The extent of the next type.
-    pub(super) fn next(&mut self) -> Result<Extent, Unfit> {
+    pub(super) fn next(&mut self) -> Result<Extent, ComponentError> {
         let mut open: Vec<Open> = Vec::new();
         let mut ended = self.start(&mut open)?;
         loop {
@@ -120,7 +120,7 @@ impl Types<'_, '_> {
     }
 
     /// Reads a type up to its end, or up to its first declaration if it has some.
-    fn start(&mut self, open: &mut Vec<Open>) -> Result<Option<Extent>, Unfit> {
+    fn start(&mut self, open: &mut Vec<Open>) -> Result<Option<Extent>, ComponentError> {
         self.weight.declare()?;
         let kind = self.reader.read_u8()?;
         if let 0x41 | 0x42 = kind {
@@ -139,7 +139,7 @@ impl Types<'_, '_> {
     }
 
     /// Reads a declaration. A type that ends here is returned.
-    fn declaration(&mut self, open: &mut Vec<Open>) -> Result<Option<Extent>, Unfit> {
+    fn declaration(&mut self, open: &mut Vec<Open>) -> Result<Option<Extent>, ComponentError> {
         let kind = self.reader.read_u8()?;
         if kind == 0x01 {
             return self.start(open);
@@ -169,7 +169,7 @@ impl Types<'_, '_> {
         Ok(None)
     }
 
-    fn alias(&mut self, alias: &ComponentAlias<'_>, open: &mut [Open]) -> Result<(), Unfit> {
+    fn alias(&mut self, alias: &ComponentAlias<'_>, open: &mut [Open]) -> Result<(), ComponentError> {
         let Some((innermost, outer)) = open.split_last_mut() else { return Ok(()) };
         match *alias {
             ComponentAlias::InstanceExport { kind, instance_index, name } => {
@@ -223,7 +223,7 @@ struct Leaf<'a, 'b> {
 }
 
 impl Leaf<'_, '_> {
-    fn read(&mut self, kind: u8) -> Result<(), Unfit> {
+    fn read(&mut self, kind: u8) -> Result<(), ComponentError> {
         match kind {
             // A resource, with or without a destructor. What represents it may be a reference, which has several bytes.
             0x3f => {
@@ -289,7 +289,7 @@ impl Leaf<'_, '_> {
         Ok(())
     }
 
-    fn each(&mut self, part: impl Fn(&mut Self) -> Result<(), Unfit>) -> Result<(), Unfit> {
+    fn each(&mut self, part: impl Fn(&mut Self) -> Result<(), ComponentError>) -> Result<(), ComponentError> {
         for _ in 0..self.reader.read_var_u32()? {
             self.weight.declare()?;
             part(self)?;
@@ -297,13 +297,13 @@ impl Leaf<'_, '_> {
         Ok(())
     }
 
-    fn name(&mut self) -> Result<(), Unfit> {
+    fn name(&mut self) -> Result<(), ComponentError> {
         let name = self.reader.read_string()?;
         self.extent.size = self.extent.size.saturating_add(self.weight.name(name)?);
         Ok(())
     }
 
-    fn value(&mut self) -> Result<(), Unfit> {
+    fn value(&mut self) -> Result<(), ComponentError> {
         let value = match self.reader.read::<ComponentValType>()? {
             ComponentValType::Primitive(_) => Extent::ONE,
             ComponentValType::Type(index) => at(self.types, index),
@@ -312,13 +312,13 @@ impl Leaf<'_, '_> {
         Ok(())
     }
 
-    fn optional(&mut self) -> Result<(), Unfit> {
+    fn optional(&mut self) -> Result<(), ComponentError> {
         if self.reader.read_u8()? == 1 { self.value() } else { Ok(()) }
     }
 }
 
 /// Reads a type of a module, or of a value in one.
-pub(super) fn core_type(reader: &mut BinaryReader<'_>, weight: &mut Weight) -> Result<(), Unfit> {
+pub(super) fn core_type(reader: &mut BinaryReader<'_>, weight: &mut Weight) -> Result<(), ComponentError> {
     const MODULE: u8 = 0x50;
     weight.declare()?;
     if next(reader) != Some(MODULE) {
@@ -349,7 +349,7 @@ pub(super) fn core_type(reader: &mut BinaryReader<'_>, weight: &mut Weight) -> R
 }
 
 /// The types of a module: how many parameters and results each function has.
-pub(super) fn group(reader: &mut BinaryReader<'_>, weight: &mut Weight) -> Result<RecGroup, Unfit> {
+pub(super) fn group(reader: &mut BinaryReader<'_>, weight: &mut Weight) -> Result<RecGroup, ComponentError> {
     refuse_groups(reader)?;
     let group = reader.read::<RecGroup>()?;
     for ty in group.types() {
@@ -362,9 +362,9 @@ pub(super) fn group(reader: &mut BinaryReader<'_>, weight: &mut Weight) -> Resul
 }
 
 /// A group of types that refer to each other is read as a whole, and there can be a million in it.
-fn refuse_groups(reader: &BinaryReader<'_>) -> Result<(), Unfit> {
+fn refuse_groups(reader: &BinaryReader<'_>) -> Result<(), ComponentError> {
     const GROUP: u8 = 0x4e;
-    if next(reader) == Some(GROUP) { Err(Unfit::RecursiveTypes) } else { Ok(()) }
+    if next(reader) == Some(GROUP) { Err(ComponentError::RecursiveTypes) } else { Ok(()) }
 }
 
 fn next(reader: &BinaryReader<'_>) -> Option<u8> {

@@ -6,7 +6,7 @@ use dray_ports::{ImageRecord, Images};
 
 /// A record that was found.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct FoundImage {
     /// The record.
     pub record: ImageRecord,
     /// What of it is as asked for.
@@ -41,7 +41,7 @@ pub enum MatchedBy {
 ///
 /// Fails with [`ImageError::Ambiguous`] if the beginning of a digest is that of several images, and if the
 /// store fails.
-pub async fn find(images: &dyn Images, typed: &str) -> Result<Vec<Found>, ImageError> {
+pub async fn find(images: &dyn Images, typed: &str) -> Result<Vec<FoundImage>, ImageError> {
     let records = images.list().await.map_err(ImageError::store("listing its images"))?;
     let named = Named::parse(typed).ok();
     let exact = by_name(&records, typed, named.as_ref());
@@ -56,8 +56,8 @@ pub async fn find(images: &dyn Images, typed: &str) -> Result<Vec<Found>, ImageE
     Ok(found(by_id(&records, typed)?, MatchedBy::Id))
 }
 
-fn found(records: Vec<&ImageRecord>, by: MatchedBy) -> Vec<Found> {
-    records.into_iter().map(|record| Found { record: record.clone(), by }).collect()
+fn found(records: Vec<&ImageRecord>, by: MatchedBy) -> Vec<FoundImage> {
+    records.into_iter().map(|record| FoundImage { record: record.clone(), by }).collect()
 }
 
 fn by_name<'a>(records: &'a [ImageRecord], typed: &str, named: Option<&Named>) -> Vec<&'a ImageRecord> {

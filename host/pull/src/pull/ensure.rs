@@ -9,7 +9,9 @@ use super::job::Job;
 use super::{
     LayerOutcome, Outcome, PullError, PullReport, PullRequest, World, or_cancelled, pull_since, unpacking,
 };
-use crate::image::{self, Completeness, DamagedBlob, Found, ImageError, ManifestState, MatchedBy, Scrutiny};
+use crate::image::{
+    self, Completeness, DamagedBlob, FoundImage, ImageError, ManifestState, MatchedBy, Scrutiny,
+};
 use dray_core::oci::{Digest, Platform, Reference};
 use dray_ports::{Event, ImageRecord, Resolved, SnapshotterName};
 
@@ -189,7 +191,7 @@ async fn records(world: &World, name: &str, least_digits: usize) -> Result<Vec<I
     let found = found.map_err(|source| PullError::Image { source })?;
     // `cafe` is a name that a registry may know, and the beginning of the digest of some other image.
     let is_meant =
-        |found: &Found| found.by != MatchedBy::Id || name.contains(':') || name.len() >= least_digits;
+        |found: &FoundImage| found.by != MatchedBy::Id || name.contains(':') || name.len() >= least_digits;
     Ok(found.into_iter().filter(is_meant).map(|found| found.record).collect())
 }
 
