@@ -5,10 +5,13 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::time::Duration;
 
 use dray::oci::{Algorithm, ChainId, Descriptor, DiffId, Digest, MediaType, Platform};
 use dray::plugin::{PluginHost, PluginSource};
-use dray::ports::{ImageToPlan, LayerToPlan, PluginFault, Question, SnapshotterName, Suitability};
+use dray::ports::{
+    Advice, ImageToPlan, LayerToPlan, PluginFault, Question, RegistryAccess, SnapshotterName, Suitability,
+};
 use dray::verify::digest_of;
 use dray_tests::guests::component_of_wasip1;
 use dray_tests::{require, tools};
@@ -76,6 +79,10 @@ async fn plans(component: &Path) {
         let questions: Vec<&Question> = plan.layers.iter().map(|layer| &layer.question).collect();
         assert_eq!(questions, [&Question::Ask, &Question::AskWithLabels(labels)]);
         assert!(plan.layers.iter().all(|layer| layer.keep_blob), "{plan:?}");
+        let text = "name the mirror in my.toml".to_owned();
+        assert_eq!(plan.advice, [Advice { about: RegistryAccess::Mirror, text }]);
+        assert_eq!(plan.lazy_label.as_deref(), Some("containerd.io/snapshot/my"));
+        assert_eq!((plan.verify, plan.answer_within), (true, Duration::from_secs(7)));
     }
     let failure = host.planner(&source, r#"{"colour":1}"#).await.err().unwrap();
     assert_eq!(failure.fault, PluginFault::InvalidConfig);

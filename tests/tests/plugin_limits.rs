@@ -121,6 +121,7 @@ async fn a_good_plugin_works() {
         layers: vec![layer(Question::Labels(labels.clone())), layer(Question::Plain), layer(Question::Fetch)],
         hints: vec!["a\nb".into()],
         extensions: vec![("example.org/k".into(), "v".into())],
+        ..guests::Plan::default()
     };
     let planner = bench.planner(&Guest::snapshotter().plan(&plan)).await.unwrap();
     let identity = planner.identity();
@@ -381,6 +382,11 @@ async fn plans_that_break_a_rule_are_refused() {
         (guests::Plan { reason: "a".repeat(1025), ..good() }, "`reason`: 1025 bytes, at most 1024"),
         (guests::Plan { hints: vec!["h".into(); 17], ..good() }, "`hints`: 17 lines, at most 16"),
         (guests::Plan { hints: vec!["h".repeat(1025)], ..good() }, "a line in `hints`: 1025 bytes"),
+        (guests::Plan { advice: vec![(0, "a".into()); 17], ..good() }, "`advice`: 17 entries, at most 16"),
+        (guests::Plan { advice: vec![(0, "a".repeat(1025))], ..good() }, "a text in `advice`: 1025 bytes"),
+        (guests::Plan { lazy_label: Some("x".into()), ..good() }, "`lazy-label` is `x`, which is outside"),
+        (guests::Plan { answer_within_s: 0, ..good() }, "`answer-within-s` is 0"),
+        (guests::Plan { answer_within_s: 3601, ..good() }, "`answer-within-s` is 3601"),
         (guests::Plan { extensions: vec![pair; 65], ..good() }, "`extensions`: 65 pairs, at most 64"),
         (guests::Plan { layers: labelled(257, 1), ..good() }, "labels of layer 0: 257 labels, at most 256"),
         (guests::Plan { layers: labelled(1, 4096), ..good() }, "a label of layer 0: 4120 bytes"),

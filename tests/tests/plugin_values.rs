@@ -7,12 +7,13 @@ mod vectors;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dray::oci::{Algorithm, ChainId, Descriptor, DiffId, Digest, MediaType, Platform};
 use dray::plugin::{PluginHost, PluginSource};
 use dray::ports::{
-    Expectation, ImageToPlan, LayerToPlan, OnError, OnMounts, Plan, Planner, PluginFailure, PluginFault,
-    Question, SnapshotterName, Suitability,
+    Advice, Expectation, ImageToPlan, LayerToPlan, OnError, OnMounts, Plan, Planner, PluginFailure,
+    PluginFault, Question, RegistryAccess, SnapshotterName, Suitability,
 };
 use dray::pull::validate_plan;
 use dray::verify::digest_of;
@@ -223,6 +224,27 @@ async fn every_case_of_a_plan_arrives_as_itself() {
         keep_blob: expectation == 1,
         ..guests::LayerPlan::default()
     };
+    for (about, seen) in (0..).zip([
+        RegistryAccess::PlainHttp,
+        RegistryAccess::PrivateCa,
+        RegistryAccess::Mirror,
+        RegistryAccess::Credentials,
+        RegistryAccess::Unreachable,
+    ]) {
+        let plan = guests::Plan { advice: vec![(about, "set\u{1b} it".into())], ..guests::Plan::default() };
+        let plan = bench.plan(&Guest::snapshotter().plan(&plan), &image()).await.unwrap();
+        assert_eq!(plan.advice, [Advice { about: seen, text: "set\u{fffd} it".to_owned() }]);
+        assert_eq!((plan.lazy_label, plan.verify, plan.answer_within), (None, false, Plan::ANSWER_WITHIN));
+    }
+    let plan = guests::Plan {
+        lazy_label: Some("containerd.io/snapshot/remote".into()),
+        verify: true,
+        answer_within_s: 3600,
+        ..guests::Plan::default()
+    };
+    let plan = bench.plan(&Guest::snapshotter().plan(&plan), &image()).await.unwrap();
+    assert_eq!(plan.lazy_label.as_deref(), Some("containerd.io/snapshot/remote"));
+    assert_eq!((plan.verify, plan.answer_within), (true, Duration::from_hours(1)));
     for (suitability, verdict) in
         (0..).zip([Suitability::Native, Suitability::Partial, Suitability::Plain, Suitability::Foreign])
     {
@@ -252,6 +274,12 @@ async fn every_case_of_a_plan_arrives_as_itself() {
             ]
         );
     }
+}
+
+#[tokio::test]
+async fn a_planner_says_which_configuration_it_has() {
+    let planner = Bench::new().planner(&Guest::snapshotter(), r#"{"a":"b"}"#).await.unwrap();
+    assert_eq!(planner.config(), r#"{"a":"b"}"#);
 }
 
 #[tokio::test]
@@ -306,11 +334,12 @@ async fn a_plugin_without_schema_takes_the_empty_object_only() {
 async fn the_host_accepts_exactly_the_good_vectors() {
     let bench = Bench::new();
     let (image, cases) = vectors::plans();
+    let config = image.plugin_config.clone();
     let image = image_of(&image);
     for case in cases {
         let planned = bench.plan(&Guest::snapshotter().plan(&plan_of(case.answer)), &image).await;
         let verdict = match planned {
-            Ok(plan) => validate_plan(&plan, &image).map_err(|error| error.to_string()),
+            Ok(plan) => validate_plan(&plan, &image, &config).map_err(|error| error.to_string()),
             Err(failure) => {
                 assert_eq!(failure.fault, PluginFault::InvalidOutput, "{}: {failure:?}", case.name);
                 Err(failure.source().unwrap().to_string())
@@ -371,12 +400,20 @@ fn plan_of(vector: vectors::Plan) -> guests::Plan {
         keep_blob: layer.keep_blob,
         extensions: layer.extensions,
     };
+    let advice = |advice: vectors::Advice| {
+        let cases = ["plain-http", "private-ca", "mirror", "credentials", "unreachable"];
+        (case_of(&cases, &advice.about), advice.text)
+    };
     guests::Plan {
         suitability: case_of(&["native", "partial", "plain", "foreign"], &vector.suitability),
         code: vector.code,
         reason: vector.reason,
         layers: vector.layers.into_iter().map(layer).collect(),
         hints: vector.hints,
+        advice: vector.advice.into_iter().map(advice).collect(),
+        lazy_label: vector.lazy_label,
+        verify: vector.verify,
+        answer_within_s: vector.answer_within_s,
         extensions: vector.extensions,
     }
 }

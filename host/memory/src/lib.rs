@@ -548,6 +548,10 @@ impl Planner for FakePlugins {
         identity()
     }
 
+    fn config(&self) -> &'static str {
+        "{}"
+    }
+
     async fn plan(&self, image: &ImageToPlan) -> Result<Plan, PluginFailure> {
         Ok((self.0)(image))
     }

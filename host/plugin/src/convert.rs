@@ -1,13 +1,15 @@
 //! From the values of the program to those of the interface, and back.
 
+use std::time::Duration;
+
 use super::bindings::described::dray::types::{errors, oci};
 use super::bindings::snapshotter::exports::dray::snapshotter::planner as wit;
 use super::failure::{Cause, Failure};
 use super::text::clean;
 use dray_core::oci::{Descriptor, Platform};
 use dray_ports::{
-    Expectation, ImageToPlan, Labels, LayerPlan, OnError, OnMounts, Plan, PluginFailure, PluginFault,
-    Question, Suitability,
+    Advice, Expectation, ImageToPlan, Labels, LayerPlan, OnError, OnMounts, Plan, PluginFailure, PluginFault,
+    Question, RegistryAccess, Suitability,
 };
 use dray_rules::limits::{NAME_BYTES, TEXT_BYTES};
 
@@ -79,6 +81,23 @@ pub(super) fn plan(plan: wit::ImagePlan) -> Plan {
         reason: clean(&plan.reason, TEXT_BYTES),
         layers: plan.layers.into_iter().map(layer_plan).collect(),
         hints: plan.hints.iter().map(|hint| clean(hint, TEXT_BYTES)).collect(),
+        advice: plan.advice.iter().map(advice).collect(),
+        lazy_label: plan.lazy_label,
+        verify: plan.verify,
+        answer_within: Duration::from_secs(plan.answer_within_s.into()),
+    }
+}
+
+fn advice(advice: &wit::Advice) -> Advice {
+    Advice {
+        about: match advice.about {
+            wit::RegistryAccess::PlainHttp => RegistryAccess::PlainHttp,
+            wit::RegistryAccess::PrivateCa => RegistryAccess::PrivateCa,
+            wit::RegistryAccess::Mirror => RegistryAccess::Mirror,
+            wit::RegistryAccess::Credentials => RegistryAccess::Credentials,
+            wit::RegistryAccess::Unreachable => RegistryAccess::Unreachable,
+        },
+        text: clean(&advice.text, TEXT_BYTES),
     }
 }
 

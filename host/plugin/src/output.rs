@@ -16,13 +16,27 @@ pub(super) fn check_info(info: &Info) -> Result<(), RuleError> {
 
 /// Checks the sizes and texts of a plan.
 pub(super) fn check_plan(plan: &wit::ImagePlan) -> Result<(), RuleError> {
-    let wit::ImagePlan { suitability, code, reason, layers, hints, extensions } = plan;
+    let wit::ImagePlan {
+        suitability,
+        code,
+        reason,
+        layers,
+        hints,
+        advice,
+        lazy_label,
+        verify: _,
+        answer_within_s,
+        extensions,
+    } = plan;
     dray_rules::check_plan(&dray_rules::Plan {
         is_foreign: *suitability == wit::Suitability::Foreign,
         code,
         reason,
         layers: layers.iter().map(layer).collect(),
         hints,
+        advice: advice.iter().map(|advice| advice.text.as_str()).collect(),
+        lazy_label: lazy_label.as_deref(),
+        answer_within_s: *answer_within_s,
         extensions,
     })
 }

@@ -33,6 +33,10 @@ impl Planner for SnapshotterPlanner {
         self.identity.clone()
     }
 
+    fn config(&self) -> &str {
+        &self.config
+    }
+
     async fn plan(&self, image: &ImageToPlan) -> Result<Plan, PluginFailure> {
         let indices = self.indices.clone();
         let config = self.config.clone();

@@ -27,8 +27,8 @@ pub use error::{Class, StoreError};
 pub use images::{ImageRecord, Images};
 pub use leases::{LeaseId, Leases};
 pub use planner::{
-    Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnError, OnMounts, OnePlanner, Plan, Planner, Planners,
-    Question, Suitability,
+    Advice, Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnError, OnMounts, OnePlanner, Plan, Planner,
+    Planners, Question, RegistryAccess, Suitability,
 };
 pub use platforms::{PlatformMatcher, PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
 pub use progress::{DocumentState, Event, LayerState, Progress};

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -128,6 +129,30 @@ pub struct LayerPlan {
     pub keep_blob: bool,
 }
 
+/// How the host reached a registry, where a daemon that reaches it by itself needs a setting for the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RegistryAccess {
+    /// Without TLS.
+    PlainHttp,
+    /// With TLS, by a certificate authority or a client certificate of the host's configuration.
+    PrivateCa,
+    /// Through another server in the place of the registry.
+    Mirror,
+    /// With credentials.
+    Credentials,
+    /// In any way.
+    Unreachable,
+}
+
+/// What the operator has to set in the configuration of a snapshotter's daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// When it applies.
+    pub about: RegistryAccess,
+    /// Which setting, in which file.
+    pub text: String,
+}
+
 /// What a plugin answered. Only the sizes and forms of its texts have been checked. `validate_plan` of `dray-pull`
 /// checks it against the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +167,19 @@ pub struct Plan {
     pub layers: Vec<LayerPlan>,
     /// What the operator should know.
     pub hints: Vec<String>,
+    /// What the snapshotter's daemon needs to reach the registry. Shown only where an expectation broke.
+    pub advice: Vec<Advice>,
+    /// Key of a label that the snapshotter leaves on the snapshot of a layer that it serves lazily, and on no other.
+    pub lazy_label: Option<String>,
+    /// Whether the snapshot has to be looked into after the pull, because success alone proves nothing.
+    pub verify: bool,
+    /// How long the snapshotter may take to answer for one layer.
+    pub answer_within: Duration,
+}
+
+impl Plan {
+    /// How long a snapshotter may take to answer for one layer, unless its plan says otherwise.
+    pub const ANSWER_WITHIN: Duration = Duration::from_mins(2);
 }
 
 /// Plans how the layers of an image reach a snapshotter.
@@ -149,6 +187,9 @@ pub struct Plan {
 pub trait Planner: Send + Sync {
     /// Which plugin plans.
     fn identity(&self) -> PluginIdentity;
+
+    /// The configuration that the plugin plans with, one JSON text.
+    fn config(&self) -> &str;
 
     /// Plans for one image.
     async fn plan(&self, image: &ImageToPlan) -> Result<Plan, PluginFailure>;

@@ -8,7 +8,7 @@ use crate::plan::{Descriptor, Image, Layer};
 /// Algorithms of the OCI image specification, with the number of hexadecimal digits of each.
 const ALGORITHMS: [(&str, usize); 3] = [("sha256:", 64), ("sha384:", 96), ("sha512:", 128)];
 
-/// Every digest that a plugin was given with an image, in whichever text.
+/// Every digest that a plugin was given, in whichever text.
 pub(crate) struct KnownDigests<'a>(HashSet<Cow<'a, str>>);
 
 impl<'a> KnownDigests<'a> {
@@ -22,11 +22,13 @@ impl<'a> KnownDigests<'a> {
             manifest_annotations,
             config,
             config_labels,
+            plugin_config,
             layers,
         } = image;
         let mut known = Self(HashSet::new());
         known.text(reference);
         known.text(canonical);
+        known.text(plugin_config);
         known.pairs(manifest_annotations);
         known.pairs(config_labels);
         for descriptor in index.iter().chain([manifest, config]) {

@@ -42,6 +42,18 @@ pub enum RuleError {
         /// The list that has it.
         part: Part,
     },
+    /// The label of lazy layers is none that a snapshotter leaves.
+    LazyLabel {
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        rule: &'static str,
+    },
+    /// A plan gives the snapshotter too little time to answer, or too much.
+    AnswerWithin {
+        /// The seconds.
+        found: u32,
+    },
     /// A plan calls the image foreign and plans layers.
     LayersOfForeign {
         /// Entries of the plan.
@@ -136,6 +148,12 @@ pub enum Part {
     Hints,
     /// One of the hints.
     Hint,
+    /// `advice` of a plan.
+    Advice,
+    /// The text of one advice.
+    AdviceText,
+    /// `lazy-label` of a plan.
+    LazyLabel,
     /// `layers` of a plan.
     Layers,
     /// The labels of one layer of a plan.
@@ -151,7 +169,7 @@ impl Part {
             Self::Features => "names",
             Self::Extensions | Self::LayerExtensions(_) => "pairs",
             Self::Hints => "lines",
-            Self::Layers => "entries",
+            Self::Advice | Self::Layers => "entries",
             Self::Labels(_) => "labels",
             Self::Name
             | Self::Summary
@@ -162,6 +180,8 @@ impl Part {
             | Self::Code
             | Self::Reason
             | Self::Hint
+            | Self::AdviceText
+            | Self::LazyLabel
             | Self::Label(_) => "bytes",
         }
     }
@@ -184,6 +204,9 @@ impl fmt::Display for Part {
             Self::Reason => f.write_str("`reason`"),
             Self::Hints => f.write_str("`hints`"),
             Self::Hint => f.write_str("a line in `hints`"),
+            Self::Advice => f.write_str("`advice`"),
+            Self::AdviceText => f.write_str("a text in `advice`"),
+            Self::LazyLabel => f.write_str("`lazy-label`"),
             Self::Layers => f.write_str("`layers`"),
             Self::Labels(index) => write!(f, "labels of layer {index}"),
             Self::Label(index) => write!(f, "a label of layer {index}"),
@@ -210,6 +233,11 @@ impl fmt::Display for RuleError {
                 write!(f, "{part}: a key must be made of its owner's name, a slash and a name")
             }
             Self::RepeatedExtension { part } => write!(f, "{part}: a key is there twice"),
+            Self::LazyLabel { key, rule } => write!(f, "`lazy-label` is `{key}`, which {rule}"),
+            Self::AnswerWithin { found } => {
+                let (least, most) = crate::limits::ANSWER_WITHIN_S.into_inner();
+                write!(f, "`answer-within-s` is {found}, it must be {least} to {most}")
+            }
             Self::LayersOfForeign { found } => {
                 write!(f, "it has {found} layers and calls the image foreign")
             }
@@ -227,7 +255,7 @@ impl fmt::Display for RuleError {
             }
             Self::RepeatedLabel { index, key } => write!(f, "entry {index} sets label `{key}` twice"),
             Self::InventedDigest { index, key, digest } => {
-                write!(f, "entry {index}: label `{key}` mentions {digest}, which is not part of the image")
+                write!(f, "entry {index}: label `{key}` mentions {digest}, which was not in the input")
             }
             Self::IndexOutOfRange { index, offered } => {
                 write!(f, "index {index} is out of range, {offered} platforms were offered")

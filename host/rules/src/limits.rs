@@ -8,7 +8,7 @@ pub const NAME_BYTES: usize = 64;
 /// Longest summary, in bytes: one line of a wide terminal.
 pub const SUMMARY_BYTES: usize = 200;
 
-/// Longest message, reason or hint, in bytes: what people read of one error.
+/// Longest message, reason, hint or text of an advice, in bytes: what people read of one error.
 pub const TEXT_BYTES: usize = KIB;
 
 /// Largest configuration, and largest schema of one, in bytes. Both are passed as one text with every call.
@@ -19,6 +19,12 @@ pub const FEATURES: usize = 64;
 
 /// Most hints of one plan.
 pub const HINTS: usize = 16;
+
+/// Most pieces of advice in one plan.
+pub const ADVICE: usize = 16;
+
+/// Seconds that a plan may give a snapshotter to answer for one layer. An hour is enough to fetch and unpack an image.
+pub const ANSWER_WITHIN_S: std::ops::RangeInclusive<u32> = 1..=3600;
 
 /// Most entries of one plan, the same as the most layers of an image that a plugin is asked about.
 pub const LAYERS: usize = 512;

@@ -4,7 +4,7 @@ use crate::Pairs;
 use crate::digests::{KnownDigests, digests_in};
 use crate::error::{Part, RuleError, at_most, cut};
 use crate::extensions::check_extensions;
-use crate::limits::{HINTS, LABEL_BYTES, LABELS, LAYERS, TEXT_BYTES};
+use crate::limits::{ADVICE, ANSWER_WITHIN_S, HINTS, LABEL_BYTES, LABELS, LAYERS, TEXT_BYTES};
 use crate::words::is_word;
 
 /// What the labels of a plugin must begin with to reach a snapshotter.
@@ -28,6 +28,12 @@ pub struct Plan<'a> {
     pub layers: Vec<LayerPlan<'a>>,
     /// What the operator should know.
     pub hints: &'a [String],
+    /// The texts of its advice.
+    pub advice: Vec<&'a str>,
+    /// Key of the label that the snapshotter leaves on lazy layers.
+    pub lazy_label: Option<&'a str>,
+    /// Seconds in which the snapshotter must answer for one layer.
+    pub answer_within_s: u32,
     /// Extensions.
     pub extensions: &'a Pairs,
 }
@@ -56,7 +62,7 @@ pub enum Question<'a> {
     Fetch,
 }
 
-/// What a plugin was given of the image that it plans for, as far as a rule refers to it.
+/// The image that a plugin plans for, and its configuration, as far as a rule refers to them.
 #[derive(Clone, Debug)]
 pub struct Image<'a> {
     /// The reference as typed.
@@ -73,6 +79,8 @@ pub struct Image<'a> {
     pub config: Descriptor<'a>,
     /// Labels in the image config.
     pub config_labels: Vec<(&'a str, &'a str)>,
+    /// The configuration of the plugin, one JSON text.
+    pub plugin_config: &'a str,
     /// The layers, bottom-up.
     pub layers: Vec<Layer<'a>>,
 }
@@ -117,6 +125,20 @@ pub fn check_plan(plan: &Plan<'_>) -> Result<(), RuleError> {
     for hint in plan.hints {
         at_most(Part::Hint, hint.len(), TEXT_BYTES)?;
     }
+    at_most(Part::Advice, plan.advice.len(), ADVICE)?;
+    for text in &plan.advice {
+        at_most(Part::AdviceText, text.len(), TEXT_BYTES)?;
+        if text.is_empty() {
+            return Err(RuleError::Empty { part: Part::AdviceText });
+        }
+    }
+    if let Some(key) = plan.lazy_label {
+        at_most(Part::LazyLabel, key.len(), LABEL_BYTES)?;
+        check_label_key(key).map_err(|rule| RuleError::LazyLabel { key: cut(key), rule })?;
+    }
+    if !ANSWER_WITHIN_S.contains(&plan.answer_within_s) {
+        return Err(RuleError::AnswerWithin { found: plan.answer_within_s });
+    }
     check_extensions(plan.extensions, Part::Extensions, Part::Extension)?;
     for (index, layer) in plan.layers.iter().enumerate() {
         if let Question::AskWithLabels(labels) = layer.question {
@@ -160,6 +182,17 @@ pub fn check_plan_for_image(plan: &Plan<'_>, image: &Image<'_>) -> Result<(), Ru
     Ok(())
 }
 
+/// What is wrong with the key of a label of snapshotters.
+fn check_label_key(key: &str) -> Result<(), &'static str> {
+    let Some(name) = key.strip_prefix(PREFIX) else {
+        return Err("is outside of `containerd.io/snapshot/`");
+    };
+    if name.is_empty() || key.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err("is not a valid key");
+    }
+    Ok(())
+}
+
 fn check_label_sizes(index: usize, labels: &Pairs) -> Result<(), RuleError> {
     at_most(Part::Labels(index), labels.len(), LABELS)?;
     labels
@@ -172,15 +205,10 @@ fn check_labels(index: usize, labels: &Pairs, known: &KnownDigests<'_>) -> Resul
     let mut seen = HashSet::with_capacity(labels.len());
     for (key, value) in labels {
         let forbidden = |rule| RuleError::ForbiddenLabel { index, key: cut(key), rule };
-        let Some(name) = key.strip_prefix(PREFIX) else {
-            return Err(forbidden("is outside of `containerd.io/snapshot/`"));
-        };
         if PROTOCOL_LABELS.contains(&key.as_str()) {
             return Err(forbidden("belongs to the snapshotter protocol"));
         }
-        if name.is_empty() || key.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(forbidden("is not a valid key"));
-        }
+        check_label_key(key).map_err(forbidden)?;
         if !seen.insert(key.as_str()) {
             return Err(RuleError::RepeatedLabel { index, key: cut(key) });
         }

@@ -22,6 +22,7 @@ fn image(vector: &vectors::Image) -> Image<'_> {
         manifest_annotations: pairs(&vector.manifest_annotations),
         config: bare(&vector.config),
         config_labels: pairs(&vector.config_labels),
+        plugin_config: &vector.plugin_config,
         layers: vector.layers.iter().map(layer).collect(),
     }
 }
@@ -38,6 +39,9 @@ fn plan(vector: &vectors::Plan) -> Plan<'_> {
         reason: &vector.reason,
         layers: vector.layers.iter().map(layer_plan).collect(),
         hints: &vector.hints,
+        advice: vector.advice.iter().map(|advice| advice.text.as_str()).collect(),
+        lazy_label: vector.lazy_label.as_deref(),
+        answer_within_s: vector.answer_within_s,
         extensions: &vector.extensions,
     }
 }
@@ -103,7 +107,7 @@ const LABEL: &str = "containerd.io/snapshot/x";
 fn the_error_has_the_facts_of_the_broken_rule() {
     type Change = fn(&mut vectors::Plan);
     let pair = || ("a/b".to_owned(), String::new());
-    let cases: [(Change, RuleError, &str); 18] = [
+    let cases: [(Change, RuleError, &str); 21] = [
         (
             |plan| plan.code = "Plain".to_owned(),
             RuleError::NotAWord { part: Part::Code },
@@ -113,6 +117,24 @@ fn the_error_has_the_facts_of_the_broken_rule() {
             |plan| plan.reason = "a".repeat(1025),
             RuleError::TooLarge { part: Part::Reason, found: 1025, limit: 1024 },
             "`reason`: 1025 bytes, at most 1024 are allowed",
+        ),
+        (
+            |plan| plan.lazy_label = Some("remote".to_owned()),
+            RuleError::LazyLabel {
+                key: "remote".to_owned(),
+                rule: "is outside of `containerd.io/snapshot/`",
+            },
+            "`lazy-label` is `remote`, which is outside of `containerd.io/snapshot/`",
+        ),
+        (
+            |plan| plan.answer_within_s = 3601,
+            RuleError::AnswerWithin { found: 3601 },
+            "`answer-within-s` is 3601, it must be 1 to 3600",
+        ),
+        (
+            |plan| plan.advice.push(vectors::Advice { about: "mirror".to_owned(), text: String::new() }),
+            RuleError::Empty { part: Part::AdviceText },
+            "a text in `advice` must not be empty",
         ),
         (|plan| plan.reason.clear(), RuleError::Empty { part: Part::Reason }, "`reason` must not be empty"),
         (
@@ -199,7 +221,7 @@ fn the_error_has_the_facts_of_the_broken_rule() {
         (
             |plan| with_labels(plan, vec![(LABEL, digest('F'))]),
             RuleError::InventedDigest { index: 1, key: LABEL.to_owned(), digest: digest('f') },
-            &format!("entry 1: label `{LABEL}` mentions {}, which is not part of the image", digest('f')),
+            &format!("entry 1: label `{LABEL}` mentions {}, which was not in the input", digest('f')),
         ),
     ];
     let (image, good) = usual();

@@ -23,6 +23,7 @@ pub(crate) struct Image {
     pub(crate) manifest_annotations: Pairs,
     pub(crate) config: String,
     pub(crate) config_labels: Pairs,
+    pub(crate) plugin_config: String,
     pub(crate) layers: Vec<Layer>,
 }
 
@@ -44,7 +45,18 @@ pub(crate) struct Plan {
     pub(crate) reason: String,
     pub(crate) layers: Vec<LayerPlan>,
     pub(crate) hints: Vec<String>,
+    pub(crate) advice: Vec<Advice>,
+    pub(crate) lazy_label: Option<String>,
+    pub(crate) verify: bool,
+    pub(crate) answer_within_s: u32,
     pub(crate) extensions: Pairs,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Advice {
+    pub(crate) about: String,
+    pub(crate) text: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]

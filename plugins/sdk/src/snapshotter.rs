@@ -1,11 +1,18 @@
 //! Snapshotter plugins: which images suit a snapshotter, and how its layers are to be asked for.
 
+pub mod labels;
+
 pub use crate::bindings::snapshotter::exports::dray::snapshotter::planner::{
-    Expectation, Image, ImagePlan, Layer, LayerPlan, OnError, OnMounts, Question, Suitability,
+    Advice, Expectation, Image, ImagePlan, Layer, LayerPlan, OnError, OnMounts, Question, RegistryAccess,
+    Suitability,
 };
 use crate::oci::Annotations;
 pub use crate::oci::Descriptor;
 use crate::{Error, Plugin};
+
+/// Seconds in which a snapshotter must answer for one layer, unless its plan
+/// [says otherwise](ImagePlan::answering_within).
+pub const ANSWER_WITHIN_S: u32 = 120;
 
 /// Plans how the layers of an image reach a snapshotter.
 ///
@@ -57,8 +64,17 @@ impl Layer {
     }
 }
 
+impl Image {
+    /// The host, and perhaps the port, of the registry that the image is from.
+    pub fn registry(&self) -> &str {
+        self.canonical.split_once('/').map_or("", |(registry, _)| registry)
+    }
+}
+
 impl ImagePlan {
-    /// A plan without hints. Code and reason say why the image suits the snapshotter so well.
+    /// A plan without hints and advice, for a snapshotter that answers within [`ANSWER_WITHIN_S`], leaves no
+    /// label on lazy layers, and needs no verification. Code and reason say why the image suits the snapshotter
+    /// so well.
     pub fn new(
         suitability: Suitability,
         code: impl Into<String>,
@@ -71,6 +87,10 @@ impl ImagePlan {
             reason: reason.into(),
             layers,
             hints: Vec::new(),
+            advice: Vec::new(),
+            lazy_label: None,
+            verify: false,
+            answer_within_s: ANSWER_WITHIN_S,
             extensions: Vec::new(),
         }
     }
@@ -96,6 +116,35 @@ impl ImagePlan {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds what the operator has to set in the daemon's configuration if the host reached the registry in this
+    /// way.
+    #[must_use]
+    pub fn with_advice(mut self, about: RegistryAccess, text: impl Into<String>) -> Self {
+        self.advice.push(Advice { about, text: text.into() });
+        self
+    }
+
+    /// Names the label that the snapshotter leaves on the snapshots of layers that it serves lazily.
+    #[must_use]
+    pub fn with_lazy_label(mut self, key: impl Into<String>) -> Self {
+        self.lazy_label = Some(key.into());
+        self
+    }
+
+    /// Has the host look into the snapshot after the pull, or not.
+    #[must_use]
+    pub fn with_verification(mut self, verify: bool) -> Self {
+        self.verify = verify;
+        self
+    }
+
+    /// Gives the snapshotter this many seconds to answer for one layer, 1 to 3600.
+    #[must_use]
+    pub fn answering_within(mut self, seconds: u32) -> Self {
+        self.answer_within_s = seconds;
         self
     }
 }

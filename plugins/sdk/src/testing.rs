@@ -28,7 +28,7 @@ pub use rules::{BrokenRule, check_info, check_plan, check_ranking};
 pub fn plan<P: SnapshotterPlugin>(config: &str, image: &Image) -> Result<ImagePlan, Error> {
     check_info::<P>().unwrap_or_else(|rule| panic!("{}: {rule}", P::NAME));
     let plan = P::plan(accepted::<P>(config)?, image.clone())?;
-    check_plan(image, &plan).unwrap_or_else(|rule| panic!("{}: {rule}", P::NAME));
+    check_plan(config, image, &plan).unwrap_or_else(|rule| panic!("{}: {rule}", P::NAME));
     Ok(plan)
 }
 

@@ -129,6 +129,10 @@ fn plan(input: &Input) -> Plan {
         reason: String::new(),
         layers: input.entries.iter().zip(0..).map(entry).collect(),
         hints: Vec::new(),
+        advice: Vec::new(),
+        lazy_label: None,
+        verify: false,
+        answer_within: Plan::ANSWER_WITHIN,
     }
 }
 
@@ -146,7 +150,7 @@ fn digests(text: &str) -> Vec<String> {
 
 fuzz_target!(|input: Input| {
     let (image, plan) = (image(&input), plan(&input));
-    if validate_plan(&plan, &image).is_err() {
+    if validate_plan(&plan, &image, "{}").is_err() {
         return;
     }
     assert_eq!(plan.layers.len(), if input.foreign { 0 } else { image.layers.len() });

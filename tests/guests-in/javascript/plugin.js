@@ -51,6 +51,10 @@ export const planner = {
       reason: `${own} of ${layers.length} layers are in the snapshotter's own format`,
       layers,
       hints: [],
+      advice: [{ about: 'mirror', text: 'name the mirror in my.toml' }],
+      lazyLabel: 'containerd.io/snapshot/my',
+      verify: true,
+      answerWithinS: 7,
       extensions: [],
     };
   },

@@ -45,6 +45,14 @@ pub struct Plan {
     pub layers: Vec<LayerPlan>,
     /// Hints.
     pub hints: Vec<String>,
+    /// Advice: number of the case of `registry-access`, and text.
+    pub advice: Vec<(u8, String)>,
+    /// Key of the label of lazy layers.
+    pub lazy_label: Option<String>,
+    /// Whether the snapshot is looked into.
+    pub verify: bool,
+    /// Seconds in which the snapshotter answers.
+    pub answer_within_s: u32,
     /// Extensions.
     pub extensions: Vec<(String, String)>,
 }
@@ -57,6 +65,10 @@ impl Default for Plan {
             reason: "this is a test".into(),
             layers: Vec::new(),
             hints: Vec::new(),
+            advice: Vec::new(),
+            lazy_label: None,
+            verify: false,
+            answer_within_s: 120,
             extensions: Vec::new(),
         }
     }
@@ -166,6 +178,11 @@ pub(super) fn plan_and_layers(memory: &mut Memory, plan: &Plan) -> (u32, u32) {
     record.extend(memory.text(&plan.reason));
     record.extend(layers);
     record.extend(texts(memory, &plan.hints));
+    record.extend(advice(memory, &plan.advice));
+    record.extend([u8::from(plan.lazy_label.is_some()), 0, 0, 0]);
+    record.extend(memory.text(plan.lazy_label.as_deref().unwrap_or_default()));
+    record.extend([u8::from(plan.verify), 0, 0, 0]);
+    record.extend(plan.answer_within_s.to_le_bytes());
     record.extend(pairs(memory, &plan.extensions));
     let [a, b, c, d, ..] = layers;
     (ok(memory, &record), u32::from_le_bytes([a, b, c, d]))
@@ -183,6 +200,16 @@ fn layer_plan(memory: &mut Memory, plan: &LayerPlan) -> Vec<u8> {
     record.extend([plan.expectation, plan.on_mounts, plan.on_error, u8::from(plan.keep_blob)]);
     record.extend(pairs(memory, &plan.extensions));
     record
+}
+
+fn advice(memory: &mut Memory, advice: &[(u8, String)]) -> [u8; 8] {
+    let mut items = Vec::new();
+    for (about, text) in advice {
+        let mut item = vec![*about, 0, 0, 0];
+        item.extend(memory.text(text));
+        items.push(item);
+    }
+    memory.list(&items)
 }
 
 fn texts(memory: &mut Memory, texts: &[String]) -> [u8; 8] {

@@ -305,6 +305,10 @@ impl Planner for Faulty<dyn Planner> {
         self.inner.identity()
     }
 
+    fn config(&self) -> &str {
+        self.inner.config()
+    }
+
     async fn plan(&self, image: &ImageToPlan) -> Result<Plan, PluginFailure> {
         self.script.call(Port::Planner, "plan", self.inner.plan(image)).await
     }

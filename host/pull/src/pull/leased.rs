@@ -257,6 +257,10 @@ async fn plan_for(unpacking: &Unpacking, image: &ImageToPlan) -> Result<Plan, Pu
             reason: "the image has no layers".to_owned(),
             layers: Vec::new(),
             hints: Vec::new(),
+            advice: Vec::new(),
+            lazy_label: None,
+            verify: false,
+            answer_within: Plan::ANSWER_WITHIN,
         });
     }
     let planner = &unpacking.planner;
@@ -266,7 +270,7 @@ async fn plan_for(unpacking: &Unpacking, image: &ImageToPlan) -> Result<Plan, Pu
         let identity = planner.identity();
         PullError::Plan { plugin: identity.to_string(), origin: identity.origin, source }
     };
-    validate_plan(&plan, image).map_err(invalid)?;
+    validate_plan(&plan, image, planner.config()).map_err(invalid)?;
     if plan.suitability == Suitability::Foreign {
         let snapshotter = image.snapshotter.to_string();
         return Err(PullError::Foreign { snapshotter, code: plan.code, reason: plan.reason });

@@ -12,24 +12,28 @@ use dray_rules::{Descriptor, Image, Layer, RuleError, check_plan_for_image};
 const _: () = assert!(dray_rules::limits::LAYERS == limits::LAYERS);
 const _: () = assert!(dray_rules::limits::LABEL_BYTES == limits::LABEL_BYTES);
 
-/// Checks a whole plan against the image it is for, as a pull does before any effect of the plan.
+/// Checks a whole plan against the image it is for, and against the configuration that the plugin planned with, as a pull does before any effect of the plan.
 ///
 /// Takes time in proportion to the texts of the plan and of the image.
 ///
 /// # Errors
 ///
 /// Fails with the first rule that the plan breaks.
-pub fn validate_plan(plan: &Plan, image: &ImageToPlan) -> Result<(), RuleError> {
-    let Plan { suitability, code, reason, layers, hints } = plan;
+pub fn validate_plan(plan: &Plan, image: &ImageToPlan, plugin_config: &str) -> Result<(), RuleError> {
+    let Plan { suitability, code, reason, layers, hints, advice, lazy_label, verify: _, answer_within } =
+        plan;
     let plan = dray_rules::Plan {
         is_foreign: *suitability == Suitability::Foreign,
         code,
         reason,
         layers: layers.iter().map(layer_plan).collect(),
         hints,
+        advice: advice.iter().map(|advice| advice.text.as_str()).collect(),
+        lazy_label: lazy_label.as_deref(),
+        answer_within_s: u32::try_from(answer_within.as_secs()).unwrap_or(u32::MAX),
         extensions: &[],
     };
-    check_plan_for_image(&plan, &image_of(image))
+    check_plan_for_image(&plan, &image_of(image, plugin_config))
 }
 
 fn layer_plan(plan: &LayerPlan) -> dray_rules::LayerPlan<'_> {
@@ -45,7 +49,7 @@ fn layer_plan(plan: &LayerPlan) -> dray_rules::LayerPlan<'_> {
     }
 }
 
-fn image_of(image: &ImageToPlan) -> Image<'_> {
+fn image_of<'a>(image: &'a ImageToPlan, plugin_config: &'a str) -> Image<'a> {
     // Every member is named, so that one that is added is not forgotten here.
     let ImageToPlan {
         reference,
@@ -67,6 +71,7 @@ fn image_of(image: &ImageToPlan) -> Image<'_> {
         manifest_annotations: pairs(manifest_annotations),
         config: descriptor_of(config),
         config_labels: pairs(config_labels),
+        plugin_config,
         layers: layers.iter().map(layer).collect(),
     }
 }

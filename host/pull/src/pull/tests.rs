@@ -222,6 +222,10 @@ fn plan(image: &ImageToPlan, entry: impl Fn(usize) -> (Question, Expectation, On
         reason: "for the test".into(),
         layers: entries.collect(),
         hints: Vec::new(),
+        advice: Vec::new(),
+        lazy_label: None,
+        verify: false,
+        answer_within: Plan::ANSWER_WITHIN,
     }
 }
 

@@ -56,19 +56,33 @@ fn checked_info(info: &Info) -> Result<(), RuleError> {
     dray_rules::check_info(&dray_rules::Info { name, version, summary, config_schema, features, extensions })
 }
 
-/// Checks a plan, as the host does before it acts.
-pub fn check_plan(image: &Image, plan: &ImagePlan) -> Result<(), BrokenRule> {
-    let ImagePlan { suitability, code, reason, layers, hints, extensions } = plan;
+/// Checks a plan for an image by a plugin with this configuration, as the host does before it acts.
+pub fn check_plan(config: &str, image: &Image, plan: &ImagePlan) -> Result<(), BrokenRule> {
+    let ImagePlan {
+        suitability,
+        code,
+        reason,
+        layers,
+        hints,
+        advice,
+        lazy_label,
+        verify: _,
+        answer_within_s,
+        extensions,
+    } = plan;
     let plan = dray_rules::Plan {
         is_foreign: *suitability == Suitability::Foreign,
         code,
         reason,
         layers: layers.iter().map(layer_plan).collect(),
         hints,
+        advice: advice.iter().map(|advice| advice.text.as_str()).collect(),
+        lazy_label: lazy_label.as_deref(),
+        answer_within_s: *answer_within_s,
         extensions,
     };
     dray_rules::check_plan(&plan)?;
-    Ok(check_plan_for_image(&plan, &image_of(image))?)
+    Ok(check_plan_for_image(&plan, &image_of(config, image))?)
 }
 
 /// Checks a ranking of `offered` platforms, as the host does.
@@ -92,7 +106,7 @@ fn layer_plan(plan: &LayerPlan) -> dray_rules::LayerPlan<'_> {
     }
 }
 
-fn image_of(image: &Image) -> dray_rules::Image<'_> {
+fn image_of<'a>(plugin_config: &'a str, image: &'a Image) -> dray_rules::Image<'a> {
     // Every member is named, so that one that is added is not forgotten here.
     let Image {
         reference,
@@ -115,6 +129,7 @@ fn image_of(image: &Image) -> dray_rules::Image<'_> {
         manifest_annotations: pairs(manifest_annotations),
         config: descriptor(config),
         config_labels: pairs(config_labels),
+        plugin_config,
         layers: layers.iter().map(layer_of).collect(),
     }
 }
@@ -136,7 +151,7 @@ fn pairs(annotations: &Annotations) -> Vec<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshotter::{OnError, OnMounts};
+    use crate::snapshotter::{Advice, OnError, OnMounts, RegistryAccess};
     use crate::testing::ImageBuilder;
 
     fn image() -> Image {
@@ -149,7 +164,7 @@ mod tests {
             image.layers.iter().map(|layer| layer.ask_with_labels([("containerd.io/snapshot/x", "1")]));
         let mut plan = ImagePlan::by_count(2, layers.collect());
         change(&mut plan);
-        check_plan(&image, &plan)
+        check_plan(&format!("{{\"index\":\"sha256:{:064x}\"}}", 0xcc), &image, &plan)
     }
 
     fn label(plan: &mut ImagePlan, key: &str, value: impl Into<String>) {
@@ -189,7 +204,25 @@ mod tests {
             reason: vector.reason,
             layers: vector.layers.into_iter().map(layer_of).collect(),
             hints: vector.hints,
+            advice: vector.advice.into_iter().map(advice_of).collect(),
+            lazy_label: vector.lazy_label,
+            verify: vector.verify,
+            answer_within_s: vector.answer_within_s,
             extensions: vector.extensions,
+        }
+    }
+
+    fn advice_of(vector: vectors::Advice) -> Advice {
+        Advice {
+            about: match vector.about.as_str() {
+                "plain-http" => RegistryAccess::PlainHttp,
+                "private-ca" => RegistryAccess::PrivateCa,
+                "mirror" => RegistryAccess::Mirror,
+                "credentials" => RegistryAccess::Credentials,
+                "unreachable" => RegistryAccess::Unreachable,
+                other => panic!("{other}"),
+            },
+            text: vector.text,
         }
     }
 
@@ -227,9 +260,10 @@ mod tests {
     #[test]
     fn plans_that_the_host_takes_and_no_others() {
         let (image, cases) = vectors::plans();
+        let config = image.plugin_config.clone();
         let image = image_of(&image);
         for case in cases {
-            let checked = check_plan(&image, &plan_of(case.answer));
+            let checked = check_plan(&config, &image, &plan_of(case.answer));
             assert_eq!(checked.is_ok(), case.is_good, "{}: {checked:?}", case.name);
         }
     }
@@ -250,16 +284,21 @@ mod tests {
         plan(|plan| *plan = ImagePlan::foreign("other-format", "it is of another format")).unwrap();
         plan(|plan| label(plan, "containerd.io/snapshot/x", image().layers[1].descriptor.digest.clone()))
             .unwrap();
-        plan(|plan| label(plan, "containerd.io/snapshot/x", format!("sha256:{:064x}", 0xabc))).unwrap();
+        for known in [0xabc, 0xcc] {
+            plan(|plan| label(plan, "containerd.io/snapshot/x", format!("sha256:{known:064x}"))).unwrap();
+        }
     }
 
     #[test]
     fn plans_that_break_one() {
         type Change = fn(&mut ImagePlan);
-        let broken: [(&str, Change); 13] = [
+        let broken: [(&str, Change); 16] = [
             ("`code` must be made of", |plan| plan.code = "Not A Code".to_owned()),
             ("`reason` must not be empty", |plan| plan.reason.clear()),
             ("`hints`: 17 lines", |plan| plan.hints = vec![String::new(); 17]),
+            ("a text in `advice`", |plan| *plan = plan.clone().with_advice(RegistryAccess::Mirror, "")),
+            ("`lazy-label` is `remote`", |plan| plan.lazy_label = Some("remote".to_owned())),
+            ("`answer-within-s` is 0", |plan| plan.answer_within_s = 0),
             ("`extensions`: 65 pairs", |plan| plan.extensions = vec![Default::default(); 65]),
             ("calls the image foreign", |plan| plan.suitability = Suitability::Foreign),
             ("it has 1 layers, the image has 2", |plan| plan.layers.truncate(1)),
@@ -271,7 +310,7 @@ mod tests {
             }),
             ("is not a valid key", |plan| label(plan, "containerd.io/snapshot/a b", "1")),
             ("4120 bytes, at most 4096", |plan| label(plan, "containerd.io/snapshot/x", "x".repeat(4096))),
-            ("which is not part of the image", |plan| {
+            ("which was not in the input", |plan| {
                 label(plan, "containerd.io/snapshot/x", format!("sha256:{:064x}", 0xdef));
             }),
         ];

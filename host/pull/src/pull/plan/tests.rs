@@ -6,6 +6,9 @@ use dray_ports::{
 };
 use dray_rules::RuleError;
 
+/// The configuration of the plugin, with a digest.
+const CONFIG: &str = r#"{"index":"sha256:7777777777777777777777777777777777777777777777777777777777777777"}"#;
+
 fn digest(c: char) -> Digest {
     Digest::parse(&format!("sha256:{}", c.to_string().repeat(64))).unwrap()
 }
@@ -49,18 +52,23 @@ fn plan(layers: Vec<LayerPlan>) -> Plan {
         reason: "a reason".into(),
         layers,
         hints: Vec::new(),
+        advice: Vec::new(),
+        lazy_label: None,
+        verify: false,
+        answer_within: Plan::ANSWER_WITHIN,
     }
 }
 
 fn with_label(key: &str, value: &str) -> Result<(), RuleError> {
     let label = (key.to_owned(), value.to_owned());
     let asks = entry('a', Question::AskWithLabels(vec![label]));
-    validate_plan(&plan(vec![asks, entry('b', Question::Ask)]), &image())
+    validate_plan(&plan(vec![asks, entry('b', Question::Ask)]), &image(), CONFIG)
 }
 
 #[test]
 fn a_good_plan_passes() {
-    validate_plan(&plan(vec![entry('a', Question::Ask), entry('b', Question::Fetch)]), &image()).unwrap();
+    validate_plan(&plan(vec![entry('a', Question::Ask), entry('b', Question::Fetch)]), &image(), CONFIG)
+        .unwrap();
     with_label("containerd.io/snapshot/cri.layer-digest", digest('a').as_str()).unwrap();
     with_label("containerd.io/snapshot/cri.image-layers", &format!("{},{}", digest('a'), digest('b')))
         .unwrap();
@@ -70,27 +78,35 @@ fn a_good_plan_passes() {
 fn layers_must_be_those_of_the_image() {
     let ask = || Question::Ask;
     assert!(matches!(
-        validate_plan(&plan(vec![entry('a', ask())]), &image()),
+        validate_plan(&plan(vec![entry('a', ask())]), &image(), CONFIG),
         Err(RuleError::LayerCount { expected: 2, found: 1 })
     ));
     for wrong in [vec![entry('a', ask()), entry('a', ask())], vec![entry('b', ask()), entry('a', ask())]] {
-        assert!(matches!(validate_plan(&plan(wrong), &image()), Err(RuleError::WrongLayer { .. })));
+        assert!(matches!(validate_plan(&plan(wrong), &image(), CONFIG), Err(RuleError::WrongLayer { .. })));
     }
 }
 
 #[test]
 fn a_foreign_image_has_no_plan_for_its_layers() {
     let foreign = |layers| Plan { suitability: Suitability::Foreign, ..plan(layers) };
-    validate_plan(&foreign(Vec::new()), &image()).unwrap();
+    validate_plan(&foreign(Vec::new()), &image(), CONFIG).unwrap();
     let layers = vec![entry('a', Question::Ask), entry('b', Question::Ask)];
-    let error = validate_plan(&foreign(layers), &image());
+    let error = validate_plan(&foreign(layers), &image(), CONFIG);
     assert_eq!(error, Err(RuleError::LayersOfForeign { found: 2 }));
+}
+
+#[test]
+fn a_digest_of_the_configuration_may_be_sent() {
+    label_for(&image(), digest('7').as_str()).unwrap();
+    let label = ("containerd.io/snapshot/x".to_owned(), digest('7').to_string());
+    let plan = plan(vec![entry('a', Question::AskWithLabels(vec![label])), entry('b', Question::Ask)]);
+    assert!(matches!(validate_plan(&plan, &image(), "{}"), Err(RuleError::InventedDigest { .. })));
 }
 
 fn label_for(image: &ImageToPlan, value: &str) -> Result<(), RuleError> {
     let label = ("containerd.io/snapshot/x".to_owned(), value.to_owned());
     let asks = entry('a', Question::AskWithLabels(vec![label]));
-    validate_plan(&plan(vec![asks, entry('b', Question::Ask)]), image)
+    validate_plan(&plan(vec![asks, entry('b', Question::Ask)]), image, CONFIG)
 }
 
 fn invents(image: &ImageToPlan, value: &str) -> bool {
@@ -146,7 +162,7 @@ fn an_answer_is_expected_only_of_a_question() {
     let mut fetches = entry('a', Question::Fetch);
     fetches.expectation = Expectation::Provided;
     assert!(matches!(
-        validate_plan(&plan(vec![fetches, entry('b', Question::Ask)]), &image()),
+        validate_plan(&plan(vec![fetches, entry('b', Question::Ask)]), &image(), CONFIG),
         Err(RuleError::ExpectsWithoutAsking { index: 0 })
     ));
 }

@@ -275,6 +275,10 @@ impl Planner for FailingPlugins {
         Planner::identity(&self.inner)
     }
 
+    fn config(&self) -> &str {
+        self.inner.config()
+    }
+
     async fn plan(&self, image: &ImageToPlan) -> Result<Plan, PluginFailure> {
         self.check()?;
         self.inner.plan(image).await
