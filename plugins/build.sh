@@ -43,7 +43,8 @@ build() {
     RUSTFLAGS="--remap-path-prefix=$plugins=/dray/plugins --remap-path-prefix=$home/registry/src=/crates"
     RUSTFLAGS="$RUSTFLAGS --remap-path-prefix=$("$RUSTC" --print sysroot)/lib/rustlib/src/rust=/rust"
     export RUSTFLAGS
-    cargo build --locked --release --target "$target" --package overlayfs --package platform "$@"
+    set -- "$@" --package cvmfs --package nydus --package overlaybd --package overlayfs --package platform
+    cargo build --locked --release --target "$target" --package soci --package stargz "$@"
     unset RUSTFLAGS
 }
 

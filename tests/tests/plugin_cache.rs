@@ -295,12 +295,13 @@ const QUICK: Duration = Duration::from_millis(25);
 #[tokio::test]
 async fn loading_compiled_code_is_quick() {
     let store = Store::empty();
-    let sources = PluginSource::all_embedded();
+    let source = |name| PluginSource::embedded(name).expect("it comes along");
+    let (planner, matcher) = (source("overlayfs"), source("platform"));
     let load = async || {
         let started = Instant::now();
         let host = PluginHost::new(Some(&store.place())).unwrap();
-        host.planner(&sources[0], "{}").await.unwrap();
-        host.matcher(&sources[1], "{}").await.unwrap();
+        host.planner(&planner, "{}").await.unwrap();
+        host.matcher(&matcher, "{}").await.unwrap();
         started.elapsed()
     };
     load().await;

@@ -9,17 +9,31 @@ pub(super) struct Embedded {
     pub(super) bytes: &'static [u8],
 }
 
-pub(super) const EMBEDDED: [Embedded; 2] = [
-    Embedded {
-        name: "overlayfs",
-        kind: PluginKind::Snapshotter,
-        bytes: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/dist/overlayfs.wasm")),
-    },
-    Embedded {
-        name: "platform",
-        kind: PluginKind::Platform,
-        bytes: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/dist/platform.wasm")),
-    },
+/// The component of this name that the build has put beside the sources.
+macro_rules! embedded {
+    ($name:literal, $kind:expr) => {
+        Embedded {
+            name: $name,
+            kind: $kind,
+            bytes: include_bytes!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../plugins/dist/",
+                $name,
+                ".wasm"
+            )),
+        }
+    };
+}
+
+/// All of them, in the order of their names.
+pub(super) const EMBEDDED: [Embedded; 7] = [
+    embedded!("cvmfs", PluginKind::Snapshotter),
+    embedded!("nydus", PluginKind::Snapshotter),
+    embedded!("overlaybd", PluginKind::Snapshotter),
+    embedded!("overlayfs", PluginKind::Snapshotter),
+    embedded!("platform", PluginKind::Platform),
+    embedded!("soci", PluginKind::Snapshotter),
+    embedded!("stargz", PluginKind::Snapshotter),
 ];
 
 /// The embedded plugin of a name.

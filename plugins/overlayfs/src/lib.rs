@@ -5,12 +5,8 @@
 //! layer from another image, and is fetched otherwise. Images in a format that needs its own snapshotter are
 //! `foreign`: most of them would be pulled without a word and then not run.
 
-mod format;
-
 use dray_plugin::snapshotter::{Image, ImagePlan, Layer, Suitability};
 use dray_plugin::{Error, NoConfig, Plugin, SnapshotterPlugin};
-
-use format::Format;
 
 struct Overlayfs;
 
@@ -25,7 +21,7 @@ impl Plugin for Overlayfs {
 
 impl SnapshotterPlugin for Overlayfs {
     fn plan(_: NoConfig, image: Image) -> Result<ImagePlan, Error> {
-        if let Some(foreign) = foreign(&image) {
+        if let Some(foreign) = dray_formats::refusal(&image, &dray_formats::of_layers(&image), &[]) {
             return Ok(foreign);
         }
         Ok(ImagePlan::new(
@@ -38,25 +34,6 @@ impl SnapshotterPlugin for Overlayfs {
             image.layers.iter().map(Layer::ask).collect(),
         ))
     }
-}
-
-/// The verdict on an image with a layer that is not an archive of files.
-fn foreign(image: &Image) -> Option<ImagePlan> {
-    let mut marked =
-        image.layers.iter().enumerate().filter_map(|(index, layer)| {
-            Format::of(&layer.descriptor).map(|format| (index + 1, layer, format))
-        });
-    let (number, layer, format) = marked.next()?;
-    let count = 1 + marked.count();
-    let reason = format!(
-        "{count} of {} layers are in a format that snapshotter `{}` would not unpack to files, the first is \
-         layer {number} (`{}`) in {format} format; {}, or another tag of the image",
-        image.layers.len(),
-        image.snapshotter,
-        layer.descriptor.digest,
-        format.remedy(),
-    );
-    Some(ImagePlan::foreign(format.code(), reason))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(crate) fn check(tree: &Path) -> anyhow::Result<String> {
 
 fn check_one(tree: &Path, entry: &Entry) -> anyhow::Result<()> {
     let name = &entry.name;
-    if sources::digest(tree, name)? != entry.sources {
+    if sources::digest(tree, name, entry.kind)? != entry.sources {
         bail!("the sources of `{name}` differ from those that its component was built from; {REMEDY}");
     }
     let path = dist(tree).join(&entry.file);

@@ -25,7 +25,18 @@ usage:
 ";
 
 /// The plugins that come with dray: directory, and name of the built module.
-const PLUGINS: [(&str, Kind); 2] = [("overlayfs", Kind::Snapshotter), ("platform", Kind::Platform)];
+const PLUGINS: [(&str, Kind); 7] = [
+    ("cvmfs", Kind::Snapshotter),
+    ("nydus", Kind::Snapshotter),
+    ("overlaybd", Kind::Snapshotter),
+    ("overlayfs", Kind::Snapshotter),
+    ("platform", Kind::Platform),
+    ("soci", Kind::Snapshotter),
+    ("stargz", Kind::Snapshotter),
+];
+
+/// Largest component, in bytes. It is compiled on the machine of whoever runs it, and is part of the program.
+const COMPONENT_BYTES: u64 = 150_000;
 
 /// What a plugin is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -80,7 +91,10 @@ fn all(tree: &Path, modules: &Path, toolchain: &str) -> anyhow::Result<String> {
             Identity { name, version: env!("CARGO_PKG_VERSION"), license: env!("CARGO_PKG_LICENSE") };
         let component =
             component::encode(&bytes, Some(&identity)).with_context(|| format!("packing `{name}`"))?;
-        let entry = Entry::new(name, kind, sources::digest(tree, name)?, &component);
+        let entry = Entry::new(name, kind, sources::digest(tree, name, kind)?, &component);
+        if entry.component.size > COMPONENT_BYTES {
+            bail!("the component of `{name}` has {} bytes, over {COMPONENT_BYTES}", entry.component.size);
+        }
         let path = dist.join(&entry.file);
         fs::write(&path, &component).with_context(|| format!("writing `{}`", path.display()))?;
         said.push(format!(

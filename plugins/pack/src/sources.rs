@@ -4,13 +4,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::Kind;
 use crate::manifest::sha256;
 
-/// Digest over the sources of one plugin: its own, those of the SDK, the interface, and what fixes their
-/// dependencies. Each counts with its path below `tree` and its bytes.
-pub(crate) fn digest(tree: &Path, plugin: &str) -> anyhow::Result<String> {
+/// Digest over the sources of one plugin: its own, those of the crates that its kind is built on, the interface, and
+/// what fixes their dependencies. Each counts with its path below `tree` and its bytes.
+pub(crate) fn digest(tree: &Path, plugin: &str, kind: Kind) -> anyhow::Result<String> {
     let mut files = vec!["plugins/Cargo.lock".into(), "plugins/Cargo.toml".into()];
-    for folder in [&*format!("plugins/{plugin}"), "plugins/sdk", "wit"] {
+    let own = format!("plugins/{plugin}");
+    let mut folders = vec![own.as_str(), "plugins/sdk", "wit"];
+    if kind == Kind::Snapshotter {
+        folders.push("plugins/formats");
+    }
+    for folder in folders {
         collect(tree, Path::new(folder), &mut files)?;
     }
     files.sort();

@@ -238,7 +238,7 @@ fn a_plugin_that_cannot_be_read_gets_a_hint() {
         |fault| Failure::from(PluginFailure::new(fault, "/none", "cannot read plugin `/none`")).hints;
     assert!(
         without(PluginFault::Unreadable)[0]
-            .starts_with("check the path of the file; the embedded plugins are `overlayfs`")
+            .starts_with("check the path of the file; the embedded plugins are `cvmfs`, `nydus`")
     );
     assert!(without(PluginFault::Trap).is_empty());
     assert_eq!(Failure::from(plugin(PluginFault::Unreadable)).hints, ["ask its authors"]);

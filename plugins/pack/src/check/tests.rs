@@ -16,7 +16,13 @@ fn tree() -> TempDir {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, b"first").unwrap();
     };
-    for path in ["plugins/Cargo.toml", "plugins/Cargo.lock", "plugins/sdk/src/lib.rs", "wit/types/oci.wit"] {
+    for path in [
+        "plugins/Cargo.toml",
+        "plugins/Cargo.lock",
+        "plugins/formats/src/lib.rs",
+        "plugins/sdk/src/lib.rs",
+        "wit/types/oci.wit",
+    ] {
         write(path);
     }
     for (name, _) in PLUGINS {
@@ -25,7 +31,7 @@ fn tree() -> TempDir {
     }
     fs::create_dir(dist(tree.path())).unwrap();
     let entry = |(name, kind): (&str, Kind)| {
-        let entry = Entry::new(name, kind, sources::digest(tree.path(), name).unwrap(), COMPONENT);
+        let entry = Entry::new(name, kind, sources::digest(tree.path(), name, kind).unwrap(), COMPONENT);
         fs::write(dist(tree.path()).join(&entry.file), COMPONENT).unwrap();
         entry
     };
@@ -41,17 +47,19 @@ fn refusal(tree: &Path) -> String {
 #[test]
 fn agreement() {
     let tree = tree();
-    assert_eq!(check(tree.path()).unwrap(), "2 components belong to the sources");
+    assert_eq!(check(tree.path()).unwrap(), "7 components belong to the sources");
 }
 
 #[test]
 fn a_changed_new_or_missing_source_is_named() {
     for (path, plugin) in [
-        ("plugins/Cargo.lock", "overlayfs"),
-        ("plugins/Cargo.toml", "overlayfs"),
-        ("plugins/sdk/src/lib.rs", "overlayfs"),
-        ("plugins/sdk/src/new.rs", "overlayfs"),
-        ("wit/types/oci.wit", "overlayfs"),
+        ("plugins/Cargo.lock", "cvmfs"),
+        ("plugins/Cargo.toml", "cvmfs"),
+        ("plugins/sdk/src/lib.rs", "cvmfs"),
+        ("plugins/sdk/src/new.rs", "cvmfs"),
+        ("wit/types/oci.wit", "cvmfs"),
+        ("plugins/formats/src/lib.rs", "cvmfs"),
+        ("plugins/overlayfs/src/lib.rs", "overlayfs"),
         ("plugins/platform/src/lib.rs", "platform"),
         ("plugins/platform/Cargo.toml", "platform"),
     ] {
@@ -83,6 +91,16 @@ fn what_cannot_change_a_component_does_not_count() {
 }
 
 #[test]
+fn a_platform_plugin_is_not_built_on_the_formats_of_layers() {
+    let tree = tree();
+    let digest = |name, kind| sources::digest(tree.path(), name, kind).unwrap();
+    let before = (digest("platform", Kind::Platform), digest("stargz", Kind::Snapshotter));
+    fs::write(tree.path().join("plugins/formats/src/lib.rs"), b"second").unwrap();
+    assert_eq!(digest("platform", Kind::Platform), before.0);
+    assert_ne!(digest("stargz", Kind::Snapshotter), before.1);
+}
+
+#[test]
 fn a_changed_or_missing_component_is_named() {
     let tree = tree();
     fs::write(dist(tree.path()).join("platform.wasm"), b"b component").unwrap();
@@ -99,5 +117,6 @@ fn a_manifest_of_other_plugins_is_refused() {
     let mut manifest = Manifest::read(&dist(tree.path())).unwrap();
     manifest.components.pop();
     manifest.write(&dist(tree.path())).unwrap();
-    assert!(refusal(tree.path()).contains("lists `overlayfs` in place of `overlayfs`, `platform`"));
+    let refusal = refusal(tree.path());
+    assert!(refusal.contains("`platform`, `soci` in place of `cvmfs`, `nydus`"), "{refusal}");
 }
