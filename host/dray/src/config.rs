@@ -10,6 +10,7 @@ mod files;
 mod plugins;
 mod registry;
 mod settings;
+mod snapshotters;
 #[cfg(test)]
 mod tests;
 

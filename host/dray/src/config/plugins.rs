@@ -5,10 +5,8 @@ use dray_ports::SnapshotterName;
 use dray_pull::image::Platforms;
 
 use super::settings::{ByKind, by_kind};
+use super::snapshotters::embedded_planner;
 use super::{ConfigFiles, ConfiguredPlugin, SettingsError};
-
-/// The embedded plugin that plans for every snapshotter without demands of its own.
-const PLAIN: &str = "overlayfs";
 
 /// The embedded plugin that chooses the platform.
 const PLATFORM: &str = "platform";
@@ -91,13 +89,13 @@ impl PluginRules {
     }
 
     /// The plugin that plans for the snapshotter registered under this name: the one that was typed, else the one whose
-    /// `for` has the name, else an embedded one of this name, else the plain one.
+    /// `for` has the name, else the embedded one for the project that the name tells of, else the plain one.
     pub fn planner_for(&self, snapshotter: &SnapshotterName) -> PluginSpec {
         let serving = || self.configured.iter().find(|plugin| plugin.serves.contains(snapshotter));
         let mut spec = match (&self.typed, serving()) {
             (Some(typed), _) => typed.clone(),
             (None, Some(plugin)) => plugin.spec.clone(),
-            (None, None) => self.embedded_planner(snapshotter.as_str()),
+            (None, None) => self.embedded(embedded_planner(snapshotter.as_str())),
         };
         if let Some(config) = &self.typed_config {
             spec.config.clone_from(config);
@@ -105,17 +103,11 @@ impl PluginRules {
         spec
     }
 
-    fn embedded_planner(&self, snapshotter: &str) -> PluginSpec {
-        let of_name = PluginOrigin::embedded(snapshotter);
-        let of_name = of_name.filter(|origin| origin.embedded_kind() == Some(PluginKind::Snapshotter));
-        let origin = of_name.unwrap_or_else(|| embedded(PLAIN));
-        // A table may configure it without saying which snapshotters it is for.
+    /// An embedded plugin. A table may configure it without saying which snapshotters it is for.
+    fn embedded(&self, name: &'static str) -> PluginSpec {
+        let origin = embedded(name);
         let configured = self.configured.iter().find(|plugin| plugin.spec.origin == origin);
-        match (configured, &origin) {
-            (Some(plugin), _) => plugin.spec.clone(),
-            (None, PluginOrigin::Embedded(name)) => PluginSpec::new(*name, origin.clone()),
-            (None, PluginOrigin::File(_)) => PluginSpec::new(PLAIN, origin.clone()),
-        }
+        configured.map_or_else(|| PluginSpec::new(name, origin.clone()), |plugin| plugin.spec.clone())
     }
 
     fn named(&self, kind: PluginKind, value: String) -> Result<PluginSpec, SettingsError> {

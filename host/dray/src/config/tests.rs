@@ -45,6 +45,8 @@ fn defaults() {
     assert_eq!(settings.daemon.snapshotter, None);
     assert_eq!(settings.compiled_store, None);
     assert_eq!(settings.plugins.planner_for(&overlayfs()).origin.to_string(), "embedded:overlayfs");
+    let stargz = settings.plugins.planner_for(&SnapshotterName::new("stargz-v1"));
+    assert_eq!((stargz.origin.to_string().as_str(), stargz.config.as_str()), ("embedded:stargz", "{}"));
 }
 
 #[test]
@@ -148,6 +150,28 @@ fn only_for_all_platforms_the_matcher_is_configured() {
     let configured = PullFlags { platforms: all, plugins, ..flags("x") };
     let settings = resolved(configured, &Environment::default());
     assert_eq!(settings.plugins.platform().config, "{}");
+}
+
+#[test]
+fn a_plugin_serves_the_snapshotters_of_its_table_and_of_its_project() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dray.toml");
+    std::fs::write(&path, "[plugins.stargz]\nfor = ['lazy']\nconfig = { prefetchSize = 0 }\n").unwrap();
+    let files = ConfigFiles::load(Some(&path), &Environment::default()).unwrap();
+    let settings = PullSettings::resolve(flags("x"), &Environment::default(), &files, &host()).unwrap();
+    for (snapshotter, origin, config) in [
+        ("lazy", "embedded:stargz", r#"{"prefetchSize":0}"#),
+        ("stargz", "embedded:stargz", r#"{"prefetchSize":0}"#),
+        ("soci", "embedded:soci", "{}"),
+        ("lazier", "embedded:overlayfs", "{}"),
+    ] {
+        let planner = settings.plugins.planner_for(&SnapshotterName::new(snapshotter));
+        assert_eq!(
+            (planner.origin.to_string().as_str(), planner.config.as_str()),
+            (origin, config),
+            "{snapshotter}"
+        );
+    }
 }
 
 #[test]
