@@ -20,7 +20,7 @@ pub(crate) fn of_variable(text: &str) -> Auths {
         tracing::warn!("{origin} {} and is ignored", too_long());
         return Auths::default();
     }
-    let document: Document = match json::object(text.as_bytes()) {
+    let Only { used: auths, mut unused } = match json::object::<Only<Entries>>(text.as_bytes()) {
         Ok(document) => document,
         Err(error) => {
             let failure = origin.not_json(&error);
@@ -29,9 +29,8 @@ pub(crate) fn of_variable(text: &str) -> Auths {
             return Auths::default();
         }
     };
-    let mut unused = document.unused;
     let mut entries = BTreeMap::new();
-    for (key, Json(Only { auth, unused: more })) in document.auths {
+    for (key, Json(Only { used: auth, unused: more })) in auths {
         unused.extend(more);
         entries.insert(key, Entry { auth, ..Entry::default() });
     }
@@ -50,42 +49,53 @@ pub(crate) fn of_variable(text: &str) -> Auths {
 /// Maximum number of member names in one warning.
 const NAMES_SHOWN: usize = 8;
 
+/// The one member of an object that docker reads, and the names of the others.
 #[derive(Default)]
-struct Document {
-    auths: BTreeMap<String, Json<Only>>,
+struct Only<T> {
+    used: T,
     unused: BTreeSet<String>,
 }
 
-#[derive(Default)]
-struct Only {
-    auth: Option<String>,
-    unused: BTreeSet<String>,
+/// A value that stands in a member of one name.
+trait Used: Default {
+    /// The name, in lower case.
+    const NAME: &'static str;
+
+    /// Takes the member's value.
+    fn take<'de, A: MapAccess<'de>>(&mut self, value: &mut A) -> Result<(), A::Error>;
 }
 
-impl json::Object for Document {
-    fn member<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &str,
-        written: &str,
-        value: &mut A,
-    ) -> Result<(), A::Error> {
-        if name == "auths" {
-            return json::add(&mut self.auths, value);
-        }
-        self.unused.insert(written.to_owned());
-        json::skip(value)
+/// The entries, by key.
+type Entries = BTreeMap<String, Json<Only<Auth>>>;
+
+impl Used for Entries {
+    const NAME: &'static str = "auths";
+
+    fn take<'de, A: MapAccess<'de>>(&mut self, value: &mut A) -> Result<(), A::Error> {
+        json::add(self, value)
     }
 }
 
-impl json::Object for Only {
+/// The base64 form of `user:password`.
+type Auth = Option<String>;
+
+impl Used for Auth {
+    const NAME: &'static str = "auth";
+
+    fn take<'de, A: MapAccess<'de>>(&mut self, value: &mut A) -> Result<(), A::Error> {
+        json::take(self, value)
+    }
+}
+
+impl<T: Used> json::Object for Only<T> {
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
         written: &str,
         value: &mut A,
     ) -> Result<(), A::Error> {
-        if name == "auth" {
-            return json::take(&mut self.auth, value);
+        if name == T::NAME {
+            return self.used.take(value);
         }
         self.unused.insert(written.to_owned());
         json::skip(value)
