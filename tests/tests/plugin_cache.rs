@@ -38,7 +38,7 @@ impl Store {
 
     /// Loads the plugin as a new process would, and checks that it works.
     async fn load(&self) -> Arc<dyn PlatformMatcher> {
-        let host = PluginHost::new(Some(&self.place())).unwrap();
+        let host = PluginHost::new(Some(&self.place()));
         let matcher = host.matcher(&self.source, "{}").await.unwrap();
         let offered = [Platform::new("linux", "amd64", ""), Platform::new("linux", "arm64", "")];
         assert_eq!(matcher.rank(&offered, &offered).await.unwrap(), [1]);
@@ -90,7 +90,7 @@ async fn an_entry_is_used_again() {
     assert_eq!(mode(&store.entry()), 0o600);
     // Another plugin has its own entry.
     let other = Guest::platform().rank(&[0]).write(store.scratch.path(), "other.wasm");
-    let host = PluginHost::new(Some(&store.place())).unwrap();
+    let host = PluginHost::new(Some(&store.place()));
     host.matcher(&PluginSource::read(&other).unwrap(), "{}").await.unwrap();
     assert_eq!(store.files(".compiled").len(), 2);
 }
@@ -126,7 +126,7 @@ async fn an_entry_of_another_plugin_is_never_used() {
     let store = Store::filled().await;
     let other = Guest::platform().rank(&[0]).write(store.scratch.path(), "other.wasm");
     let entry = store.entry();
-    let host = PluginHost::new(Some(&store.place())).unwrap();
+    let host = PluginHost::new(Some(&store.place()));
     host.matcher(&PluginSource::read(&other).unwrap(), "{}").await.unwrap();
     let others = store.files(".compiled").into_iter().find(|path| *path != entry).unwrap();
     // It is sealed with the right secret but belongs to another name.
@@ -221,7 +221,7 @@ async fn an_unusable_store_does_not_fail_a_plugin() {
     let store = Store::empty();
     fs::write(store.place(), b"").unwrap();
     assert!(store.compiles().await && store.compiles().await);
-    let host = PluginHost::new(Some(Path::new("/proc/none/store"))).unwrap();
+    let host = PluginHost::new(Some(Path::new("/proc/none/store")));
     assert!(host.matcher(&store.source, "{}").await.is_ok());
 
     // A directory of another user, as with `sudo` that keeps the user's `HOME`: dray does not warn, and root writes
@@ -284,7 +284,7 @@ async fn parallel_first_runs_share_one_entry() {
 #[tokio::test]
 async fn code_for_one_kind_is_not_used_for_another() {
     let store = Store::filled().await;
-    let host = PluginHost::new(Some(&store.place())).unwrap();
+    let host = PluginHost::new(Some(&store.place()));
     let failure = host.planner(&store.source, "{}").await.err().expect("it is a platform plugin");
     assert!(failure.message.ends_with("is a platform plugin, not a snapshotter plugin"));
 }
@@ -299,7 +299,7 @@ async fn loading_compiled_code_is_quick() {
     let (planner, matcher) = (source("overlayfs"), source("platform"));
     let load = async || {
         let started = Instant::now();
-        let host = PluginHost::new(Some(&store.place())).unwrap();
+        let host = PluginHost::new(Some(&store.place()));
         host.planner(&planner, "{}").await.unwrap();
         host.matcher(&matcher, "{}").await.unwrap();
         started.elapsed()

@@ -38,7 +38,7 @@ async fn refused(bytes: &[u8], reason: &str) {
         assert!(cause.contains(reason), "`{reason}` is not in: {cause}");
     };
     let started = Instant::now();
-    let host = PluginHost::new(None).unwrap();
+    let host = PluginHost::new(None);
     check(host.planner(&source, "{}").await.err().expect("it is refused"));
     check(host.inspect(&source).unwrap_err());
     assert!(started.elapsed() < SOON, "{reason}: it took {:?}", started.elapsed());
@@ -83,7 +83,7 @@ async fn components_below_the_limits_are_compiled() {
         hostile::modules("(module)", 50),
     ] {
         let source = read(&bytes);
-        assert!(PluginHost::new(None).unwrap().planner(&source, "{}").await.is_ok());
+        assert!(PluginHost::new(None).planner(&source, "{}").await.is_ok());
     }
 }
 
@@ -91,7 +91,7 @@ async fn components_below_the_limits_are_compiled() {
 #[tokio::test]
 async fn too_many_instances_fail_in_the_sandbox() {
     let source = read(&hostile::module_instances(33));
-    let failure = PluginHost::new(None).unwrap().planner(&source, "{}").await.err().expect("there are 33");
+    let failure = PluginHost::new(None).planner(&source, "{}").await.err().expect("there are 33");
     assert_eq!(failure.fault, PluginFault::OutOfMemory, "{failure}");
     let cause = failure.source.unwrap().to_string();
     assert!(cause.contains("instance count too high"), "{cause}");

@@ -48,7 +48,7 @@ async fn each_plans_the_largest_image() {
     let estargz = image(&[("stargz/toc.digest", &toc)], None);
     let overlaybd = image(&[("overlaybd/blob-digest", &toc), ("overlaybd/blob-size", "1")], None);
     let nydus = image(&[("nydus-blob", "true")], Some(("nydus-bootstrap", "true")));
-    let host = PluginHost::new(None).unwrap();
+    let host = PluginHost::new(None);
     for (name, image, suitability) in [
         ("cvmfs", &plain, Suitability::Plain),
         ("nydus", &nydus, Suitability::Native),

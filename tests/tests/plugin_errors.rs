@@ -14,7 +14,7 @@ async fn failure(guest: &Guest) -> PluginFailure {
     let scratch = tempfile::tempdir().unwrap();
     let source = PluginSource::read(&guest.write(scratch.path(), "guest.wasm")).unwrap();
     let offered = [Platform::new("linux", "amd64", "")];
-    match PluginHost::new(None).unwrap().matcher(&source, "{}").await {
+    match PluginHost::new(None).matcher(&source, "{}").await {
         Ok(matcher) => matcher.rank(&offered, &offered).await.expect_err("the plugin fails"),
         Err(failure) => failure,
     }

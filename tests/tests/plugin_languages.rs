@@ -68,7 +68,7 @@ fn chain(error: &dyn Error) -> Vec<String> {
 async fn plans(component: &Path) {
     let source = PluginSource::read(component).unwrap();
     let scratch = tempfile::tempdir().unwrap();
-    let host = PluginHost::new(Some(&scratch.path().join("store"))).unwrap();
+    let host = PluginHost::new(Some(&scratch.path().join("store")));
     let planner = host.planner(&source, r#"{"keep-blobs":true}"#).await.unwrap();
     assert_eq!(planner.identity().name, "mine-js");
     // Twice, because each call gets a new instance.
@@ -126,7 +126,7 @@ async fn go_runs() {
     let component = scratch.path().join("plugin.wasm");
     std::fs::write(&component, component_of_wasip1(module, "platform")).unwrap();
     let source = PluginSource::read(&component).unwrap();
-    let host = PluginHost::new(Some(&scratch.path().join("store"))).unwrap();
+    let host = PluginHost::new(Some(&scratch.path().join("store")));
     ranks(&host, &source, "mine-go").await;
 
     // The error shows its last words, because the trap alone gives no reason.
@@ -143,6 +143,6 @@ async fn go_runs() {
 async fn python_runs() {
     let source = PluginSource::read(&require!(tools::guest("python", "plugin.wasm"))).unwrap();
     let scratch = tempfile::tempdir().unwrap();
-    let host = PluginHost::new(Some(&scratch.path().join("store"))).unwrap();
+    let host = PluginHost::new(Some(&scratch.path().join("store")));
     ranks(&host, &source, "mine-py").await;
 }

@@ -30,7 +30,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let scratch = tempfile::tempdir().unwrap();
-        Self { scratch, host: PluginHost::new(None).unwrap() }
+        Self { scratch, host: PluginHost::new(None) }
     }
 
     fn source(&self, guest: &Guest) -> PluginSource {
@@ -584,7 +584,7 @@ async fn parallel_calls_do_not_disturb_each_other() {
 
 #[tokio::test]
 async fn embedded_plugins_stay_far_below_the_limits() {
-    let host = PluginHost::new(None).unwrap();
+    let host = PluginHost::new(None);
     let platform = PluginSource::embedded("platform").expect("it comes along");
     let overlayfs = PluginSource::embedded("overlayfs").expect("it comes along");
     let offered = [Platform::new("linux", "arm64", "v8"), Platform::new("linux", "amd64", "")];

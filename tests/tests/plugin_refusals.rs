@@ -29,7 +29,7 @@ fn unreadable(bytes: &[u8], message: &str) {
 
 async fn refused(bytes: &[u8], kind: PluginKind, message: &str, hint: &str) {
     let source = read(bytes).unwrap();
-    let host = PluginHost::new(None).unwrap();
+    let host = PluginHost::new(None);
     let failure = match kind {
         PluginKind::Snapshotter => host.planner(&source, "{}").await.err(),
         PluginKind::Platform => host.matcher(&source, "{}").await.err(),
@@ -77,7 +77,7 @@ fn paths_that_are_no_files_are_refused() {
 #[tokio::test]
 async fn damaged_components_are_refused() {
     let whole = Guest::snapshotter().component();
-    let host = PluginHost::new(None).unwrap();
+    let host = PluginHost::new(None);
     for length in (8..whole.len()).step_by(97) {
         let source = read(&whole[..length]).unwrap();
         let failure = host.planner(&source, "{}").await.err().expect("the end is missing");
@@ -226,7 +226,7 @@ async fn missing_exports_are_refused() {
 
 #[tokio::test]
 async fn disabled_proposals_are_refused() {
-    let host = PluginHost::new(None).unwrap();
+    let host = PluginHost::new(None);
     for item in [
         "(memory $large i64 1)",
         "(memory $shared 1 1 shared)",
@@ -255,7 +255,7 @@ fn inspection_shows_imports_and_exports() {
     let world = "include dray:snapshotter/plugin@0.1.0; import wasi:clocks/monotonic-clock@0.2.3;
         import dray:host/log@0.2.0;";
     let source = read(&dummy(&[clocks, newer], world)).unwrap();
-    let inspection = PluginHost::new(None).unwrap().inspect(&source).unwrap();
+    let inspection = PluginHost::new(None).inspect(&source).unwrap();
     assert_eq!(inspection.kind, Some(PluginKind::Snapshotter));
     assert_eq!(inspection.world.as_deref(), Some("dray:snapshotter/plugin@0.1.0"));
     assert_eq!(inspection.size, source.bytes().len() as u64);

@@ -26,7 +26,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { scratch: tempfile::tempdir().unwrap(), host: PluginHost::new(None).unwrap() }
+        Self { scratch: tempfile::tempdir().unwrap(), host: PluginHost::new(None) }
     }
 
     fn source(&self, guest: &Guest) -> PluginSource {

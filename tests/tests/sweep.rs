@@ -109,7 +109,7 @@ impl Scene {
     fn new(daemon: Containerd) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime can be built");
-        let plugins = PluginHost::new(None).expect("a plugin host can be made");
+        let plugins = PluginHost::new(None);
         let source = |name| PluginSource::embedded(name).expect("it comes along");
         let matcher = runtime.block_on(plugins.matcher(&source("platform"), "{}")).expect("it loads");
         let planner = runtime.block_on(plugins.planner(&source("overlayfs"), "{}")).expect("it loads");

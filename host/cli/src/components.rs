@@ -26,8 +26,8 @@ pub(super) fn compile_if_asked(arguments: &[OsString]) -> Option<ExitCode> {
 }
 
 /// What runs plugins, and keeps what it compiled in this place.
-pub(super) fn host(compiled_store: Option<&Path>) -> Result<PluginHost, PluginFailure> {
-    Ok(PluginHost::new(compiled_store)?.compile_apart(COMPILE))
+pub(super) fn host(compiled_store: Option<&Path>) -> PluginHost {
+    PluginHost::new(compiled_store).compile_apart(COMPILE)
 }
 
 /// Time that a plugin is loaded in silence. Loading compiled code takes milliseconds, and compiling what a Rust

@@ -1,8 +1,9 @@
 use super::arguments::Globals;
+use super::context::Context;
 use super::failure::Failure;
+use super::host_platform;
 use super::platform_options::PlatformOptions;
 use super::transfer::{self, Task, TransferOptions};
-use super::{Context, host_platform};
 use dray::config::{PluginFlags, PullFlags, PullSettings};
 use dray::pull::PullMode;
 

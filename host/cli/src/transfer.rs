@@ -174,7 +174,7 @@ async fn connect(
     screen: Option<Arc<Screen>>,
 ) -> Result<Connected, Failure> {
     let daemon = &settings.daemon;
-    let host = Arc::new(components::host(settings.compiled_store.as_deref())?);
+    let host = Arc::new(components::host(settings.compiled_store.as_deref()));
     // The plugin for the platform is loaded while the daemon is asked whether it is there. That for the snapshotter has
     // to wait for the snapshotter's name.
     let containerd = async {

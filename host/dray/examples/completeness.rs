@@ -16,7 +16,7 @@ async fn main() -> anyhow::Result<()> {
         anyhow::bail!("completeness SOCKET NAME SNAPSHOTTER");
     };
     let platform = PluginSource::embedded("platform").context("it comes along")?;
-    let matcher = PluginHost::new(None)?.matcher(&platform, "{}").await?;
+    let matcher = PluginHost::new(None).matcher(&platform, "{}").await?;
     let store = Store::from(Containerd::connect(socket, "default").await?);
     let found = find_image(store.images.as_ref(), name).await?;
     let record = found.into_iter().next().context("there is no such image")?.record;

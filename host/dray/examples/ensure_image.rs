@@ -21,7 +21,7 @@ async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (socket, name) = arguments.next().zip(arguments.next()).context("ensure_image SOCKET REFERENCE")?;
 
-    let plugins = PluginHost::new(None)?;
+    let plugins = PluginHost::new(None);
     let platform = PluginSource::embedded("platform").context("it comes along")?;
     let overlayfs = PluginSource::embedded("overlayfs").context("it comes along")?;
     let world = World {

@@ -20,7 +20,7 @@ async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (socket, name) = arguments.next().zip(arguments.next()).context("existing_image SOCKET NAME")?;
 
-    let plugins = PluginHost::new(None)?;
+    let plugins = PluginHost::new(None);
     let platform = PluginSource::embedded("platform").context("it comes along")?;
     let overlayfs = PluginSource::embedded("overlayfs").context("it comes along")?;
     let world = World {

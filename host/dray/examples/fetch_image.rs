@@ -18,7 +18,7 @@ async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (socket, name) = arguments.next().zip(arguments.next()).context("fetch_image SOCKET NAME")?;
 
-    let plugins = PluginHost::new(None)?;
+    let plugins = PluginHost::new(None);
     let platform = PluginSource::embedded("platform").context("it comes along")?;
     let world = World {
         store: Containerd::connect(&socket, "default").await?.into(),

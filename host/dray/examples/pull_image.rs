@@ -20,7 +20,7 @@ async fn main() -> anyhow::Result<()> {
     let (socket, name) = arguments.next().zip(arguments.next()).context("pull_image SOCKET REFERENCE")?;
 
     // The plugins that come along decide which platform is taken and how it is unpacked.
-    let plugins = PluginHost::new(None)?;
+    let plugins = PluginHost::new(None);
     let platform = PluginSource::embedded("platform").context("it comes along")?;
     let overlayfs = PluginSource::embedded("overlayfs").context("it comes along")?;
     let world = World {

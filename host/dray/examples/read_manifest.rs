@@ -15,7 +15,7 @@ async fn main() -> anyhow::Result<()> {
     let (socket, name) = arguments.next().zip(arguments.next()).context("read_manifest SOCKET NAME")?;
 
     let platform = PluginSource::embedded("platform").context("it comes along")?;
-    let matcher = PluginHost::new(None)?.matcher(&platform, "{}").await?;
+    let matcher = PluginHost::new(None).matcher(&platform, "{}").await?;
     let containerd = Containerd::connect(&socket, "default").await?;
     let found = find_image(&containerd, &name).await?.into_iter().next().context("there is no such image")?;
     let wanted = Platform::new("linux", "amd64", "");

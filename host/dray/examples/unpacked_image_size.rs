@@ -17,7 +17,7 @@ async fn main() -> anyhow::Result<()> {
         anyhow::bail!("unpacked_image_size SOCKET NAME SNAPSHOTTER");
     };
     let platform = PluginSource::embedded("platform").context("it comes along")?;
-    let matcher = PluginHost::new(None)?.matcher(&platform, "{}").await?;
+    let matcher = PluginHost::new(None).matcher(&platform, "{}").await?;
     let containerd = Containerd::connect(socket, "default").await?;
     let found = find_image(&containerd, name).await?.into_iter().next().context("there is no such image")?;
     let wanted = Platform::new("linux", "amd64", "");

@@ -25,13 +25,9 @@ impl PluginHost {
     ///
     /// The directory is made when it is first needed. If it cannot be used, that is logged, and plugins are
     /// compiled each time.
-    ///
-    /// # Errors
-    ///
-    /// None in this version.
-    pub fn new(compiled_store: Option<&Path>) -> Result<Self, PluginFailure> {
+    pub fn new(compiled_store: Option<&Path>) -> Self {
         let place = compiled_store.map(Path::to_owned);
-        Ok(Self { place, store: Arc::default(), compiler: Compiler::default() })
+        Self { place, store: Arc::default(), compiler: Compiler::default() }
     }
 
     /// The same, with a process of its own for each component that is read or compiled, but for reading those that

@@ -55,7 +55,7 @@ impl StoredImages {
         let daemon = DaemonSettings::resolve(globals.daemon(), &context.environment, &context.files)?;
         let rules = PluginRules::resolve(PluginFlags::default(), &context.files, &platforms)?;
         let source = rules.platform().origin.read()?;
-        let plugins = components::host(config::compiled_store(&context.environment).as_deref())?;
+        let plugins = components::host(config::compiled_store(&context.environment).as_deref());
 
         let loading = async {
             let spec = rules.platform();

@@ -92,7 +92,7 @@ fn ranked(
     let name = matcher.to_possible_value().map(|value| value.get_name().to_owned());
     let config = json!({ "matcher": name }).to_string();
     let source = components::embedded_matcher()?;
-    let host = components::host(config::compiled_store(&context.environment).as_deref())?;
+    let host = components::host(config::compiled_store(&context.environment).as_deref());
     let runtime = runtime::on_this_thread()?;
     runtime.block_on(async {
         let matcher = host.matcher(&source, &config).await?;

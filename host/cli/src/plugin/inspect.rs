@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(),
             Failure::from(error).hint("`dray plugin ls` lists the names of embedded plugins")
         })?,
     };
-    let host = components::host(config::compiled_store(&context.environment).as_deref())?;
+    let host = components::host(config::compiled_store(&context.environment).as_deref());
     let inspection = host.inspect(&source)?;
     let description = if arguments.describe { Some(describe(&source, &host, context)?) } else { None };
     let inspected = Inspected {
