@@ -8,13 +8,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::escape;
 use super::failure::{Failure, Kind};
 use super::screen::Screen;
 use async_trait::async_trait;
 use dray::config::PluginRules;
 use dray::plugin::{PluginHost, PluginSource, serve_compiler};
 use dray::ports::{Planner, Planners, PluginFailure, SnapshotterName};
+use dray::text::escape;
 
 /// The argument with which the program starts itself to compile a component. It is no command of its own, and
 /// nothing about it is promised.

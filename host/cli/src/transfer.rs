@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::arguments::Format;
 use super::color::{self, Style};
 use super::components::SnapshotterPlugins;
+use super::context::Context;
 use super::early_registry::EarlyRegistry;
 use super::failure::Failure;
 use super::interrupt::Interrupt;
@@ -15,7 +16,7 @@ use super::progress::{Manner, View};
 use super::registry_client::registry_client;
 use super::registry_options::RegistryOptions;
 use super::screen::Screen;
-use super::{Context, components, escape, output, report, runtime};
+use super::{components, output, report, runtime};
 use dray::config::PullSettings;
 use dray::containerd::Containerd;
 use dray::limits;
@@ -24,6 +25,7 @@ use dray::plugin::PluginSource;
 use dray::ports::{Planners, PlatformMatcher, Store};
 use dray::pull::{PullMode, PullReport, PullRequest, Unpack, World, ensure_image, fetch_image};
 use dray::registry::RegistryClient;
+use dray::text::escape;
 
 /// Options of every command that downloads.
 #[derive(Debug, clap::Args)]
