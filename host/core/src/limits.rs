@@ -262,6 +262,10 @@ pub const COMPILE_MEMORY_BYTES: u64 = (1024 * MIB) as u64;
 /// cores, and 40 s if five others compete for them.
 pub const COMPILE_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// Time that a plugin may take to load before the user is told. Loading compiled code takes milliseconds, and compiling
+/// what a Rust toolchain makes takes less than a second.
+pub const SILENT_LOADING: Duration = Duration::from_secs(2);
+
 /// Number of compiling threads in such a process. Each may hold a function of the largest kind at the same time.
 pub const COMPILE_THREADS: usize = 4;
 

@@ -1,5 +1,8 @@
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+
+use tokio::time::timeout;
 
 use super::compiled::CompiledStore;
 use super::compiler::Compiler;
@@ -9,6 +12,7 @@ use super::matcher::Matcher;
 use super::planner::SnapshotterPlanner;
 use super::shape::Shape;
 use super::{Grants, Inspection, PluginKind, PluginSource, imports, inspect};
+use dray_core::limits::SILENT_LOADING;
 use dray_ports::{Planner, PlatformMatcher, PluginFailure};
 
 /// Makes plugins of components.
@@ -18,7 +22,11 @@ pub struct PluginHost {
     place: Option<PathBuf>,
     store: Arc<OnceLock<Option<CompiledStore>>>,
     compiler: Compiler,
+    slow_loading: Option<SlowLoading>,
 }
+
+/// Called with the label of a plugin that takes long to load.
+type SlowLoading = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl PluginHost {
     /// A host that keeps compiled code in a directory, or one that compiles each time.
@@ -27,7 +35,7 @@ impl PluginHost {
     /// compiled each time.
     pub fn new(compiled_store: Option<&Path>) -> Self {
         let place = compiled_store.map(Path::to_owned);
-        Self { place, store: Arc::default(), compiler: Compiler::default() }
+        Self { place, store: Arc::default(), compiler: Compiler::default(), slow_loading: None }
     }
 
     /// The same, with a process of its own for each component that is read or compiled, but for reading those that
@@ -46,6 +54,14 @@ impl PluginHost {
     #[must_use]
     pub fn compile_apart(mut self, argument: &'static str) -> Self {
         self.compiler = Compiler::Apart(argument);
+        self
+    }
+
+    /// The same, calling `notice` with the label of each plugin that takes longer than
+    /// [`SILENT_LOADING`](dray_core::limits::SILENT_LOADING) to load, so that a user can be told what takes so long.
+    #[must_use]
+    pub fn on_slow_loading(mut self, notice: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.slow_loading = Some(Arc::new(notice));
         self
     }
 
@@ -69,10 +85,13 @@ impl PluginHost {
     /// Fails if the component does not fit this host, needs a grant, or does not describe itself as it must.
     pub async fn describe(&self, source: &PluginSource) -> Result<PluginDescription, PluginFailure> {
         let label = source.label();
-        let shape = self.look(source).await?;
-        let kind = imports::kind_of(label, &shape)?;
-        let loaded = self.load(source, kind, &Grants::none()).await?;
-        loaded.info(|_, _| Ok(())).await
+        let described = async {
+            let shape = self.look(source).await?;
+            let kind = imports::kind_of(label, &shape)?;
+            let loaded = self.load(source, kind, &Grants::none()).await?;
+            loaded.info(|_, _| Ok(())).await
+        };
+        self.noticed(label, described).await
     }
 
     /// Loads a platform plugin without grants. `config` is one JSON text, `{}` if nothing is configured.
@@ -102,8 +121,11 @@ impl PluginHost {
         config: &str,
         grants: &Grants,
     ) -> Result<Arc<dyn PlatformMatcher>, PluginFailure> {
-        let loaded = self.load(source, PluginKind::Platform, grants).await?;
-        Ok(Arc::new(Matcher::new(loaded, config).await?))
+        let matcher = async {
+            let loaded = self.load(source, PluginKind::Platform, grants).await?;
+            Ok(Arc::new(Matcher::new(loaded, config).await?) as Arc<dyn PlatformMatcher>)
+        };
+        self.noticed(source.label(), matcher).await
     }
 
     /// Loads a snapshotter plugin without grants. `config` is one JSON text, `{}` if nothing is configured.
@@ -131,8 +153,23 @@ impl PluginHost {
         config: &str,
         grants: &Grants,
     ) -> Result<Arc<dyn Planner>, PluginFailure> {
-        let loaded = self.load(source, PluginKind::Snapshotter, grants).await?;
-        Ok(Arc::new(SnapshotterPlanner::new(loaded, config).await?))
+        let planner = async {
+            let loaded = self.load(source, PluginKind::Snapshotter, grants).await?;
+            Ok(Arc::new(SnapshotterPlanner::new(loaded, config).await?) as Arc<dyn Planner>)
+        };
+        self.noticed(source.label(), planner).await
+    }
+
+    /// Waits until a plugin is loaded, and says so if that takes long.
+    async fn noticed<T>(&self, label: &str, loading: impl Future<Output = T>) -> T {
+        let mut loading = pin!(loading);
+        if let Some(notice) = &self.slow_loading {
+            match timeout(SILENT_LOADING, &mut loading).await {
+                Ok(loaded) => return loaded,
+                Err(_) => notice(label),
+            }
+        }
+        loading.await
     }
 
     async fn look(&self, source: &PluginSource) -> Result<Shape, PluginFailure> {
@@ -162,4 +199,26 @@ impl PluginHost {
 /// Something has panicked, or the program is about to end.
 fn ended(label: &str, error: tokio::task::JoinError) -> PluginFailure {
     incompatible(label, format!("plugin `{label}` could not be loaded")).caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_plugin_that_takes_long_to_load_is_named() {
+        for (milliseconds, named) in [(1900, vec![]), (2100, vec!["overlayfs".to_owned()])] {
+            let heard = Arc::new(Mutex::new(Vec::new()));
+            let hears = Arc::clone(&heard);
+            let host = PluginHost::new(None)
+                .on_slow_loading(move |label| hears.lock().unwrap().push(label.to_owned()));
+            host.noticed("overlayfs", sleep(Duration::from_millis(milliseconds))).await;
+            assert_eq!(*heard.lock().unwrap(), named, "after {milliseconds} ms");
+        }
+    }
 }
