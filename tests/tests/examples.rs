@@ -36,8 +36,10 @@ test_each! {
     ensure_image,
     existing_image,
     fetch_image,
+    inspect_image,
     parse_repo_tag,
     pull_image,
+    pull_with_ports,
     read_image_config,
     read_index,
     read_manifest,
@@ -119,6 +121,23 @@ fn pull_image(example: &Dray) {
     let layers = scene.image().layers.iter().map(layer).collect::<Vec<_>>().concat();
     let expected = format!("{} is {}\n{layers}", scene.name, scene.index.index.digest);
     assert_eq!(scene.prints(example, &[]), expected);
+}
+
+fn pull_with_ports(example: &Dray) {
+    let Some(scene) = Scene::new() else { return };
+    assert_eq!(scene.prints(example, &[]), format!("{} is {}\n", scene.name, scene.index.index.digest));
+}
+
+fn inspect_image(example: &Dray) {
+    let Some(scene) = Scene::pulled() else { return };
+    let top = &scene.image().layers[1].digest;
+    let shown = |state: &str| {
+        let (name, digest) = (&scene.name, &scene.index.index.digest);
+        format!("{name} is {digest}\nfor linux/amd64, 2 layers\n{state}\narchitecture: amd64\n")
+    };
+    assert_eq!(scene.prints(example, &[]), shown("complete: true, unpacked: true"));
+    scene.daemon.ctr_ok(NAMESPACE, &["content", "rm", top]);
+    assert_eq!(scene.prints(example, &[]), shown("complete: true, unpacked: true"), "no blob is needed");
 }
 
 fn ensure_image(example: &Dray) {

@@ -70,6 +70,7 @@ impl Globals {
             plain_http: false,
             insecure: self.insecure_registry,
             hosts_dirs: self.hosts_dirs.clone(),
+            ..RegistryFlags::default()
         }
     }
 

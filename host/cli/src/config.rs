@@ -3,7 +3,7 @@ mod show;
 use clap::Subcommand;
 
 use self::show::ShowArguments;
-use super::arguments::{Format, Globals};
+use super::arguments::Format;
 use super::context::Context;
 use super::failure::Failure;
 
@@ -26,8 +26,8 @@ impl ConfigCommand {
 }
 
 /// Runs the command.
-pub(super) fn run(command: &ConfigCommand, globals: &Globals, context: &Context) -> Result<(), Failure> {
+pub(super) fn run(command: &ConfigCommand, context: &Context) -> Result<(), Failure> {
     match command {
-        ConfigCommand::Show(arguments) => show::run(arguments, globals, context),
+        ConfigCommand::Show(arguments) => show::run(arguments, context),
     }
 }

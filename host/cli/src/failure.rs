@@ -7,6 +7,7 @@ mod fetch;
 mod image;
 mod kind;
 mod render;
+mod settings;
 mod store;
 mod system;
 #[cfg(test)]
@@ -20,7 +21,8 @@ pub(super) use self::fetch::REGISTRY_NAME_HINT;
 pub(super) use self::image::{FETCH_ANEW_HINT, FETCH_HINT};
 pub(super) use self::kind::Kind;
 use super::interrupt::Signal;
-use dray::config::{ConfigFileError, SettingsError};
+use dray::ClientError;
+use dray::config::ConfigFileError;
 use dray::containerd;
 use dray::oci::{MediaType, Platform, ReferenceError};
 use dray::plugin::PluginSource;
@@ -194,33 +196,25 @@ impl From<PluginFailure> for Failure {
     }
 }
 
-impl From<SettingsError> for Failure {
-    fn from(error: SettingsError) -> Self {
-        let kind = match &error {
-            SettingsError::NotText { .. } => Kind::Configuration,
-            _ => Kind::Usage,
-        };
-        let hint = match &error {
-            SettingsError::Reference { source } => Some(hint_of_reference(source)),
-            SettingsError::UnpackSeveral { .. } => {
-                Some("choose one platform with `--platform`, or leave out `--unpack`".to_owned())
-            }
-            SettingsError::WrongKind { .. } => {
-                Some("`dray plugin ls` and `dray config show` list the names of plugins".to_owned())
-            }
-            SettingsError::Platform { .. } => {
-                Some("a platform looks like `linux/amd64` or `linux/arm/v7`".to_owned())
-            }
-            _ => None,
-        };
-        Self::of(kind, &error, hint)
-    }
-}
-
 impl From<ConfigFileError> for Failure {
     fn from(error: ConfigFileError) -> Self {
         let hint = "correct it, or use another file with `--config`; `docs/cli.md` lists the members";
         Self::of(Kind::Configuration, &error, Some(hint.to_owned()))
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Settings(error) => error.into(),
+            ClientError::ConfigFile(error) => error.into(),
+            ClientError::Registry(error) => error.into(),
+            ClientError::Plugin(error) => error.into(),
+            ClientError::Connect { source } => Self::connecting(&source),
+            ClientError::Pull(error) => error.into(),
+            ClientError::Image(error) => error.into(),
+            error => Self::of(Kind::Internal, &error, None),
+        }
     }
 }
 
@@ -256,8 +250,13 @@ fn hint_of_plugin(failure: &PluginFailure) -> Option<String> {
         let embedded = listed(PluginSource::all_embedded().iter().map(|plugin| plugin.label().to_owned()));
         format!("check the path of the file; the embedded plugins are {}", embedded.unwrap_or_default())
     };
-    let hint = failure.hint.clone();
-    if failure.fault == PluginFault::Unreadable { hint.or_else(|| Some(mistyped())) } else { hint }
+    let describing = || format!("`dray plugin inspect --describe {}` shows the schema", failure.plugin);
+    failure.hint.clone().or_else(|| match failure.fault {
+        PluginFault::Unreadable => Some(mistyped()),
+        // Without a cause, the plugin has no schema.
+        PluginFault::InvalidConfig if failure.source.is_some() => Some(describing()),
+        _ => None,
+    })
 }
 
 fn hint_of_platforms(offered: &[Platform]) -> String {

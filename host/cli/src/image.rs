@@ -13,7 +13,7 @@ use self::fetch::FetchArguments;
 use self::inspect::InspectArguments;
 use self::list::ListArguments;
 use self::size::SizeArguments;
-use super::arguments::{Format, Globals};
+use super::arguments::Format;
 use super::context::Context;
 use super::failure::Failure;
 use super::runtime;
@@ -44,13 +44,13 @@ impl ImageCommand {
 }
 
 /// Runs the command.
-pub(super) fn run(command: ImageCommand, globals: &Globals, context: &Context) -> Result<(), Failure> {
+pub(super) fn run(command: ImageCommand, context: &Context) -> Result<(), Failure> {
     match command {
-        ImageCommand::Ls(arguments) => read(list::run(&arguments, globals, context)),
-        ImageCommand::Inspect(arguments) => read(inspect::run(arguments, globals, context)),
-        ImageCommand::Size(arguments) => read(size::run(arguments, globals, context)),
-        ImageCommand::Check(arguments) => read(check::run(arguments, globals, context)),
-        ImageCommand::Fetch(arguments) => fetch::run(arguments, globals, context),
+        ImageCommand::Ls(arguments) => read(list::run(&arguments, context)),
+        ImageCommand::Inspect(arguments) => read(inspect::run(arguments, context)),
+        ImageCommand::Size(arguments) => read(size::run(arguments, context)),
+        ImageCommand::Check(arguments) => read(check::run(arguments, context)),
+        ImageCommand::Fetch(arguments) => fetch::run(arguments, context),
     }
 }
 

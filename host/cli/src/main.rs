@@ -14,7 +14,6 @@ mod context;
 mod early_registry;
 mod environment;
 mod failure;
-mod host_platform;
 mod image;
 mod interrupt;
 mod json;
@@ -24,11 +23,11 @@ mod output;
 mod platform;
 mod platform_options;
 mod plugin;
+mod plugin_options;
 mod progress;
 mod pull;
 mod reference;
 mod registry;
-mod registry_client;
 mod registry_options;
 mod report;
 mod resolve;
@@ -51,8 +50,8 @@ use self::command::{Arguments, Command, Presentation};
 use self::context::Context;
 use self::failure::{Failure, usage};
 use self::screen::Screen;
+use dray::Machine;
 use dray::config::{ConfigFiles, Environment};
-use dray::text::escape;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -75,16 +74,18 @@ fn main() -> ExitCode {
                 Ok(files) => files,
                 Err(error) => return conclude(Err(error.into()), format, &screen),
             };
-            let context = Context { environment, screen, registry: globals.registry(), files };
+            let (daemon, registry) = (globals.daemon(), globals.registry());
+            let context =
+                Context { environment, screen, daemon, registry, files, machine: Machine::detect() };
             let ended = match command {
-                Command::Pull(arguments) => pull::run(arguments, &globals, &context),
+                Command::Pull(arguments) => pull::run(arguments, &context),
                 Command::Resolve(arguments) => resolve::run(&arguments, &context),
-                Command::Image(command) => image::run(command, &globals, &context),
+                Command::Image(command) => image::run(command, &context),
                 Command::Plugin(command) => plugin::run(&command, &context),
                 Command::Platform(command) => platform::run(&command, &context),
                 Command::Reference(arguments) => reference::run(&arguments),
                 Command::Registry(command) => registry::run(&command, &context),
-                Command::Config(command) => config::run(&command, &globals, &context),
+                Command::Config(command) => config::run(&command, &context),
                 Command::Version => version::run(globals.verbosity() > 0),
                 Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
                 Command::Man(arguments) => man::run(&arguments, Arguments::command()),

@@ -29,7 +29,7 @@ impl PlatformCommand {
 /// Runs the command.
 pub(super) fn run(command: &PlatformCommand, context: &Context) -> Result<(), Failure> {
     match command {
-        PlatformCommand::Parse(arguments) => parse::run(arguments),
+        PlatformCommand::Parse(arguments) => parse::run(arguments, context),
         PlatformCommand::Rank(arguments) => rank::run(arguments, context),
     }
 }

@@ -1,10 +1,9 @@
-use super::arguments::Globals;
 use super::context::Context;
 use super::failure::Failure;
-use super::host_platform;
 use super::platform_options::PlatformOptions;
+use super::plugin_options::PluginOptions;
 use super::transfer::{self, Task, TransferOptions};
-use dray::config::{PluginFlags, PullFlags, PullSettings};
+use dray::config::Flags;
 use dray::pull::PullMode;
 
 /// Pull an image and unpack it into a snapshotter
@@ -32,14 +31,8 @@ pub(super) struct PullArguments {
     #[arg(long, value_name = "WHEN", default_value = "auto", ignore_case = true)]
     unpack: UnpackChoice,
 
-    /// Use this plugin as the one of its kind, `snapshotter` or `platform`: the name of a configured or an embedded
-    /// plugin, or a file with a component
-    #[arg(long = "plugin", value_name = "KIND=NAME|FILE")]
-    plugins: Vec<String>,
-
-    /// Configure the plugin of this kind; `dray plugin inspect --describe` shows the schema
-    #[arg(long = "plugin-config", value_name = "KIND=JSON")]
-    plugin_configs: Vec<String>,
+    #[command(flatten)]
+    plugins: PluginOptions,
 
     #[command(flatten)]
     pub(super) transfer: TransferOptions,
@@ -94,16 +87,13 @@ Examples:
   dray pull --plugin snapshotter=./mine.wasm --snapshotter mine debian:12";
 
 /// Pulls, and prints the report.
-pub(super) fn run(arguments: PullArguments, globals: &Globals, context: &Context) -> Result<(), Failure> {
-    let flags = PullFlags {
-        name: arguments.reference,
-        is_reference: arguments.mode == Mode::Always,
-        daemon: globals.daemon(),
+pub(super) fn run(arguments: PullArguments, context: &Context) -> Result<(), Failure> {
+    let flags = Flags {
         platforms: arguments.platforms.into(),
         unpack: arguments.unpack.into(),
-        plugins: PluginFlags { plugins: arguments.plugins, configs: arguments.plugin_configs },
+        plugins: arguments.plugins.flags()?,
+        ..Flags::default()
     };
-    let settings =
-        PullSettings::resolve(flags, &context.environment, &context.files, &host_platform::detect())?;
-    transfer::run(&Task::Ensure(arguments.mode.into()), &settings, &arguments.transfer, context)
+    let task = Task::Ensure(arguments.mode.into());
+    transfer::run(task, &arguments.reference, flags, &arguments.transfer, context)
 }

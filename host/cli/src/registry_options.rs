@@ -1,7 +1,9 @@
 use std::ffi::OsString;
 
 use super::context::Context;
+use super::failure::Failure;
 use dray::config::{RegistryAccess, RegistryFlags, SettingsError};
+use dray::registry::RegistryClient;
 
 /// Options of every command that speaks with registries.
 #[derive(Debug, clap::Args)]
@@ -28,15 +30,25 @@ impl RegistryOptions {
         self.hosts_dirs.len() > 1
     }
 
-    /// What they mean together with what stands before the command, and with the environment.
+    /// What they mean together with what stands before the command.
+    pub(super) fn flags(&self, context: &Context) -> RegistryFlags {
+        let typed = context.registry.clone();
+        RegistryFlags {
+            plain_http: self.plain_http || typed.plain_http,
+            insecure: self.insecure_registry || typed.insecure,
+            hosts_dirs: typed.hosts_dirs.iter().chain(&self.hosts_dirs).cloned().collect(),
+            ..typed
+        }
+    }
+
+    /// How registries are reached, by the options, the environment and the files.
     pub(super) fn access(&self, context: &Context) -> Result<RegistryAccess, SettingsError> {
-        let RegistryFlags { plain_http, insecure, hosts_dirs } = &context.registry;
-        let flags = RegistryFlags {
-            plain_http: self.plain_http || *plain_http,
-            insecure: self.insecure_registry || *insecure,
-            hosts_dirs: hosts_dirs.iter().chain(&self.hosts_dirs).cloned().collect(),
-        };
-        let is_root = rustix::process::geteuid().is_root();
-        RegistryAccess::resolve(flags, &context.environment, &context.files, is_root)
+        let Context { environment, files, machine, .. } = context;
+        RegistryAccess::resolve(self.flags(context), environment, files, machine.is_root)
+    }
+
+    /// The client of registries that all of that makes. Touches neither network nor disk.
+    pub(super) fn client(&self, context: &Context) -> Result<RegistryClient, Failure> {
+        Ok(RegistryClient::new(self.access(context)?.settings())?)
     }
 }

@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::arguments::Format;
 use super::context::Context;
 use super::failure::Failure;
-use super::registry_client::registry_client;
 use super::registry_options::RegistryOptions;
 use super::{output, runtime};
 use dray::oci::{Descriptor, Digest, MediaType, Reference};
@@ -46,7 +45,7 @@ struct Answer {
 
 /// Asks, and prints the answer.
 pub(super) fn run(arguments: &ResolveArguments, context: &Context) -> Result<(), Failure> {
-    let registry = registry_client(&arguments.registry, context)?;
+    let registry = arguments.registry.client(context)?;
     let runtime = runtime::on_this_thread()?;
     let resolved = runtime.block_on(resolve_digest(&registry, &arguments.reference));
     // A name lookup that nobody waits for any more must not hold up the end.

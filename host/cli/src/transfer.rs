@@ -7,25 +7,19 @@ use std::time::Instant;
 
 use super::arguments::Format;
 use super::color::{self, Style};
-use super::components::SnapshotterPlugins;
 use super::context::Context;
 use super::early_registry::EarlyRegistry;
 use super::failure::Failure;
 use super::interrupt::Interrupt;
 use super::progress::{Manner, View};
-use super::registry_client::registry_client;
 use super::registry_options::RegistryOptions;
-use super::screen::Screen;
 use super::{components, output, report, runtime};
-use dray::config::PullSettings;
-use dray::containerd::Containerd;
+use dray::config::{Flags, SettingsError};
 use dray::limits;
 use dray::oci::Reference;
-use dray::plugin::PluginSource;
-use dray::ports::{Planners, PlatformMatcher, Store};
-use dray::pull::{PullMode, PullReport, PullRequest, Unpack, World, ensure_image, fetch_image};
-use dray::registry::RegistryClient;
+use dray::pull::{PullError, PullMode, PullReport};
 use dray::text::escape;
+use dray::{Client, ClientError};
 
 /// Options of every command that downloads.
 #[derive(Debug, clap::Args)]
@@ -55,6 +49,7 @@ fn at_least_one(text: &str) -> Result<NonZeroUsize, &'static str> {
 }
 
 /// What is to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
     /// To make sure that the image is there.
     Ensure(PullMode),
@@ -64,24 +59,31 @@ pub(super) enum Task {
 
 /// Does it, and prints the report.
 pub(super) fn run(
-    task: &Task,
-    settings: &PullSettings,
+    task: Task,
+    name: &str,
+    flags: Flags,
     options: &TransferOptions,
     context: &Context,
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let TransferOptions { quiet, format, timings, .. } = *options;
-    let typed = settings.plugins.typed_planner().filter(|_| settings.unpack);
-    let sources = Sources {
-        typed_planner: typed.map(|spec| spec.origin.read()).transpose()?,
-        matcher: settings.plugins.platform().origin.read()?,
-    };
-    let registry = registry_client(&options.registry, context)?;
+    if task == Task::Ensure(PullMode::Always) {
+        Reference::parse(name).map_err(|source| PullError::Reference { source })?;
+    } else if name.is_empty() {
+        return Err(SettingsError::Empty { what: "name of the image" }.into());
+    }
+    let registry = options.registry.flags(context);
+    let parallel_downloads = Some(options.max_concurrent_downloads);
+    let settings = context.settings(Flags { registry, parallel_downloads, ..flags })?;
+    let unpack = settings.unpack;
+    let screen = (manner(options, context) != Manner::Quiet).then(|| Arc::clone(&context.screen));
+    let plugins = components::host(settings.compiled_store.as_deref(), screen);
+    let client = Client::new(settings, plugins)?;
 
     // One thread where containerd unpacks: it takes longer than any download, and threads that wake one another are what
     // a small image would wait for. Where nothing is unpacked the downloads are all there is, and have every processor.
-    let runtime = if settings.unpack { runtime::on_this_thread()? } else { runtime::on_all_processors()? };
-    let done = runtime.block_on(transfer(began, task, settings, &sources, registry, options, context));
+    let runtime = if unpack { runtime::on_this_thread()? } else { runtime::on_all_processors()? };
+    let done = runtime.block_on(transfer(began, task, name, client, options, context));
     // A name lookup that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
     let report = done?;
@@ -100,12 +102,6 @@ pub(super) fn run(
     }
 }
 
-/// The components of a pull that are known at once, read and not yet compiled.
-struct Sources {
-    typed_planner: Option<PluginSource>,
-    matcher: PluginSource,
-}
-
 /// Programs that want JSON read standard error as well, so that only a person at a terminal gets progress.
 fn manner(options: &TransferOptions, context: &Context) -> Manner {
     let is_terminal = io::stderr().is_terminal();
@@ -120,80 +116,36 @@ fn manner(options: &TransferOptions, context: &Context) -> Manner {
 
 async fn transfer(
     began: Instant,
-    task: &Task,
-    settings: &PullSettings,
-    sources: &Sources,
-    registry: RegistryClient,
+    task: Task,
+    name: &str,
+    client: Client,
     options: &TransferOptions,
     context: &Context,
 ) -> Result<PullReport, Failure> {
     let interrupt = Interrupt::watch(Arc::clone(&context.screen))?;
+    let failure = |error: ClientError| Failure::from(error).by_signal(interrupt.signal());
     // Only what is asked of the registry in any case. Anything else may be an id, which only looks like a name.
     let reference = match task {
-        Task::Ensure(PullMode::Always) => Reference::parse(&settings.name).ok(),
+        Task::Ensure(PullMode::Always) => Reference::parse(name).ok(),
         _ => None,
     };
-    let registry = EarlyRegistry::ask(Arc::new(registry), reference.as_ref());
-    // On the heap: what connecting and compiling need at once is much for a stack.
-    let screen = (manner(options, context) != Manner::Quiet).then(|| Arc::clone(&context.screen));
-    let connecting = Box::pin(connect(settings, sources, screen));
-    // Nothing has been changed yet, so the future can simply be dropped.
-    let connected = interrupt.token().run_until_cancelled(connecting).await;
-    let Connected { store, planners, matcher } =
-        connected.ok_or_else(|| Failure::cancelled(interrupt.signal()))??;
+    let registry = EarlyRegistry::ask(client.registry(), reference.as_ref());
+    let client = client.with_registry(Arc::new(registry)).with_cancellation(interrupt.token().clone());
+    // Connects and loads while nothing is shown yet.
+    client.world().await.map_err(failure)?;
 
-    let shown = reference.map_or_else(|| settings.name.clone(), |reference| reference.to_string());
+    let shown = reference.map_or_else(|| name.to_owned(), |reference| reference.to_string());
     let view = View::start(manner(options, context), &context.screen, &shown);
-    let world = World { store, registry: Arc::new(registry), matcher, progress: view.progress() };
-    let snapshotter = settings.daemon.snapshotter.clone();
-    let request = PullRequest {
-        name: settings.name.clone(),
-        platforms: settings.platforms.clone(),
-        unpack: settings.unpack.then_some(Unpack { snapshotter, planners }),
-        parallel_downloads: options.max_concurrent_downloads,
-    };
+    let client = client.with_progress(view.progress());
     let prepared = began.elapsed();
     let done = match task {
-        Task::Ensure(mode) => ensure_image(&world, &request, *mode, interrupt.token()).await,
-        Task::Fetch => fetch_image(&world, &request, interrupt.token()).await,
+        Task::Ensure(PullMode::Always) => client.pull(name).await,
+        Task::Ensure(PullMode::Missing) => client.ensure(name).await,
+        Task::Ensure(PullMode::Never) => client.existing(name).await,
+        Task::Fetch => client.fetch(name).await,
     };
     view.end();
-    let mut report = done.map_err(|error| Failure::from(error).by_signal(interrupt.signal()))?;
+    let mut report = done.map_err(failure)?;
     report.add_preparation(prepared);
     Ok(report)
-}
-
-/// Everything that a pull acts on, before anybody watches.
-struct Connected {
-    store: Store,
-    planners: Arc<dyn Planners>,
-    matcher: Arc<dyn PlatformMatcher>,
-}
-
-async fn connect(
-    settings: &PullSettings,
-    sources: &Sources,
-    screen: Option<Arc<Screen>>,
-) -> Result<Connected, Failure> {
-    let daemon = &settings.daemon;
-    let host = Arc::new(components::host(settings.compiled_store.as_deref()));
-    // The plugin for the platform is loaded while the daemon is asked whether it is there. That for the snapshotter has
-    // to wait for the snapshotter's name.
-    let containerd = async {
-        let connected = Containerd::connect(&daemon.address, &daemon.namespace).await;
-        connected.map_err(|error| Failure::connecting(&error))
-    };
-    let matcher = async {
-        let spec = settings.plugins.platform();
-        let loading = host.matcher_with_grants(&sources.matcher, &spec.config, &spec.grants);
-        components::loaded(loading, &sources.matcher, screen.as_deref()).await.map_err(Failure::from)
-    };
-    let (containerd, matcher) = tokio::try_join!(containerd, matcher)?;
-    let planners = SnapshotterPlugins {
-        host: Arc::clone(&host),
-        rules: settings.plugins.clone(),
-        typed: sources.typed_planner.clone(),
-        screen,
-    };
-    Ok(Connected { store: containerd.into(), planners: Arc::new(planners), matcher })
 }

@@ -3,7 +3,25 @@
 //! What differs from one snapshotter, one platform rule or one site's policy to the next is a sandboxed
 //! WebAssembly component; this crate is the host that runs it. The guest plans, the host acts.
 //!
-//! # What it does
+//! # Pull an image
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), dray::ClientError> {
+//! let client = dray::Client::builder().address("/run/containerd/containerd.sock").build()?;
+//! let report = client.pull("debian:12").await?;
+//! println!("{} is {}", report.name, report.target);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`ClientBuilder`] has the options: namespace, snapshotter, platforms, plugins, how registries are reached, progress
+//! and cancellation. It can read the configuration of the program, so that both behave alike. A [`Client`] pulls
+//! ([`pull`](Client::pull), [`ensure`](Client::ensure), [`fetch`](Client::fetch)), asks the registry
+//! ([`resolve`](Client::resolve)) and reads what is there ([`inspect`](Client::inspect)).
+//!
+//! # With ports of your own
+//!
+//! Below the client lie functions on [`ports`]:
 //!
 //! | function | |
 //! |---|---|
@@ -18,9 +36,9 @@
 //! | [`unpacked_image_size`] | what its layers take in a snapshotter |
 //! | [`parse_repo_tag`] | repository and tag of a name |
 //!
-//! Each has an example in `examples/`, and the command line is made of them. They act on a [`World`]: the store
-//! is a [`containerd::Containerd`], the registry a [`registry::RegistryClient`], and the plugins come from a
-//! [`plugin::PluginHost`]; but all of them are [`ports`], behind which anything else may stand.
+//! Each has an example in `examples/`. They act on a [`World`]: the store is a [`containerd::Containerd`], the registry
+//! a [`registry::RegistryClient`], and the plugins come from a [`plugin::PluginHost`]. Anything else may stand behind
+//! the ports. [`Client::world`] gives the client's own, and [`Client::request`] the request that its settings make.
 //!
 //! Futures can be dropped at any time. One that only reads leaves nothing then; what one that writes leaves stands
 //! under *Cancellation*. To end a pull and have it cleaned up, cancel its token instead.
@@ -28,11 +46,13 @@
 //! # Reading order
 //!
 //! [`oci`] has the values, [`ports`] the seams, [`pull`] the algorithm, [`image`] what can be read of an image that
-//! is there. The other modules are adapters: [`containerd`], [`registry`], [`plugin`].
+//! is there. [`containerd`], [`registry`] and [`plugin`] are adapters, [`config`] resolves settings.
 //!
 //! The library does not print, does not exit, and reads no environment variable.
 
+mod client;
 pub mod config;
+mod machine;
 
 pub use dray_containerd as containerd;
 pub use dray_core::{limits, oci, text, verify};
@@ -42,12 +62,19 @@ pub use dray_pull::{image, pull};
 pub use dray_registry as registry;
 pub use dray_rules as rules;
 
+pub use self::client::{Client, ClientBuilder, ClientError, InspectedImage, UsableSnapshotter};
 pub use self::image::{
-    Platforms, Scrutiny, completeness, find as find_image, read_image_config, read_index, read_manifest,
-    unpacked_image_size,
+    ImageError, Platforms, Scrutiny, completeness, find as find_image, read_image_config, read_index,
+    read_manifest, unpacked_image_size,
 };
+pub use self::machine::Machine;
 pub use self::oci::parse_repo_tag;
 pub use self::pull::{
     PullError, PullMode, PullReport, PullRequest, Unpack, World, ensure_image, existing_image, fetch_image,
     pull_image, resolve_digest,
 };
+
+/// The examples of the page are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/library.md")]
+struct LibraryPage;

@@ -1,11 +1,24 @@
-//! The platform of this machine, by the rules of containerd's `platforms` library.
-
 use std::fs;
 
-use dray::oci::Platform;
+use dray_core::oci::Platform;
 
-/// Finds out the platform of this machine.
-pub(super) fn detect() -> Platform {
+/// What counts of the machine and the user that the program runs as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// The platform, by the rules of containerd's `platforms` library.
+    pub platform: Platform,
+    /// Whether the effective user is root, for whom other directories of hosts count.
+    pub is_root: bool,
+}
+
+impl Machine {
+    /// Finds out about this machine. Reads `/proc/cpuinfo` on ARM, and no environment variable.
+    pub fn detect() -> Self {
+        Self { platform: platform(), is_root: rustix::process::geteuid().is_root() }
+    }
+}
+
+fn platform() -> Platform {
     let architecture = go_architecture(std::env::consts::ARCH, cfg!(target_endian = "little"));
     let variant = match architecture {
         "arm" | "arm64" => {

@@ -110,14 +110,7 @@ impl Loaded {
             })
         })
         .await?
-        .map_err(|error| {
-            let mut refusal = convert::refusal(&self.label, Subject::Configuration, &error);
-            if refusal.fault == PluginFault::InvalidConfig {
-                refusal.hint =
-                    Some(format!("`dray plugin inspect --describe {}` shows the schema", self.label));
-            }
-            refusal
-        })?;
+        .map_err(|error| convert::refusal(&self.label, Subject::Configuration, &error))?;
         Ok(PluginIdentity {
             name: info.name,
             version: info.version,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::stored::StoredImages;
 use super::written::{self, WrittenBlob, WrittenDescriptor};
-use crate::arguments::{Format, Globals};
+use crate::arguments::Format;
 use crate::context::Context;
 use crate::failure::{FETCH_ANEW_HINT, FETCH_HINT, Failure, Kind};
 use crate::platform_options::PlatformOptions;
@@ -66,12 +66,8 @@ struct CheckedPlatform<'a> {
 }
 
 /// Prints what is missing and what is damaged.
-pub(super) async fn run(
-    arguments: CheckArguments,
-    globals: &Globals,
-    context: &Context,
-) -> Result<(), Failure> {
-    let images = StoredImages::open(arguments.platforms.into(), globals, context).await?;
+pub(super) async fn run(arguments: CheckArguments, context: &Context) -> Result<(), Failure> {
+    let images = StoredImages::open(arguments.platforms.into(), context).await?;
     let record = images.record(&arguments.name).await?;
     let scrutiny = if arguments.deep { Scrutiny::EveryByte } else { Scrutiny::LastByte };
     let snapshotter = images.snapshotter_if_loaded(context).await?;

@@ -1,10 +1,8 @@
-use crate::arguments::Globals;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::host_platform;
 use crate::platform_options::PlatformOptions;
 use crate::transfer::{self, Task, TransferOptions};
-use dray::config::{PullFlags, PullSettings};
+use dray::config::Flags;
 
 /// Fetch what is missing or damaged of an image
 ///
@@ -28,15 +26,7 @@ pub(crate) struct FetchArguments {
 }
 
 /// Fetches, and prints the report of a pull.
-pub(super) fn run(arguments: FetchArguments, globals: &Globals, context: &Context) -> Result<(), Failure> {
-    let flags = PullFlags {
-        name: arguments.name,
-        daemon: globals.daemon(),
-        platforms: arguments.platforms.into(),
-        unpack: Some(false),
-        ..PullFlags::default()
-    };
-    let settings =
-        PullSettings::resolve(flags, &context.environment, &context.files, &host_platform::detect())?;
-    transfer::run(&Task::Fetch, &settings, &arguments.transfer, context)
+pub(super) fn run(arguments: FetchArguments, context: &Context) -> Result<(), Failure> {
+    let flags = Flags { platforms: arguments.platforms.into(), unpack: Some(false), ..Flags::default() };
+    transfer::run(Task::Fetch, &arguments.name, flags, &arguments.transfer, context)
 }

@@ -6,17 +6,18 @@ use serde_json::value::RawValue;
 
 use super::stored::{self, StoredImages};
 use super::written::{self, WrittenDescriptor};
-use crate::arguments::{Format, Globals};
+use crate::arguments::Format;
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::{amounts, output};
+use dray::InspectedImage;
 use dray::config::PlatformFlags;
 use dray::image::{
-    BlobRole, ChosenManifest, ImageDocuments, ImageError, ImageLayer, ManifestState, Scrutiny,
-    StoredDocuments, read_document,
+    BlobRole, ChosenManifest, ImageDocuments, ImageError, ImageLayer, ManifestState, StoredDocuments,
+    read_document,
 };
 use dray::oci::{ChainId, Descriptor, DiffId, DocumentKind, MediaKind, Platform};
-use dray::ports::{ImageRecord, Labels, Store};
+use dray::ports::{Labels, Store};
 use dray::text::escape;
 
 /// Show what an image is made of
@@ -89,26 +90,22 @@ struct Layer {
 }
 
 /// Prints what the image is made of.
-pub(super) async fn run(
-    arguments: InspectArguments,
-    globals: &Globals,
-    context: &Context,
-) -> Result<(), Failure> {
+pub(super) async fn run(arguments: InspectArguments, context: &Context) -> Result<(), Failure> {
     if arguments.raw == Some(Document::Index) {
-        return raw_index(&stored::connect(globals, context).await?, &arguments.name).await;
+        return raw_index(&stored::connect(context).await?, &arguments.name).await;
     }
     let platforms =
         PlatformFlags { platforms: arguments.platform.into_iter().collect(), ..PlatformFlags::default() };
-    let images = StoredImages::open(platforms, globals, context).await?;
-    let record = images.record(&arguments.name).await?;
+    let images = StoredImages::open(platforms, context).await?;
     if let Some(document) = arguments.raw {
+        let record = images.record(&arguments.name).await?;
         let ChosenManifest { manifest, .. } = images.manifest(&record).await?;
         return match document {
             Document::Config => raw(&images.store, DocumentKind::Config, &manifest.config).await,
             _ => output::write(manifest.bytes()),
         };
     }
-    let inspected = inspect(&images, record, context).await?;
+    let inspected = inspect(&images, &arguments.name, context).await?;
     match arguments.format {
         Format::Json => output::write_json(&inspected),
         Format::Text => output::write(inspected.to_text().as_bytes()),
@@ -130,17 +127,13 @@ async fn raw(store: &Store, kind: DocumentKind, descriptor: &Descriptor) -> Resu
     output::write(&read_document(StoredDocuments(store.content.as_ref()), kind, descriptor).await?)
 }
 
-async fn inspect(
-    images: &StoredImages,
-    record: ImageRecord,
-    context: &Context,
-) -> Result<Inspected, Failure> {
-    let documents = images.documents(&record).await?;
+async fn inspect(images: &StoredImages, name: &str, context: &Context) -> Result<Inspected, Failure> {
+    let image = images.client.inspect(name).await?;
+    let InspectedImage { record, documents, snapshotter, completeness: found } = image;
     if !documents.fits {
         images.note_other_platform(&documents.platform, context);
     }
-    let snapshotter = images.snapshotter_if_loaded(context).await?;
-    let found = images.completeness(&record, snapshotter.as_ref(), Scrutiny::Records).await?;
+    let snapshotter = stored::noted(snapshotter, context);
     Ok(Inspected {
         layers: found
             .manifests

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::stored::{self, StoredImages};
 use super::written::{self, WrittenBlob};
-use crate::arguments::{Format, Globals};
+use crate::arguments::Format;
 use crate::context::Context;
 use crate::failure::{Failure, message_of};
 use crate::{amounts, output};
@@ -58,18 +58,14 @@ struct Row {
 }
 
 /// Prints the list.
-pub(super) async fn run(
-    arguments: &ListArguments,
-    globals: &Globals,
-    context: &Context,
-) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &ListArguments, context: &Context) -> Result<(), Failure> {
     if arguments.quiet {
-        let records = records(&stored::connect(globals, context).await?).await?;
+        let records = records(&stored::connect(context).await?).await?;
         let names = records.iter().map(|record| format!("{}\n", escape::line(&record.name)));
         return output::write(names.collect::<String>().as_bytes());
     }
     let platforms = PlatformFlags { all: true, ..PlatformFlags::default() };
-    let images = StoredImages::open(platforms, globals, context).await?;
+    let images = StoredImages::open(platforms, context).await?;
     let records = records(&images.store).await?;
     let snapshotter = images.snapshotter_if_loaded(context).await?;
     let snapshotter = snapshotter.as_ref();

@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::stored::StoredImages;
-use crate::arguments::{Format, Globals};
+use crate::arguments::Format;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output;
@@ -42,15 +42,11 @@ struct Size {
 }
 
 /// Measures the image.
-pub(super) async fn run(
-    arguments: SizeArguments,
-    globals: &Globals,
-    context: &Context,
-) -> Result<(), Failure> {
+pub(super) async fn run(arguments: SizeArguments, context: &Context) -> Result<(), Failure> {
     let platforms =
         PlatformFlags { platforms: arguments.platform.into_iter().collect(), ..PlatformFlags::default() };
-    let images = StoredImages::open(platforms, globals, context).await?;
-    let snapshotter = images.snapshotter().await?;
+    let images = StoredImages::open(platforms, context).await?;
+    let snapshotter = images.client.usable_snapshotter().await?.required()?;
     let record = images.record(&arguments.name).await?;
     let documents = images.documents(&record).await?;
     if !documents.fits {

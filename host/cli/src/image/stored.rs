@@ -1,38 +1,31 @@
 use std::sync::Arc;
 
-use crate::arguments::Globals;
+use crate::components;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::{components, host_platform};
-use dray::config::{self, DaemonSettings, PlatformFlags, PluginFlags, PluginRules};
+use dray::config::{Flags, PlatformFlags, RegistryFlags};
 use dray::containerd::Containerd;
 use dray::image::{
-    self, ChosenManifest, Completeness, FoundImage, ImageDocuments, ImageError, Platforms, Scrutiny,
-    StoredDocuments,
+    self, ChosenManifest, Completeness, FoundImage, ImageDocuments, ImageError, Scrutiny, StoredDocuments,
 };
 use dray::oci::Platform;
 use dray::ports::{ImageRecord, PlatformMatcher, SnapshotterName, Store};
-use dray::pull::{PullError, usable_snapshotter};
+use dray::registry::{CredentialSettings, ProxySettings};
 use dray::text::escape;
+use dray::{Client, UsableSnapshotter, World};
 
 /// The images of one namespace, with what is needed to read them.
 pub(super) struct StoredImages {
+    pub(super) client: Client,
     pub(super) store: Store,
-    /// The snapshotter that the user named.
-    named: Option<SnapshotterName>,
-    platforms: Platforms,
     matcher: Arc<dyn PlatformMatcher>,
 }
 
 /// Connects to containerd, for what needs neither a plugin nor a snapshotter.
-pub(super) async fn connect(globals: &Globals, context: &Context) -> Result<Store, Failure> {
-    let daemon = DaemonSettings::resolve(globals.daemon(), &context.environment, &context.files)?;
-    Ok(containerd(&daemon).await?.into())
-}
-
-async fn containerd(daemon: &DaemonSettings) -> Result<Containerd, Failure> {
-    let connected = Containerd::connect(&daemon.address, &daemon.namespace).await;
-    connected.map_err(|error| Failure::connecting(&error))
+pub(super) async fn connect(context: &Context) -> Result<Store, Failure> {
+    let daemon = context.daemon()?;
+    let connected = Containerd::connect(&daemon.address.value, &daemon.namespace.value).await;
+    connected.map(Store::from).map_err(|error| Failure::connecting(&error))
 }
 
 /// The record that a name means best.
@@ -46,64 +39,44 @@ pub(super) async fn record(store: &Store, name: &str) -> Result<ImageRecord, Ima
 
 impl StoredImages {
     /// Connects to containerd and loads the platform plugin.
-    pub(super) async fn open(
-        platforms: PlatformFlags,
-        globals: &Globals,
-        context: &Context,
-    ) -> Result<Self, Failure> {
-        let platforms = platforms.resolve(&host_platform::detect())?;
-        let daemon = DaemonSettings::resolve(globals.daemon(), &context.environment, &context.files)?;
-        let rules = PluginRules::resolve(PluginFlags::default(), &context.files, &platforms)?;
-        let source = rules.platform().origin.read()?;
-        let plugins = components::host(config::compiled_store(&context.environment).as_deref());
-
-        let loading = async {
-            let spec = rules.platform();
-            let loading = plugins.matcher_with_grants(&source, &spec.config, &spec.grants);
-            let screen = components::patient_screen(&context.screen);
-            components::loaded(loading, &source, screen).await.map_err(Failure::from)
+    pub(super) async fn open(platforms: PlatformFlags, context: &Context) -> Result<Self, Failure> {
+        // No registry is asked, so what the environment says about registries may be wrong.
+        let registry = RegistryFlags {
+            credentials: Some(CredentialSettings::default()),
+            proxy: Some(ProxySettings::default()),
+            ..RegistryFlags::default()
         };
-        let (containerd, matcher) = tokio::try_join!(containerd(&daemon), loading)?;
-        Ok(Self { store: containerd.into(), named: daemon.snapshotter, platforms, matcher })
+        let settings = context.settings(Flags { platforms, registry, ..Flags::default() })?;
+        let screen = components::patient_screen(&context.screen);
+        let plugins = components::host(settings.compiled_store.as_deref(), screen);
+        let client = Client::new(settings, plugins)?;
+        let World { store, matcher, .. } = client.world().await?;
+        Ok(Self { client, store, matcher })
     }
 
-    /// The snapshotter, for what cannot be done without one.
-    pub(super) async fn snapshotter(&self) -> Result<SnapshotterName, Failure> {
-        Ok(usable_snapshotter(self.store.daemon.as_ref(), self.named.as_ref()).await?)
-    }
-
-    /// The snapshotter, for what can be said without one: `None`, with a note, if the user named none and
-    /// containerd has not loaded the default.
+    /// The snapshotter, for what can be said without one: `None`, with a note, if the user named none and containerd has not loaded the
+    /// default.
     pub(super) async fn snapshotter_if_loaded(
         &self,
         context: &Context,
     ) -> Result<Option<SnapshotterName>, Failure> {
-        match usable_snapshotter(self.store.daemon.as_ref(), self.named.as_ref()).await {
-            Ok(name) => Ok(Some(name)),
-            Err(error @ (PullError::UnknownSnapshotter { .. } | PullError::DeadSnapshotter { .. }))
-                if self.named.is_none() =>
-            {
-                let note = format!("note: {error}; what is unpacked is not known");
-                context.screen.print(&escape::line(&note));
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
+        Ok(noted(self.client.usable_snapshotter().await?, context))
     }
 
     /// The record that a name means best.
-    pub(super) async fn record(&self, name: &str) -> Result<ImageRecord, ImageError> {
-        record(&self.store, name).await
+    pub(super) async fn record(&self, name: &str) -> Result<ImageRecord, Failure> {
+        Ok(self.client.find(name).await?)
     }
 
     /// The documents of an image for the wanted platform; of several, for the first.
     pub(super) async fn documents(&self, record: &ImageRecord) -> Result<ImageDocuments, ImageError> {
-        image::read_image_config(self.source(), self.matcher.as_ref(), &record.target, self.wanted()).await
+        image::read_image_config(self.source(), self.matcher.as_ref(), &record.target, self.client.wanted())
+            .await
     }
 
     /// The manifest of an image for the wanted platform; of several, for the first.
     pub(super) async fn manifest(&self, record: &ImageRecord) -> Result<ChosenManifest, ImageError> {
-        image::read_manifest(self.source(), self.matcher.as_ref(), &record.target, self.wanted()).await
+        image::read_manifest(self.source(), self.matcher.as_ref(), &record.target, self.client.wanted()).await
     }
 
     /// What there is of an image for the wanted platforms.
@@ -114,12 +87,14 @@ impl StoredImages {
         scrutiny: Scrutiny,
     ) -> Result<Completeness, ImageError> {
         let (store, matcher) = (&self.store, self.matcher.as_ref());
-        image::completeness(store, matcher, snapshotter, &record.target, &self.platforms, scrutiny).await
+        let platforms = &self.client.settings().platforms;
+        image::completeness(store, matcher, snapshotter, &record.target, platforms, scrutiny).await
     }
 
     /// Says that an image without index is for another platform than the wanted one.
     pub(super) fn note_other_platform(&self, found: &Platform, context: &Context) {
-        let note = format!("note: the image is for {found} only, {} is wanted", self.platforms);
+        let note =
+            format!("note: the image is for {found} only, {} is wanted", self.client.settings().platforms);
         context.screen.print(&escape::line(&note));
     }
 
@@ -127,12 +102,16 @@ impl StoredImages {
     pub(super) fn source(&self) -> StoredDocuments<'_> {
         StoredDocuments(self.store.content.as_ref())
     }
+}
 
-    fn wanted(&self) -> &Platform {
-        match &self.platforms {
-            Platforms::One(platform) | Platforms::All { host: platform, .. } => platform,
-            // There are at least two of them.
-            Platforms::Several(platforms) => &platforms[0],
+/// The name of the snapshotter; without one, a note says what follows from that.
+pub(super) fn noted(snapshotter: UsableSnapshotter, context: &Context) -> Option<SnapshotterName> {
+    match snapshotter {
+        UsableSnapshotter::Loaded(name) => Some(name),
+        UsableSnapshotter::NotLoaded(error) => {
+            let note = format!("note: {error}; what is unpacked is not known");
+            context.screen.print(&escape::line(&note));
+            None
         }
     }
 }

@@ -1,8 +1,9 @@
 use serde_json::{Value, json};
 
 use crate::arguments::Format;
+use crate::context::Context;
 use crate::failure::{Failure, Kind, message_of};
-use crate::{host_platform, output};
+use crate::output;
 use dray::oci::{Platform, PlatformError};
 use dray::text::escape;
 
@@ -24,10 +25,10 @@ pub(crate) struct ParseArguments {
 }
 
 /// Prints what each platform means.
-pub(super) fn run(arguments: &ParseArguments) -> Result<(), Failure> {
-    let host = host_platform::detect();
+pub(super) fn run(arguments: &ParseArguments, context: &Context) -> Result<(), Failure> {
+    let host = &context.machine.platform;
     let given = arguments.specs.len();
-    let parsed: Vec<_> = arguments.specs.iter().map(|spec| Platform::parse(spec, &host)).collect();
+    let parsed: Vec<_> = arguments.specs.iter().map(|spec| Platform::parse(spec, host)).collect();
     match arguments.format {
         Format::Json => {
             let answers = arguments.specs.iter().zip(&parsed);

@@ -4,10 +4,11 @@ use serde_json::json;
 use crate::arguments::Format;
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
-use crate::{components, host_platform, output, runtime};
+use crate::{components, output, runtime};
 use dray::config;
 use dray::limits;
 use dray::oci::Platform;
+use dray::plugin::PluginSource;
 use dray::text::escape;
 
 /// Show which of the offered platforms would be taken
@@ -55,9 +56,9 @@ enum MatcherName {
 
 /// Prints the ranking.
 pub(super) fn run(arguments: &RankArguments, context: &Context) -> Result<(), Failure> {
-    let host = host_platform::detect();
-    let wanted = parsed(&arguments.wanted, "wanted platforms", limits::WANTED_PLATFORMS, &host)?;
-    let offered = parsed(&arguments.offered, "offered platforms", limits::INDEX_ENTRIES, &host)?;
+    let host = &context.machine.platform;
+    let wanted = parsed(&arguments.wanted, "wanted platforms", limits::WANTED_PLATFORMS, host)?;
+    let offered = parsed(&arguments.offered, "offered platforms", limits::INDEX_ENTRIES, host)?;
     let ranked = ranked(arguments.matcher, &wanted, &offered, context)?;
     match arguments.format {
         Format::Json => output::write_json_lines(&[ranked]),
@@ -91,8 +92,9 @@ fn ranked(
 ) -> Result<Vec<usize>, Failure> {
     let name = matcher.to_possible_value().map(|value| value.get_name().to_owned());
     let config = json!({ "matcher": name }).to_string();
-    let source = components::embedded_matcher()?;
-    let host = components::host(config::compiled_store(&context.environment).as_deref());
+    let lacking = || Failure::new(Kind::Internal, "this build lacks plugin `platform`");
+    let source = PluginSource::embedded("platform").ok_or_else(lacking)?;
+    let host = components::host(config::compiled_store(&context.environment).as_deref(), None);
     let runtime = runtime::on_this_thread()?;
     runtime.block_on(async {
         let matcher = host.matcher(&source, &config).await?;

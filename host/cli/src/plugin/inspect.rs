@@ -66,9 +66,10 @@ pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(),
             Failure::from(error).hint("`dray plugin ls` lists the names of embedded plugins")
         })?,
     };
-    let host = components::host(config::compiled_store(&context.environment).as_deref());
+    let compiled = config::compiled_store(&context.environment);
+    let host = components::host(compiled.as_deref(), components::patient_screen(&context.screen));
     let inspection = host.inspect(&source)?;
-    let description = if arguments.describe { Some(describe(&source, &host, context)?) } else { None };
+    let description = if arguments.describe { Some(describe(&source, &host)?) } else { None };
     let inspected = Inspected {
         name: source.label().to_string(),
         origin: if source.is_embedded() { "embedded" } else { "file" },
@@ -81,11 +82,10 @@ pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(),
     }
 }
 
-fn describe(source: &PluginSource, host: &PluginHost, context: &Context) -> Result<Described, Failure> {
+fn describe(source: &PluginSource, host: &PluginHost) -> Result<Described, Failure> {
     let runtime = runtime::on_this_thread()?;
-    let screen = components::patient_screen(&context.screen);
     let PluginDescription { name, version, summary, features, config_schema } =
-        runtime.block_on(components::loaded(host.describe(source), source, screen))?;
+        runtime.block_on(host.describe(source))?;
     // The host has found it to be JSON; its numbers and its nesting may be more than this program can hold.
     let config_schema = config_schema.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
     Ok(Described { name, version, summary, features, config_schema })

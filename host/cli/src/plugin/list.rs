@@ -28,7 +28,7 @@ struct Entry {
 
 /// Prints the list. Components are looked into and never run.
 pub(super) fn run(arguments: &ListArguments) -> Result<(), Failure> {
-    let host = components::host(None);
+    let host = components::host(None, None);
     let mut entries = Vec::new();
     for source in PluginSource::all_embedded() {
         entries.push(Entry {

@@ -7,9 +7,8 @@ use crate::arguments::Format;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::registry_client::credential_settings;
 use crate::{output, runtime};
-use dray::config::CredentialPlaces;
+use dray::config;
 use dray::registry::{CredentialKind, CredentialReport, CredentialSource, find_credentials};
 use dray::text::escape;
 
@@ -45,7 +44,7 @@ struct Answer<'a> {
 pub(super) fn run(arguments: &CredentialsArguments, context: &Context) -> Result<(), Failure> {
     let host = arguments.host.as_str();
     check_name(host)?;
-    let settings = credential_settings(CredentialPlaces::resolve(&context.environment)?);
+    let settings = config::credentials(&context.environment)?;
     let runtime = runtime::on_this_thread()?;
     let found = runtime.block_on(async {
         let interrupt = Interrupt::watch(context.screen.clone())?;

@@ -8,7 +8,6 @@ use crate::arguments::Format;
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::output;
-use crate::registry_client::hosts_settings;
 use crate::registry_options::RegistryOptions;
 use dray::registry::{Capability, ClientPair, HostEndpoint, HostHeaders, HostsSettings, host_endpoints};
 use dray::text::escape;
@@ -60,7 +59,7 @@ struct Explained<'a> {
 
 /// Prints the servers.
 pub(super) fn run(arguments: &ExplainArguments, context: &Context) -> Result<(), Failure> {
-    let mut settings = hosts_settings(&arguments.options.access(context)?);
+    let mut settings = arguments.options.access(context)?.hosts();
     let host = match &arguments.host {
         Some(host) => host.clone(),
         None => swallowed_host(&arguments.options, &mut settings)?,

@@ -6,7 +6,6 @@ use super::name::check_name;
 use crate::arguments::Format;
 use crate::context::Context;
 use crate::failure::{Failure, message_of};
-use crate::registry_client::registry_client;
 use crate::registry_options::RegistryOptions;
 use crate::{output, runtime};
 use dray::ports::{FetchFailure, FetchFault};
@@ -48,7 +47,7 @@ struct Answered {
 /// Prints what each server answers.
 pub(super) fn run(arguments: &PingArguments, context: &Context) -> Result<(), Failure> {
     check_name(&arguments.host)?;
-    let client = registry_client(&arguments.options, context)?;
+    let client = arguments.options.client(context)?;
     let runtime = runtime::on_this_thread()?;
     let pings = runtime.block_on(client.ping(&arguments.host))?;
     // A name lookup that nobody waits for any more must not hold up the end.

@@ -1,54 +1,66 @@
-//! Which plugin serves: that of the command line, else that of a configuration file, else an embedded one.
+//! Which plugin serves: the one that the caller gives, else that of a configuration file, else an embedded one.
 
 use dray_plugin_host::{PluginKind, PluginOrigin, PluginSpec};
 use dray_ports::SnapshotterName;
 use dray_pull::image::Platforms;
 
-use super::settings::{ByKind, by_kind};
 use super::snapshotters::embedded_planner;
 use super::{ConfigFiles, ConfiguredPlugin, SettingsError};
 
 /// The embedded plugin that chooses the platform.
 const PLATFORM: &str = "platform";
 
-/// What was typed about plugins.
+/// What the caller gives about plugins.
 #[derive(Clone, Debug, Default)]
 pub struct PluginFlags {
-    /// Every `--plugin`.
-    pub plugins: Vec<String>,
-    /// Every `--plugin-config`.
-    pub configs: Vec<String>,
+    /// The plugin that plans, whatever the snapshotter.
+    pub snapshotter: PluginChoice,
+    /// The plugin that chooses the platform.
+    pub platform: PluginChoice,
+    /// Entries as in the table of plugins of a configuration file. They come before those of the files.
+    pub table: Vec<ConfiguredPlugin>,
+}
+
+/// The plugin that the caller gives for a kind.
+#[derive(Clone, Debug, Default)]
+pub struct PluginChoice {
+    /// The name of a configured or an embedded plugin, else a file with a component.
+    pub plugin: Option<String>,
+    /// The plugin's configuration, one JSON text.
+    pub config: Option<String>,
 }
 
 /// Which plugin serves as which kind, and for which snapshotter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginRules {
     platform: PluginSpec,
-    /// The one that was typed, for every snapshotter.
-    typed: Option<PluginSpec>,
-    /// The configuration that was typed for the plugin that plans.
-    typed_config: Option<String>,
+    /// The one that the caller gave, for every snapshotter.
+    given: Option<PluginSpec>,
+    /// The configuration that the caller gave for the plugin that plans.
+    given_config: Option<String>,
     configured: Vec<ConfiguredPlugin>,
 }
 
 impl PluginRules {
-    /// Brings together what was typed and the configuration files.
-    ///
-    /// `--plugin KIND=VALUE` takes the name of a configured or an embedded plugin, else a file.
+    /// Brings together what the caller gives and the configuration files.
     ///
     /// # Errors
     ///
-    /// Says which flag is at fault.
+    /// Fails if a plugin is of another kind than the one it is given for, and if a configuration is not JSON.
     pub fn resolve(
         flags: PluginFlags,
         files: &ConfigFiles,
         platforms: &Platforms,
     ) -> Result<Self, SettingsError> {
-        let configured = files.plugins().into_iter().map(|(plugin, _)| plugin.clone()).collect();
-        let typed = by_kind("--plugin", "NAME|FILE", flags.plugins)?;
-        let ByKind { snapshotter: snapshotter_config, platform: platform_config } =
-            by_kind("--plugin-config", "JSON", flags.configs)?;
-        for (kind, config) in [("snapshotter", &snapshotter_config), ("platform", &platform_config)] {
+        let PluginFlags { snapshotter, platform, table: mut configured } = flags;
+        for (plugin, _) in files.plugins() {
+            if configured.iter().all(|known| known.spec.name != plugin.spec.name) {
+                configured.push(plugin.clone());
+            }
+        }
+        for (kind, config) in
+            [(PluginKind::Snapshotter, &snapshotter.config), (PluginKind::Platform, &platform.config)]
+        {
             if let Some(config) = config {
                 serde_json::from_str::<serde::de::IgnoredAny>(config)
                     .map_err(|source| SettingsError::PluginConfig { kind, source })?;
@@ -56,21 +68,21 @@ impl PluginRules {
         }
         let mut rules = Self {
             platform: PluginSpec::new(PLATFORM, embedded(PLATFORM)),
-            typed: None,
-            typed_config: snapshotter_config,
+            given: None,
+            given_config: snapshotter.config,
             configured,
         };
-        if let Some(value) = typed.snapshotter {
-            rules.typed = Some(rules.named(PluginKind::Snapshotter, value)?);
+        if let Some(value) = snapshotter.plugin {
+            rules.given = Some(rules.named(PluginKind::Snapshotter, value)?);
         }
-        if let Some(value) = typed.platform {
+        if let Some(value) = platform.plugin {
             rules.platform = rules.named(PluginKind::Platform, value)?;
         } else if let Some(plugin) =
             rules.configured.iter().find(|plugin| plugin.kind == PluginKind::Platform)
         {
             rules.platform = plugin.spec.clone();
         }
-        if let Some(config) = platform_config {
+        if let Some(config) = platform.config {
             rules.platform.config = config;
         } else if rules.platform.origin == embedded(PLATFORM) && rules.platform.config == "{}" {
             rules.platform.config = matcher_config(platforms);
@@ -83,21 +95,21 @@ impl PluginRules {
         &self.platform
     }
 
-    /// The plugin that was typed to plan for whatever snapshotter.
-    pub fn typed_planner(&self) -> Option<&PluginSpec> {
-        self.typed.as_ref()
+    /// The plugin that the caller gave to plan, whatever the snapshotter.
+    pub fn given_planner(&self) -> Option<&PluginSpec> {
+        self.given.as_ref()
     }
 
-    /// The plugin that plans for the snapshotter registered under this name: the one that was typed, else the one whose
-    /// `for` has the name, else the embedded one for the project that the name tells of, else the plain one.
+    /// The plugin that plans for the snapshotter registered under this name: the one that the caller gave, else the one
+    /// whose `for` has the name, else the embedded one for the project that the name tells of, else the plain one.
     pub fn planner_for(&self, snapshotter: &SnapshotterName) -> PluginSpec {
         let serving = || self.configured.iter().find(|plugin| plugin.serves.contains(snapshotter));
-        let mut spec = match (&self.typed, serving()) {
-            (Some(typed), _) => typed.clone(),
+        let mut spec = match (&self.given, serving()) {
+            (Some(given), _) => given.clone(),
             (None, Some(plugin)) => plugin.spec.clone(),
             (None, None) => self.embedded(embedded_planner(snapshotter.as_str())),
         };
-        if let Some(config) = &self.typed_config {
+        if let Some(config) = &self.given_config {
             spec.config.clone_from(config);
         }
         spec
@@ -121,8 +133,7 @@ impl PluginRules {
                 (PluginSpec::new(value.clone(), PluginOrigin::File(value.into())), kind)
             };
         if found != kind {
-            let (wanted, found) = (kind.as_str(), found.as_str());
-            return Err(SettingsError::WrongKind { name: spec.name, wanted, found });
+            return Err(SettingsError::WrongKind { name: spec.name, wanted: kind, found });
         }
         Ok(spec)
     }

@@ -1,42 +1,47 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::settings::{Proxies, SettingsError, given};
-use super::{ConfigFiles, CredentialPlaces, Environment};
+use super::setting::text;
+use super::{ConfigFiles, Environment, Setting, SettingOrigin, SettingsError, credentials};
+use dray_registry::{CredentialSettings, HostsSettings, PlainHttp, ProxySettings, RegistrySettings};
 
-/// What was typed about registries.
+/// What the caller gives about registries.
 #[derive(Clone, Debug, Default)]
 pub struct RegistryFlags {
-    /// `--plain-http`.
+    /// HTTP without encryption, with every registry for which no file names a server.
     pub plain_http: bool,
-    /// `--insecure-registry`.
+    /// Any certificate is accepted, and so is a server without TLS, where no file says otherwise.
     pub insecure: bool,
-    /// Every `--hosts-dir`. Without one those of a configuration file are meant, else those of the system; an empty
-    /// one is none.
+    /// Directories of hosts. Without one those of a configuration file count, else those of the system. One that is
+    /// empty stands for no directory.
     pub hosts_dirs: Vec<OsString>,
+    /// Where credentials come from, in place of what the environment names.
+    pub credentials: Option<CredentialSettings>,
+    /// Proxies, in place of those that the environment names.
+    pub proxy: Option<ProxySettings>,
 }
 
 /// Everything that is needed to speak with registries.
 #[derive(Clone, Debug)]
 pub struct RegistryAccess {
-    /// HTTP without encryption, everywhere.
-    pub plain_http: bool,
-    /// Any certificate is accepted, and no encryption is a second choice.
+    /// Where HTTP without TLS may be spoken.
+    pub plain_http: PlainHttp,
+    /// Whether any certificate is accepted, and no TLS is the second choice.
     pub insecure: bool,
     /// Directories with a directory for each registry, in order, whether or not they exist.
-    pub hosts_dirs: Vec<PathBuf>,
+    pub hosts_dirs: Setting<Vec<PathBuf>>,
     /// Where credentials come from.
-    pub credentials: CredentialPlaces,
+    pub credentials: CredentialSettings,
     /// Proxies.
-    pub proxies: Proxies,
+    pub proxy: ProxySettings,
 }
 
 impl RegistryAccess {
-    /// Brings together what was typed and the environment.
+    /// Brings together what the caller gives, the environment and the configuration files.
     ///
     /// # Errors
     ///
-    /// Says which variable is at fault.
+    /// Fails if a variable that counts is not UTF-8.
     pub fn resolve(
         flags: RegistryFlags,
         environment: &Environment,
@@ -45,31 +50,58 @@ impl RegistryAccess {
     ) -> Result<Self, SettingsError> {
         let hosts_dirs = if !flags.hosts_dirs.is_empty() {
             let given = flags.hosts_dirs.into_iter().filter(|directory| !directory.is_empty());
-            given.map(PathBuf::from).collect()
-        } else if let Some((directories, _)) = files.get(|file| file.hosts_dirs.as_ref()) {
-            directories.clone()
+            Setting { value: given.map(PathBuf::from).collect(), origin: SettingOrigin::Given }
+        } else if let Some((directories, path)) = files.get(|file| file.hosts_dirs.as_ref()) {
+            Setting { value: directories.clone(), origin: SettingOrigin::File(path.to_owned()) }
         } else {
-            default_hosts_dirs(environment, is_root)
+            Setting::by_default(default_hosts_dirs(environment, is_root))
         };
         Ok(Self {
-            plain_http: flags.plain_http,
+            plain_http: if flags.plain_http { PlainHttp::Everywhere } else { PlainHttp::Loopback },
             insecure: flags.insecure,
             hosts_dirs,
-            credentials: CredentialPlaces::resolve(environment)?,
-            proxies: proxies(environment)?,
+            credentials: match flags.credentials {
+                Some(credentials) => credentials,
+                None => credentials(environment)?,
+            },
+            proxy: match flags.proxy {
+                Some(proxy) => proxy,
+                None => proxies(environment)?,
+            },
         })
+    }
+
+    /// How the servers of a registry are found.
+    pub fn hosts(&self) -> HostsSettings {
+        HostsSettings {
+            directories: self.hosts_dirs.value.clone(),
+            plain_http: self.plain_http,
+            insecure: self.insecure,
+        }
+    }
+
+    /// What a [`RegistryClient`](dray_registry::RegistryClient) is made of.
+    pub fn settings(&self) -> RegistrySettings {
+        RegistrySettings {
+            credentials: self.credentials.clone(),
+            plain_http: self.plain_http,
+            hosts_dirs: self.hosts_dirs.value.clone(),
+            insecure: self.insecure,
+            proxy: self.proxy.clone(),
+            ..RegistrySettings::default()
+        }
     }
 }
 
-pub(super) fn proxies(environment: &Environment) -> Result<Proxies, SettingsError> {
-    Ok(Proxies {
-        https: given(None, "HTTPS_PROXY", environment.https_proxy.as_deref())?,
-        http: given(None, "HTTP_PROXY", environment.http_proxy.as_deref())?,
-        none_for: given(None, "NO_PROXY", environment.no_proxy.as_deref())?,
+fn proxies(environment: &Environment) -> Result<ProxySettings, SettingsError> {
+    Ok(ProxySettings {
+        https: text("HTTPS_PROXY", environment.https_proxy.as_deref())?,
+        http: text("HTTP_PROXY", environment.http_proxy.as_deref())?,
+        no_proxy: text("NO_PROXY", environment.no_proxy.as_deref())?,
     })
 }
 
-/// The directories of nerdctl: those of the machine for root, those of the user for anybody else.
+/// The directories of nerdctl: those of the machine for root, those of the user for others.
 fn default_hosts_dirs(environment: &Environment, is_root: bool) -> Vec<PathBuf> {
     let below = |folder: &Path| {
         let certs_d = |client: &str| folder.join(client).join("certs.d");
@@ -94,7 +126,7 @@ mod tests {
         let hosts_dirs = typed.iter().map(OsString::from).collect();
         let flags = RegistryFlags { hosts_dirs, ..RegistryFlags::default() };
         let access = RegistryAccess::resolve(flags, environment, &ConfigFiles::default(), is_root).unwrap();
-        access.hosts_dirs.iter().map(|path| path.display().to_string()).collect()
+        access.hosts_dirs.value.iter().map(|path| path.display().to_string()).collect()
     }
 
     #[test]

@@ -1,9 +1,11 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::machine::Machine;
 use dray_core::oci::Platform;
+use dray_plugin_host::{PluginKind, PluginOrigin, PluginSpec};
 use dray_ports::SnapshotterName;
 use dray_pull::image::Platforms;
 
@@ -20,33 +22,72 @@ fn overlayfs() -> SnapshotterName {
     SnapshotterName::new("overlayfs")
 }
 
-fn flags(reference: &str) -> PullFlags {
-    PullFlags { name: reference.to_owned(), is_reference: true, ..PullFlags::default() }
+fn machine() -> Machine {
+    Machine { platform: host(), is_root: true }
 }
 
-fn resolved(flags: PullFlags, environment: &Environment) -> PullSettings {
-    PullSettings::resolve(flags, environment, &ConfigFiles::default(), &host()).unwrap()
+fn resolve(flags: Flags, environment: &Environment) -> Result<Settings, SettingsError> {
+    Settings::resolve(flags, environment, &ConfigFiles::default(), &machine())
 }
 
-fn refusal(flags: PullFlags) -> String {
-    PullSettings::resolve(flags, &Environment::default(), &ConfigFiles::default(), &host())
-        .unwrap_err()
-        .to_string()
+fn resolved(flags: Flags, environment: &Environment) -> Settings {
+    resolve(flags, environment).unwrap()
+}
+
+fn refusal(flags: Flags) -> String {
+    resolve(flags, &Environment::default()).unwrap_err().to_string()
+}
+
+fn daemon(flags: DaemonFlags, environment: &Environment) -> Result<DaemonSettings, SettingsError> {
+    DaemonSettings::resolve(flags, environment, &ConfigFiles::default())
 }
 
 #[test]
 fn defaults() {
-    let settings = resolved(flags("debian"), &Environment::default());
-    assert_eq!(settings.name, "debian");
+    let settings = resolved(Flags::default(), &Environment::default());
     assert_eq!(settings.platforms, Platforms::One(host()));
     assert!(settings.unpack);
-    assert_eq!(settings.daemon.address, "/run/containerd/containerd.sock");
-    assert_eq!(settings.daemon.namespace, "default");
-    assert_eq!(settings.daemon.snapshotter, None);
+    let by_default = |value: &str| Setting::by_default(value.to_owned());
+    assert_eq!(settings.daemon.address, by_default("/run/containerd/containerd.sock"));
+    assert_eq!(settings.daemon.namespace, by_default("default"));
+    assert_eq!(settings.daemon.snapshotter, Setting::by_default(None));
     assert_eq!(settings.compiled_store, None);
     assert_eq!(settings.plugins.planner_for(&overlayfs()).origin.to_string(), "embedded:overlayfs");
     let stargz = settings.plugins.planner_for(&SnapshotterName::new("stargz-v1"));
     assert_eq!((stargz.origin.to_string().as_str(), stargz.config.as_str()), ("embedded:stargz", "{}"));
+}
+
+/// The rule of precedence, and that each value says where it comes from.
+#[test]
+fn the_strongest_origin_decides() {
+    let text = "address = '/file.sock'\nnamespace = 'file'\nsnapshotter = 'file'\nhosts-dirs = ['/file']\n";
+    let path = Path::new("/etc/dray/dray.toml");
+    let files = ConfigFiles::from(ConfigFile::parse(path, text).unwrap());
+    let environment = Environment {
+        address: variable("unix:///variable.sock"),
+        namespace: variable("variable"),
+        ..Environment::default()
+    };
+    let flags = DaemonFlags { address: Some("/given.sock".to_owned()), ..DaemonFlags::default() };
+    let file = || SettingOrigin::File(path.to_owned());
+
+    let settings = DaemonSettings::resolve(flags, &environment, &files).unwrap();
+    let address = Setting { value: "/given.sock".to_owned(), origin: SettingOrigin::Given };
+    assert_eq!(settings.address, address);
+    let origin = SettingOrigin::Variable("CONTAINERD_NAMESPACE");
+    assert_eq!(settings.namespace, Setting { value: "variable".to_owned(), origin });
+    let value = Some(SnapshotterName::new("file"));
+    assert_eq!(settings.snapshotter, Setting { value, origin: file() });
+
+    let hosts_dirs = |flags, files| {
+        RegistryAccess::resolve(flags, &Environment::default(), files, true).unwrap().hosts_dirs
+    };
+    let given = RegistryFlags { hosts_dirs: vec!["/given".into()], ..RegistryFlags::default() };
+    assert_eq!(hosts_dirs(given, &files).origin, SettingOrigin::Given);
+    let of_file = Setting { value: vec![PathBuf::from("/file")], origin: file() };
+    assert_eq!(hosts_dirs(RegistryFlags::default(), &files), of_file);
+    let origin = hosts_dirs(RegistryFlags::default(), &ConfigFiles::default()).origin;
+    assert_eq!(origin, SettingOrigin::Default);
 }
 
 #[test]
@@ -57,45 +98,41 @@ fn a_flag_comes_before_its_variable() {
         snapshotter: variable("native"),
         ..Environment::default()
     };
-    let from_variables =
-        DaemonSettings::resolve(DaemonFlags::default(), &environment, &ConfigFiles::default()).unwrap();
-    assert_eq!(from_variables.address, "/env.sock");
-    assert_eq!(from_variables.namespace, "env");
-    assert_eq!(from_variables.snapshotter.unwrap().as_str(), "native");
+    let from_variables = daemon(DaemonFlags::default(), &environment).unwrap();
+    assert_eq!(from_variables.address.value, "/env.sock");
+    assert_eq!(from_variables.namespace.value, "env");
+    assert_eq!(from_variables.snapshotter.value.unwrap().as_str(), "native");
 
-    let typed = DaemonFlags {
+    let given = DaemonFlags {
         address: Some("/flag.sock".to_owned()),
         namespace: Some("flag".to_owned()),
         snapshotter: Some("overlayfs".to_owned()),
     };
-    let from_flags = DaemonSettings::resolve(typed, &environment, &ConfigFiles::default()).unwrap();
-    assert_eq!(from_flags.address, "/flag.sock");
-    assert_eq!(from_flags.namespace, "flag");
-    assert_eq!(from_flags.snapshotter.unwrap().as_str(), "overlayfs");
+    let from_flags = daemon(given, &environment).unwrap();
+    assert_eq!(from_flags.address.value, "/flag.sock");
+    assert_eq!(from_flags.namespace.value, "flag");
+    assert_eq!(from_flags.snapshotter.value.unwrap().as_str(), "overlayfs");
 }
 
 #[test]
 fn an_unused_variable_may_be_anything() {
     let broken = Some(OsString::from_vec(vec![0xff]));
     let environment = Environment { namespace: broken, ..Environment::default() };
-    let error =
-        DaemonSettings::resolve(DaemonFlags::default(), &environment, &ConfigFiles::default()).unwrap_err();
+    let error = daemon(DaemonFlags::default(), &environment).unwrap_err();
     assert_eq!(error.to_string(), "environment variable `CONTAINERD_NAMESPACE` is not valid UTF-8");
-    let typed = DaemonFlags { namespace: Some("x".to_owned()), ..DaemonFlags::default() };
-    assert_eq!(DaemonSettings::resolve(typed, &environment, &ConfigFiles::default()).unwrap().namespace, "x");
+    let given = DaemonFlags { namespace: Some("x".to_owned()), ..DaemonFlags::default() };
+    assert_eq!(daemon(given, &environment).unwrap().namespace.value, "x");
 }
 
 #[test]
 fn nothing_may_be_empty() {
-    for (typed, expected) in [
+    for (given, expected) in [
         (DaemonFlags { address: Some(String::new()), ..DaemonFlags::default() }, "the address of containerd"),
         (DaemonFlags { address: Some("unix://".to_owned()), ..DaemonFlags::default() }, "the address"),
         (DaemonFlags { namespace: Some(String::new()), ..DaemonFlags::default() }, "the namespace"),
         (DaemonFlags { snapshotter: Some(String::new()), ..DaemonFlags::default() }, "the name of the snap"),
     ] {
-        let error = DaemonSettings::resolve(typed, &Environment::default(), &ConfigFiles::default())
-            .unwrap_err()
-            .to_string();
+        let error = daemon(given, &Environment::default()).unwrap_err().to_string();
         assert!(error.starts_with(expected) && error.ends_with("is empty"), "{error}");
     }
 }
@@ -110,16 +147,12 @@ fn platforms_are_completed_from_the_host() {
     assert_eq!(with(&["arm64"]), "linux/arm64");
     assert_eq!(with(&["linux/arm/v6"]), "linux/arm/v6");
     assert_eq!(with(&["amd64", "linux/x86_64", "arm64", "linux/aarch64"]), "linux/amd64, linux/arm64");
-    let refused = refusal(PullFlags { platforms: platforms(&["no-such-thing"]), ..flags("x") });
-    assert_eq!(refused, "cannot read the value of `--platform`");
-    assert_eq!(refusal(PullFlags { platforms: platforms(&[""]), ..flags("x") }), "the platform is empty");
+    let refused = |texts: &[&str]| refusal(Flags { platforms: platforms(texts), ..Flags::default() });
+    assert_eq!(refused(&["no-such-thing"]), "cannot read a wanted platform");
+    assert_eq!(refused(&[""]), "the platform is empty");
     let many: Vec<String> = (0..65).map(|number| format!("linux/arm/v{number}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let refused = refusal(PullFlags { platforms: platforms(&many), ..flags("x") });
-    assert_eq!(refused, "there are 65 platforms, at most 64 are accepted");
-    assert_eq!(refusal(flags("Debian")), "cannot read the image reference");
-    let by_id = PullFlags { is_reference: false, ..flags("sha256:0123") };
-    assert_eq!(resolved(by_id, &Environment::default()).name, "sha256:0123");
+    assert_eq!(refused(&many), "there are 65 platforms, at most 64 are accepted");
 }
 
 #[test]
@@ -134,9 +167,8 @@ fn exactly_one_platform_is_unpacked() {
         (all.clone(), None, Some(false)),
         (all, Some(true), None),
     ] {
-        let flags = PullFlags { platforms, unpack, ..flags("x") };
-        let settings =
-            PullSettings::resolve(flags.clone(), &Environment::default(), &ConfigFiles::default(), &host());
+        let flags = Flags { platforms, unpack, ..Flags::default() };
+        let settings = resolve(flags.clone(), &Environment::default());
         assert_eq!(settings.ok().map(|settings| settings.unpack), expected, "{flags:?}");
     }
 }
@@ -144,28 +176,27 @@ fn exactly_one_platform_is_unpacked() {
 #[test]
 fn only_for_all_platforms_the_matcher_is_configured() {
     let all = PlatformFlags { all: true, ..PlatformFlags::default() };
-    let settings = resolved(PullFlags { platforms: all.clone(), ..flags("x") }, &Environment::default());
+    let settings = resolved(Flags { platforms: all.clone(), ..Flags::default() }, &Environment::default());
     assert_eq!(settings.plugins.platform().config, r#"{"matcher":"all"}"#);
-    let plugins = PluginFlags { configs: vec!["platform={}".to_owned()], ..PluginFlags::default() };
-    let configured = PullFlags { platforms: all, plugins, ..flags("x") };
+    let platform = PluginChoice { config: Some("{}".to_owned()), ..PluginChoice::default() };
+    let plugins = PluginFlags { platform, ..PluginFlags::default() };
+    let configured = Flags { platforms: all, plugins, ..Flags::default() };
     let settings = resolved(configured, &Environment::default());
     assert_eq!(settings.plugins.platform().config, "{}");
 }
 
 #[test]
 fn a_plugin_serves_the_snapshotters_of_its_table_and_of_its_project() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("dray.toml");
-    std::fs::write(&path, "[plugins.stargz]\nfor = ['lazy']\nconfig = { prefetchSize = 0 }\n").unwrap();
-    let files = ConfigFiles::load(Some(&path), &Environment::default()).unwrap();
-    let settings = PullSettings::resolve(flags("x"), &Environment::default(), &files, &host()).unwrap();
+    let text = "[plugins.stargz]\nfor = ['lazy']\nconfig = { prefetchSize = 0 }\n";
+    let file = ConfigFile::parse(Path::new("/etc/dray/dray.toml"), text).unwrap();
+    let rules = PluginRules::resolve(PluginFlags::default(), &file.into(), &Platforms::One(host())).unwrap();
     for (snapshotter, origin, config) in [
         ("lazy", "embedded:stargz", r#"{"prefetchSize":0}"#),
         ("stargz", "embedded:stargz", r#"{"prefetchSize":0}"#),
         ("soci", "embedded:soci", "{}"),
         ("lazier", "embedded:overlayfs", "{}"),
     ] {
-        let planner = settings.plugins.planner_for(&SnapshotterName::new(snapshotter));
+        let planner = rules.planner_for(&SnapshotterName::new(snapshotter));
         assert_eq!(
             (planner.origin.to_string().as_str(), planner.config.as_str()),
             (origin, config),
@@ -175,59 +206,62 @@ fn a_plugin_serves_the_snapshotters_of_its_table_and_of_its_project() {
 }
 
 #[test]
-fn plugins_are_given_by_kind() {
-    let settings = resolved(
-        PullFlags {
-            plugins: PluginFlags {
-                plugins: vec!["snapshotter=./a=b.wasm".to_owned()],
-                configs: vec![r#"platform={"matcher":"any"}"#.to_owned()],
-            },
-            ..flags("x")
-        },
-        &Environment::default(),
-    );
+fn plugins_that_the_caller_gives() {
+    let given = |plugin: Option<&str>, config: Option<&str>| PluginChoice {
+        plugin: plugin.map(str::to_owned),
+        config: config.map(str::to_owned),
+    };
+    let with = |snapshotter, platform| Flags {
+        plugins: PluginFlags { snapshotter, platform, table: Vec::new() },
+        ..Flags::default()
+    };
+    let nothing = PluginChoice::default;
+    let flags = with(given(Some("./mine.wasm"), None), given(None, Some(r#"{"matcher":"any"}"#)));
+    let settings = resolved(flags, &Environment::default());
     let planner = settings.plugins.planner_for(&overlayfs());
-    assert_eq!((planner.origin.to_string().as_str(), planner.config.as_str()), ("file:./a=b.wasm", "{}"));
+    assert_eq!((planner.origin.to_string().as_str(), planner.config.as_str()), ("file:./mine.wasm", "{}"));
     let platform = settings.plugins.platform();
     assert_eq!(platform.origin.to_string(), "embedded:platform");
     assert_eq!(platform.config, r#"{"matcher":"any"}"#);
 
-    for (values, expected) in [
-        (vec!["a.wasm"], "`--plugin a.wasm` is not of the form `KIND=NAME|FILE`"),
-        (vec!["platform="], "`--plugin platform=` is not of the form `KIND=NAME|FILE`"),
-        (
-            vec!["policy=a.wasm"],
-            "`--plugin`: there is no plugin kind `policy`, only `snapshotter` and `platform`",
-        ),
-        (vec!["platform=overlayfs"], "plugin `overlayfs` is a snapshotter plugin, not a platform plugin"),
-        (vec!["platform=a", "platform=b"], "`--plugin` is given twice for plugin kind `platform`"),
-    ] {
-        let plugins = values.into_iter().map(str::to_owned).collect();
-        let plugins = PluginFlags { plugins, ..PluginFlags::default() };
-        assert_eq!(refusal(PullFlags { plugins, ..flags("x") }), expected);
-    }
-    let plugins = PluginFlags { configs: vec!["platform={".to_owned()], ..PluginFlags::default() };
     assert_eq!(
-        refusal(PullFlags { plugins, ..flags("x") }),
-        "`--plugin-config`: the configuration of the platform plugin is not valid JSON"
+        refusal(with(nothing(), given(Some("overlayfs"), None))),
+        "plugin `overlayfs` is a snapshotter plugin, not a platform plugin"
     );
+    assert_eq!(
+        refusal(with(nothing(), given(None, Some("{")))),
+        "the configuration of the platform plugin is not valid JSON"
+    );
+}
+
+/// As a builder gives it: one table for both, and the caller's before that of a file.
+#[test]
+fn a_plugin_of_the_caller_comes_before_that_of_a_file() {
+    let text = "[plugins.lazy]\nsource = 'file:/file.wasm'\nkind = 'snapshotter'\nfor = ['lazyfs']\n";
+    let file = ConfigFile::parse(Path::new("/etc/dray/dray.toml"), text).unwrap();
+    let spec = PluginSpec::new("lazy", PluginOrigin::File("/given.wasm".into()));
+    let lazyfs = SnapshotterName::new("lazyfs");
+    let plugin = ConfiguredPlugin { spec, kind: PluginKind::Snapshotter, serves: vec![lazyfs.clone()] };
+    let flags = PluginFlags { table: vec![plugin], ..PluginFlags::default() };
+    let rules = PluginRules::resolve(flags, &file.into(), &Platforms::One(host())).unwrap();
+    assert_eq!(rules.planner_for(&lazyfs).origin.to_string(), "file:/given.wasm");
 }
 
 #[test]
 fn folders_of_the_user() {
     let home = Environment { home: variable("/home/u"), ..Environment::default() };
-    let docker_config = |environment| CredentialPlaces::resolve(environment).unwrap().docker_config;
-    let settings = resolved(flags("x"), &home);
+    let docker_config = |environment| credentials(environment).unwrap().docker_config;
+    let settings = resolved(Flags::default(), &home);
     assert_eq!(docker_config(&home).as_deref(), Some(Path::new("/home/u/.docker/config.json")));
     assert_eq!(settings.compiled_store.as_deref(), Some(Path::new("/home/u/.cache/dray/compiled")));
 
     let both = Environment { docker_config: variable("/d"), cache_home: variable("/c"), ..home.clone() };
-    let settings = resolved(flags("x"), &both);
+    let settings = resolved(Flags::default(), &both);
     assert_eq!(docker_config(&both).as_deref(), Some(Path::new("/d/config.json")));
     assert_eq!(settings.compiled_store.as_deref(), Some(Path::new("/c/dray/compiled")));
 
     let relative = Environment { cache_home: variable("c"), ..home };
-    let settings = resolved(flags("x"), &relative);
+    let settings = resolved(Flags::default(), &relative);
     assert_eq!(settings.compiled_store.as_deref(), Some(Path::new("/home/u/.cache/dray/compiled")));
 }
 
@@ -243,6 +277,6 @@ fn passwords_in_variables_do_not_show_themselves() {
         RegistryAccess::resolve(RegistryFlags::default(), &environment, &ConfigFiles::default(), true)
             .unwrap();
     assert!(settings.credentials.auth_config.as_deref().unwrap().contains("secret"));
-    assert_eq!(settings.proxies.https.as_deref(), Some("http://u:secret@p"));
+    assert_eq!(settings.proxy.https.as_deref(), Some("http://u:secret@p"));
     assert!(!format!("{settings:?}").contains("secret"));
 }

@@ -1,0 +1,60 @@
+use dray_core::oci::PlatformError;
+use dray_plugin_host::PluginKind;
+
+/// Why flags, environment and files do not make settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// A wanted platform cannot be understood.
+    #[error("cannot read a wanted platform")]
+    Platform {
+        /// Which rule it breaks.
+        #[source]
+        source: PlatformError,
+    },
+    /// More platforms than a platform plugin is asked for.
+    #[error("there are {found} platforms, at most {limit} are accepted")]
+    TooManyPlatforms {
+        /// How many.
+        found: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// A value is empty that must not be.
+    #[error("the {what} is empty")]
+    Empty {
+        /// Which value.
+        what: &'static str,
+    },
+    /// Several platforms are to be unpacked.
+    #[error("only one platform can be unpacked, and {platforms} are wanted")]
+    UnpackSeveral {
+        /// The platforms.
+        platforms: String,
+    },
+    /// A plugin of this name is of another kind.
+    #[error("plugin `{name}` is a {} plugin, not a {} plugin", .found.as_str(), .wanted.as_str())]
+    WrongKind {
+        /// The name.
+        name: String,
+        /// The kind that was asked for.
+        wanted: PluginKind,
+        /// The kind that it is of.
+        found: PluginKind,
+    },
+    /// A plugin's configuration is not JSON.
+    #[error("the configuration of the {} plugin is not valid JSON", .kind.as_str())]
+    PluginConfig {
+        /// The kind.
+        kind: PluginKind,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A variable has bytes that are no text.
+    #[error("environment variable `{variable}` is not valid UTF-8")]
+    NotText {
+        /// The variable.
+        variable: &'static str,
+    },
+}
