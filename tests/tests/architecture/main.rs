@@ -3,6 +3,7 @@
 //!
 //! Each checker is tried on samples that break its rule, and then reads this repository.
 
+mod circles;
 mod errors;
 mod files;
 mod imports;
@@ -79,6 +80,11 @@ fn crates_depend_in_one_direction() {
         folders.push(folder);
     }
     assert_eq!(folders.len(), imports::CRATES.len(), "every crate of the rule exists: {folders:?}");
+}
+
+#[test]
+fn files_of_the_command_line_import_in_one_direction() {
+    assert_eq!(circles::check(&sources("host/cli/src")), [""; 0]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What can be done about a blob that is damaged in containerd.
 
-use super::listed;
+use super::hint::listed;
 use dray::oci::Digest;
 
 /// How to get the blob anew. containerd keeps its file as long as one namespace has the blob, and never writes over it.

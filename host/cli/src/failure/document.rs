@@ -1,6 +1,7 @@
 //! What a document has to say that cannot be used.
 
-use super::{FETCH_ANEW_HINT, Kind, MADE_WRONGLY_HINT, PUSH_AGAIN_HINT, WRONG_SIZE_HINT};
+use super::hint::{FETCH_ANEW_HINT, MADE_WRONGLY_HINT, PUSH_AGAIN_HINT, WRONG_SIZE_HINT};
+use super::kind::Kind;
 use dray::image::DocumentFault;
 use dray::oci::{DescriptorError, DigestError, DocumentError, MediaType};
 use dray::verify::Mismatch;

@@ -1,9 +1,10 @@
 //! What a failure of a registry means to a user.
 
-use std::error::Error;
 use std::path::Path;
 
-use super::{Failure, Kind, listed, message_of};
+use super::hint::listed;
+use super::kind::Kind;
+use super::shown::Failure;
 use dray::ports::{CredentialOrigin, FetchFailure, FetchFault, FetchReason, HelperFault};
 
 pub(super) const CHANGED_HINT: &str =
@@ -26,13 +27,6 @@ pub(super) fn verdict(failure: &FetchFailure) -> (Kind, Vec<String>) {
     let hints: Vec<String> = hint(failure).into_iter().chain(unreached).collect();
     let hint = (!hints.is_empty()).then(|| hints.join("; "));
     (kind(failure.fault), hint.into_iter().collect())
-}
-
-/// What servers said that were asked beside the one whose failure is among the causes of `error`.
-pub(super) fn other_servers(error: &(dyn Error + 'static)) -> impl Iterator<Item = String> {
-    let chain = std::iter::successors(Some(error), |&cause| cause.source());
-    let failures = chain.filter_map(|cause| cause.downcast_ref::<FetchFailure>());
-    failures.flat_map(|failure| &failure.others).map(|other| format!("also asked: {}", message_of(other)))
 }
 
 fn kind(fault: FetchFault) -> Kind {

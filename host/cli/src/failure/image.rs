@@ -1,15 +1,10 @@
 //! What reading the images of a store has to say.
 
-use super::{
-    Failure, Kind, MADE_WRONGLY_HINT, document, fetch, hint_of_platforms, kind_of_plugin, listed, store,
-};
+use super::hint::{self, FETCH_ANEW_HINT, FETCH_HINT, MADE_WRONGLY_HINT, listed};
+use super::kind::Kind;
+use super::shown::Failure;
+use super::{document, fetch, plugin, store};
 use dray::image::ImageError;
-
-/// How to get what an image lacks.
-pub(crate) const FETCH_HINT: &str = "`dray image fetch` fetches the missing blobs";
-
-/// How to get what of an image is damaged.
-pub(crate) const FETCH_ANEW_HINT: &str = "`dray image fetch` fetches it again";
 
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
@@ -34,8 +29,8 @@ pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
         ImageError::Fetch { source, .. } => fetch::verdict(source),
         ImageError::Document { source, .. } => document::verdict(source),
         ImageError::LayerCount { .. } => (Kind::Corrupt, vec![MADE_WRONGLY_HINT.to_owned()]),
-        ImageError::NoPlatform { offered, .. } => (Kind::Unsupported, vec![hint_of_platforms(offered)]),
-        ImageError::Plugin { source } => (kind_of_plugin(source), source.hint.clone().into_iter().collect()),
+        ImageError::NoPlatform { offered, .. } => (Kind::Unsupported, vec![hint::of_platforms(offered)]),
+        ImageError::Plugin { source } => (plugin::kind(source), source.hint.clone().into_iter().collect()),
         ImageError::Store { source, .. } => store::verdict(source),
     }
 }

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::Failure;
+use super::shown::Failure;
 use crate::color::{Palette, Style};
 use crate::json;
 use dray::text::escape;

@@ -1,7 +1,8 @@
 //! What is wrong with options and configuration files, in the words of the command line.
 
-use super::{Failure, Kind};
-use dray::config::SettingsError;
+use super::kind::Kind;
+use super::shown::Failure;
+use dray::config::{ConfigFileError, SettingsError};
 
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
@@ -23,5 +24,12 @@ impl From<SettingsError> for Failure {
             SettingsError::NotText { .. } => Self::of(Kind::Configuration, &error, None),
             _ => Self::of(Kind::Usage, &error, None),
         }
+    }
+}
+
+impl From<ConfigFileError> for Failure {
+    fn from(error: ConfigFileError) -> Self {
+        let hint = "correct it, or use another file with `--config`; `docs/cli.md` lists the members";
+        Self::of(Kind::Configuration, &error, Some(hint.to_owned()))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::Kind;
+use super::kind::Kind;
 use dray::ports::{Class, StoreError};
 
 /// The kind of a failure, and what can be done.

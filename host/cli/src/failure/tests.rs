@@ -1,9 +1,10 @@
 use super::*;
 use crate::color::Palette;
+use crate::interrupt::Signal;
 use dray::image::{Damage, DocumentFault, ImageError};
 use dray::oci::{Algorithm, DiffId, Digest, DocumentError, DocumentKind, MediaType, Platform, Reference};
-use dray::ports::{FetchFailure, FetchFault, FetchReason};
-use dray::pull::Lack;
+use dray::ports::{Class, FetchFailure, FetchFault, FetchReason, PluginFailure, PluginFault, StoreError};
+use dray::pull::{Lack, PullError};
 use dray::rules::RuleError;
 use dray::verify::{Mismatch, digest_of};
 

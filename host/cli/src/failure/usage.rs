@@ -2,7 +2,8 @@
 
 use clap::error::ErrorKind;
 
-use super::{Failure, Kind};
+use super::kind::Kind;
+use super::shown::Failure;
 use crate::color::Palette;
 
 /// Whether the user asked for what the parser says, as with `--help`.
