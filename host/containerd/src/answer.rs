@@ -61,12 +61,11 @@ mod tests {
     use tonic::metadata::AsciiMetadataValue;
 
     use super::super::connection::channel_over;
+    use super::super::names::IngestRef;
     use super::*;
     use dray_core::oci::{Algorithm, Descriptor, MediaType};
     use dray_core::verify::digest_of;
-    use dray_ports::{
-        Applier as _, Class, ContentStore as _, Images as _, IngestRef, LeaseId, Leases as _, StoreError,
-    };
+    use dray_ports::{Applier as _, Class, ContentStore as _, Images as _, LeaseId, Leases as _, StoreError};
 
     /// A containerd that takes everything and answers nothing. Ends with what keeps it open.
     async fn mute() -> (Containerd, impl Sized) {
@@ -110,7 +109,7 @@ mod tests {
         let due = limits::DAEMON_PULSE + limits::DAEMON_CALL_TIMEOUT;
         assert_eq!(asked.elapsed().as_secs(), due.as_secs());
         let name = IngestRef::of(&layer);
-        let error = containerd.open_ingest(&lease, &name, &layer).await.err().unwrap();
+        let error = containerd.open_ingest(&lease, &layer).await.err().unwrap();
         assert_silent(&error, &format!("open ingest `{name}`"));
         assert_silent(&containerd.release(&lease).await.unwrap_err(), "release lease `1`");
     }

@@ -11,13 +11,14 @@ use tonic::transport::Channel;
 use super::answer::answer;
 use super::failure::Cause;
 use super::ingest::{Existing, Upload};
+use super::names::IngestRef;
 use super::reading::Reading;
 use super::replacement::Replacement;
-use super::{Containerd, client, convert};
+use super::{Containerd, client, convert, labels};
 use dray_core::oci::{Algorithm, Descriptor, Digest};
 use dray_ports::{
-    BlobInfo, Class, ContentStore, Daemon as _, Ingest, IngestRef, Labels, LeaseId, OpenedIngest, StoreError,
-    StoredBytes,
+    BlobFacts, BlobInfo, Class, ContentStore, Ingest, Labels, LeaseId, OpenedIngest, StoreError,
+    StoreInfo as _, StoredBytes,
 };
 
 #[async_trait]
@@ -28,7 +29,7 @@ impl ContentStore for Containerd {
 
     async fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>, StoreError> {
         match self.blob_info(digest).await {
-            Ok(info) => Ok(Some(info)),
+            Ok(Blob { size, labels }) => Ok(Some(BlobInfo { size, diff_id: labels::diff_id(&labels) })),
             Err(cause) if cause.class() == Class::NotFound => Ok(None),
             Err(cause) => Err(cause.during(format!("look for blob `{digest}`"))),
         }
@@ -56,21 +57,19 @@ impl ContentStore for Containerd {
     async fn open_ingest(
         &self,
         lease: &LeaseId,
-        ingest: &IngestRef,
         descriptor: &Descriptor,
     ) -> Result<OpenedIngest, StoreError> {
         let finish = |upload| Box::new(upload) as Box<dyn Ingest>;
-        Upload::open(self, lease, ingest, descriptor, Existing::Stays, finish).await
+        Upload::open(self, lease, descriptor, Existing::Stays, finish).await
     }
 
     async fn open_replacement(
         &self,
         lease: &LeaseId,
-        ingest: &IngestRef,
         descriptor: &Descriptor,
     ) -> Result<OpenedIngest, StoreError> {
         let finish = |upload| Box::new(Replacement::new(self, lease, descriptor, upload)) as Box<dyn Ingest>;
-        Upload::open(self, lease, ingest, descriptor, Existing::IsReplaced, finish).await
+        Upload::open(self, lease, descriptor, Existing::IsReplaced, finish).await
     }
 
     async fn other_owners(&self, digest: &Digest) -> Result<Vec<String>, StoreError> {
@@ -78,17 +77,16 @@ impl ContentStore for Containerd {
         found.map_err(|cause| cause.during(format!("find the namespaces that have blob `{digest}`")))
     }
 
-    async fn set_labels(&self, digest: &Digest, labels: &Labels) -> Result<(), StoreError> {
-        let during = || format!("set labels of blob `{digest}`");
-        if labels.is_empty() {
-            // An update with an empty mask would remove all labels.
-            return self.blob_info(digest).await.map(drop).map_err(|cause| cause.during(during()));
-        }
-        let info = Info { digest: digest.to_string(), labels: convert::to_map(labels), ..Info::default() };
-        let update = UpdateRequest { info: Some(info), update_mask: Some(convert::label_mask(labels)) };
-        let updated = answer(self.content().update(self.request(update))).await;
-        updated.map(drop).map_err(|cause| cause.during(during()))
+    async fn add_facts(&self, digest: &Digest, facts: &BlobFacts) -> Result<(), StoreError> {
+        let added = self.add_labels(digest, facts).await;
+        added.map_err(|cause| cause.during(format!("set labels of blob `{digest}`")))
     }
+}
+
+/// A blob in one namespace.
+pub(super) struct Blob {
+    pub(super) size: u64,
+    pub(super) labels: Labels,
 }
 
 impl Containerd {
@@ -134,11 +132,27 @@ impl Containerd {
         }
     }
 
-    pub(super) async fn blob_info(&self, digest: &Digest) -> Result<BlobInfo, Cause> {
+    /// Writes the labels that a blob lacks. Most blobs have them already, and a write waits for the disk.
+    async fn add_labels(&self, digest: &Digest, facts: &BlobFacts) -> Result<(), Cause> {
+        let existing = self.blob_info(digest).await?.labels;
+        let mut labels = labels::of_blob(facts, &existing);
+        labels.retain(|key, value| existing.get(key) != Some(value));
+        // An update with an empty mask would remove all labels.
+        if labels.is_empty() { Ok(()) } else { self.set_labels(digest, &labels).await }
+    }
+
+    /// Sets labels of a blob, at least one. Its other labels stay.
+    pub(super) async fn set_labels(&self, digest: &Digest, labels: &Labels) -> Result<(), Cause> {
+        let info = Info { digest: digest.to_string(), labels: convert::to_map(labels), ..Info::default() };
+        let update = UpdateRequest { info: Some(info), update_mask: Some(convert::label_mask(labels)) };
+        answer(self.content().update(self.request(update))).await.map(drop)
+    }
+
+    pub(super) async fn blob_info(&self, digest: &Digest) -> Result<Blob, Cause> {
         let request = InfoRequest { digest: digest.to_string() };
         let found = answer(self.content().info(self.request(request))).await?;
         let info = convert::required(found.info, "blob")?;
-        Ok(BlobInfo { size: convert::from_signed(info.size)?, labels: convert::from_map(info.labels) })
+        Ok(Blob { size: convert::from_signed(info.size)?, labels: convert::from_map(info.labels) })
     }
 }
 

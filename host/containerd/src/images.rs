@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use containerd_client::services::v1::images_client::ImagesClient;
 use containerd_client::services::v1::{
-    CreateImageRequest, GetImageRequest, Image, ListImagesRequest, UpdateImageRequest,
+    CreateImageRequest, DeleteImageRequest, GetImageRequest, Image, ListImagesRequest, UpdateImageRequest,
 };
 use prost_types::FieldMask;
 use tonic::transport::Channel;
@@ -52,6 +52,16 @@ impl Images for Containerd {
                     return result.map_err(|cause| cause.during(format!("write image record `{name}`")));
                 }
             }
+        }
+    }
+
+    async fn remove(&self, name: &str) -> Result<(), StoreError> {
+        let request = DeleteImageRequest { name: name.to_owned(), ..DeleteImageRequest::default() };
+        match answer(self.images().delete(self.request(request))).await {
+            Err(cause) if cause.class() != Class::NotFound => {
+                Err(cause.during(format!("remove image record `{name}`")))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -16,10 +16,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use super::failure::Cause;
-use super::{Containerd, convert};
+use super::names::IngestRef;
+use super::{Containerd, convert, labels};
 use dray_core::limits;
 use dray_core::oci::Descriptor;
-use dray_ports::{Class, Committed, Ingest, IngestRef, Labels, LeaseId, OpenedIngest, StoreError};
+use dray_ports::{BlobFacts, Class, Committed, Ingest, Labels, LeaseId, OpenedIngest, StoreError};
 
 /// What becomes of a blob that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(super) struct Upload {
     buffer: Vec<u8>,
     /// The offset after each message that has not been answered, oldest first.
     unconfirmed: VecDeque<u64>,
-    /// Somebody else has finished the blob.
+    /// Another client has finished the blob.
     exists: bool,
 }
 
@@ -51,12 +52,12 @@ impl Upload {
     pub(super) async fn open(
         store: &Containerd,
         lease: &LeaseId,
-        name: &IngestRef,
         descriptor: &Descriptor,
         existing: Existing,
         finish: impl FnOnce(Self) -> Box<dyn Ingest>,
     ) -> Result<OpenedIngest, StoreError> {
-        match Self::try_open(store, lease, name, descriptor, existing).await {
+        let name = IngestRef::of(descriptor);
+        match Self::try_open(store, lease, &name, descriptor, existing).await {
             Ok(upload) => Ok(OpenedIngest::Ready(finish(upload))),
             Err(cause) if cause.class() == Class::AlreadyExists => Ok(OpenedIngest::Exists),
             Err(cause) if cause.is_unavailable() => Ok(OpenedIngest::Locked),
@@ -209,6 +210,36 @@ impl Upload {
         Ok(())
     }
 
+    /// Makes a blob of the ingest, with its first labels.
+    pub(super) async fn commit_labelled(
+        mut self: Box<Self>,
+        labels: &Labels,
+    ) -> Result<Committed, StoreError> {
+        if self.exists {
+            return Ok(Committed::Exists);
+        }
+        let during = self.during("commit");
+        if self.position != self.descriptor.size {
+            // containerd would say the same, but give up the lock before the ingest is gone.
+            let cause = Cause::WrongSize { found: self.position, due: self.descriptor.size };
+            let name = self.name.clone();
+            report_leftover(&name, self.discard().await);
+            return Err(cause.during(during));
+        }
+        match self.finish(labels).await {
+            Ok(()) => Ok(Committed::New),
+            Err(cause) if cause.class() == Class::AlreadyExists => Ok(Committed::Exists),
+            Err(cause) => {
+                if cause.class() == Class::FailedPrecondition {
+                    // The failed commit gave up the lock. Who took it since has the same wrong bytes, and
+                    // so loses nothing.
+                    report_leftover(&self.name, self.store.abort_ingest(&self.name).await);
+                }
+                Err(cause.during(during))
+            }
+        }
+    }
+
     fn during(&self, doing: &str) -> String {
         format!("{doing} ingest `{}`", self.name)
     }
@@ -239,30 +270,8 @@ impl Ingest for Upload {
         Ok(())
     }
 
-    async fn commit(mut self: Box<Self>, labels: &Labels) -> Result<Committed, StoreError> {
-        if self.exists {
-            return Ok(Committed::Exists);
-        }
-        let during = self.during("commit");
-        if self.position != self.descriptor.size {
-            // containerd would say the same, but give up the lock before the ingest is gone.
-            let cause = Cause::WrongSize { found: self.position, due: self.descriptor.size };
-            let name = self.name.clone();
-            report_leftover(&name, self.discard().await);
-            return Err(cause.during(during));
-        }
-        match self.finish(labels).await {
-            Ok(()) => Ok(Committed::New),
-            Err(cause) if cause.class() == Class::AlreadyExists => Ok(Committed::Exists),
-            Err(cause) => {
-                if cause.class() == Class::FailedPrecondition {
-                    // The failed commit gave up the lock. Who took it since has the same wrong bytes, and
-                    // so loses nothing.
-                    report_leftover(&self.name, self.store.abort_ingest(&self.name).await);
-                }
-                Err(cause.during(during))
-            }
-        }
+    async fn commit(self: Box<Self>, facts: &BlobFacts) -> Result<Committed, StoreError> {
+        self.commit_labelled(&labels::of_blob(facts, &Labels::new())).await
     }
 
     async fn abort(self: Box<Self>) -> Result<(), StoreError> {

@@ -1,8 +1,6 @@
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE;
 use containerd_client::services::v1::leases_client::LeasesClient;
 use containerd_client::services::v1::{AddResourceRequest, CreateRequest, DeleteRequest, Resource};
 use jiff::Timestamp;
@@ -10,7 +8,8 @@ use tonic::transport::Channel;
 
 use super::answer::answer;
 use super::failure::Cause;
-use super::{Containerd, client, convert};
+use super::{Containerd, client, convert, names};
+use dray_core::limits;
 use dray_ports::{Class, Labels, LeaseId, Leases, StoreError};
 
 /// The label that ends a lease: a time as in RFC 3339.
@@ -24,7 +23,7 @@ impl Leases for Containerd {
             .checked_add(expiry)
             .map_err(|error| StoreError::new(Class::InvalidArgument, during).with_source(error))?;
         let labels = Labels::from([(EXPIRY_LABEL.to_owned(), end.to_string())]);
-        let request = CreateRequest { id: unique_id(), labels: convert::to_map(&labels) };
+        let request = CreateRequest { id: names::unique(), labels: convert::to_map(&labels) };
         let created = answer(self.leases().create(self.request(request))).await;
         created
             .and_then(|created| convert::required(created.lease, "lease"))
@@ -42,6 +41,12 @@ impl Leases for Containerd {
             _ => Ok(()),
         }
     }
+
+    async fn collect(&self) -> Result<(), StoreError> {
+        // There is no call for it. The end of any lease makes containerd collect at once.
+        let lease = self.create(limits::LEASE_EXPIRY).await?;
+        self.release(&lease).await
+    }
 }
 
 impl Containerd {
@@ -54,26 +59,5 @@ impl Containerd {
 
     fn leases(&self) -> LeasesClient<Channel> {
         client!(self, LeasesClient<_>)
-    }
-}
-
-/// An identifier in the form that containerd's own clients use: nanoseconds within the second, and a little
-/// chance.
-fn unique_id() -> String {
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
-    format!("{nanos}-{}", URL_SAFE.encode(rand::random::<[u8; 3]>()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn form_of_an_id() {
-        let id = unique_id();
-        let (nanos, chance) = id.split_once('-').unwrap();
-        assert!(nanos.parse::<u32>().unwrap() < 1_000_000_000);
-        assert_eq!(chance.len(), 4);
-        assert_ne!(id, unique_id());
     }
 }

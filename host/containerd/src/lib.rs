@@ -2,18 +2,21 @@
 //!
 //! One file per service. Generated types stay in here: `convert` turns them into the values of the ports,
 //! `failure` turns a failed call into a class, `answer` knows how long an answer may take, `connection` is the one
-//! place that knows sockets and the headers that every call carries.
+//! place that knows sockets and the headers that every call carries. What the ports say in typed values, `labels` and
+//! `names` write as containerd's own clients do.
 
 mod answer;
 mod applier;
 mod connection;
 mod content;
 mod convert;
-mod daemon;
 mod failure;
 mod images;
+mod info;
 mod ingest;
+mod labels;
 mod leases;
+mod names;
 mod ocicrypt;
 mod reading;
 mod replacement;
@@ -47,7 +50,7 @@ impl From<Containerd> for Store {
             applier: containerd.clone(),
             images: containerd.clone(),
             leases: containerd.clone(),
-            daemon: containerd,
+            info: containerd,
         }
     }
 }

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use super::Containerd;
 use super::failure::Cause;
 use super::ingest::Upload;
-use dray_core::limits;
+use super::labels;
 use dray_core::oci::Descriptor;
-use dray_ports::{Class, Committed, ContentStore as _, Ingest, Labels, LeaseId, Leases as _, StoreError};
+use dray_ports::{BlobFacts, Class, Committed, Ingest, Labels, LeaseId, Leases as _, StoreError};
 
 /// Labels that keep other blobs, and other things, as long as the labelled blob is there.
 const REFERENCE: &str = "containerd.io/gc.ref.";
@@ -45,9 +45,7 @@ impl Replacement {
             self.store.protect(&self.lease, &kind, id).await.map_err(during)?;
         }
         self.store.delete_blob(digest).await.map_err(during)?;
-        // The end of any lease makes containerd collect at once.
-        let lease = self.store.create(limits::LEASE_EXPIRY).await?;
-        self.store.release(&lease).await?;
+        self.store.collect().await?;
         Ok(labels)
     }
 }
@@ -66,16 +64,20 @@ impl Ingest for Replacement {
         self.upload.write(bytes).await
     }
 
-    async fn commit(mut self: Box<Self>, labels: &Labels) -> Result<Committed, StoreError> {
+    async fn commit(mut self: Box<Self>, facts: &BlobFacts) -> Result<Committed, StoreError> {
         // What the blob had is lost with it, so all bytes must be there before.
         self.upload.deliver().await?;
         let mut all = self.make_way().await?;
-        all.extend(labels.clone());
+        let added = labels::of_blob(facts, &all);
+        all.extend(added);
         let Self { store, descriptor, upload, .. } = *self;
-        let committed = upload.commit(&all).await?;
+        let committed = upload.commit_labelled(&all).await?;
         if committed == Committed::Exists {
             // Another client has brought the blob meanwhile, without its labels.
-            store.set_labels(&descriptor.digest, &all).await?;
+            let during = |cause: Cause| cause.during(format!("set labels of blob `{}`", descriptor.digest));
+            if !all.is_empty() {
+                store.set_labels(&descriptor.digest, &all).await.map_err(during)?;
+            }
         }
         Ok(committed)
     }

@@ -8,11 +8,11 @@ use tonic::transport::Channel;
 
 use super::answer::answer;
 use super::failure::Cause;
-use super::{Containerd, client, convert};
+use super::{Containerd, client, convert, labels, names};
 use dray_core::oci::ChainId;
 use dray_ports::{
-    Class, Committed, Labels, LeaseId, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots,
-    SnapshotterName, StoreError, Usage,
+    Class, Committed, LeaseId, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName,
+    StoreError, Target, Usage,
 };
 
 #[async_trait]
@@ -45,15 +45,20 @@ impl Snapshots for Containerd {
         }
     }
 
+    fn new_key(&self, chain_id: &ChainId) -> SnapshotKey {
+        names::extraction_key(chain_id)
+    }
+
     async fn prepare(
         &self,
         lease: &LeaseId,
         snapshotter: &SnapshotterName,
         key: &SnapshotKey,
         parent: Option<&ChainId>,
-        labels: &Labels,
+        target: Option<&Target>,
     ) -> Result<Prepared, StoreError> {
-        match self.prepare_snapshot(lease, snapshotter, key, parent, labels).await {
+        match self.prepare_snapshot(lease, snapshotter, key, parent, target).await {
+            Ok(mounts) if is_filled(&mounts) => Ok(Prepared::Filled),
             Ok(mounts) => Ok(Prepared::Active(mounts)),
             Err(cause) if cause.class() == Class::AlreadyExists => Ok(Prepared::Exists),
             Err(cause) => Err(cause.during(format!("prepare snapshot `{key}` in `{snapshotter}`"))),
@@ -64,14 +69,16 @@ impl Snapshots for Containerd {
         &self,
         lease: &LeaseId,
         snapshotter: &SnapshotterName,
-        chain_id: &ChainId,
         key: &SnapshotKey,
-        labels: &Labels,
+        target: &Target,
     ) -> Result<Committed, StoreError> {
-        match self.commit_snapshot(lease, snapshotter, chain_id, key, labels).await {
+        match self.commit_snapshot(lease, snapshotter, key, target).await {
             Ok(()) => Ok(Committed::New),
             Err(cause) if cause.class() == Class::AlreadyExists => Ok(Committed::Exists),
-            Err(cause) => Err(cause.during(format!("commit snapshot `{chain_id}` in `{snapshotter}`"))),
+            Err(cause) => {
+                let chain_id = &target.chain_id;
+                Err(cause.during(format!("commit snapshot `{chain_id}` in `{snapshotter}`")))
+            }
         }
     }
 
@@ -113,13 +120,13 @@ impl Containerd {
         snapshotter: &SnapshotterName,
         key: &SnapshotKey,
         parent: Option<&ChainId>,
-        labels: &Labels,
+        target: Option<&Target>,
     ) -> Result<Vec<Mount>, Cause> {
         let request = PrepareSnapshotRequest {
             snapshotter: snapshotter.to_string(),
             key: key.to_string(),
             parent: parent.map(ToString::to_string).unwrap_or_default(),
-            labels: convert::to_map(labels),
+            labels: target.map(|target| convert::to_map(&labels::of_target(target))).unwrap_or_default(),
         };
         let request = self.leased_request(lease, request)?;
         let prepared = self.long_answer(self.snapshots().prepare(request)).await?;
@@ -130,17 +137,41 @@ impl Containerd {
         &self,
         lease: &LeaseId,
         snapshotter: &SnapshotterName,
-        chain_id: &ChainId,
         key: &SnapshotKey,
-        labels: &Labels,
+        target: &Target,
     ) -> Result<(), Cause> {
         let request = CommitSnapshotRequest {
             snapshotter: snapshotter.to_string(),
-            name: chain_id.to_string(),
+            name: target.chain_id.to_string(),
             key: key.to_string(),
-            labels: convert::to_map(labels),
+            // The snapshotter does not carry them over.
+            labels: convert::to_map(&labels::of_target(target)),
         };
         let request = self.leased_request(lease, request)?;
         self.long_answer(self.snapshots().commit(request)).await
+    }
+}
+
+/// Whether an active snapshot has its content already. Snapshotters say so with a read-only mount.
+fn is_filled(mounts: &[Mount]) -> bool {
+    mounts.last().is_some_and(|mount| mount.options.iter().any(|option| option == "ro"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_only_mount_is_filled() {
+        let mount = |options: &[&str]| Mount {
+            kind: "bind".to_owned(),
+            source: "/x".to_owned(),
+            target: String::new(),
+            options: options.iter().map(|&option| option.to_owned()).collect(),
+        };
+        assert!(!is_filled(&[]));
+        assert!(!is_filled(&[mount(&["rbind", "rw"])]));
+        assert!(is_filled(&[mount(&["rbind", "ro"])]));
+        assert!(!is_filled(&[mount(&["ro"]), mount(&["rw"])]), "the last one counts");
     }
 }

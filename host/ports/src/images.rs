@@ -26,11 +26,15 @@ pub trait Images: Send + Sync {
     /// Reads a record; `None` if there is none of this name.
     async fn get(&self, name: &str) -> Result<Option<ImageRecord>, StoreError>;
 
-    /// All records of the namespace, by name. A record whose target has a digest of an algorithm that is not
+    /// All records, by name. A record whose target has a digest of an algorithm that is not
     /// known here is left out: nothing could be done with it.
     async fn list(&self) -> Result<Vec<ImageRecord>, StoreError>;
 
     /// Makes a record, or points an existing one to `target`. Labels of an existing record stay: they
     /// belong to others, for example to the kubelet.
     async fn put(&self, name: &str, target: &Descriptor) -> Result<(), StoreError>;
+
+    /// Removes a record. What it alone kept is [collected](super::Leases::collect) later. A record that is
+    /// gone is no error.
+    async fn remove(&self, name: &str) -> Result<(), StoreError>;
 }

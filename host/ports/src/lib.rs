@@ -9,9 +9,9 @@
 //! happened, and repeating the call is safe.
 
 mod content;
-mod daemon;
 mod error;
 mod images;
+mod info;
 mod leases;
 mod planner;
 mod platforms;
@@ -21,10 +21,10 @@ mod registry;
 mod snapshots;
 mod store;
 
-pub use content::{BlobInfo, Committed, ContentStore, Ingest, IngestRef, OpenedIngest, StoredBytes};
-pub use daemon::{Daemon, DaemonVersion, SnapshotterInfo};
+pub use content::{BlobFacts, BlobInfo, Committed, ContentStore, Ingest, OpenedIngest, StoredBytes};
 pub use error::{Class, StoreError};
 pub use images::{ImageRecord, Images};
+pub use info::{SnapshotterInfo, StoreInfo, StoreVersion};
 pub use leases::{LeaseId, Leases};
 pub use planner::{
     Advice, Expectation, ImageToPlan, LayerPlan, LayerToPlan, OnError, OnMounts, OnePlanner, Plan, Planner,
@@ -35,7 +35,7 @@ pub use progress::{DocumentState, Event, LayerState, Progress};
 pub use reason::{CredentialOrigin, FetchReason, HelperFault};
 pub use registry::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
 pub use snapshots::{
-    Applied, Applier, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName, Usage,
+    Applied, Applier, Mount, Prepared, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterName, Target, Usage,
 };
 pub use store::Store;
 

@@ -32,9 +32,9 @@ impl fmt::Display for SnapshotterName {
 pub struct SnapshotKey(String);
 
 impl SnapshotKey {
-    /// A name for the extraction of one layer: unique, in the form that containerd's clients use.
-    pub fn for_extraction(unique: &str, chain_id: &ChainId) -> Self {
-        Self(format!("extract-{unique} {chain_id}"))
+    /// Takes the name that a store gave.
+    pub fn from_store(key: impl Into<String>) -> Self {
+        Self(key.into())
     }
 
     /// The text.
@@ -80,12 +80,23 @@ pub struct Usage {
     pub inodes: u64,
 }
 
-/// Answer to the question for a layer.
-#[derive(Clone, Debug)]
+/// A layer that a snapshot is made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The layer, with all below it.
+    pub chain_id: ChainId,
+    /// What the plan tells the snapshotter of it. The snapshot keeps them.
+    pub labels: Labels,
+}
+
+/// What came of preparing a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prepared {
-    /// An active snapshot was made; the layer is to be applied to these mounts.
+    /// There is an active snapshot now. The layer is to be applied to these mounts.
     Active(Vec<Mount>),
-    /// The store says that the snapshot, or the layer asked for, exists.
+    /// There is an active snapshot now, which has the content of the layer already. It is to be committed as it is.
+    Filled,
+    /// The target exists. If the snapshotter can provide layers by itself, it may have made it for this call.
     Exists,
 }
 
@@ -106,24 +117,37 @@ pub trait Snapshots: Send + Sync {
         chain_id: &ChainId,
     ) -> Result<Option<Usage>, StoreError>;
 
-    /// Makes an active snapshot on `parent`. Labels that name a target ask the snapshotter whether it has
-    /// that layer already.
+    /// A new name for an active snapshot of a layer, which no other snapshot has. It is made before
+    /// [`prepare`](Snapshots::prepare) is called, so that the snapshot can be removed also where the answer is lost.
+    fn new_key(&self, chain_id: &ChainId) -> SnapshotKey;
+
+    /// Makes an active snapshot on `parent`. With a target, the snapshotter is also asked whether it has that layer,
+    /// or can provide it. Without one, the answer is an active snapshot.
+    ///
+    /// Does not wait for other active snapshots of the same target: each client gets its own, and the first to
+    /// [commit](Snapshots::commit) makes the layer. To save work, a store may let the later ones wait in
+    /// [`Applier::apply`].
     ///
     /// # Errors
     ///
     /// Fails with [`Class::NotFound`](super::Class::NotFound) if the parent is not there; a pull then starts again
-    /// from the bottom.
+    /// from the bottom. Fails with [`Class::InvalidArgument`](super::Class::InvalidArgument) if there is no such
+    /// snapshotter.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future may leave the active snapshot: [remove](Snapshots::remove) it.
     async fn prepare(
         &self,
         lease: &LeaseId,
         snapshotter: &SnapshotterName,
         key: &SnapshotKey,
         parent: Option<&ChainId>,
-        labels: &Labels,
+        target: Option<&Target>,
     ) -> Result<Prepared, StoreError>;
 
-    /// Makes an active snapshot immutable under a layer's name. The labels must be those of
-    /// [`Snapshots::prepare`]; the store does not carry them over.
+    /// Makes an active snapshot immutable as its target. The snapshot gets the target's labels, whatever it was
+    /// prepared with. Where the answer is [`Exists`](Committed::Exists), the active snapshot is still there.
     ///
     /// # Errors
     ///
@@ -132,9 +156,8 @@ pub trait Snapshots: Send + Sync {
         &self,
         lease: &LeaseId,
         snapshotter: &SnapshotterName,
-        chain_id: &ChainId,
         key: &SnapshotKey,
-        labels: &Labels,
+        target: &Target,
     ) -> Result<Committed, StoreError>;
 
     /// Removes an active snapshot. One that is gone is no error. Takes no lease: it ends what the lease protected.
@@ -154,6 +177,16 @@ pub struct Applied {
 #[async_trait]
 pub trait Applier: Send + Sync {
     /// Applies a layer whose blob is in the store. Comparing the diff id is for the caller.
+    ///
+    /// May wait for another client that applies the same layer, and then use what that one has made.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the blob is not there or is not a layer. What the snapshot holds then is undefined: remove it.
+    ///
+    /// # Cancellation
+    ///
+    /// After the future was dropped, the store may go on for a while. Removing the snapshot ends that.
     async fn apply(
         &self,
         lease: &LeaseId,

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Applier, ContentStore, Daemon, Images, Leases, Snapshots};
+use super::{Applier, ContentStore, Images, Leases, Snapshots, StoreInfo};
 
 /// A store with all its parts.
 #[derive(Clone)]
@@ -13,8 +13,8 @@ pub struct Store {
     pub applier: Arc<dyn Applier>,
     /// Image records.
     pub images: Arc<dyn Images>,
-    /// Leases.
+    /// What is kept.
     pub leases: Arc<dyn Leases>,
-    /// The store about itself.
-    pub daemon: Arc<dyn Daemon>,
+    /// What the store says of itself.
+    pub info: Arc<dyn StoreInfo>,
 }

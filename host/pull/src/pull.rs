@@ -9,7 +9,6 @@ mod ensure;
 mod error;
 mod fetch;
 mod job;
-mod labels;
 mod layers;
 mod leased;
 mod mend;
@@ -36,9 +35,9 @@ pub use self::report::{
 pub use self::request::{PullRequest, Unpack, World};
 use dray_core::oci::{Descriptor, Digest, Reference};
 use dray_core::verify::Mismatch;
-use dray_ports::{Class, Daemon, Event, FetchFault, Registry, Resolved, SnapshotterName, StoreError};
+use dray_ports::{Class, Event, FetchFault, Registry, Resolved, SnapshotterName, StoreError, StoreInfo};
 
-/// The snapshotter where neither the user nor the namespace names one.
+/// The snapshotter where neither the user nor the store names one.
 const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
 
 /// Pulls an image for one or several platforms, and unpacks it if that is wanted.
@@ -155,29 +154,29 @@ async fn unpacking(world: &World, request: &PullRequest) -> Result<Option<Unpack
     if !request.platforms.is_one() {
         return Err(PullError::UnpackSeveral);
     }
-    let snapshotter = usable_snapshotter(world.store.daemon.as_ref(), unpack.snapshotter.as_ref()).await?;
+    let snapshotter = usable_snapshotter(world.store.info.as_ref(), unpack.snapshotter.as_ref()).await?;
     let planner = unpack.planners.planner_for(&snapshotter).await;
     let planner = planner.map_err(|source| PullError::Planner { source })?;
     Ok(Some(Unpacking { snapshotter, planner }))
 }
 
-/// Finds out which snapshotter to use: the wanted one, else the default of the namespace, else `overlayfs`.
+/// Finds out which snapshotter to use: the wanted one, else the default of the store, else `overlayfs`.
 ///
 /// # Errors
 ///
 /// Fails if the store does not have it, or if it did not start.
 pub async fn usable_snapshotter(
-    daemon: &dyn Daemon,
+    store: &dyn StoreInfo,
     wanted: Option<&SnapshotterName>,
 ) -> Result<SnapshotterName, PullError> {
     let fault = |source| store_error("looking up its snapshotters", source);
     let name = if let Some(name) = wanted {
         name.clone()
     } else {
-        let default = daemon.default_snapshotter().await.map_err(fault)?;
+        let default = store.default_snapshotter().await.map_err(fault)?;
         default.unwrap_or_else(|| SnapshotterName::new(DEFAULT_SNAPSHOTTER))
     };
-    let known = match daemon.snapshotters().await {
+    let known = match store.snapshotters().await {
         Ok(known) => known,
         // A store that cannot tell will say so at the first question to the snapshotter.
         Err(error) if error.class() == Class::Unimplemented => return Ok(name),

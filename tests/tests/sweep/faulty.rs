@@ -7,23 +7,23 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dray::oci::{Algorithm, ChainId, Descriptor, Digest, Platform, Reference};
 use dray::ports::{
-    Applied, Applier, BlobInfo, BlobStream, Committed, ContentStore, Daemon, DaemonVersion, FetchFailure,
-    ImageRecord, ImageToPlan, Images, Ingest, IngestRef, Labels, LeaseId, Leases, Mount, OpenedIngest, Plan,
-    Planner, Planners, PlatformMatcher, PluginCallTimings, PluginFailure, PluginIdentity, Prepared, Registry,
-    Resolved, SnapshotInfo, SnapshotKey, Snapshots, SnapshotterInfo, SnapshotterName, Store, StoreError,
-    StoredBytes, Usage,
+    Applied, Applier, BlobFacts, BlobInfo, BlobStream, Committed, ContentStore, FetchFailure, ImageRecord,
+    ImageToPlan, Images, Ingest, LeaseId, Leases, Mount, OpenedIngest, Plan, Planner, Planners,
+    PlatformMatcher, PluginCallTimings, PluginFailure, PluginIdentity, Prepared, Registry, Resolved,
+    SnapshotInfo, SnapshotKey, Snapshots, SnapshotterInfo, SnapshotterName, Store, StoreError, StoreInfo,
+    StoreVersion, StoredBytes, Target, Usage,
 };
 use dray::{PullRequest, Unpack, World};
 use futures_util::{StreamExt as _, stream};
 
 use crate::script::{
-    ABORT_INGEST, CREATE_LEASE, NEXT_BYTES, PUT_IMAGE, Port, RELEASE_LEASE, REMOVE_SNAPSHOT, SET_LABELS,
+    ABORT_INGEST, ADD_FACTS, CREATE_LEASE, NEXT_BYTES, PUT_IMAGE, Port, RELEASE_LEASE, REMOVE_SNAPSHOT,
     SUSPEND_INGEST, Script, WRITE,
 };
 
 /// The world behind the script. Ports that only observe have no faults.
 pub(crate) fn world(world: &World, script: &Arc<Script>) -> World {
-    let Store { content, snapshots, applier, images, leases, daemon } = world.store.clone();
+    let Store { content, snapshots, applier, images, leases, info } = world.store.clone();
     World {
         store: Store {
             content: faulty(content, script),
@@ -31,7 +31,7 @@ pub(crate) fn world(world: &World, script: &Arc<Script>) -> World {
             applier: faulty(applier, script),
             images: faulty(images, script),
             leases: faulty(leases, script),
-            daemon: faulty(daemon, script),
+            info: faulty(info, script),
         },
         registry: faulty(world.registry.clone(), script),
         matcher: faulty(world.matcher.clone(), script),
@@ -79,20 +79,18 @@ impl ContentStore for Faulty<dyn ContentStore> {
     async fn open_ingest(
         &self,
         lease: &LeaseId,
-        ingest: &IngestRef,
         descriptor: &Descriptor,
     ) -> Result<OpenedIngest, StoreError> {
-        let open = self.inner.open_ingest(lease, ingest, descriptor);
+        let open = self.inner.open_ingest(lease, descriptor);
         Ok(faulty_ingest(self.script.call(Port::Content, "open ingest", open).await?, &self.script))
     }
 
     async fn open_replacement(
         &self,
         lease: &LeaseId,
-        ingest: &IngestRef,
         descriptor: &Descriptor,
     ) -> Result<OpenedIngest, StoreError> {
-        let open = self.inner.open_replacement(lease, ingest, descriptor);
+        let open = self.inner.open_replacement(lease, descriptor);
         Ok(faulty_ingest(self.script.call(Port::Content, "open replacement", open).await?, &self.script))
     }
 
@@ -100,8 +98,8 @@ impl ContentStore for Faulty<dyn ContentStore> {
         self.script.call(Port::Content, "other owners", self.inner.other_owners(digest)).await
     }
 
-    async fn set_labels(&self, digest: &Digest, labels: &Labels) -> Result<(), StoreError> {
-        self.script.call(Port::Content, SET_LABELS, self.inner.set_labels(digest, labels)).await
+    async fn add_facts(&self, digest: &Digest, facts: &BlobFacts) -> Result<(), StoreError> {
+        self.script.call(Port::Content, ADD_FACTS, self.inner.add_facts(digest, facts)).await
     }
 }
 
@@ -133,8 +131,8 @@ impl Ingest for FaultyIngest {
         self.script.call(Port::Ingest, WRITE, self.inner.write(bytes)).await
     }
 
-    async fn commit(self: Box<Self>, labels: &Labels) -> Result<Committed, StoreError> {
-        self.script.call(Port::Ingest, "commit ingest", self.inner.commit(labels)).await
+    async fn commit(self: Box<Self>, facts: &BlobFacts) -> Result<Committed, StoreError> {
+        self.script.call(Port::Ingest, "commit ingest", self.inner.commit(facts)).await
     }
 
     async fn abort(self: Box<Self>) -> Result<(), StoreError> {
@@ -164,15 +162,19 @@ impl Snapshots for Faulty<dyn Snapshots> {
         self.script.call(Port::Snapshots, "usage", self.inner.usage(snapshotter, chain_id)).await
     }
 
+    fn new_key(&self, chain_id: &ChainId) -> SnapshotKey {
+        self.inner.new_key(chain_id)
+    }
+
     async fn prepare(
         &self,
         lease: &LeaseId,
         snapshotter: &SnapshotterName,
         key: &SnapshotKey,
         parent: Option<&ChainId>,
-        labels: &Labels,
+        target: Option<&Target>,
     ) -> Result<Prepared, StoreError> {
-        let prepare = self.inner.prepare(lease, snapshotter, key, parent, labels);
+        let prepare = self.inner.prepare(lease, snapshotter, key, parent, target);
         self.script.call(Port::Snapshots, "prepare", prepare).await
     }
 
@@ -180,11 +182,10 @@ impl Snapshots for Faulty<dyn Snapshots> {
         &self,
         lease: &LeaseId,
         snapshotter: &SnapshotterName,
-        chain_id: &ChainId,
         key: &SnapshotKey,
-        labels: &Labels,
+        target: &Target,
     ) -> Result<Committed, StoreError> {
-        let commit = self.inner.commit(lease, snapshotter, chain_id, key, labels);
+        let commit = self.inner.commit(lease, snapshotter, key, target);
         self.script.call(Port::Snapshots, "commit snapshot", commit).await
     }
 
@@ -218,6 +219,10 @@ impl Images for Faulty<dyn Images> {
     async fn put(&self, name: &str, target: &Descriptor) -> Result<(), StoreError> {
         self.script.call(Port::Images, PUT_IMAGE, self.inner.put(name, target)).await
     }
+
+    async fn remove(&self, name: &str) -> Result<(), StoreError> {
+        self.script.call(Port::Images, "remove image", self.inner.remove(name)).await
+    }
 }
 
 #[async_trait]
@@ -229,20 +234,28 @@ impl Leases for Faulty<dyn Leases> {
     async fn release(&self, lease: &LeaseId) -> Result<(), StoreError> {
         self.script.call(Port::Leases, RELEASE_LEASE, self.inner.release(lease)).await
     }
+
+    async fn collect(&self) -> Result<(), StoreError> {
+        self.script.call(Port::Leases, "collect", self.inner.collect()).await
+    }
+
+    fn grace(&self) -> Duration {
+        self.inner.grace()
+    }
 }
 
 #[async_trait]
-impl Daemon for Faulty<dyn Daemon> {
-    async fn version(&self) -> Result<DaemonVersion, StoreError> {
-        self.script.call(Port::Daemon, "version", self.inner.version()).await
+impl StoreInfo for Faulty<dyn StoreInfo> {
+    async fn version(&self) -> Result<StoreVersion, StoreError> {
+        self.script.call(Port::Info, "version", self.inner.version()).await
     }
 
     async fn snapshotters(&self) -> Result<Vec<SnapshotterInfo>, StoreError> {
-        self.script.call(Port::Daemon, "snapshotters", self.inner.snapshotters()).await
+        self.script.call(Port::Info, "snapshotters", self.inner.snapshotters()).await
     }
 
     async fn default_snapshotter(&self) -> Result<Option<SnapshotterName>, StoreError> {
-        self.script.call(Port::Daemon, "default snapshotter", self.inner.default_snapshotter()).await
+        self.script.call(Port::Info, "default snapshotter", self.inner.default_snapshotter()).await
     }
 }
 

@@ -8,7 +8,7 @@ use dray_tests::state::State;
 use serde_json::Value;
 
 use crate::script::{
-    CREATE_LEASE, Happened, How, NEXT_BYTES, ON_PURPOSE, PUT_IMAGE, Port, RELEASE_LEASE, SET_LABELS,
+    ADD_FACTS, CREATE_LEASE, Happened, How, NEXT_BYTES, ON_PURPOSE, PUT_IMAGE, Port, RELEASE_LEASE,
 };
 
 /// The label of a lease that expires.
@@ -28,7 +28,7 @@ pub(crate) fn is_fitting(happened: &[Happened], ended: &Ended) -> bool {
             pulled.is_ok()
         }
         // The cancellation comes too late to stop anything.
-        (How::Cancelled, SET_LABELS | PUT_IMAGE | RELEASE_LEASE) if pulled.is_ok() => true,
+        (How::Cancelled, ADD_FACTS | PUT_IMAGE | RELEASE_LEASE) if pulled.is_ok() => true,
         (How::Cancelled | How::Unanswered, _) => matches!(pulled, Err(PullError::Cancelled)),
         (How::Refused | How::Lost, _) => {
             pulled.as_ref().is_err_and(|error| is_of(first.port, error) && says_why(error))
@@ -45,7 +45,7 @@ fn is_of(port: Port, error: &PullError) -> bool {
         | Port::Applier
         | Port::Images
         | Port::Leases
-        | Port::Daemon => matches!(error, PullError::Store { .. }),
+        | Port::Info => matches!(error, PullError::Store { .. }),
         Port::Registry => matches!(error, PullError::Resolve { .. } | PullError::Fetch { .. }),
         Port::BlobStream => matches!(error, PullError::Fetch { .. }),
         Port::Matcher => matches!(error, PullError::Plugin { kind: "platform", .. }),

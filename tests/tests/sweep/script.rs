@@ -19,7 +19,7 @@ pub(crate) enum Port {
     Applier,
     Images,
     Leases,
-    Daemon,
+    Info,
     Registry,
     BlobStream,
     Matcher,
@@ -29,7 +29,7 @@ pub(crate) enum Port {
 /// Names of calls with special rules.
 pub(crate) const CREATE_LEASE: &str = "create lease";
 pub(crate) const RELEASE_LEASE: &str = "release lease";
-pub(crate) const SET_LABELS: &str = "set labels";
+pub(crate) const ADD_FACTS: &str = "add facts";
 pub(crate) const PUT_IMAGE: &str = "put image";
 pub(crate) const WRITE: &str = "write";
 pub(crate) const NEXT_BYTES: &str = "next bytes";

@@ -98,7 +98,7 @@ impl Client {
     /// Fails if the store has not loaded the snapshotter that the settings name, and as [`Client::store`] does.
     pub async fn usable_snapshotter(&self) -> Result<UsableSnapshotter, ClientError> {
         let wanted = self.settings().daemon.snapshotter.value.as_ref();
-        match usable_snapshotter(self.store().await?.daemon.as_ref(), wanted).await {
+        match usable_snapshotter(self.store().await?.info.as_ref(), wanted).await {
             Ok(name) => Ok(UsableSnapshotter::Loaded(name)),
             Err(error @ (PullError::UnknownSnapshotter { .. } | PullError::DeadSnapshotter { .. }))
                 if wanted.is_none() =>

@@ -5,6 +5,8 @@ mod completeness;
 mod find;
 mod read;
 
+use std::time::SystemTime;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -12,9 +14,10 @@ use serde_json::{Value, json};
 use super::*;
 use dray_core::oci::{Algorithm, ChainId, Descriptor, DiffId, Digest, DocumentKind, MediaType, Platform};
 use dray_core::verify::digest_of;
-use dray_memory::{FakePlugins, FakeStore, diff_id_of};
+use dray_memory::{Facts, FakePlugins, FakeStore, diff_id_of};
 use dray_ports::{
-    Labels, Plan, PlatformMatcher, PluginCallTimings, PluginFailure, PluginIdentity, SnapshotterName, Store,
+    ImageRecord, Labels, Plan, PlatformMatcher, PluginCallTimings, PluginFailure, PluginIdentity,
+    SnapshotterName, Store,
 };
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -83,7 +86,7 @@ impl Fixture {
         let bytes = bytes.into();
         let digest = digest_of(Algorithm::Sha256, &bytes);
         let descriptor = Descriptor::new(MediaType::new(media_type), digest.clone(), bytes.len() as u64);
-        self.0.state().blobs.insert(digest, (bytes, Labels::new()));
+        self.0.state().blobs.insert(digest, (bytes, Facts::default()));
         descriptor
     }
 
@@ -120,7 +123,16 @@ impl Fixture {
     }
 
     fn record(&self, name: &str, target: &Descriptor) {
-        self.0.state().images.insert(name.to_owned(), target.clone());
+        let now = SystemTime::UNIX_EPOCH;
+        let (name, target) = (name.to_owned(), target.clone());
+        let record = ImageRecord {
+            name: name.clone(),
+            target,
+            labels: Labels::new(),
+            created_at: now,
+            updated_at: now,
+        };
+        self.0.state().images.insert(name, record);
     }
 
     fn remove(&self, blob: &Descriptor) {

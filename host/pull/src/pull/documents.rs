@@ -6,15 +6,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::blob::Blob;
-use super::fetch::{BlobFetcher, Existing, FetchEvent, had_wrong_bytes};
-use super::{PullError, World, labels};
+use super::fetch::{BlobFetcher, Existing, FetchEvent};
+use super::{PullError, World};
 use crate::image::{
     Brought, Candidate, Candidates, DocumentSource, HeldDocuments, ImageDocuments, ImageError, ImageLayer,
     LayerCount, Missing, NoImage, Platforms, layers,
 };
 use dray_core::limits;
 use dray_core::oci::{Descriptor, DocumentKind, ImageConfig, Manifest, Platform};
-use dray_ports::{DocumentState, Event, Ingest, Labels, Progress, Resolved};
+use dray_ports::{BlobFacts, DocumentState, Event, Ingest, Progress, Resolved};
 
 /// The documents of one image, all of them in the store.
 pub(super) struct Documents {
@@ -158,7 +158,7 @@ struct Pending {
     descriptor: Descriptor,
     ingest: Box<dyn Ingest>,
     bytes: Bytes,
-    labels: Labels,
+    facts: BlobFacts,
 }
 
 #[async_trait]
@@ -204,10 +204,11 @@ impl DocumentSource for FetchedDocuments<'_> {
         children: &[&Descriptor],
     ) -> Result<(), PullError> {
         let blob = Blob::document(kind, descriptor);
-        let labels = labels::children(children.iter().copied());
+        let children = children.iter().map(|&child| child.clone()).collect();
+        let facts = BlobFacts { children, ..BlobFacts::default() };
         match &mut self.place {
             Place::Pending => return Ok(()),
-            Place::Store => return self.blobs.label_existing(blob, labels).await,
+            Place::Store => return self.blobs.note_existing(blob, facts).await,
             Place::Ingest(ingest, _) => {
                 // What another client has left in the ingest may be wrong, and all bytes are at hand.
                 ingest.restart();
@@ -219,7 +220,7 @@ impl DocumentSource for FetchedDocuments<'_> {
         if let Place::Ingest(ingest, descriptor) = std::mem::replace(&mut self.place, Place::Pending) {
             self.downloaded.push(descriptor.size);
             let bytes = bytes.clone();
-            self.pending.push(Pending { kind, descriptor: *descriptor, ingest, bytes, labels });
+            self.pending.push(Pending { kind, descriptor: *descriptor, ingest, bytes, facts });
         }
         Ok(())
     }
@@ -266,13 +267,12 @@ impl<'a> FetchedDocuments<'a> {
         }
     }
 
-    /// Commits what waits, from the top down: a child is not to be in the store without the label that keeps
-    /// it.
+    /// Commits what waits, from the top down: a child must not be in the store without a document that keeps it.
     async fn store(&mut self) -> Result<(), PullError> {
         self.has_stored = true;
         let mut pending = std::mem::take(&mut self.pending).into_iter();
-        while let Some(Pending { kind, descriptor, ingest, bytes, labels }) = pending.next() {
-            let stored = self.blobs.put(Blob::document(kind, &descriptor), ingest, bytes, &labels);
+        while let Some(Pending { kind, descriptor, ingest, bytes, facts }) = pending.next() {
+            let stored = self.blobs.put(Blob::document(kind, &descriptor), ingest, bytes, facts);
             if let Err(error) = stored.await {
                 self.pending.extend(pending);
                 return Err(error);
@@ -311,21 +311,18 @@ async fn open(
         FetchEvent::WaitingForOther => tell(DocumentState::WaitingForOther),
         FetchEvent::Offset(_) => {}
     };
-    let mut second_chance = true;
-    loop {
-        let opened = blobs.open(blob, existing, &watch).await?;
+    let tell = &tell;
+    let step = |ingest: Box<dyn Ingest>| async move {
         tell(DocumentState::Reading);
-        let Some(ingest) = opened else { return Ok(None) };
         if ingest.offset() < blob.descriptor.size || existing == Existing::IsReplaced {
             return Ok(Some(ingest));
         }
-        match blobs.commit(blob, ingest, &Labels::new()).await {
-            Ok(()) => return Ok(None),
-            Err(error) if second_chance && had_wrong_bytes(&error) => {
-                tracing::warn!(digest = %blob.descriptor.digest, "an ingest left by another client has wrong bytes, fetching it again");
-                second_chance = false;
-            }
-            Err(error) => return Err(error),
-        }
+        blobs.commit(blob, ingest, BlobFacts::default()).await?;
+        Ok(None)
+    };
+    let opened = blobs.with_ingest(blob, existing, &watch, step).await?;
+    if opened.is_none() {
+        tell(DocumentState::Reading);
     }
+    Ok(opened.flatten())
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::PullError;
 use super::blob::Blob;
 use super::fetch::{BlobFetcher, FetchEvent, Fetched};
-use super::{PullError, labels};
 use dray_core::limits;
-use dray_core::oci::{Descriptor, Digest};
-use dray_ports::{Event, Labels, LayerState, Progress};
+use dray_core::oci::{Descriptor, DiffId, Digest};
+use dray_ports::{BlobFacts, Event, LayerState, Progress};
 
 /// Running and finished downloads. Dropping it ends those that run.
 pub(super) struct Downloads {
@@ -44,7 +44,7 @@ impl Shared {
             };
             self.progress.event(Event::Layer { index, state });
         };
-        let fetched = self.blobs.fetch(Blob::layer(descriptor), Labels::new(), watch).await?;
+        let fetched = self.blobs.fetch(Blob::layer(descriptor), watch).await?;
         drop(permit);
         let state = match fetched {
             _ if !self.is_last_step => LayerState::Downloaded,
@@ -144,9 +144,9 @@ impl Downloads {
         self.shared.blobs.stop.or_cancelled(blame).await.unwrap_or(PullError::Cancelled)
     }
 
-    /// Marks a layer's blob as applied.
-    pub(super) async fn label_applied(&self, layer: &Descriptor, diff_id: &str) -> Result<(), PullError> {
-        let label = (labels::UNCOMPRESSED.to_owned(), diff_id.to_owned());
-        self.shared.blobs.label_also("layer", layer, label).await
+    /// Tells the store what a layer's blob unpacks to.
+    pub(super) async fn note_diff_id(&self, layer: &Descriptor, diff_id: &DiffId) -> Result<(), PullError> {
+        let facts = BlobFacts { diff_id: Some(diff_id.clone()), ..BlobFacts::default() };
+        self.shared.blobs.note(Blob::layer(layer), &facts).await
     }
 }

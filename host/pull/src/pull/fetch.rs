@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::PullError;
 use super::blob::Blob;
 use super::stop::Stop;
-use super::{PullError, labels};
 use crate::stream::{Piece, VerifiedStream, read_document};
 use dray_core::oci::{Descriptor, Digest, Reference};
 use dray_core::verify::Mismatch;
 use dray_ports::{
-    BlobInfo, Class, Committed, ContentStore, Ingest, IngestRef, Labels, LeaseId, OpenedIngest, Registry,
+    BlobFacts, BlobInfo, Class, Committed, ContentStore, Ingest, LeaseId, OpenedIngest, Registry,
 };
 
 /// What fetching a blob took.
@@ -64,24 +64,22 @@ pub(super) enum Existing {
 }
 
 impl BlobFetcher {
-    /// Brings a blob with its labels into the store, or waits for another client that is doing so.
+    /// Brings a blob into the store, or waits for another client that does so.
     ///
-    /// The label that says where the blob comes from is always among them. The blob is then [looked
-    /// at](BlobFetcher::damage), also where this pull has sent it: containerd throws away what is sent of a blob of
-    /// which it has the file of another namespace, whatever that contains.
+    /// The blob is then [looked at](BlobFetcher::damage), also where this pull has sent it: a store that already has
+    /// the bytes for another owner keeps those, whatever was sent.
     ///
     /// After a failure the ingest is not locked. What the source had sent until it broke off or refused the
-    /// rest, or until the pull was cancelled, stays in it for a later try; what is known to be wrong does not.
+    /// rest, or until the pull was cancelled, stays in it for a later try. What is known to be wrong does not.
     pub(super) async fn fetch(
         &self,
         blob: Blob<'_>,
-        labels: Labels,
         watch: impl Fn(FetchEvent) + Send + Sync,
     ) -> Result<Fetched, PullError> {
-        let fetched = self.bring(blob, &labels, Existing::IsUsed, &watch).await?;
+        let fetched = self.bring(blob, Existing::IsUsed, &watch).await?;
         let Some(damage) = self.damage(blob, fetched).await? else { return Ok(fetched) };
         self.may_mend(blob, damage).await?;
-        let fetched = self.bring(blob, &labels, Existing::IsReplaced, &watch).await?;
+        let fetched = self.bring(blob, Existing::IsReplaced, &watch).await?;
         match self.damage(blob, fetched).await? {
             None => Ok(fetched),
             Some(damage) => Err(self.damaged(blob, damage).await),
@@ -91,25 +89,38 @@ impl BlobFetcher {
     async fn bring(
         &self,
         blob: Blob<'_>,
-        labels: &Labels,
         existing: Existing,
         watch: &(impl Fn(FetchEvent) + Send + Sync),
     ) -> Result<Fetched, PullError> {
-        // An ingest that somebody left may hold bad bytes, which shows only at the end. Then, and only then,
-        // the blob is fetched once more from its beginning.
+        let fill = |ingest| self.fill(blob, ingest, watch);
+        if let Some(fetched) = self.with_ingest(blob, existing, watch, fill).await? {
+            return Ok(fetched);
+        }
+        self.note_existing(blob, BlobFacts::default()).await?;
+        Ok(Fetched::Existed)
+    }
+
+    /// Opens the ingest of a blob and takes a step with it; `None` if the blob is in the store, and used.
+    ///
+    /// An ingest that another client left may hold wrong bytes, which shows only when it is committed. Then, and only
+    /// then, all of this is done once more, with an empty ingest.
+    pub(super) async fn with_ingest<T, F: Future<Output = Result<T, PullError>>>(
+        &self,
+        blob: Blob<'_>,
+        existing: Existing,
+        watch: &(impl Fn(FetchEvent) + Send + Sync),
+        step: impl Fn(Box<dyn Ingest>) -> F,
+    ) -> Result<Option<T>, PullError> {
         let mut second_chance = true;
         loop {
-            let Some(ingest) = self.open(blob, existing, watch).await? else {
-                self.label_existing(blob, labels.clone()).await?;
-                return Ok(Fetched::Existed);
-            };
-            let left_by_others = ingest.offset();
-            match self.fill(blob, ingest, labels, watch).await {
-                Err(error) if left_by_others > 0 && second_chance && had_wrong_bytes(&error) => {
+            let Some(ingest) = self.open(blob, existing, watch).await? else { return Ok(None) };
+            let left_by_others = ingest.offset() > 0;
+            match step(ingest).await {
+                Err(error) if left_by_others && second_chance && had_wrong_bytes(&error) => {
                     tracing::warn!(digest = %blob.descriptor.digest, "an ingest left by another client has wrong bytes, fetching it again");
                     second_chance = false;
                 }
-                filled => return filled,
+                done => return done.map(Some),
             }
         }
     }
@@ -126,13 +137,12 @@ impl BlobFetcher {
             return Err(PullError::EmptyBlob { what, digest: descriptor.digest.clone() });
         }
         self.check_algorithm(what, &descriptor.digest).await?;
-        let name = IngestRef::of(descriptor);
         let mut longest = 16;
         loop {
             let (content, lease) = (&self.content, &self.lease);
             let opened = match existing {
-                Existing::IsUsed => content.open_ingest(lease, &name, descriptor).await,
-                Existing::IsReplaced => content.open_replacement(lease, &name, descriptor).await,
+                Existing::IsUsed => content.open_ingest(lease, descriptor).await,
+                Existing::IsReplaced => content.open_replacement(lease, descriptor).await,
             };
             match opened.map_err(|source| blob.storing(source))? {
                 OpenedIngest::Exists => return Ok(None),
@@ -164,13 +174,12 @@ impl BlobFetcher {
         &self,
         blob: Blob<'_>,
         mut ingest: Box<dyn Ingest>,
-        labels: &Labels,
         watch: &(impl Fn(FetchEvent) + Send + Sync),
     ) -> Result<Fetched, PullError> {
         let copied = self.stop.or_cancelled(self.copy(blob, ingest.as_mut(), watch)).await;
         match copied {
             Ok(bytes) => {
-                self.commit(blob, ingest, labels).await?;
+                self.commit(blob, ingest, BlobFacts::default()).await?;
                 Ok(if bytes == 0 { Fetched::Existed } else { Fetched::Downloaded(bytes) })
             }
             Err(error) => {
@@ -188,18 +197,18 @@ impl BlobFetcher {
         }
     }
 
-    /// Makes a blob of a full ingest, with its labels whoever was the first.
+    /// Makes a blob of a full ingest. The store is told these facts, and where the blob comes from, also where another
+    /// client was the first to make the blob.
     pub(super) async fn commit(
         &self,
         blob: Blob<'_>,
         ingest: Box<dyn Ingest>,
-        labels: &Labels,
+        facts: BlobFacts,
     ) -> Result<(), PullError> {
-        let mut all = labels.clone();
-        all.extend(self.source_label(&Labels::new()));
-        match ingest.commit(&all).await.map_err(|source| blob.storing(source))? {
+        let facts = self.with_source(facts);
+        match ingest.commit(&facts).await.map_err(|source| blob.storing(source))? {
             Committed::New => Ok(()),
-            Committed::Exists => self.label_existing(blob, labels.clone()).await,
+            Committed::Exists => self.note_existing(blob, facts).await,
         }
     }
 
@@ -244,42 +253,28 @@ impl BlobFetcher {
         self.source.as_ref().ok_or_else(absent)
     }
 
-    /// Adds labels to a blob that somebody else has brought, with the one that says where it comes from; those that
-    /// it has stay.
+    /// Tells the store what is known of a blob that another client has brought, and where it comes from.
     ///
-    /// Fails if it has another size than its descriptor says, which nobody has checked in this pull.
-    pub(super) async fn label_existing(&self, blob: Blob<'_>, mut labels: Labels) -> Result<(), PullError> {
+    /// Fails if it has another size than its descriptor says, which has not been checked in this pull.
+    pub(super) async fn note_existing(&self, blob: Blob<'_>, facts: BlobFacts) -> Result<(), PullError> {
         let Blob { what, descriptor: Descriptor { digest, size: stated, .. } } = blob;
-        let fault = |source| blob.storing(source);
-        let existing = match self.content.info(digest).await.map_err(fault)? {
-            Some(BlobInfo { size, .. }) if size != *stated => {
-                return Err(PullError::WrongSize { what, digest: digest.clone(), stated: *stated, size });
-            }
-            Some(BlobInfo { labels, .. }) => labels,
-            None => Labels::new(),
-        };
-        labels.extend(self.source_label(&existing));
-        labels.retain(|key, value| existing.get(key) != Some(value));
-        if labels.is_empty() {
-            return Ok(());
+        let info = self.content.info(digest).await.map_err(|source| blob.storing(source))?;
+        if let Some(BlobInfo { size, .. }) = info
+            && size != *stated
+        {
+            return Err(PullError::WrongSize { what, digest: digest.clone(), stated: *stated, size });
         }
-        self.content.set_labels(digest, &labels).await.map_err(fault)
+        self.note(blob, &self.with_source(facts)).await
     }
 
-    fn source_label(&self, existing: &Labels) -> Option<(String, String)> {
-        labels::source(&self.source.as_ref()?.reference, existing)
+    /// Tells the store what is known of a blob.
+    pub(super) async fn note(&self, blob: Blob<'_>, facts: &BlobFacts) -> Result<(), PullError> {
+        let noted = self.content.add_facts(&blob.descriptor.digest, facts).await;
+        noted.map_err(|source| blob.storing(source))
     }
 
-    /// Adds one more label to a blob that has the others already.
-    pub(super) async fn label_also(
-        &self,
-        what: &'static str,
-        descriptor: &Descriptor,
-        label: (String, String),
-    ) -> Result<(), PullError> {
-        let labels = Labels::from([label]);
-        let labelled = self.content.set_labels(&descriptor.digest, &labels).await;
-        labelled.map_err(|source| Blob { what, descriptor }.storing(source))
+    fn with_source(&self, facts: BlobFacts) -> BlobFacts {
+        BlobFacts { source: self.source.as_ref().map(|source| source.reference.clone()), ..facts }
     }
 
     /// Throws an ingest away. A failure to do so only costs disk space until the lease ends.

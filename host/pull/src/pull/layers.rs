@@ -11,13 +11,16 @@ use self::transition::{Above, Answer, Promise, Step, next};
 use super::downloads::Downloads;
 use super::fetch::Fetched;
 use super::stop::Stop;
-use super::{LayerOutcome, LayerReport, PullError, labels};
+use super::{LayerOutcome, LayerReport, PullError};
 use dray_core::limits;
 use dray_core::oci::{Descriptor, DiffId};
 use dray_ports::{
     Applied, Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan,
-    LeaseId, Mount, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError,
+    LeaseId, Mount, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError, Target,
 };
+
+/// Before the name of a scheme, the annotation of an encrypted layer that holds its key, wrapped by that scheme.
+const WRAPPED_KEY: &str = "org.opencontainers.image.enc.keys.";
 
 /// Unpacks the layers of one image under one lease.
 pub(super) struct Unpacker<'a> {
@@ -32,17 +35,10 @@ pub(super) struct Unpacker<'a> {
     pub(super) applying: Duration,
 }
 
-/// An active snapshot.
+/// An active snapshot, with its mounts if it needs the layer's content.
 struct Active {
     key: SnapshotKey,
     mounts: Vec<Mount>,
-}
-
-impl Active {
-    /// Whether the content is in place already. Newer daemons say so with a read-only mount.
-    fn is_filled(&self) -> bool {
-        self.mounts.last().is_some_and(|mount| mount.options.iter().any(|option| option == "ro"))
-    }
 }
 
 impl Unpacker<'_> {
@@ -115,18 +111,13 @@ impl Unpacker<'_> {
             _ => self.stat(layer).await?,
         };
         // A layer that is there is always asked for: only the question puts it under the lease.
-        let mut labels = match plan.question {
-            Question::Fetch if !existed => Labels::new(),
-            _ => snapshot_labels(layer, &plan.question),
+        let mut asked = match plan.question {
+            Question::Fetch if !existed => None,
+            _ => Some(target(layer, &plan.question)),
         };
         self.tell(index, LayerState::Asking);
         loop {
-            let answer = match self.ask(index, &labels).await {
-                Ok(None) => Answer::Exists { before: existed },
-                Ok(Some(active)) if active.is_filled() => Answer::Filled(active),
-                Ok(Some(active)) => Answer::Mounts(active),
-                Err(error) => Answer::Failed(error),
-            };
+            let answer = self.ask(index, asked.as_ref(), existed).await.unwrap_or_else(Answer::Failed);
             let (step, above) = next(&plans[index], answer);
             match step {
                 Step::Fail(error) => return Err(error),
@@ -140,7 +131,7 @@ impl Unpacker<'_> {
                     replan(&mut plans[index + 1..], above);
                     // A snapshotter that fails may have made the snapshot before.
                     self.remove_active().await;
-                    labels = Labels::new();
+                    asked = None;
                 }
                 Step::NotProvided => {
                     return Err(PullError::NotProvided {
@@ -155,8 +146,7 @@ impl Unpacker<'_> {
                     return Ok(report(layer, outcome, None));
                 }
                 Step::Commit(active) => {
-                    let labels = snapshot_labels(layer, &plans[index].question);
-                    self.commit(layer, &active.key, &labels).await?;
+                    self.commit(layer, &active.key, &target(layer, &plans[index].question)).await?;
                     if plans[index].keep_blob {
                         downloads.start(index, &layer.descriptor);
                     }
@@ -180,28 +170,34 @@ impl Unpacker<'_> {
         Ok(found.map_err(|source| self.store_error("looking for", layer, source))?.is_some())
     }
 
-    /// Asks the snapshotter for a layer; `None` if it has the layer.
-    async fn ask(&mut self, index: usize, labels: &Labels) -> Result<Option<Active>, PullError> {
+    /// Asks the snapshotter for a layer, or only for an active snapshot. `before` says whether it had the layer before.
+    async fn ask(
+        &mut self,
+        index: usize,
+        target: Option<&Target>,
+        before: bool,
+    ) -> Result<Answer<Active, PullError>, PullError> {
         let image = self.image;
         let layer = &image.layers[index];
         let parent = index.checked_sub(1).map(|below| &image.layers[below].chain_id);
         for _ in 0..limits::PREPARE_TRIES {
-            let key = SnapshotKey::for_extraction(&unique(), &layer.chain_id);
+            let key = self.store.snapshots.new_key(&layer.chain_id);
             // Before there is an answer, which may be lost while the snapshot is made.
             self.active = Some(key.clone());
             let prepared = {
                 let snapshots = &self.store.snapshots;
-                let call = snapshots.prepare(self.lease, &self.image.snapshotter, &key, parent, labels);
+                let call = snapshots.prepare(self.lease, &self.image.snapshotter, &key, parent, target);
                 let call =
                     async { call.await.map_err(|source| self.store_error("asking for", layer, source)) };
                 self.stop.or_cancelled(call).await?
             };
             match prepared {
-                Prepared::Active(mounts) => return Ok(Some(Active { key, mounts })),
+                Prepared::Active(mounts) => return Ok(Answer::Mounts(Active { key, mounts })),
+                Prepared::Filled => return Ok(Answer::Filled(Active { key, mounts: Vec::new() })),
                 Prepared::Exists => {
                     self.active = None;
                     if self.stat(layer).await? {
-                        return Ok(None);
+                        return Ok(Answer::Exists { before });
                     }
                 }
             }
@@ -254,8 +250,8 @@ impl Unpacker<'_> {
         };
         self.applying += since.elapsed();
         // Before the snapshot is there: a pull that dies in between would leave a layer that no later pull looks at.
-        downloads.label_applied(&layer.descriptor, layer.diff_id.as_str()).await?;
-        self.commit(layer, key, &snapshot_labels(layer, &plans[index].question)).await?;
+        downloads.note_diff_id(&layer.descriptor, &layer.diff_id).await?;
+        self.commit(layer, key, &target(layer, &plans[index].question)).await?;
         let outcome = match fetched {
             Fetched::Downloaded(_) => LayerOutcome::Fetched,
             Fetched::Existed => LayerOutcome::Applied,
@@ -290,10 +286,10 @@ impl Unpacker<'_> {
         &mut self,
         layer: &LayerToPlan,
         key: &SnapshotKey,
-        labels: &Labels,
+        target: &Target,
     ) -> Result<(), PullError> {
         let (snapshots, snapshotter) = (&self.store.snapshots, &self.image.snapshotter);
-        let committed = snapshots.commit(self.lease, snapshotter, &layer.chain_id, key, labels).await;
+        let committed = snapshots.commit(self.lease, snapshotter, key, target).await;
         match committed.map_err(|source| self.store_error("committing", layer, source))? {
             Committed::New => self.active = None,
             // Another client was faster; its snapshot is as good, and ours is not needed.
@@ -324,7 +320,7 @@ impl Unpacker<'_> {
         if !media_type.is_encrypted() {
             return self.store_error("unpacking", layer, source);
         }
-        let scheme = |key: &String| key.strip_prefix(labels::WRAPPED_KEY).map(str::to_owned);
+        let scheme = |key: &String| key.strip_prefix(WRAPPED_KEY).map(str::to_owned);
         PullError::Decrypt {
             layer: digest.clone(),
             media_type: media_type.clone(),
@@ -333,8 +329,8 @@ impl Unpacker<'_> {
         }
     }
 
-    /// containerd does not always notice that a decoder has failed, and then unpacks what came out of it, if only
-    /// nothing.
+    /// A store that decrypts with another program, as containerd does, may not notice that the program has failed, and
+    /// then unpacks what came out of it, if only nothing.
     fn wrong_diff_id(&self, layer: &LayerToPlan, found: DiffId) -> PullError {
         if layer.descriptor.media_type.is_encrypted() {
             let expected = &layer.diff_id;
@@ -363,14 +359,13 @@ fn replan(plans: &mut [LayerPlan], above: Above) {
     }
 }
 
-/// The labels of a layer's snapshot: what the plan says, and the protocol's own.
-fn snapshot_labels(layer: &LayerToPlan, question: &Question) -> Labels {
-    let mut labels = Labels::new();
-    if let Question::AskWithLabels(given) = question {
-        labels.extend(given.iter().cloned());
-    }
-    labels.insert(labels::SNAPSHOT_REF.to_owned(), layer.chain_id.to_string());
-    labels
+/// The snapshot of a layer, with the labels of the plan.
+fn target(layer: &LayerToPlan, question: &Question) -> Target {
+    let labels = match question {
+        Question::AskWithLabels(given) => given.iter().cloned().collect(),
+        Question::Ask | Question::Fetch => Labels::new(),
+    };
+    Target { chain_id: layer.chain_id.clone(), labels }
 }
 
 fn report(layer: &LayerToPlan, outcome: LayerOutcome, uncompressed: Option<u64>) -> LayerReport {
@@ -385,13 +380,4 @@ fn report(layer: &LayerToPlan, outcome: LayerOutcome, uncompressed: Option<u64>)
         downloaded: 0,
         uncompressed,
     }
-}
-
-/// Something that no other extraction has: the nanoseconds of the clock and four random characters.
-fn unique() -> String {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let nanos = clock.map(|elapsed| elapsed.subsec_nanos()).unwrap_or_default();
-    format!("{nanos}-{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 3]>()))
 }

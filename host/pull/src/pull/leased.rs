@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::blob::Blob;
 use super::documents::{self, Documents, Found};
 use super::downloads::Downloads;
 use super::fetch::{BlobFetcher, Fetched, Source};
@@ -12,13 +13,14 @@ use super::layers::Unpacker;
 use super::report::{plugin_report, suitability_report};
 use super::stop::Stop;
 use super::{
-    ImageReport, LayerOutcome, LayerReport, Outcome, PullError, PullReport, Timings, Totals, labels,
-    milliseconds, rounded, store_error, validate_plan,
+    ImageReport, LayerOutcome, LayerReport, Outcome, PullError, PullReport, Timings, Totals, milliseconds,
+    rounded, store_error, validate_plan,
 };
 use crate::image::{ImageLayer, Platforms, unmatched};
 use dray_core::oci::{Descriptor, Digest, Reference};
 use dray_ports::{
-    Event, ImageToPlan, LayerToPlan, LeaseId, Plan, Planner, Resolved, SnapshotterName, Suitability,
+    BlobFacts, Event, ImageToPlan, LayerToPlan, LeaseId, Plan, Planner, Resolved, SnapshotterName,
+    Suitability,
 };
 
 /// Where to unpack, found to be there.
@@ -167,8 +169,9 @@ impl LeasedPull<'_> {
         }
         downloads.finish().await?;
         if let Some(top) = image.layers.last() {
-            let label = labels::snapshot(&unpacking.snapshotter, &top.chain_id);
-            blobs.label_also("image config", &documents.manifest.config, label).await?;
+            let snapshot = Some((unpacking.snapshotter.clone(), top.chain_id.clone()));
+            let config = Blob { what: "image config", descriptor: &documents.manifest.config };
+            blobs.note(config, &BlobFacts { snapshot, ..BlobFacts::default() }).await?;
         }
         let best = image_report(documents, layers);
         Ok(Carried { best, others: Vec::new(), plan: Some(plan), waiting, applying })

@@ -7,6 +7,7 @@ mod leases;
 mod planned;
 mod stored;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
@@ -16,10 +17,10 @@ use crate::image::Platforms;
 use dray_core::limits;
 use dray_core::oci::{Algorithm, ChainId, Descriptor, Digest, MediaType, Platform};
 use dray_core::verify::digest_of;
-use dray_memory::{FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
+use dray_memory::{Facts, FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
 use dray_ports::{
-    Expectation, FetchFault, ImageToPlan, Labels, LayerPlan, OnError, OnMounts, OnePlanner, Plan, Progress,
-    Question, SnapshotKey, Suitability,
+    Expectation, FetchFault, ImageToPlan, LayerPlan, OnError, OnMounts, OnePlanner, Plan, Progress, Question,
+    Suitability,
 };
 use dray_rules::RuleError;
 
@@ -243,7 +244,7 @@ fn lazy(on_mounts: OnMounts) -> impl Fn(&ImageToPlan) -> Plan {
 }
 
 #[tokio::test]
-async fn a_plain_pull_leaves_what_containerd_expects() {
+async fn a_plain_pull_tells_the_store_what_it_knows() {
     let fixture = Fixture::new();
     let report = fixture.pull().await.unwrap();
     fixture.assert_clean();
@@ -257,21 +258,21 @@ async fn a_plain_pull_leaves_what_containerd_expects() {
     );
 
     let state = fixture.store.state();
-    assert_eq!(state.images["docker.io/library/x:latest"].digest, report.target);
-    let labels = |digest: &Digest| {
-        let labels = &state.blobs[digest].1;
-        labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>()
-    };
-    let source = "containerd.io/distribution.source.docker.io=library/x".to_owned();
-    let snapshot = format!("containerd.io/gc.ref.snapshot.overlayfs={}", fixture.chains[2]);
-    assert_eq!(labels(&fixture.config), [source.clone(), snapshot]);
-    let uncompressed = format!("containerd.io/uncompressed={}", diff_id_of(&[1; 40]));
-    assert_eq!(labels(&fixture.layers[0]), [source, uncompressed]);
-    assert_eq!(labels(&fixture.manifest).len(), 5);
-    assert_eq!(labels(&report.target).len(), 3, "both entries of the index and the source");
-    let top = &state.committed[fixture.chains[2].as_str()];
-    assert_eq!(top.0.as_deref(), Some(fixture.chains[1].as_str()));
-    assert_eq!(top.1["containerd.io/snapshot.ref"], fixture.chains[2].to_string());
+    assert_eq!(state.images["docker.io/library/x:latest"].target.digest, report.target);
+    let sources = BTreeSet::from(["docker.io/library/x".to_owned()]);
+    let facts = |digest: &Digest| state.blobs[digest].1.clone();
+    let snapshots = BTreeMap::from([("overlayfs".to_owned(), fixture.chains[2].clone())]);
+    let of_config = Facts { sources: sources.clone(), snapshots, ..Facts::default() };
+    assert_eq!(facts(&fixture.config), of_config);
+    let diff_id = Some(diff_id_of(&[1; 40]));
+    assert_eq!(facts(&fixture.layers[0]), Facts { sources: sources.clone(), diff_id, ..Facts::default() });
+    for (digest, children) in [(&fixture.manifest, 4), (&report.target, 2)] {
+        let found = facts(digest);
+        assert_eq!((found.children.len(), &found.sources), (children, &sources));
+        assert_eq!(Facts { children: Vec::new(), sources: BTreeSet::new(), ..found }, Facts::default());
+    }
+    let (parent, labels) = &state.committed[fixture.chains[2].as_str()];
+    assert_eq!((parent.as_deref(), labels.len()), (Some(fixture.chains[1].as_str()), 0));
 }
 
 #[tokio::test]
@@ -329,7 +330,7 @@ async fn after_a_broken_expectation_no_more_labels_are_sent() {
     let fixture = Fixture::new();
     fixture.pull_with(lazy(OnMounts::FetchAndStopAsking), &CancellationToken::new()).await.unwrap();
     let state = fixture.store.state();
-    let with_labels = state.questions.iter().filter(|labels| labels.len() > 1).count();
+    let with_labels = state.questions.iter().flatten().filter(|target| !target.labels.is_empty()).count();
     assert_eq!((state.questions.len(), with_labels), (3, 1));
 }
 
@@ -352,7 +353,8 @@ async fn a_layer_that_must_not_be_asked_for_is_fetched() {
     let report = fixture.pull_with(fetch, &CancellationToken::new()).await.unwrap();
     assert!(report.image.layers.iter().all(|layer| layer.outcome == LayerOutcome::Fetched));
     let state = fixture.store.state();
-    assert!(state.committed.values().all(|(_, labels)| labels.contains_key("containerd.io/snapshot.ref")));
+    assert_eq!(state.questions, [None, None, None]);
+    assert_eq!(state.committed.len(), 3);
 }
 
 #[tokio::test]
@@ -490,7 +492,7 @@ async fn several_platforms_are_fetched_and_not_unpacked() {
     let state = fixture.store.state();
     assert!(state.committed.is_empty() && state.questions.is_empty());
     assert_eq!(state.images.len(), 1);
-    assert!(state.blobs.values().all(|(_, labels)| !labels.is_empty()));
+    assert!(state.blobs.values().all(|(_, facts)| !facts.sources.is_empty()));
 }
 
 #[tokio::test]

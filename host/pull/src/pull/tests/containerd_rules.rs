@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use dray_ports::{BlobFacts, Labels, Target};
 
 /// The documents of the image of a [`Fixture`], from the bottom up.
 pub(super) struct Draft {
@@ -47,8 +48,13 @@ pub(super) fn offer(fixture: &Fixture, document: &Value, descriptor: &mut Value)
     digest
 }
 
-fn snapshot_refs(labels: &[Labels]) -> Vec<&str> {
-    labels.iter().map(|labels| labels["containerd.io/snapshot.ref"].as_str()).collect()
+/// The layers that the snapshotter was asked for, with the labels.
+fn asked(fixture: &Fixture) -> Vec<Target> {
+    fixture.store.state().questions.iter().flatten().cloned().collect()
+}
+
+fn without_labels(chains: &[ChainId]) -> Vec<Target> {
+    chains.iter().map(|chain| Target { chain_id: chain.clone(), labels: Labels::new() }).collect()
 }
 
 #[tokio::test]
@@ -63,18 +69,14 @@ async fn the_lease_comes_first_and_the_record_last() {
 
 /// In the other order, a collection in between would take what a document lists.
 #[tokio::test]
-async fn documents_are_labelled_before_what_they_list_is_stored() {
+async fn documents_are_stored_with_what_they_list_before_it() {
     let fixture = Fixture::new();
     let report = fixture.pull().await.unwrap();
     let stored = &fixture.store.state().stored;
-    let listed = |labels: &Labels| -> Vec<String> {
-        labels
-            .iter()
-            .filter(|(key, _)| key.contains("/gc.ref.content"))
-            .map(|(_, value)| value.clone())
-            .collect()
+    let listed = |facts: &BlobFacts| -> Vec<String> {
+        facts.children.iter().map(|child| child.digest.to_string()).collect()
     };
-    let first: Vec<_> = stored.iter().take(3).map(|(digest, labels)| (digest, listed(labels))).collect();
+    let first: Vec<_> = stored.iter().take(3).map(|(digest, facts)| (digest, listed(facts))).collect();
     let texts = |digests: &[&Digest]| digests.iter().map(ToString::to_string).collect::<Vec<_>>();
     // Also what is not fetched.
     let of_index = texts(&[&digest_of(Algorithm::Sha256, b"absent"), &fixture.manifest]);
@@ -83,8 +85,7 @@ async fn documents_are_labelled_before_what_they_list_is_stored() {
         first,
         [(&report.target, of_index), (&fixture.manifest, of_manifest), (&fixture.config, Vec::new())]
     );
-    let source = "containerd.io/distribution.source.docker.io";
-    assert!(stored.iter().all(|(_, labels)| labels.contains_key(source)), "{stored:?}");
+    assert!(stored.iter().all(|(_, facts)| facts.source.is_some()), "{stored:?}");
 }
 
 #[tokio::test]
@@ -94,8 +95,6 @@ async fn names_of_snapshots() {
     let (chains, bottom) = (&fixture.chains, diff_id_of(&[1; 40]));
     assert_eq!(chains[0].as_str(), bottom.as_str(), "the name of the lowest layer is its diff id");
     assert_eq!(fixture.store.state().committed[chains[0].as_str()].0, None, "it has no parent");
-    let key = SnapshotKey::for_extraction("549308819-2Mnm", &chains[0]);
-    assert_eq!(key.as_str(), format!("extract-549308819-2Mnm {bottom}"));
 }
 
 /// A question puts a layer under the lease, finding it does not.
@@ -105,27 +104,26 @@ async fn layers_that_are_there_are_asked_for() {
     fixture.pull().await.unwrap();
     fixture.store.state().questions.clear();
     fixture.pull().await.unwrap();
-    let questions = fixture.store.state().questions.clone();
-    assert_eq!(snapshot_refs(&questions), fixture.chains.iter().map(ChainId::as_str).collect::<Vec<_>>());
+    assert_eq!(asked(&fixture), without_labels(&fixture.chains));
 }
 
-/// Blobs that somebody else brought have his labels, and get those of a pull.
+/// Blobs that another client brought keep what is known of them, and get what a pull knows.
 #[tokio::test]
-async fn blobs_that_are_there_get_their_labels() {
-    let other = ("example.com/kept".to_owned(), "yes".to_owned());
+async fn what_is_known_of_blobs_that_are_there_is_added_to() {
+    let other = BTreeSet::from(["registry.example/kept".to_owned()]);
     let fresh = Fixture::new();
     fresh.pull().await.unwrap();
     let fixture = Fixture::new();
     for (digest, bytes) in fixture.registry.blobs.lock().unwrap().iter() {
-        let blob = (bytes.clone(), Labels::from([other.clone()]));
+        let blob = (bytes.clone(), Facts { sources: other.clone(), ..Facts::default() });
         fixture.store.state().blobs.insert(digest.clone(), blob);
     }
     let report = fixture.pull().await.unwrap();
     assert_eq!(report.totals.downloaded_blobs, 0);
-    for (digest, (_, labels)) in &fixture.store.state().blobs {
+    for (digest, (_, facts)) in &fixture.store.state().blobs {
         let mut expected = fresh.store.state().blobs[digest].1.clone();
-        expected.extend([other.clone()]);
-        assert_eq!(*labels, expected, "{digest}");
+        expected.sources.extend(other.clone());
+        assert_eq!(*facts, expected, "{digest}");
     }
 }
 
@@ -149,7 +147,7 @@ async fn from_the_lowest_missing_layer_up_everything_is_fetched() {
     );
 }
 
-/// A read-only mount says that the content is in place. Applying into it would fail.
+/// Applying into it would fail.
 #[tokio::test]
 async fn a_layer_that_is_in_place_is_committed_only() {
     let fixture = Fixture::new();
@@ -193,18 +191,8 @@ async fn annotations_of_a_layer_are_no_labels_of_its_snapshot() {
         });
     });
     fixture.pull().await.unwrap();
-    let state = fixture.store.state();
-    assert_eq!(
-        snapshot_refs(&state.questions),
-        fixture.chains.iter().map(ChainId::as_str).collect::<Vec<_>>()
-    );
-    assert!(
-        state
-            .questions
-            .iter()
-            .chain(state.committed.values().map(|(_, labels)| labels))
-            .all(|l| l.len() == 1)
-    );
+    assert_eq!(asked(&fixture), without_labels(&fixture.chains));
+    assert!(fixture.store.state().committed.values().all(|(_, labels)| labels.is_empty()));
 }
 
 /// An entry that says nothing is what its config says, to the variant.

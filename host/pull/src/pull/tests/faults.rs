@@ -69,7 +69,7 @@ async fn a_pull_can_be_cancelled_at_any_time() {
 
 /// No later pull looks at the blob of a layer whose snapshot is there.
 #[tokio::test]
-async fn a_layer_is_labelled_before_its_snapshot_is_there() {
+async fn the_diff_id_of_a_layer_is_told_before_its_snapshot_is_there() {
     let commit = {
         let fixture = Fixture::new();
         fixture.pull().await.unwrap();
@@ -81,8 +81,7 @@ async fn a_layer_is_labelled_before_its_snapshot_is_there() {
     fixture.pull().await.unwrap_err();
     let state = fixture.store.state();
     assert_eq!(state.calls[commit], "commit snapshot");
-    let labels = &state.blobs[&fixture.layers[0]].1;
-    assert_eq!(labels["containerd.io/uncompressed"], diff_id_of(&[1; 40]).to_string());
+    assert_eq!(state.blobs[&fixture.layers[0]].1.diff_id, Some(diff_id_of(&[1; 40])));
 }
 
 /// Counts calls from 1; one of them is to fail.

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::containerd_rules::altered;
 use super::*;
-use dray_ports::{DocumentState, Event, IngestRef, Progress};
+use dray_memory::ingest_name;
+use dray_ports::{DocumentState, Event, Labels, Progress};
 
 impl Fixture {
     /// The blobs that the registry was asked for, with how often.
@@ -17,7 +18,7 @@ impl Fixture {
     /// Puts a blob of the registry into the store, as if another image had brought it.
     fn bring(&self, digest: &Digest) {
         let bytes = self.registry.blobs.lock().unwrap()[digest].clone();
-        self.store.state().blobs.insert(digest.clone(), (bytes, Labels::new()));
+        self.store.state().blobs.insert(digest.clone(), (bytes, Facts::default()));
     }
 
     /// Descriptors of everything that a pull fetches, documents first.
@@ -40,7 +41,7 @@ impl Fixture {
         for descriptor in self.descriptors() {
             let mut bytes = self.registry.blobs.lock().unwrap()[&descriptor.digest].to_vec();
             alter(&mut bytes);
-            self.store.state().ingests.insert(IngestRef::of(&descriptor).to_string(), (bytes, false));
+            self.store.state().ingests.insert(ingest_name(&descriptor), (bytes, false));
         }
     }
 }
@@ -100,7 +101,11 @@ async fn an_ingest_that_has_everything_is_committed_without_the_registry() {
 
     let fresh = Fixture::new();
     fresh.pull().await.unwrap();
-    assert_eq!(fixture.store.state().blobs, fresh.store.state().blobs, "the same blobs and labels");
+    assert_eq!(
+        fixture.store.state().blobs,
+        fresh.store.state().blobs,
+        "the same blobs, and as much is known of them"
+    );
 }
 
 #[tokio::test]
@@ -183,14 +188,14 @@ async fn what_is_damaged_in_the_store_is_named() {
     }
 }
 
-/// containerd takes what is sent, and keeps the file that another namespace has.
+/// A store takes what is sent, and may keep the bytes that it has for another owner.
 #[tokio::test]
 async fn what_was_sent_is_read_again() {
     for damage in DAMAGES {
         let fixture = Fixture::new();
         for Descriptor { digest, .. } in fixture.descriptors() {
             let bytes = fixture.registry.blobs.lock().unwrap()[&digest].clone();
-            fixture.store.state().blobs.insert(digest.clone(), (bytes, Labels::new()));
+            fixture.store.state().blobs.insert(digest.clone(), (bytes, Facts::default()));
             fixture.damage(&digest, damage);
             fixture.store.state().blobs.clear();
             let error = fixture.pull().await.unwrap_err();
@@ -247,7 +252,7 @@ impl Progress for Watcher {
 #[tokio::test(start_paused = true)]
 async fn waiting_for_the_document_of_another_client_is_told() {
     let fixture = Fixture::new();
-    let ingest = IngestRef::of(&fixture.descriptors()[1]).to_string();
+    let ingest = ingest_name(&fixture.descriptors()[1]);
     fixture.store.state().ingests.insert(ingest.clone(), (Vec::new(), true));
     let watcher = Arc::new(Watcher { store: fixture.store.clone(), ingest, told: Mutex::default() });
     let world = World { progress: watcher.clone(), ..fixture.world() };

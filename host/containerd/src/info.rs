@@ -7,7 +7,7 @@ use containerd_client::services::v1::{GetNamespaceRequest, Plugin, PluginsReques
 use super::answer::answer;
 use super::failure::Cause;
 use super::{Containerd, client, convert};
-use dray_ports::{Class, Daemon, DaemonVersion, SnapshotterInfo, SnapshotterName, StoreError};
+use dray_ports::{Class, SnapshotterInfo, SnapshotterName, StoreError, StoreInfo, StoreVersion};
 
 /// The label by which a namespace names its snapshotter.
 const DEFAULT_SNAPSHOTTER_LABEL: &str = "containerd.io/defaults/snapshotter";
@@ -15,12 +15,12 @@ const DEFAULT_SNAPSHOTTER_LABEL: &str = "containerd.io/defaults/snapshotter";
 const SNAPSHOTTER_PLUGINS: &str = "type==io.containerd.snapshotter.v1";
 
 #[async_trait]
-impl Daemon for Containerd {
-    async fn version(&self) -> Result<DaemonVersion, StoreError> {
+impl StoreInfo for Containerd {
+    async fn version(&self) -> Result<StoreVersion, StoreError> {
         let mut client = client!(self, VersionClient<_>);
         let version = answer(client.version(self.request(()))).await;
         let version = version.map_err(|cause| cause.during("ask containerd for its version"))?;
-        Ok(DaemonVersion { version: version.version, revision: version.revision })
+        Ok(StoreVersion { program: "containerd".to_owned(), version: version.version })
     }
 
     async fn snapshotters(&self) -> Result<Vec<SnapshotterInfo>, StoreError> {

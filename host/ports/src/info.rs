@@ -2,19 +2,19 @@ use async_trait::async_trait;
 
 use super::{SnapshotterName, StoreError};
 
-/// Version that a store reports.
+/// The program behind a store.
 #[derive(Clone, Debug)]
-pub struct DaemonVersion {
-    /// Version as reported, such as `1.6.20~ds1`.
+pub struct StoreVersion {
+    /// What it is, such as `containerd`.
+    pub program: String,
+    /// Its version as it reports it, such as `1.6.20~ds1`.
     pub version: String,
-    /// Revision as reported.
-    pub revision: String,
 }
 
 /// A snapshotter that the store has.
 #[derive(Clone, Debug)]
 pub struct SnapshotterInfo {
-    /// Its registered name.
+    /// Its name in the store.
     pub name: SnapshotterName,
     /// Why it did not start; absent if it did.
     pub error: Option<String>,
@@ -22,11 +22,11 @@ pub struct SnapshotterInfo {
     pub capabilities: Vec<String>,
 }
 
-/// What can be asked of a store about itself.
+/// What a store says of itself.
 #[async_trait]
-pub trait Daemon: Send + Sync {
-    /// The version.
-    async fn version(&self) -> Result<DaemonVersion, StoreError>;
+pub trait StoreInfo: Send + Sync {
+    /// Which program keeps the store.
+    async fn version(&self) -> Result<StoreVersion, StoreError>;
 
     /// All snapshotters that the store knows, with those that did not start.
     ///
@@ -36,6 +36,6 @@ pub trait Daemon: Send + Sync {
     /// taken to be one, and the first question to the snapshotter shows whether it is.
     async fn snapshotters(&self) -> Result<Vec<SnapshotterInfo>, StoreError>;
 
-    /// The snapshotter that the namespace names as its default, if it does.
+    /// The snapshotter that the store is configured to use, if there is one.
     async fn default_snapshotter(&self) -> Result<Option<SnapshotterName>, StoreError>;
 }

@@ -6,7 +6,7 @@ use super::PullError;
 use super::blob::Blob;
 use super::fetch::{BlobFetcher, Existing, Fetched};
 use crate::image::{Damage, damage_anywhere, damage_at_end, read_undamaged};
-use dray_ports::{Ingest, Labels, StoreError};
+use dray_ports::{BlobFacts, Ingest, StoreError};
 
 impl BlobFetcher {
     /// How a blob in the store is damaged, as far as its last byte tells. Who mends reads all bytes of a blob that was
@@ -50,16 +50,16 @@ impl BlobFetcher {
         Ok(())
     }
 
-    /// Makes a blob of the ingest of a document, and reads it again: containerd throws away what is sent of a blob of
-    /// which it has the file of another namespace, whatever that contains.
+    /// Makes a blob of the ingest of a document, and reads it again: a store that already has the bytes for another
+    /// owner keeps those, whatever was sent.
     pub(super) async fn put(
         &self,
         blob: Blob<'_>,
         ingest: Box<dyn Ingest>,
         bytes: Bytes,
-        labels: &Labels,
+        facts: BlobFacts,
     ) -> Result<(), PullError> {
-        self.commit(blob, ingest, labels).await?;
+        self.commit(blob, ingest, facts.clone()).await?;
         let Some(damage) = self.damage_anywhere(blob).await? else { return Ok(()) };
         self.may_mend(blob, damage).await?;
         let Some(mut ingest) = self.open(blob, Existing::IsReplaced, &|_| {}).await? else { return Ok(()) };
@@ -69,7 +69,7 @@ impl BlobFetcher {
             self.abandon(ingest, blob.descriptor).await;
             return Err(blob.storing(source));
         }
-        self.commit(blob, ingest, labels).await?;
+        self.commit(blob, ingest, facts).await?;
         match self.damage_anywhere(blob).await? {
             None => Ok(()),
             Some(damage) => Err(self.damaged(blob, damage).await),
