@@ -117,7 +117,7 @@ fn a_damaged_blob_of_another_namespace_fails_the_pull(generation: Generation) {
                 continue;
             }
             let run = run.failure(7);
-            let said = format!("error: {what} {} is damaged in containerd\n", blob.digest);
+            let said = format!("error: {what} {} is damaged in the store\n", blob.digest);
             assert!(run.stderr.contains(&said), "{damage:?}: {run}");
             let cure = format!("`ctr -n one content rm {}`", blob.digest);
             assert!(run.stderr.contains(&cure), "{damage:?}: {run}");

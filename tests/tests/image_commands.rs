@@ -269,14 +269,14 @@ fn the_default_snapshotter_need_not_be_loaded(generation: Generation) {
     let label = "containerd.io/defaults/snapshotter=absent";
     world.daemon.ctr_ok(NAMESPACE, &["namespaces", "label", NAMESPACE, label]);
     let dray = Dray::with(&world.daemon, NAMESPACE);
-    let note = "note: containerd has no snapshotter `absent`; what is unpacked is not known\n";
+    let note = "note: the store has no snapshotter `absent`; what is unpacked is not known\n";
     for command in ["ls", "inspect", "check"] {
         let name: &[&str] = if command == "ls" { &[] } else { &[&several] };
         let run = dray.run([&["image", command], name].concat()).success();
         assert_eq!(run.stderr, note, "{command}");
         assert!(run.stdout.contains(&several), "{run}");
         let named = dray.run([&["--snapshotter", "absent", "image", command], name].concat());
-        assert!(named.failure(3).stderr.contains("containerd has no snapshotter `absent`"));
+        assert!(named.failure(3).stderr.contains("the store has no snapshotter `absent`"));
     }
     let found = dray.run(["image", "check", "--format", "json", &several]).success().json();
     assert_documented(&found);

@@ -68,7 +68,7 @@ impl Scene {
         let before = (self.registry.requests().len(), images());
         let (code, _, stderr) = self.run("never", options, name);
         assert_eq!(code, 4, "{options:?} {name}: {stderr}");
-        assert!(stderr.contains("is not available in containerd") && stderr.contains(why), "{why}: {stderr}");
+        assert!(stderr.contains("is not available in the store") && stderr.contains(why), "{why}: {stderr}");
         assert_eq!(before, (self.registry.requests().len(), images()), "{options:?} {name}");
         assert!(State::of(&self.daemon, NAMESPACE).is_at_rest());
         let (code, report, stderr) = self.run("missing", options, name);

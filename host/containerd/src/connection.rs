@@ -24,7 +24,7 @@ impl Containerd {
     ///
     /// # Errors
     ///
-    /// Fails with [`Class::Unreachable`] if nobody listens or nobody answers there, with [`Class::Denied`]
+    /// Fails with [`Class::Unreachable`] if nothing listens or nothing answers there, with [`Class::Denied`]
     /// if the socket may not be used, and with [`Class::InvalidArgument`] if the address is of another kind
     /// or the namespace is not one.
     pub async fn connect(address: &str, namespace: &str) -> Result<Self, StoreError> {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_listens() {
+    async fn nothing_listens() {
         use std::error::Error as _;
 
         let directory = tempfile::tempdir().unwrap();

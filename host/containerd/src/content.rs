@@ -94,7 +94,7 @@ impl Containerd {
         client!(self, ContentClient<_>)
     }
 
-    /// Throws away an ingest, whoever writes it. One that is gone is no error.
+    /// Throws away an ingest, also one that another client writes. One that is gone is no error.
     pub(super) async fn abort_ingest(&self, ingest: &IngestRef) -> Result<(), Cause> {
         let abort = AbortRequest { r#ref: ingest.to_string() };
         match answer(self.content().abort(self.request(abort))).await {

@@ -126,8 +126,8 @@ impl Upload {
             self.confirm().await?;
         }
         let permit = self.call.room().await?;
-        // From here on nothing waits: whoever stops waiting finds the bytes in the buffer, or on their way with an
-        // answer due.
+        // From here on nothing waits: if the caller is dropped, the bytes are either in the buffer, or on their way with
+        // an answer due.
         let data = mem::take(&mut self.buffer);
         // The offset is zero only in an empty ingest. Anywhere else containerd would start it over.
         let offset = convert::to_signed(self.position - data.len() as u64);

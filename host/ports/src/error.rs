@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// Class of a store's failure: those of containerd, which travel as gRPC status codes.
+/// Class of a store's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
     /// The caller's mistake.
@@ -12,7 +12,7 @@ pub enum Class {
     AlreadyExists,
     /// The state of the store does not allow it.
     FailedPrecondition,
-    /// Nobody answers at the store's address, or the connection broke.
+    /// Nothing answers at the store's address, or the connection broke.
     Unreachable,
     /// The store takes calls, and has not answered this one in the time for it.
     Silent,

@@ -62,7 +62,7 @@ pub enum Event {
     /// The state of a layer changed.
     Layer {
         /// Position among the layers of [`Event::Planned`]. One beyond them is that of a blob that a manifest
-        /// lists beside its layers, which nobody needs to show.
+        /// lists beside its layers, which need not be shown.
         index: usize,
         /// What it is now.
         state: LayerState,
@@ -80,7 +80,7 @@ pub trait Progress: Send + Sync {
     fn event(&self, event: Event);
 }
 
-/// Nobody watches.
+/// Shows nothing.
 impl Progress for () {
     fn event(&self, _event: Event) {}
 }

@@ -1,7 +1,7 @@
 //! Images as documents: which of an index's entries are meant, and what a store has of them.
 //!
-//! Documents come from a [`DocumentSource`], are verified and understood by [`Document`], and are looked at in one
-//! order, whoever asks.
+//! Documents come from a [`DocumentSource`], are verified and parsed by [`Document`], and are looked at in the same order
+//! by a pull, by a check and by a read.
 //!
 //! Knows the outside world only through [`dray_ports`], and changes nothing in it: every future here can be
 //! dropped at any time.

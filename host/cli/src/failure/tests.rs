@@ -163,7 +163,7 @@ fn every_cause_is_told_once() {
     assert_eq!(
         failure.to_text(Palette::NONE),
         format!(
-            "error: image `x` is not available in containerd\n  1: what is there cannot be used\n  \
+            "error: image `x` is not available in the store\n  1: what is there cannot be used\n  \
              2: image config {digest} cannot be used\n  3: blob {digest} has more than the 1 bytes that its descriptor states\nhint: pull it again\n"
         )
     );

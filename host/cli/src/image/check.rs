@@ -164,7 +164,7 @@ impl<'a> Check<'a> {
         let damaged =
             written::count(self.found.damaged_blobs().map(|blob| (blob.role, &blob.descriptor.digest)));
         if !damaged.is_empty() {
-            let message = format!("image `{name}` is damaged in containerd: {damaged}");
+            let message = format!("image `{name}` is damaged in the store: {damaged}");
             return Err(Failure::new(Kind::Corrupt, message).hint(FETCH_ANEW_HINT));
         }
         if self.found.is_complete() {

@@ -53,7 +53,7 @@ pub(crate) async fn damage_at_end(
                 Class::Damaged,
                 format!("read the last of the {size} bytes of blob `{digest}`"),
             );
-            Ok(Some(Damage::Lost(lost.with_source("the file in containerd is too short"))))
+            Ok(Some(Damage::Lost(lost.with_source("the store has fewer bytes of it"))))
         }
         Err(error) if error.class() == Class::Damaged => Ok(Some(Damage::Lost(error))),
         Err(error) => Err(error),
@@ -88,7 +88,7 @@ pub(crate) async fn damage_anywhere(
     }
 }
 
-/// Reads a whole document. Whoever understands it checks its size.
+/// Reads a whole document. Its size is checked where it is parsed.
 ///
 /// # Errors
 ///

@@ -84,7 +84,7 @@ pub enum ImageError {
         source: PluginFailure,
     },
     /// The store failed.
-    #[error("containerd failed while {doing}")]
+    #[error("the store failed while {doing}")]
     Store {
         /// What was being done.
         doing: String,

@@ -24,8 +24,7 @@ pub enum Brought {
     Damaged(Damage),
 }
 
-/// Brings the bytes of documents. They are verified and understood by the one who asks, in the same way whatever the
-/// source.
+/// Brings the bytes of documents. The caller verifies and parses them, in the same way for every source.
 #[async_trait]
 pub trait DocumentSource: Send {
     /// Why a source fails.

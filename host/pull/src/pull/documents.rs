@@ -30,16 +30,16 @@ pub(super) struct Documents {
 }
 
 /// What a reference stands for, as far as it is wanted.
-pub(super) struct Found {
+pub(super) struct Images {
     /// The best match.
     pub(super) best: Documents,
     /// The other matches, where several are wanted.
     pub(super) others: Vec<Documents>,
-    /// Sizes of the documents that came from the registry, whoever has stored them.
+    /// Sizes of the documents that came from the registry, also where another client stored them first.
     pub(super) downloaded: Vec<u64>,
 }
 
-impl Found {
+impl Images {
     /// All images, the best match first.
     pub(super) fn images(&self) -> impl Iterator<Item = &Documents> {
         std::iter::once(&self.best).chain(&self.others)
@@ -77,13 +77,13 @@ pub(super) async fn fetch(
     world: &World,
     platforms: &Platforms,
     resolved: Resolved,
-) -> Result<Found, PullError> {
+) -> Result<Images, PullError> {
     let Resolved { descriptor: target, document } = resolved;
     let source = FetchedDocuments::new(blobs, world.progress.as_ref(), &target, document, platforms.is_one());
     let mut candidates = Candidates::new(source, world.matcher.as_ref(), platforms, &target);
     let images = images(name, &mut candidates).await;
     match images {
-        Ok((best, others)) => Ok(Found { best, others, downloaded: candidates.source.downloaded }),
+        Ok((best, others)) => Ok(Images { best, others, downloaded: candidates.source.downloaded }),
         Err(error) => {
             let echo = blobs.stop.fail(error);
             candidates.source.abandon().await;
@@ -183,7 +183,7 @@ impl DocumentSource for FetchedDocuments<'_> {
             // Also where resolving brought the bytes: others will read those of the store.
             match self.blobs.stored(blob).await? {
                 Ok(bytes) => return Ok(Brought::Bytes(bytes)),
-                Err(damage) => self.blobs.may_mend(blob, damage).await?,
+                Err(damage) => self.blobs.may_repair(blob, damage).await?,
             }
             existing = Existing::IsReplaced;
         }
@@ -225,8 +225,8 @@ impl DocumentSource for FetchedDocuments<'_> {
         Ok(())
     }
 
-    /// Unwanted documents are given up, unless the store could not tell later without them that nothing is missing:
-    /// where an index says that an entry is for a wanted platform, and where several images are wanted.
+    /// Unwanted documents are given up. Exceptions are those that an index lists for a wanted platform, and all where
+    /// several images are wanted: without them the store could not tell later that nothing is missing.
     async fn unwanted(&mut self, descriptors: &[&Descriptor]) -> Result<(), PullError> {
         if self.has_stored {
             return self.store().await;

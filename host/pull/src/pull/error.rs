@@ -37,7 +37,7 @@ pub enum PullError {
         source: FetchFailure,
     },
     /// The store does not have the image as it is wanted, and the registry must not be asked.
-    #[error("image `{name}` is not available in containerd")]
+    #[error("image `{name}` is not available in the store")]
     NotAvailable {
         /// What was asked for.
         name: String,
@@ -53,7 +53,7 @@ pub enum PullError {
         source: ImageError,
     },
     /// A blob is not in the store, and must not be fetched.
-    #[error("{what} {digest} is not in containerd")]
+    #[error("{what} {digest} is not in the store")]
     Absent {
         /// Which kind of blob.
         what: &'static str,
@@ -61,13 +61,13 @@ pub enum PullError {
         digest: Digest,
     },
     /// A blob is in the store, and damaged there.
-    #[error("{what} {digest} is damaged in containerd")]
+    #[error("{what} {digest} is damaged in the store")]
     Damaged {
         /// Which kind of blob.
         what: &'static str,
         /// The blob.
         digest: Digest,
-        /// Other namespaces that have the blob. The store keeps its bytes once for all of them.
+        /// Who else has the blob, such as other namespaces of a containerd. The store keeps its bytes once for all.
         others: Vec<String>,
         /// How.
         #[source]
@@ -114,7 +114,7 @@ pub enum PullError {
         digest: Digest,
     },
     /// The store cannot verify digests of this algorithm.
-    #[error("this containerd stores blobs with sha256 digests only, and not {what} {digest}")]
+    #[error("the store cannot verify digests such as that of {what} {digest}")]
     Algorithm {
         /// Which kind of blob.
         what: &'static str,
@@ -161,7 +161,7 @@ pub enum PullError {
         found: DiffId,
     },
     /// The store could not make sense of an encrypted layer.
-    #[error("containerd could not decrypt layer {layer} of type `{media_type}`")]
+    #[error("the store could not decrypt layer {layer} of type `{media_type}`")]
     Decrypt {
         /// Digest of the blob.
         layer: Digest,
@@ -174,7 +174,7 @@ pub enum PullError {
         source: StoreError,
     },
     /// The store has no such snapshotter.
-    #[error("containerd has no snapshotter `{name}`")]
+    #[error("the store has no snapshotter `{name}`")]
     UnknownSnapshotter {
         /// What was asked for.
         name: String,
@@ -186,7 +186,7 @@ pub enum PullError {
     DeadSnapshotter {
         /// Which.
         name: String,
-        /// Why, in containerd's words.
+        /// Why, in the store's words.
         reason: String,
     },
     /// A plugin failed.
@@ -244,7 +244,7 @@ pub enum PullError {
         layer: Digest,
     },
     /// The store failed.
-    #[error("containerd failed while {doing}")]
+    #[error("the store failed while {doing}")]
     Store {
         /// What the pull was doing, such as ``unpacking layer `sha256:…` ``.
         doing: String,

@@ -48,8 +48,8 @@ pub(super) struct BlobFetcher {
     /// Where blobs come from; without it, only what is in the store is there.
     pub(super) source: Option<Source>,
     pub(super) lease: LeaseId,
-    /// Whether a blob that turns out to be damaged in the store is fetched anew. Otherwise it ends the pull.
-    pub(super) mends: bool,
+    /// Whether a blob that turns out to be damaged in the store is fetched again. Otherwise it ends the pull.
+    pub(super) repairs: bool,
     /// Ends every fetch, and with it its lock on the ingest.
     pub(super) stop: Stop,
 }
@@ -78,7 +78,7 @@ impl BlobFetcher {
     ) -> Result<Fetched, PullError> {
         let fetched = self.bring(blob, Existing::IsUsed, &watch).await?;
         let Some(damage) = self.damage(blob, fetched).await? else { return Ok(fetched) };
-        self.may_mend(blob, damage).await?;
+        self.may_repair(blob, damage).await?;
         let fetched = self.bring(blob, Existing::IsReplaced, &watch).await?;
         match self.damage(blob, fetched).await? {
             None => Ok(fetched),

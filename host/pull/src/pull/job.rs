@@ -58,20 +58,22 @@ impl Job<'_> {
     }
 }
 
-/// Makes a lease. Cancelling does not end the call at once: its effect may have happened, and a lease whose name
-/// nobody has heard could not be released.
+/// Makes a lease. Cancelling does not end the call at once: its effect may have happened, and a lease whose
+/// name is not known could not be released.
 async fn take_lease(world: &World, stop: &Stop) -> Result<LeaseId, PullError> {
     let Some(created) = stop.or_give_up(world.store.leases.create(limits::LEASE_EXPIRY)).await else {
-        let message =
-            format!("a lease may be left, since containerd did not answer when asked for one; {}", fate());
+        let message = format!(
+            "a lease may be left, since the store did not answer when asked for one; {}",
+            expiry_note()
+        );
         world.progress.event(Event::Warning { message });
         return Err(PullError::Cancelled);
     };
     created.map_err(|source| store_error("taking a lease", source))
 }
 
-/// Releases the lease, and tells the user if that cannot be done. Where all went well it may take its time: the store
-/// collects what nobody needs before it answers.
+/// Releases the lease, and tells the user if that cannot be done. After a pull that went well it may take its time: the
+/// store collects before it answers.
 async fn release(world: &World, lease: &LeaseId, stop: &Stop) {
     let released = world.store.leases.release(lease);
     let released =
@@ -83,14 +85,14 @@ async fn release(world: &World, lease: &LeaseId, stop: &Stop) {
             Some(cause) => cause.to_string(),
             None => error.to_string(),
         },
-        None => "containerd does not answer".to_owned(),
+        None => "the store does not answer".to_owned(),
     };
-    let message = format!("lease `{lease}` is left, since {why}; {}", fate());
+    let message = format!("lease `{lease}` is left, since {why}; {}", expiry_note());
     world.progress.event(Event::Warning { message });
 }
 
 /// What becomes of a lease that is left.
-fn fate() -> String {
+fn expiry_note() -> String {
     const HOUR: Duration = Duration::from_hours(1);
     let hours = limits::LEASE_EXPIRY.as_secs() / HOUR.as_secs();
     format!("the lease keeps what was pulled, and ends by itself after {hours} h")

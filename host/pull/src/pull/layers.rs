@@ -218,7 +218,7 @@ impl Unpacker<'_> {
     ) -> Result<LayerReport, PullError> {
         let image = self.image;
         let layer = &image.layers[index];
-        // Everything from here up that is to be fetched in any case is fetched ahead, as containerd does.
+        // Everything from here up that is to be fetched in any case is fetched ahead, as by containerd's own client.
         let download = downloads.start(index, &layer.descriptor);
         for (above, plan) in plans.iter().enumerate().skip(index + 1) {
             if plan.expectation == Expectation::Mounts {

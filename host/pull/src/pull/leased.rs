@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::blob::Blob;
-use super::documents::{self, Documents, Found};
+use super::documents::{self, Documents, Images};
 use super::downloads::Downloads;
 use super::fetch::{BlobFetcher, Fetched, Source};
 use super::job::Job;
@@ -38,7 +38,7 @@ pub(super) struct LeasedPull<'a> {
 }
 
 /// What became of the layers of all images.
-struct Carried {
+struct LayerResults {
     best: ImageReport,
     others: Vec<ImageReport>,
     plan: Option<Plan>,
@@ -57,7 +57,7 @@ impl LeasedPull<'_> {
             content: self.job.world.store.content.clone(),
             source: self.job.reference.map(source),
             lease: self.lease.clone(),
-            mends: self.job.outcome == Outcome::Fetched,
+            repairs: self.job.outcome == Outcome::Fetched,
             stop: self.stop.clone(),
         };
         let target = resolved.descriptor.clone();
@@ -76,12 +76,12 @@ impl LeasedPull<'_> {
         let is_last_step = self.job.unpacking.is_none();
         let progress = self.job.world.progress.clone();
         let mut downloads = Downloads::new(blobs.clone(), parallel, is_last_step, progress);
-        let carried = match &self.job.unpacking {
+        let results = match &self.job.unpacking {
             Some(unpacking) => self.unpack(unpacking, &found.best, &blobs, &mut downloads).await,
             None => self.fetch(&found, &mut downloads).await,
         };
-        let mut carried = match carried {
-            Ok(carried) => carried,
+        let mut results = match results {
+            Ok(results) => results,
             Err(error) => {
                 let echo = self.stop.fail(error);
                 downloads.drain().await;
@@ -98,18 +98,18 @@ impl LeasedPull<'_> {
         let timings = Timings {
             documents: milliseconds(documents_time),
             layers: milliseconds(layers_time),
-            waiting_for_blobs: milliseconds(carried.waiting),
-            applying: milliseconds(carried.applying),
+            waiting_for_blobs: milliseconds(results.waiting),
+            applying: milliseconds(results.applying),
             record: milliseconds(since.elapsed()),
             ..Timings::default()
         };
-        let totals = totals(&found, &mut carried, &downloads);
-        Ok(self.report(&target, carried, totals, timings))
+        let totals = totals(&found, &mut results, &downloads);
+        Ok(self.report(&target, results, totals, timings))
     }
 
     /// Says what the user may not expect: a platform that was asked for and is not there, and an image without
     /// index, which is pulled whatever its platform, as every client does.
-    async fn warn_of_platforms(&self, found: &Found) -> Result<(), PullError> {
+    async fn warn_of_platforms(&self, found: &Images) -> Result<(), PullError> {
         let unmatched = match &self.job.request.platforms {
             Platforms::All { .. } => return Ok(()),
             Platforms::One(_) if found.best.fits => return Ok(()),
@@ -140,7 +140,7 @@ impl LeasedPull<'_> {
         documents: &Documents,
         blobs: &BlobFetcher,
         downloads: &mut Downloads,
-    ) -> Result<Carried, PullError> {
+    ) -> Result<LayerResults, PullError> {
         let image = self.image(unpacking, documents)?;
         let plan = plan_for(unpacking, &image).await?;
         let (snapshotter, suitability) = (&unpacking.snapshotter, plan.suitability.as_str());
@@ -174,7 +174,7 @@ impl LeasedPull<'_> {
             blobs.note(config, &BlobFacts { snapshot, ..BlobFacts::default() }).await?;
         }
         let best = image_report(documents, layers);
-        Ok(Carried { best, others: Vec::new(), plan: Some(plan), waiting, applying })
+        Ok(LayerResults { best, others: Vec::new(), plan: Some(plan), waiting, applying })
     }
 
     fn image(&self, unpacking: &Unpacking, documents: &Documents) -> Result<ImageToPlan, PullError> {
@@ -199,7 +199,7 @@ impl LeasedPull<'_> {
     }
 
     /// Fetches everything that the manifests list, and unpacks nothing.
-    async fn fetch(&self, found: &Found, downloads: &mut Downloads) -> Result<Carried, PullError> {
+    async fn fetch(&self, found: &Images, downloads: &mut Downloads) -> Result<LayerResults, PullError> {
         let mut seen = HashSet::new();
         let all = found.images().flat_map(|image| &image.manifest.layers);
         let distinct: Vec<&Descriptor> = all.filter(|layer| seen.insert(&layer.digest)).collect();
@@ -212,7 +212,7 @@ impl LeasedPull<'_> {
         let since = Instant::now();
         downloads.finish().await?;
         let report = |image| image_report(image, fetched_layers(image, downloads));
-        Ok(Carried {
+        Ok(LayerResults {
             best: report(&found.best),
             others: found.others.iter().map(report).collect(),
             plan: None,
@@ -221,7 +221,13 @@ impl LeasedPull<'_> {
         })
     }
 
-    fn report(&self, target: &Descriptor, carried: Carried, totals: Totals, timings: Timings) -> PullReport {
+    fn report(
+        &self,
+        target: &Descriptor,
+        results: LayerResults,
+        totals: Totals,
+        timings: Timings,
+    ) -> PullReport {
         let matcher = &self.job.world.matcher;
         let mut plugins = vec![plugin_report("platform", matcher.identity(), matcher.timings())];
         if let Some(Unpacking { planner, .. }) = &self.job.unpacking {
@@ -229,7 +235,7 @@ impl LeasedPull<'_> {
         }
         let sum = plugins.iter().map(|plugin| plugin.timings.sum()).sum();
         let timings = Timings { plugins: rounded(sum), ..timings };
-        let (suitability, hints) = match carried.plan {
+        let (suitability, hints) = match results.plan {
             Some(plan) => (Some(suitability_report(&plan)), plan.hints),
             None => (None, Vec::new()),
         };
@@ -239,8 +245,8 @@ impl LeasedPull<'_> {
             outcome: self.job.outcome,
             target: target.digest.clone(),
             target_media_type: target.media_type.clone(),
-            image: carried.best,
-            more: carried.others,
+            image: results.best,
+            more: results.others,
             snapshotter: self.job.unpacking.as_ref().map(|unpacking| unpacking.snapshotter.to_string()),
             suitability,
             plugins,
@@ -315,7 +321,7 @@ fn fetched_layers(image: &Documents, downloads: &Downloads) -> Vec<LayerReport> 
 }
 
 /// Sums up, and tells each layer what was downloaded for it; for a layer that occurs twice, the first.
-fn totals(found: &Found, carried: &mut Carried, downloads: &Downloads) -> Totals {
+fn totals(found: &Images, results: &mut LayerResults, downloads: &Downloads) -> Totals {
     let mut totals = Totals {
         downloaded_blobs: found.downloaded.len(),
         downloaded_bytes: found.downloaded.iter().sum(),
@@ -336,7 +342,7 @@ fn totals(found: &Found, carried: &mut Carried, downloads: &Downloads) -> Totals
         }
     }
     let mut told = HashSet::new();
-    for image in std::iter::once(&mut carried.best).chain(&mut carried.others) {
+    for image in std::iter::once(&mut results.best).chain(&mut results.others) {
         for layer in &mut image.layers {
             totals.layers += 1;
             totals.layer_bytes = totals.layer_bytes.saturating_add(layer.size);

@@ -1,4 +1,4 @@
-//! Blobs that are damaged in the store: found out, fetched anew where that is wanted, and named where it is not.
+//! Blobs that are damaged in the store: detected, fetched again where that is wanted, and an error where it is not.
 
 use bytes::Bytes;
 
@@ -9,10 +9,10 @@ use crate::image::{Damage, damage_anywhere, damage_at_end, read_undamaged};
 use dray_ports::{BlobFacts, Ingest, StoreError};
 
 impl BlobFetcher {
-    /// How a blob in the store is damaged, as far as its last byte tells. Who mends reads all bytes of a blob that was
-    /// there already.
+    /// How a blob in the store is damaged, as far as its last byte tells. A pull that repairs reads all bytes of a
+    /// blob that was there already.
     pub(super) async fn damage(&self, blob: Blob<'_>, fetched: Fetched) -> Result<Option<Damage>, PullError> {
-        if self.mends && fetched == Fetched::Existed {
+        if self.repairs && fetched == Fetched::Existed {
             return self.damage_anywhere(blob).await;
         }
         self.look(blob, damage_at_end(self.content.as_ref(), blob.descriptor)).await
@@ -34,19 +34,19 @@ impl BlobFetcher {
         }
     }
 
-    /// Reads a whole document from the store into memory. Whoever understands it checks its size.
+    /// Reads a whole document from the store into memory. Its size is checked where it is parsed.
     pub(super) async fn stored(&self, blob: Blob<'_>) -> Result<Result<Bytes, Damage>, PullError> {
         let read = read_undamaged(self.content.as_ref(), blob.descriptor).await;
         read.map_err(|source| blob.reading(source))
     }
 
-    /// Fails unless a damaged blob is to be fetched anew.
-    pub(super) async fn may_mend(&self, blob: Blob<'_>, damage: Damage) -> Result<(), PullError> {
-        if !self.mends {
+    /// Fails unless a damaged blob is to be fetched again.
+    pub(super) async fn may_repair(&self, blob: Blob<'_>, damage: Damage) -> Result<(), PullError> {
+        if !self.repairs {
             return Err(self.damaged(blob, damage).await);
         }
         let digest = &blob.descriptor.digest;
-        tracing::warn!(%digest, damage = &damage as &dyn std::error::Error, "fetching a damaged {} anew", blob.what);
+        tracing::warn!(%digest, damage = &damage as &dyn std::error::Error, "fetching a damaged {} again", blob.what);
         Ok(())
     }
 
@@ -61,7 +61,7 @@ impl BlobFetcher {
     ) -> Result<(), PullError> {
         self.commit(blob, ingest, facts.clone()).await?;
         let Some(damage) = self.damage_anywhere(blob).await? else { return Ok(()) };
-        self.may_mend(blob, damage).await?;
+        self.may_repair(blob, damage).await?;
         let Some(mut ingest) = self.open(blob, Existing::IsReplaced, &|_| {}).await? else { return Ok(()) };
         ingest.restart();
         if let Err(source) = ingest.write(bytes).await {
@@ -92,9 +92,9 @@ impl BlobFetcher {
     /// The error for a blob that is damaged.
     pub(super) async fn damaged(&self, blob: Blob<'_>, source: Damage) -> PullError {
         let digest = blob.descriptor.digest.clone();
-        // Who else has it is part of the cure only; the error matters more than a failure to find out.
+        // The others are only needed for the hint. A failure to find them must not hide the damage.
         let others = self.content.other_owners(&digest).await.unwrap_or_else(|error| {
-            tracing::debug!(error = &error as &dyn std::error::Error, "whether others have it is not known");
+            tracing::debug!(error = &error as &dyn std::error::Error, "cannot tell who else has the blob");
             Vec::new()
         });
         PullError::Damaged { what: blob.what, digest, others, source }

@@ -87,7 +87,7 @@ async fn documents_that_are_missing() {
     let index = fixture.index(&[(&image.manifest, Some("amd64"))]);
     fixture.unpack(&image, 2);
 
-    // Without the config nobody knows what the snapshots are called.
+    // Only the config says what the snapshots are called.
     fixture.remove(&image.config);
     fixture.remove(&image.layers[1]);
     let found = survey(&fixture, &index, these(&["amd64"])).await;

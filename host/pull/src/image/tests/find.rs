@@ -98,7 +98,7 @@ async fn records_that_have_the_digest_in_their_name() {
     let fixture = records(&[(&tagged, &a)]);
     assert_eq!(found(&fixture, &plain).await, [(tagged, MatchedBy::RepositoryAndDigest)]);
 
-    // Somebody made a record of this name for something else.
+    // Another client made a record of this name for something else.
     let fixture = records(&[(&plain, &b)]);
     assert_eq!(found(&fixture, &plain).await, []);
 }

@@ -127,7 +127,7 @@ async fn what_is_known_of_blobs_that_are_there_is_added_to() {
     }
 }
 
-/// Also of a layer above that turns out to be there: who saves or pushes the image then finds a whole upper part.
+/// Also of a layer above that turns out to be there: saving or pushing the image then finds a whole upper part.
 #[tokio::test]
 async fn from_the_lowest_missing_layer_up_everything_is_fetched() {
     let fixture = Fixture::new();

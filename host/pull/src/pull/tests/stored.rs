@@ -74,7 +74,7 @@ async fn the_size_of_a_layer_that_is_there_is_checked() {
     assert!(fixture.store.state().images.is_empty());
 }
 
-/// The snapshots speak for the layers, whose blobs nobody looks at.
+/// The snapshots speak for the layers; the blobs are not looked at.
 #[tokio::test]
 async fn the_sum_of_absurd_sizes_is_no_panic() {
     let fixture = altered(|draft| {
@@ -219,7 +219,7 @@ async fn one_byte_of_a_sound_layer_is_read() {
     assert_eq!(read.iter().map(|(_, bytes)| *bytes as u64).sum::<u64>(), documents + 3);
 }
 
-/// Whoever commits first, what came over the network was downloaded.
+/// What came over the network was downloaded, also if another client commits it first.
 #[tokio::test]
 async fn what_was_downloaded_counts_also_where_another_client_was_faster() {
     let fixture = Fixture::new();
