@@ -29,7 +29,7 @@ wit: ## copy the packages of the plugin interface to where others depend on them
 guests: ## build the plugins in other languages that tests need (Go, Node.js, Python)
 	@tests/guests-in/build.sh
 
-daemons: ## build the containerd versions that tests need beside Debian's (needs Go)
+daemons: ## build the daemons that tests need beside Debian's: containerd versions, lazy snapshotters (needs Go)
 	@tests/daemons/build.sh
 
 fuzz: ## run every parser of foreign bytes on odd inputs, for FUZZ_SECONDS in all (60)

@@ -6,7 +6,7 @@ set -eu
 
 # Packages of daemons are needed for their programs only: each test starts its own.
 wanted='
-    cc:gcc              protoc:protobuf-compiler
+    cc:gcc              protoc:protobuf-compiler            pkg-config:pkgconf
     containerd:containerd           ctr:containerd      runc:runc
     docker-registry:docker-registry skopeo:skopeo       mmdebstrap:mmdebstrap
     mount:mount         setpriv:util-linux  setsid:util-linux   flock:util-linux
@@ -20,6 +20,9 @@ for pair in $wanted "$@"; do
 done
 # A compiler alone has no C library to compile against.
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
+# The daemons of lazy snapshotters link with these.
+[ -e /usr/include/zlib.h ] || missing="$missing zlib1g-dev"
+[ -e /usr/include/openssl/ssl.h ] || missing="$missing libssl-dev"
 [ -e /usr/include/google/protobuf/empty.proto ] || missing="$missing libprotobuf-dev"
 # shellcheck disable=SC2086 # a list of package names
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// If set to `1`, a missing program fails the test: continuous integration must not pass by skipping.
 pub const REQUIRE_ALL: &str = "DRAY_TESTS_REQUIRE_ALL";
-/// Where `make daemons` puts the containerd builds, a directory per generation.
+/// Where `make daemons` puts its builds: a directory per generation of containerd, `snapshotters` and `nydus`.
 pub const DAEMONS_DIR: &str = "DRAY_DAEMONS_DIR";
 
 /// Where `make guests` puts plugins in other languages, a directory per language.
@@ -115,16 +115,16 @@ pub fn debian_version(program: &str, package: &str, version: &str) -> Result<Pat
     Err(Missing { what, hint: format!("`{}` is another version; Debian 12 has this one", path.display()) })
 }
 
-/// A program that `make daemons` built for `generation`.
-pub fn built(generation: &str, program: &str) -> Result<PathBuf, Missing> {
-    let path = daemons_dir().join(generation).join(program);
+/// A program that `make daemons` built, in one of its directories.
+pub fn built(directory: &str, program: &str) -> Result<PathBuf, Missing> {
+    let path = daemons_dir().join(directory).join(program);
     if path.is_file() {
         return Ok(path);
     }
     Err(Missing { what: format!("`{}`", path.display()), hint: "run `make daemons`, which needs Go".into() })
 }
 
-/// The directory with the built programs of all generations.
+/// The directory of all builds of `make daemons`.
 pub fn daemons_dir() -> PathBuf {
     if let Some(directory) = std::env::var_os(DAEMONS_DIR) {
         return directory.into();
