@@ -113,16 +113,13 @@ impl Answer {
         }
     }
 
-    /// Cuts out the range of a `Range: bytes=N-`.
+    /// Cuts out the range of a `Range: bytes=N-` or `Range: bytes=N-M`. Several ranges get the whole, as HTTP permits.
     fn honour_range(&mut self, request: &Recorded) {
-        let Some(start) = request
-            .header("range")
-            .and_then(|range| range.strip_prefix("bytes="))
-            .and_then(|range| range.strip_suffix('-'))
-            .and_then(|start| start.parse::<usize>().ok())
-        else {
-            return;
-        };
+        let range = request.header("range").and_then(|range| range.strip_prefix("bytes="));
+        let Some((start, end)) = range.and_then(|range| range.split_once('-')) else { return };
+        let Ok(start) = start.parse::<usize>() else { return };
+        let end = if end.is_empty() { Ok(usize::MAX) } else { end.parse::<usize>() };
+        let Ok(last) = end else { return };
         let whole = self.body.clone();
         let length = whole.len();
         if start >= length {
@@ -130,8 +127,9 @@ impl Answer {
             self.set("content-range", &format!("bytes */{length}"));
         } else {
             self.status = 206;
-            self.set("content-range", &format!("bytes {start}-{}/{length}", length - 1));
-            self.set_body(whole.slice(start..));
+            let last = last.clamp(start, length - 1);
+            self.set("content-range", &format!("bytes {start}-{last}/{length}"));
+            self.set_body(whole.slice(start..=last));
         }
         self.whole = Some(whole);
     }
@@ -177,6 +175,10 @@ pub(super) fn correct(state: &mut State, request: &Recorded) -> Answer {
         answer.set("docker-content-digest", digest);
         answer.honour_range(request);
         return answer;
+    }
+    if rest.contains("/referrers/") {
+        // As a registry that is older than them: clients then look for a tag.
+        return Answer::new(404);
     }
     let Some((repository, name)) = rest.split_once("/manifests/") else {
         return Answer::error(404, "NAME_UNKNOWN", "repository name not known to registry");
