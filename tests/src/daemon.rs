@@ -4,12 +4,12 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::sync::Arc;
 
 use containerd_client::Client;
-use rustix::process::Signal;
 
-use crate::process::{Process, end_with_parent, signal};
+use crate::enclosure::Enclosure;
+use crate::process::{Process, end_with_parent};
 use crate::scratch::{Place, Scratch};
 use crate::tools::{self, Missing, SEARCH_PATH};
 
@@ -108,6 +108,15 @@ pub struct Settings {
     pub place: Place,
     /// Snapshotters in addition to the built-in ones.
     pub proxy_plugins: Vec<ProxyPlugin>,
+    /// The enclosure in which it runs, to share its mounts with other daemons.
+    pub enclosure: Option<Arc<Enclosure>>,
+}
+
+impl Settings {
+    /// The settings of a containerd with its data in memory and no other snapshotters.
+    pub fn new(generation: Generation) -> Self {
+        Self { generation, place: Place::Memory, proxy_plugins: Vec::new(), enclosure: None }
+    }
 }
 
 /// A running containerd with its own root, state directory and socket.
@@ -120,12 +129,13 @@ pub struct Containerd {
     socket: PathBuf,
     generation: Generation,
     scratch: Scratch,
+    enclosure: Option<Arc<Enclosure>>,
 }
 
 impl Containerd {
     /// Starts one with its data in memory, and waits until it responds.
     pub fn start(generation: Generation) -> Result<Self, Missing> {
-        Self::start_with(&Settings { generation, place: Place::Memory, proxy_plugins: Vec::new() })
+        Self::start_with(&Settings::new(generation))
     }
 
     /// Starts one, and waits until it responds.
@@ -155,8 +165,9 @@ impl Containerd {
             .env("TMPDIR", scratch.path())
             .env("CONTAINERD_DISABLE_PIGZ", "1")
             .env("CONTAINERD_DISABLE_IGZIP", "1");
-        let process = launch(&command, &socket, generation, &scratch);
-        Ok(Self { process, command, ctr, socket, generation, scratch })
+        let enclosure = settings.enclosure.clone();
+        let process = launch(&command, &socket, generation, &scratch, enclosure.as_deref());
+        Ok(Self { process, command, ctr, socket, generation, scratch, enclosure })
     }
 
     /// Its generation.
@@ -167,6 +178,11 @@ impl Containerd {
     /// Its socket.
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// The enclosure in which it runs, if any.
+    pub fn enclosure(&self) -> Option<&Enclosure> {
+        self.enclosure.as_deref()
     }
 
     /// The directory of its plugins' data.
@@ -184,7 +200,7 @@ impl Containerd {
         let mut command = Command::new(&self.ctr);
         command.arg("--address").arg(&self.socket).args(["--namespace", namespace]).args(args);
         command.env("PATH", SEARCH_PATH).env("HOME", self.scratch.path());
-        command
+        self.enclosure().map(|enclosure| enclosure.command(&command)).unwrap_or(command)
     }
 
     /// Runs the `ctr` of the same version in `namespace`, and waits for the end.
@@ -211,22 +227,18 @@ impl Containerd {
         self.process.terminate();
         // A killed daemon leaves its socket behind, which would look like a running one.
         let _ = fs::remove_file(&self.socket);
-        self.process = launch(&self.command, &self.socket, self.generation, &self.scratch);
+        let enclosure = self.enclosure.as_deref();
+        self.process = launch(&self.command, &self.socket, self.generation, &self.scratch, enclosure);
     }
 
     /// Stops the process: it still accepts connections and bytes, but answers nothing until it is thawed.
     pub fn freeze(&self) {
-        signal(self.process.id(), Signal::STOP);
-        let status = format!("/proc/{}/stat", self.process.id());
-        // The state follows the name, which is in parentheses.
-        while !fs::read_to_string(&status).expect("a child has a status").contains(") T ") {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        self.process.freeze();
     }
 
     /// Lets a frozen one continue.
     pub fn thaw(&self) {
-        signal(self.process.id(), Signal::CONT);
+        self.process.thaw();
     }
 
     /// A connection for checks that bypass dray.
@@ -250,9 +262,19 @@ impl Drop for Containerd {
     }
 }
 
-fn launch(command: &Command, socket: &Path, generation: Generation, scratch: &Scratch) -> Process {
-    let mut process =
-        Process::start(command, &scratch.path().join("log")).expect("containerd can be started");
+fn launch(
+    command: &Command,
+    socket: &Path,
+    generation: Generation,
+    scratch: &Scratch,
+    enclosure: Option<&Enclosure>,
+) -> Process {
+    let log = scratch.path().join("log");
+    let process = match enclosure {
+        None => Process::start(command, &log),
+        Some(enclosure) => Process::start_forking(&enclosure.command(command), &log),
+    };
+    let mut process = process.expect("containerd can be started");
     process.wait_until(&generation.to_string(), || std::os::unix::net::UnixStream::connect(socket).is_ok());
     // It listens before all of its services respond.
     process.wait_until(&generation.to_string(), || complete(answers(socket.to_owned())));

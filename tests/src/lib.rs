@@ -7,6 +7,7 @@ pub mod command;
 pub mod cost;
 pub mod daemon;
 pub mod docker_registry;
+pub mod enclosure;
 pub mod guests;
 pub mod heard;
 pub mod image;

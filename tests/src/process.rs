@@ -15,6 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 #[derive(Debug)]
 pub struct Process {
     child: Child,
+    /// The id of the program, if `child` only starts it and waits for it.
+    program: Option<u32>,
     log: PathBuf,
 }
 
@@ -24,12 +26,26 @@ impl Process {
         let output = File::options().create(true).append(true).open(log)?;
         let mut bound = end_with_parent(command);
         bound.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        Ok(Self { child: spawn(bound)?, log: log.to_owned() })
+        Ok(Self { child: spawn(bound)?, program: None, log: log.to_owned() })
+    }
+
+    /// Starts a `command` that forks: it runs the program in a child and waits for it. Signals go to the program.
+    pub fn start_forking(command: &Command, log: &Path) -> io::Result<Self> {
+        let mut process = Self::start(command, log)?;
+        let id = process.child.id();
+        let children = format!("/proc/{id}/task/{id}/children");
+        let mut program = None;
+        process.wait_until("a program that starts another", || {
+            program = fs::read_to_string(&children).ok().and_then(|ids| ids.trim().parse().ok());
+            program.is_some()
+        });
+        process.program = program;
+        Ok(process)
     }
 
     /// The process id.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.program.unwrap_or_else(|| self.child.id())
     }
 
     /// Its output so far.
@@ -53,7 +69,32 @@ impl Process {
 
     /// Ends it with SIGKILL and waits for the end.
     pub fn kill9(&mut self) {
-        self.child.kill().and_then(|()| self.child.wait()).expect("an own child can be killed");
+        // Without a running child, the id of the program may belong to another process.
+        match self.program {
+            Some(id) if matches!(self.child.try_wait(), Ok(None)) => {
+                try_signal(id, Signal::KILL);
+                signal(self.child.id(), Signal::CONT);
+            }
+            _ => self.child.kill().expect("an own child can be killed"),
+        }
+        self.child.wait().expect("an own child can be waited for");
+    }
+
+    /// Stops the process: it still accepts connections and bytes, but answers nothing until it is thawed.
+    pub fn freeze(&self) {
+        signal(self.id(), Signal::STOP);
+        let status = format!("/proc/{}/stat", self.id());
+        // The state follows the name, which is in parentheses.
+        while !fs::read_to_string(&status).expect("a child has a status").contains(") T ") {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets a frozen process continue.
+    pub fn thaw(&self) {
+        signal(self.id(), Signal::CONT);
+        // A child that waits for the program stops with it.
+        signal(self.child.id(), Signal::CONT);
     }
 
     /// Ends it with SIGTERM, and with SIGKILL after ten seconds.
@@ -61,8 +102,9 @@ impl Process {
         const PATIENCE: Duration = Duration::from_secs(10);
         if let Ok(None) = self.child.try_wait() {
             // The child was not waited for yet, so its id cannot belong to another process.
-            signal(self.child.id(), Signal::TERM);
+            try_signal(self.id(), Signal::TERM);
             // A stopped process does not handle the signal before it continues.
+            try_signal(self.id(), Signal::CONT);
             signal(self.child.id(), Signal::CONT);
             if wait_for(&mut self.child, PATIENCE).is_none() {
                 self.kill9();
@@ -79,9 +121,14 @@ impl Drop for Process {
 
 /// Sends a signal to a child that was not waited for.
 pub fn signal(id: u32, signal: Signal) {
-    let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("the id of a child is a process id");
     // A child that has just ended is a zombie, and signals do it no harm.
-    kill_process(pid, signal).expect("an own child can be signalled");
+    assert!(try_signal(id, signal), "an own child can be signalled");
+}
+
+/// Sends a signal to a process. Returns `false` if the process has ended.
+fn try_signal(id: u32, signal: Signal) -> bool {
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("the id of a child is a process id");
+    kill_process(pid, signal).is_ok()
 }
 
 /// Waits for a child up to a time limit.

@@ -6,7 +6,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use containerd_client::services::v1::snapshots::{RemoveSnapshotRequest, ViewSnapshotRequest};
@@ -15,9 +15,12 @@ use containerd_client::types::Mount;
 use containerd_client::with_namespace;
 
 use crate::daemon::{Containerd, complete};
+use crate::enclosure::Enclosure;
 use crate::image::sha256;
+use crate::process::end_with_parent;
 use crate::scratch::{Place, Scratch};
 use crate::state::State;
+use crate::tools::SEARCH_PATH;
 
 /// The parts of a directory tree that an unpacker decides: entries by path, `.` first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,12 +57,18 @@ impl Tree {
 
     /// The contents of a committed snapshot as a container sees them: mounts a read-only view and reads it.
     pub fn of_snapshot(daemon: &Containerd, namespace: &str, snapshotter: &str, snapshot: &str) -> Self {
-        let mounts = View::open(daemon, namespace, snapshotter, snapshot);
+        let view = View::open(daemon, namespace, snapshotter, snapshot);
         let scratch = Scratch::new(Place::Memory);
-        for mount in &mounts.mounts {
-            mount_at(mount, scratch.path());
+        for mount in &view.mounts {
+            mount_at(mount, scratch.path(), daemon.enclosure());
         }
-        let tree = Self::walk(scratch.path()).expect("a mounted tree can be read");
+        let root = daemon
+            .enclosure()
+            .map_or_else(|| scratch.path().to_owned(), |inside| inside.path(scratch.path()));
+        let tree = Self::walk(&root).expect("a mounted tree can be read");
+        if daemon.enclosure().is_some() {
+            unmount(scratch.path(), daemon.enclosure());
+        }
         drop(scratch);
         tree
     }
@@ -226,7 +235,7 @@ impl Drop for View<'_> {
     }
 }
 
-fn mount_at(mount: &Mount, target: &Path) {
+fn mount_at(mount: &Mount, target: &Path, enclosure: Option<&Enclosure>) {
     let mut options = mount.options.clone();
     if !options.iter().any(|option| option == "ro") {
         options.push("ro".to_owned());
@@ -235,9 +244,21 @@ fn mount_at(mount: &Mount, target: &Path) {
     if mount.r#type != "bind" {
         command.args(["-t", &mount.r#type]);
     }
-    let output = command.args(["-o", &options.join(",")]).arg(&mount.source).arg(target).output();
-    let output = output.expect("mount can be started");
+    command.args(["-o", &options.join(",")]).arg(&mount.source).arg(target).env("PATH", SEARCH_PATH);
+    let output = run(&command, enclosure);
     assert!(output.status.success(), "{mount:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn unmount(target: &Path, enclosure: Option<&Enclosure>) {
+    let mut command = Command::new("umount");
+    command.arg(target).env("PATH", SEARCH_PATH);
+    let output = run(&command, enclosure);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn run(command: &Command, enclosure: Option<&Enclosure>) -> Output {
+    let inside = enclosure.map(|enclosure| enclosure.command(command));
+    end_with_parent(inside.as_ref().unwrap_or(command)).output().expect("it can be started")
 }
 
 /// The directory of the topmost snapshot of a view: the first lower directory of an overlay, or, at the bottom of a

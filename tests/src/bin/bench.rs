@@ -126,7 +126,7 @@ fn ctr(options: &Options, generation: Generation, reference: &str) -> Run {
 }
 
 fn daemon(options: &Options, generation: Generation) -> Containerd {
-    let settings = Settings { generation, place: options.place, proxy_plugins: Vec::new() };
+    let settings = Settings { place: options.place, ..Settings::new(generation) };
     Containerd::start_with(&settings).unwrap_or_else(|missing| panic!("{missing}"))
 }
 

@@ -88,7 +88,7 @@ impl Scene {
                 )
             })
             .collect();
-        let settings = Settings { generation, place: Place::Memory, proxy_plugins: Vec::new() };
+        let settings = Settings::new(generation);
         let daemon = require!(Containerd::start_configured(&settings, &configuration.concat()), None);
         let (image, registry) = (image(), ScriptedRegistry::start());
         registry.add(&image, "encrypted", "1");
