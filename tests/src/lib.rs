@@ -15,6 +15,7 @@ mod loopback;
 pub mod moment;
 pub mod process;
 pub mod proxy;
+pub mod puller;
 pub mod relay;
 pub mod scratch;
 pub mod scripted_registry;
