@@ -3,9 +3,16 @@
 //! The same calls give the same digests. The code does not use dray's own types, so that it does not share their
 //! faults. It uses untyped JSON, so that tests can make images that no tool makes.
 
+mod bait;
+pub mod estargz;
 mod layer;
+pub mod nydus;
+pub mod overlaybd;
+pub mod soci;
+mod stored;
+mod toc;
+pub mod zstd_chunked;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -15,6 +22,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256, Sha512};
 
+pub use bait::baited;
 pub use layer::{Compression, Entry, Layer, LayerBuilder, in_members};
 
 /// Bytes with their identity.
@@ -215,7 +223,7 @@ pub struct ImageBuilder {
     platform: String,
     flavour: Flavour,
     hash: Hash,
-    layers: Vec<(Layer, BTreeMap<String, String>)>,
+    layers: Vec<Layer>,
     alter_config: Alteration,
     alter_manifest: Alteration,
 }
@@ -244,8 +252,8 @@ impl ImageBuilder {
     /// Adds a layer with annotations on its descriptor.
     #[must_use]
     pub fn annotated_layer(mut self, layer: Layer, annotations: &[(&str, &str)]) -> Self {
-        let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        self.layers.push((layer, annotations.collect()));
+        let layer = annotations.iter().fold(layer, |layer, (key, value)| layer.annotation(key, *value));
+        self.layers.push(layer);
         self
     }
 
@@ -265,7 +273,7 @@ impl ImageBuilder {
 
     /// The image.
     pub fn build(self) -> Image {
-        let diff_ids: Vec<String> = self.layers.iter().map(|(layer, _)| layer.diff_id()).collect();
+        let diff_ids: Vec<String> = self.layers.iter().map(Layer::diff_id).collect();
         let mut config = platform(&self.platform);
         config["config"] = json!({ "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["/bin/sh"] });
         config["rootfs"] = json!({ "type": "layers", "diff_ids": diff_ids });
@@ -275,12 +283,13 @@ impl ImageBuilder {
 
         let mut layers = Vec::new();
         let mut descriptors = Vec::new();
-        for (layer, annotations) in self.layers {
-            let media_type = self.flavour.layer(layer.compression());
+        for layer in self.layers {
+            let media_type = layer.media_type().unwrap_or_else(|| self.flavour.layer(layer.compression()));
+            let annotations = json!(layer.annotations());
             let blob = Blob::hashed(media_type, layer.into_blob(), self.hash);
             let mut descriptor = blob.descriptor();
-            if !annotations.is_empty() {
-                descriptor["annotations"] = json!(annotations);
+            if annotations != json!({}) {
+                descriptor["annotations"] = annotations;
             }
             descriptors.push(descriptor);
             layers.push(blob);

@@ -1,10 +1,11 @@
 //! Layers: archives of changes, compressed.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
 use flate2::write::GzEncoder;
 
-use super::sha256;
+use super::{sha256, stored};
 
 /// The compression of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,14 +22,14 @@ pub enum Compression {
 /// One entry of a layer's archive.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    path: String,
-    kind: tar::EntryType,
-    link: String,
-    content: Vec<u8>,
-    mode: u32,
-    owner: (u64, u64),
-    device: (u32, u32),
-    mtime: (u64, u32),
+    pub(super) path: String,
+    pub(super) kind: tar::EntryType,
+    pub(super) link: String,
+    pub(super) content: Vec<u8>,
+    pub(super) mode: u32,
+    pub(super) owner: (u64, u64),
+    pub(super) device: (u32, u32),
+    pub(super) mtime: (u64, u32),
     xattrs: Vec<(String, Vec<u8>)>,
 }
 
@@ -165,6 +166,8 @@ pub struct Layer {
     compression: Compression,
     diff_id: String,
     blob: Vec<u8>,
+    media_type: Option<&'static str>,
+    annotations: BTreeMap<String, String>,
 }
 
 impl Layer {
@@ -175,7 +178,33 @@ impl Layer {
 
     /// A layer of any bytes, which need not be an archive.
     pub fn from_archive(archive: &[u8], compression: Compression) -> Self {
-        Self { compression, diff_id: sha256(archive), blob: compress(archive, compression) }
+        Self::packed(archive, compress(archive, compression), compression)
+    }
+
+    /// A layer whose compressed form is already made.
+    pub(super) fn packed(archive: &[u8], blob: Vec<u8>, compression: Compression) -> Self {
+        let annotations = BTreeMap::new();
+        Self { compression, diff_id: sha256(archive), blob, media_type: None, annotations }
+    }
+
+    /// Sets an annotation of its descriptor.
+    #[must_use]
+    pub fn annotation(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.annotations.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Removes an annotation of its descriptor.
+    #[must_use]
+    pub fn without_annotation(mut self, key: &str) -> Self {
+        self.annotations.remove(key);
+        self
+    }
+
+    /// Sets its media type, which otherwise follows from flavour and compression.
+    #[must_use]
+    pub(super) fn of_type(self, media_type: &'static str) -> Self {
+        Self { media_type: Some(media_type), ..self }
     }
 
     /// Changes the compressed bytes but not the diff id.
@@ -187,6 +216,21 @@ impl Layer {
     /// Its compression.
     pub fn compression(&self) -> Compression {
         self.compression
+    }
+
+    /// The annotations of its descriptor.
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.annotations
+    }
+
+    /// Its media type, if that does not follow from flavour and compression.
+    pub(super) fn media_type(&self) -> Option<&'static str> {
+        self.media_type
+    }
+
+    /// The compressed bytes.
+    pub fn blob(&self) -> &[u8] {
+        &self.blob
     }
 
     /// The digest of the uncompressed archive.
@@ -236,6 +280,36 @@ impl LayerBuilder {
     }
 }
 
+/// The bytes of an entry in an archive: `head`, the content, `padding`.
+pub(super) struct Piece<'a> {
+    pub(super) entry: &'a Entry,
+    /// Its header blocks, extended headers included.
+    pub(super) head: Vec<u8>,
+    /// Zeros after the content, up to a whole block.
+    pub(super) padding: Vec<u8>,
+}
+
+/// The end of an archive: two blocks of zeros.
+pub(super) const END_OF_ARCHIVE: [u8; 1024] = [0; 1024];
+
+/// The bytes of all entries in an archive.
+pub(super) fn pieces(entries: &[Entry]) -> Vec<Piece<'_>> {
+    const BLOCK: usize = 512;
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut start = 0;
+    let mut pieces = Vec::new();
+    for entry in entries {
+        entry.write(&mut archive).expect("a vector takes bytes");
+        let written = &archive.get_ref()[start..];
+        let content = entry.content.len();
+        let head = written.len() - content.next_multiple_of(BLOCK);
+        let (head, rest) = written.split_at(head);
+        pieces.push(Piece { entry, head: head.to_vec(), padding: rest[content..].to_vec() });
+        start = archive.get_ref().len();
+    }
+    pieces
+}
+
 /// An archive compressed in several gzip members, as if several tools had appended to it.
 pub fn in_members(archive: &[u8], members: usize) -> Vec<u8> {
     let part = archive.len().div_ceil(members).max(1);
@@ -250,30 +324,7 @@ fn compress(archive: &[u8], compression: Compression) -> Vec<u8> {
             encoder.write_all(archive).expect("a vector takes bytes");
             encoder.finish().expect("a vector takes bytes")
         }
-        Compression::Zstd => stored_zstd(archive),
-    }
-}
-
-/// A zstd frame of uncompressed blocks (RFC 8878, section 3.1.1).
-fn stored_zstd(content: &[u8]) -> Vec<u8> {
-    const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-    // A single segment, so there is no window field. The content size has 8 bytes. No checksum, no dictionary.
-    const DESCRIPTOR: u8 = 0b1110_0000;
-    const BLOCK: usize = 128 * 1024;
-    let mut frame = MAGIC.to_vec();
-    frame.push(DESCRIPTOR);
-    frame.extend((content.len() as u64).to_le_bytes());
-    let mut blocks = content.chunks(BLOCK).peekable();
-    loop {
-        let block = blocks.next().unwrap_or_default();
-        let is_last = blocks.peek().is_none();
-        let size = u32::try_from(block.len()).expect("a block is short");
-        // Bit 0 marks the last block, bits 1 and 2 its type: raw.
-        frame.extend(&(size << 3 | u32::from(is_last)).to_le_bytes()[..3]);
-        frame.extend(block);
-        if is_last {
-            return frame;
-        }
+        Compression::Zstd => stored::zstd_frame(archive),
     }
 }
 
@@ -312,13 +363,5 @@ mod tests {
         }
         let file = format!("{long} content mtime=7.000000008 SCHILY.xattr.user.key=value");
         assert_eq!(seen, ["d/", &file, "l", "d/.wh..wh..opq", ".wh.gone"]);
-    }
-
-    #[test]
-    fn a_zstd_frame_has_all_blocks() {
-        let content = vec![7; 300 * 1024];
-        let frame = stored_zstd(&content);
-        assert_eq!(frame.len(), 4 + 1 + 8 + 3 * 3 + content.len());
-        assert_eq!(stored_zstd(&[]).len(), 4 + 1 + 8 + 3);
     }
 }
