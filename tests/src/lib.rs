@@ -20,6 +20,7 @@ pub mod puller;
 pub mod relay;
 pub mod scratch;
 pub mod scripted_registry;
+pub mod snapshot_service;
 pub mod snapshotter;
 pub mod state;
 pub mod terminal;
