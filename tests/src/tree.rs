@@ -251,7 +251,8 @@ fn mount_at(mount: &Mount, target: &Path, enclosure: Option<&Enclosure>) {
 
 fn unmount(target: &Path, enclosure: Option<&Enclosure>) {
     let mut command = Command::new("umount");
-    command.arg(target).env("PATH", SEARCH_PATH);
+    // Lazily: the kernel releases files of FUSE some time after they are closed.
+    command.arg("--lazy").arg(target).env("PATH", SEARCH_PATH);
     let output = run(&command, enclosure);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
