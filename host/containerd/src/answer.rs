@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_question_without_an_answer_ends() {
+    async fn a_call_without_answer_times_out() {
         let (containerd, _open) = mute().await;
         tokio::time::pause();
         let asked = Instant::now();
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_ends_when_nothing_else_is_answered_either() {
+    async fn long_work_times_out_if_no_call_is_answered() {
         let (containerd, _open) = mute().await;
         tokio::time::pause();
         let digest = digest_of(Algorithm::Sha256, b"x");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_is_done_is_not_disturbed() {
+    async fn finished_work_is_returned() {
         let (containerd, _open) = mute().await;
         let work = sleep(limits::DAEMON_CALL_TIMEOUT);
         assert!(containerd.patiently(work).await.is_ok());

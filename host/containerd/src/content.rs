@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_that_follow_the_algorithm() {
+    fn containerd_2_3_follows_the_algorithm_of_a_digest() {
         for (version, follows) in [
             ("1.6.20~ds1", false),
             ("v1.7.35", false),

@@ -102,12 +102,12 @@ mod tests {
     }
 
     #[test]
-    fn descriptors_come_back() {
+    fn descriptors_survive_a_round_trip() {
         assert_eq!(from_descriptor(to_descriptor(&hello())).unwrap(), hello());
     }
 
     #[test]
-    fn answers_are_not_trusted() {
+    fn invalid_answers_are_errors() {
         let negative = types::Descriptor { size: -1, ..to_descriptor(&hello()) };
         let nameless = types::Descriptor { digest: "md5:aa".to_owned(), ..to_descriptor(&hello()) };
         for (descriptor, reason) in [(negative, "size of -1 bytes"), (nameless, "`md5` is not supported")] {
@@ -118,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn a_size_without_end_matches_nothing() {
+    fn a_huge_size_matches_nothing() {
         assert_eq!(to_signed(5), 5);
         assert_eq!(to_signed(u64::MAX), i64::MAX);
     }
 
     #[test]
-    fn mounts_come_back_verbatim() {
+    fn mounts_are_passed_on_unchanged() {
         let mount = Mount {
             kind: "overlay".to_owned(),
             source: "overlay".to_owned(),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mask_names_labels_by_their_whole_key() {
+    fn the_mask_has_whole_keys_of_labels() {
         let labels = Labels::from([("containerd.io/gc.ref.content.0".to_owned(), "x".to_owned())]);
         assert_eq!(label_mask(&labels).paths, ["labels.containerd.io/gc.ref.content.0"]);
     }

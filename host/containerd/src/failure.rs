@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_containerd_says_is_told_from_what_the_connection_does() {
+    fn answers_of_containerd_differ_from_broken_connections() {
         let locked = Cause::from(Status::unavailable("ref 1/layer-sha256:aa locked for 1s: unavailable"));
         assert!(locked.is_unavailable());
 
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn classes() {
+    fn statuses_are_classified() {
         for (status, class) in [
             (Status::not_found("x"), Class::NotFound),
             (Status::already_exists("x"), Class::AlreadyExists),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn says_everything_once() {
+    fn no_message_is_repeated() {
         let error = Cause::from(Status::not_found("content x: not found")).during("read blob `x`");
         let cause = error.source().unwrap();
         assert_eq!(error.to_string(), "cannot read blob `x`");

@@ -375,7 +375,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_grow_with_what_was_sent() {
+    fn messages_grow_with_the_bytes_sent() {
         const KIB: u64 = 1024;
         let mut sent = 0;
         let sizes = std::iter::repeat_with(|| {

@@ -78,7 +78,7 @@ mod tests {
     use dray_core::oci::Digest;
 
     #[test]
-    fn the_payload_is_that_of_imgcrypt() {
+    fn the_payload_is_the_same_as_that_of_imgcrypt() {
         let digest = format!("sha256:{}", "a".repeat(64));
         let media_type = MediaType::new("application/vnd.oci.image.layer.v1.tar+gzip+encrypted");
         let mut layer = Descriptor::new(media_type, Digest::parse(&digest).unwrap(), 7);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn decoders_by_compression() {
+    fn decoders_depend_on_the_compression() {
         for (media_type, decoder) in [
             ("application/vnd.oci.image.layer.v1.tar+encrypted", TAR),
             ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", TAR_GZIP),

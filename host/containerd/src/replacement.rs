@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_blob_keeps() {
+    fn references_are_found_in_labels() {
         let labels = [
             ("containerd.io/gc.ref.content.config", "sha256:a"),
             ("containerd.io/gc.ref.content.l.0", "sha256:b"),

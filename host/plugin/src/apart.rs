@@ -1,14 +1,14 @@
-//! The process that reads and compiles a component from outside: this program, started once more.
+//! Reads and compiles a component from outside in another process of this program.
 //!
-//! It limits itself before it reads a byte, and ends with its parent. What passes through the pipes:
+//! The process limits itself before it reads a byte, and ends with its parent. The protocol over its pipes:
 //!
-//! 1. the process says which build it is;
-//! 2. the parent sends the length of the component and the component;
-//! 3. the process sends the length of an answer and the answer: what the component is like, or why it is refused;
-//! 4. the parent sends one byte if it wants the machine code, and otherwise closes;
-//! 5. the process sends the code, and ends.
+//! 1. The process sends the hash of its build.
+//! 2. The parent sends the length of the component, and the component.
+//! 3. The process sends the length of an answer, and the answer: the shape of the component, or why it is refused.
+//! 4. The parent sends one byte if it needs the machine code, and otherwise closes the pipe.
+//! 5. The process sends the code, and ends.
 //!
-//! The limits of reading are lower than those of compiling, which follow when the parent asks for it.
+//! The limits of reading are lower than those of compiling, which apply from step 4 on.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -39,20 +39,20 @@ use dray_rules::limits::TEXT_BYTES;
 /// Exit codes of the process. The first is that of [`ExitCode::FAILURE`].
 const REFUSED: u8 = 1;
 const TOO_SLOW: u8 = 3;
-/// It is not the component's fault.
+/// The component is not at fault.
 const UNABLE: u8 = 4;
 const PANICKED: u8 = 5;
 
-/// A process that has been started and waits for a component.
+/// A started process that waits for a component.
 pub(super) struct Process {
     child: Child,
     input: Option<ChildStdin>,
     output: ChildStdout,
-    /// What it does, for messages.
+    /// Its task, for messages.
     task: &'static str,
 }
 
-/// A process that has read a component and can compile it.
+/// A process that has read a component and is ready to compile it.
 pub(super) struct Reader {
     pub(super) shape: Shape,
     process: Process,
@@ -62,8 +62,8 @@ impl Process {
     /// Starts this program with an argument.
     pub(super) fn start(argument: &str) -> io::Result<Self> {
         let mut child = match spawn(Path::new("/proc/self/exe"), argument) {
-            // There is no `/proc`, or the program has been removed. The name by which it was started may by now be
-            // that of another program, which then does not greet as this one does.
+            // There is no `/proc`, or the program was removed. Its name may now refer to another program, which would
+            // send another greeting.
             Err(error) if error.kind() == io::ErrorKind::NotFound => spawn(&started_as(), argument)?,
             other => other?,
         };
@@ -82,7 +82,7 @@ impl Process {
         }
     }
 
-    /// Hands the component over and takes what the process says about it.
+    /// Sends the component, and receives its shape.
     pub(super) fn read(mut self, source: &PluginSource) -> Result<Reader, PluginFailure> {
         let label = source.label();
         match self.converse(source.bytes()) {
@@ -110,7 +110,7 @@ impl Process {
         self.input.as_mut().ok_or(io::ErrorKind::BrokenPipe)?.write_all(bytes)
     }
 
-    /// The beginning of what it wrote to its standard error.
+    /// The beginning of its standard error.
     fn said(&mut self) -> String {
         let mut said = Vec::new();
         if let Some(errors) = self.child.stderr.take() {
@@ -119,10 +119,10 @@ impl Process {
         clean(String::from_utf8_lossy(&said).trim(), TEXT_BYTES)
     }
 
-    /// Why it has not done what it should: by how it ended, and if that says nothing by what went wrong here.
+    /// Why it failed, from the way it ended, or else from the error on this side.
     fn judge(mut self, label: &str, error: io::Error) -> PluginFailure {
         self.input = None;
-        // Where it is still there, it has not been understood.
+        // If it still runs, the protocol was violated.
         let _ = self.child.kill();
         let said = self.said();
         match self.child.wait() {
@@ -134,7 +134,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It ends when there is no more to read. A child that is not waited for stays in the table of processes.
+        // It ends at the end of its input. A child that is not waited for stays in the process table.
         self.input = None;
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -142,7 +142,7 @@ impl Drop for Process {
 }
 
 impl Reader {
-    /// Has the component compiled.
+    /// Compiles the component.
     pub(super) fn compile(self, label: &str) -> Result<Vec<u8>, PluginFailure> {
         let mut process = self.process;
         process.task = "compiling";
@@ -162,12 +162,12 @@ impl Reader {
     }
 }
 
-/// What the parent says to have the component compiled.
+/// The byte with which the parent requests compilation.
 const GO: u8 = b'c';
 
 const GREETING_BYTES: usize = 40;
 
-/// Which build this is.
+/// The hash of this build.
 fn greeting() -> [u8; GREETING_BYTES] {
     let mut greeting = *b"drayread................................";
     greeting[8..].copy_from_slice(compiled::build());
@@ -178,7 +178,7 @@ fn spawn(program: &Path, argument: &str) -> io::Result<Child> {
     Command::new(program)
         .arg(argument)
         .env_clear()
-        // A ctrl-c is for this program, which then ends the other one.
+        // Ctrl-c must reach only this program, which then ends the child.
         .process_group(0)
         .env("RAYON_NUM_THREADS", threads().to_string())
         .stdin(Stdio::piped())
@@ -187,7 +187,7 @@ fn spawn(program: &Path, argument: &str) -> io::Result<Child> {
         .spawn()
 }
 
-/// The file that this program was started from, as the kernel was told. A name alone is one in the working directory.
+/// The file of this program as passed to the kernel. A bare name is relative to the working directory.
 fn started_as() -> PathBuf {
     Path::new(".").join(OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()))
 }
@@ -214,7 +214,7 @@ fn judge(label: &str, task: &str, ended: ExitStatus, said: &str, error: Option<i
         }
         (Some(PANICKED), _) => compiler_fails(label, said),
         (_, Some(signal)) if signal == Signal::XCPU.as_raw() => too_slow.into(),
-        // The process ends itself where memory is refused, and the kernel where there is none.
+        // If an allocation fails, the process aborts; if memory runs out, the kernel kills it.
         (_, Some(signal)) if [Signal::ABORT, Signal::KILL].iter().any(|end| end.as_raw() == signal) => {
             let limit = if task == "reading" { READ_MEMORY_BYTES } else { COMPILE_MEMORY_BYTES };
             Failure::new(PluginFault::OutOfMemory, label, message("wants more memory than it may have"))
@@ -237,11 +237,11 @@ fn cannot(label: &str, task: &str, error: io::Error) -> PluginFailure {
     incompatible(label, format!("{task} plugin `{label}` fails")).caused_by(error)
 }
 
-/// Reads, and if asked compiles, the component on standard input, within limits of its own, and says how the process
-/// is to end. For a program whose [`PluginHost`](super::PluginHost) compiles apart; nothing else may run in it.
+/// Reads, and on request compiles, the component on standard input, within its own limits, and returns the exit
+/// status. For a program whose [`PluginHost`](super::PluginHost) compiles apart; nothing else may run in the process.
 pub fn serve_compiler() -> ExitCode {
     panic::set_hook(Box::new(|panic| {
-        // The place is one in the sources, on the machine that built the program.
+        // The location in the sources is left out: it belongs to the machine that built the program.
         let _ = write!(io::stderr(), "{}", panic_text(panic.payload()));
         #[expect(clippy::exit, reason = "other threads may wait for what this one does not do any more")]
         std::process::exit(PANICKED.into());
@@ -306,7 +306,7 @@ fn limit_this_process(time: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Lowers a limit, and how far it can be raised again. Where it is lower already it stays: only root may raise it.
+/// Lowers a limit and its maximum. A lower limit stays, because only root may raise it.
 fn lower(resource: Resource, wanted: u64, at_most: u64) -> io::Result<()> {
     let present = rustix::process::getrlimit(resource);
     let maximum = present.maximum.map_or(at_most, |present| present.min(at_most));
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_a_process_ends_says_what_was_too_much() {
+    fn the_end_of_a_process_names_the_exceeded_limit() {
         for (status, fault) in [
             (Signal::ABORT.as_raw(), PluginFault::OutOfMemory),
             (Signal::KILL.as_raw(), PluginFault::OutOfMemory),
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_without_its_place() {
+    fn a_panic_is_reported_without_its_location() {
         let panic = panic::catch_unwind(|| panic!("too many\x1b")).unwrap_err();
         assert_eq!(panic_text(&*panic), "too many\u{fffd}");
     }

@@ -1,13 +1,13 @@
-//! What the binding generator makes of the interface.
+//! The generated bindings of the interface.
 //!
-//! One world for what every plugin exports and imports, and one for what each kind exports besides. They
-//! share the types of the first, so that one conversion serves all of them.
+//! One world has the exports and imports of every plugin, and one world per kind adds that kind's exports. They share
+//! the types of the first, so that one conversion serves all of them.
 
 use wasmtime::component::{HasSelf, Linker};
 
 use super::sandbox::Guest;
 
-/// What every plugin has.
+/// The interfaces of every plugin.
 pub(super) mod described {
     wasmtime::component::bindgen!({
         inline: "
@@ -25,7 +25,7 @@ pub(super) mod described {
     });
 }
 
-/// What a snapshotter plugin has besides.
+/// The additional interfaces of a snapshotter plugin.
 pub(super) mod snapshotter {
     wasmtime::component::bindgen!({
         inline: "
@@ -44,7 +44,7 @@ pub(super) mod snapshotter {
     });
 }
 
-/// What a platform plugin has besides.
+/// The additional interfaces of a platform plugin.
 pub(super) mod platform {
     wasmtime::component::bindgen!({
         inline: "

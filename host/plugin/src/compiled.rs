@@ -1,20 +1,17 @@
-//! The store of compiled plugins: machine code that this program made earlier, checked before it is used.
+//! The store of compiled plugins: machine code from earlier runs, checked before use.
 //!
-//! Loading machine code that somebody else wrote is running it, outside of any sandbox. Therefore an entry is
-//! used only if its HMAC fits, made with a secret that lies beside the entries and that only the owner can
-//! read. Anything odd about an entry (short, other bytes, other owner, writable by others, a link) puts it
-//! aside under another name, is logged, and the plugin is compiled again. Nothing about the store ever fails
-//! a command.
+//! Foreign machine code would run outside of any sandbox. Therefore an entry is used only if its HMAC is right. Its
+//! secret is in a file beside the entries that only the owner can read. An irregular entry (truncated, changed, of
+//! another owner, writable by others, a link) is set aside under another name, with a log line, and the plugin is
+//! compiled again. No fault of the store fails a command.
 //!
-//! What this defends against: damage; entries that come from elsewhere, such as a cache of a build service, a
-//! copied home directory or a shared file system; other users on the same machine. What it cannot defend
-//! against: whoever runs as the same user (or as root) can read the secret, and could as well replace this
-//! program.
+//! This protects against damage, against entries from elsewhere (the cache of a build service, a copied home
+//! directory, a shared file system), and against other users of the machine. It does not protect against processes of
+//! the same user or of root: they can read the secret, and could as well replace this program.
 //!
-//! An entry is one file: a header with the tag, then the code. It is read into memory of this process, the
-//! tag is checked there, and the code is loaded from that same memory. So nothing that happens to the file
-//! afterwards can matter, which a mapping of the file could not promise. The copy costs a fraction of a
-//! millisecond for plugins of the usual size.
+//! An entry is one file: a header with the tag, then the code. It is read into memory of this process, the tag is
+//! checked there, and the code is loaded from the same memory. So later changes of the file have no effect, as they
+//! would with a mapped file. The copy takes a fraction of a millisecond for usual plugins.
 //!
 //! An entry exists only for a component that passed the comparison with this host's interfaces for one kind
 //! of plugin and one set of grants; kind, grants and version of the program are part of its key. That is why a
@@ -45,7 +42,7 @@ pub(super) struct CompiledStore {
 }
 
 impl CompiledStore {
-    /// Opens or makes a store. `None`, with a line in the log, if the place cannot be used.
+    /// Opens or creates a store. `None`, with a log line, if the directory cannot be used.
     pub(super) fn open(place: &Path) -> Option<Self> {
         let opened = Directory::open(place).and_then(|directory| {
             let secret = directory.secret()?;
@@ -55,13 +52,13 @@ impl CompiledStore {
             .inspect_err(|error| {
                 let place = place.display();
                 match error.kind() {
-                    // As with `sudo`, where it keeps the home of who typed it: nothing is wrong, and whoever owns
-                    // the directory shall not have files of root in it.
+                    // As with `sudo` that keeps the user's home: this is normal, and root must not write files into
+                    // that user's directory.
                     io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => {
                         tracing::debug!(%place, %error, "compiled plugins are not kept");
                         return;
                     }
-                    // As for a system user, whose home is not there on purpose.
+                    // As for a system user without a home.
                     io::ErrorKind::NotFound => {
                         tracing::info!(%place, %error, "compiled plugins are not kept");
                         return;
@@ -106,7 +103,7 @@ impl CompiledStore {
         }
     }
 
-    /// Keeps the code of a component, which must be what the engine made of it.
+    /// Stores the code of a component. The engine must have compiled it.
     pub(super) fn keep(
         &self,
         engine: &Engine,
@@ -124,12 +121,12 @@ impl CompiledStore {
     }
 }
 
-/// What is the same for all components of this build, in one hash.
+/// A hash of everything that all components of this build have in common.
 pub(super) fn build() -> &'static [u8; 32] {
     key::build()
 }
 
-/// Loads code whose tag has been checked.
+/// Loads code whose tag was checked.
 fn load(engine: &Engine, code: &Authentic<'_>) -> Result<Component, EntryError> {
     #[expect(unsafe_code, reason = "loading machine code trusts whoever made it")]
     // SAFETY: `deserialize` wants bytes that this engine's compiler made, unchanged. `Authentic` is made only by
@@ -140,5 +137,5 @@ fn load(engine: &Engine, code: &Authentic<'_>) -> Result<Component, EntryError> 
     component.map_err(EntryError::Engine)
 }
 
-/// Code that this store has sealed.
+/// Code that this store sealed.
 struct Authentic<'a>(&'a [u8]);

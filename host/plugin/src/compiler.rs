@@ -1,9 +1,8 @@
-//! Reading and compiling components, within bounds.
+//! Reads and compiles components within limits.
 //!
-//! What a component may cost is estimated before anything is built of it (`weight`), and an estimate can be wrong.
-//! Neither validator nor compiler can be stopped from outside, and memory or stack that is not there ends the whole
-//! process. So a program can have both done in a process of its own (`apart`): a component from outside is then
-//! touched nowhere else.
+//! The cost of a component is estimated before anything is built (`weight`), but an estimate can be wrong. Neither
+//! validator nor compiler can be stopped from outside, and a lack of memory or stack ends the whole process. So a
+//! program can run both in another process (`apart`), and then only that process touches a component from outside.
 
 use std::panic::{self, AssertUnwindSafe};
 
@@ -19,19 +18,19 @@ use super::shape::{self, Shape};
 use dray_ports::PluginFailure;
 use dray_rules::limits::TEXT_BYTES;
 
-/// Where components are read and compiled.
+/// The process in which components are read and compiled.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Compiler {
-    /// In this process. Only the estimate bounds it.
+    /// This process. Only the estimate limits the cost.
     #[default]
     Here,
-    /// In a process that runs [`serve_compiler`](super::serve_compiler), started with this argument. Components that
-    /// come with the program are read here all the same: nobody else has made them.
+    /// Another process that runs [`serve_compiler`](super::serve_compiler), started with this argument. Embedded
+    /// components are trusted and are still read in this process.
     Apart(&'static str),
 }
 
 impl Compiler {
-    /// Reads what a component imports and exports.
+    /// Reads the imports and exports of a component.
     pub(super) fn read(&self, source: &PluginSource) -> Result<Shape, PluginFailure> {
         match self {
             Self::Apart(argument) if !source.is_embedded() => {
@@ -42,7 +41,7 @@ impl Compiler {
         }
     }
 
-    /// Reads a component, lets `check` decide whether it is of use, and compiles it.
+    /// Reads a component, passes it to `check`, and compiles it.
     pub(super) fn compile(
         &self,
         engine: &Engine,
@@ -72,16 +71,16 @@ impl Compiler {
     }
 }
 
-/// What the compiler of this program made of a component.
+/// The compiled code of a component.
 pub(super) struct MachineCode(Vec<u8>);
 
 impl MachineCode {
-    /// The bytes, to keep them.
+    /// The bytes, for storing them.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Makes it ready to run. The engine takes a copy, and this one goes.
+    /// Loads the code. The engine makes a copy, and this one is dropped.
     pub(super) fn load(self, runtime: &Runtime, label: &str) -> Result<Component, PluginFailure> {
         #[expect(unsafe_code, reason = "loading machine code trusts whoever made it")]
         // SAFETY: `deserialize` wants bytes that this engine's compiler made, unchanged. They are from this
@@ -100,7 +99,7 @@ fn does_not_compile(label: &str, error: wasmtime::Error) -> PluginFailure {
     unreadable(label, format!("plugin `{label}` does not compile")).caused_by(error.into_boxed_dyn_error())
 }
 
-/// The compiler gave up on a component that may well be valid.
+/// The compiler failed on a component that may be valid.
 pub(super) fn compiler_fails(label: &str, said: String) -> PluginFailure {
     incompatible(label, format!("the compiler fails on plugin `{label}`"))
         .hint(Some(
@@ -119,7 +118,7 @@ fn no_process(label: &str, error: std::io::Error) -> PluginFailure {
         .caused_by(error)
 }
 
-/// What a panic said, without the place in the sources: it is one of the machine that built the program.
+/// The message of a panic, without its location in the sources, which belongs to the machine that built the program.
 pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_time_to_wait_is_told_in_a_few_letters() {
+    fn any_retry_time_has_a_short_text() {
         for (milliseconds, told) in [
             (0, "try again"),
             (1, "try again in 1 ms"),

@@ -1,8 +1,8 @@
-//! The plugins that come with the program. They take the same way as any other.
+//! The embedded plugins. They are loaded and checked like any other.
 
 use super::PluginKind;
 
-/// A plugin that comes with the program.
+/// An embedded plugin.
 pub(super) struct Embedded {
     pub(super) name: &'static str,
     pub(super) kind: PluginKind,
@@ -36,7 +36,7 @@ pub(super) const EMBEDDED: [Embedded; 7] = [
     embedded!("stargz", PluginKind::Snapshotter),
 ];
 
-/// The embedded plugin of a name.
+/// The embedded plugin of this name.
 pub(super) fn find(name: &str) -> Option<&'static Embedded> {
     EMBEDDED.iter().find(|embedded| embedded.name == name)
 }

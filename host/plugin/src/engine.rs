@@ -1,4 +1,4 @@
-//! The one engine of the process, and the clock that interrupts plugins.
+//! The engine of the process, and the clock that interrupts plugins.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
@@ -11,8 +11,8 @@ use super::linkers::Linkers;
 use super::proposals::PROPOSALS;
 use dray_core::limits::{PLUGIN_MEMORY_BYTES, PLUGIN_STACK_BYTES, PLUGIN_TICK};
 
-/// Engine, linkers and clock. There is one in a process, made by the first plugin: types and code of two
-/// engines must never meet, and one clock is enough.
+/// Engine, linkers and clock. The first plugin creates the only one of the process: types and code of two engines
+/// must not mix, and one clock suffices.
 pub(super) struct Runtime {
     pub(super) engine: Engine,
     pub(super) clock: Arc<Clock>,
@@ -20,8 +20,8 @@ pub(super) struct Runtime {
 }
 
 impl Runtime {
-    /// The runtime of this process, and how long this call took to make it: nothing if it was there, or if another
-    /// call made it meanwhile.
+    /// The runtime of this process, and how long this call took to create it: zero if it existed, or if another call
+    /// created it.
     ///
     /// # Errors
     ///
@@ -48,38 +48,38 @@ impl Runtime {
     }
 }
 
-/// The settings that decide what code a component has.
+/// The settings that determine the code of a component.
 pub(super) fn config() -> Config {
     let mut config = Config::new();
     config
         .wasm_features(WasmFeatures::all().difference(PROPOSALS), false)
         .wasm_features(PROPOSALS, true)
-        // The interface is synchronous. Without the machinery for concurrent calls a call costs a fifth.
+        // The interface is synchronous. Without support for concurrency, a call costs a fifth.
         .concurrency_support(false)
         .gc_support(false)
         .shared_memory(false)
         .epoch_interruption(true)
         .max_wasm_stack(PLUGIN_STACK_BYTES)
         .async_stack_zeroing(true)
-        // A backtrace is for authors, and a deep one says no more than its top.
+        // A backtrace is for plugin authors, and its top frames suffice.
         .wasm_backtrace_max_frames(NonZeroUsize::new(16))
-        // Nothing that a plugin's failure says needs places in its code, and no debugger of the machine looks at it:
-        // what is kept is smaller by a seventh, and quicker to check and to load.
+        // Failures do not report code addresses, and no native debugger is used. Without the map, the code is smaller
+        // by a seventh, and faster to check and load.
         .generate_address_map(false)
         .native_unwind_info(false)
-        // The data of a memory becomes one image. Without it the compiler makes code of each segment, and Go's
-        // components have 38,000 of them.
+        // The data of a memory becomes one image. Otherwise the compiler makes code for each segment, and Go's
+        // components have 38,000 segments.
         .memory_init_cow(may_make_images());
     config
 }
 
-/// Whether this process may make a file in memory that is as large as the memory of a plugin, for an image of it.
+/// Whether this process may create a memory file as large as a plugin's memory, for its image.
 fn may_make_images() -> bool {
     let largest = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
     largest.is_none_or(|bytes| bytes >= PLUGIN_MEMORY_BYTES as u64)
 }
 
-/// Ticks while a plugin runs and sleeps otherwise.
+/// Ticks while a plugin runs, and sleeps otherwise.
 pub(super) struct Clock {
     running: Mutex<usize>,
     changed: Condvar,
@@ -96,7 +96,7 @@ impl Clock {
         thread::Builder::new().name("plugin clock".into()).spawn(move || {
             loop {
                 ticking.wait_until_running();
-                // A tick that comes late is not made up for: the guest had no more time for it.
+                // Late ticks are not compensated: the guest did not get more time.
                 thread::sleep(PLUGIN_TICK);
                 let Some(engine) = engine.upgrade() else { break };
                 engine.increment_epoch();
@@ -112,7 +112,7 @@ impl Clock {
         }
     }
 
-    /// Makes the clock tick.
+    /// Starts the clock.
     pub(super) fn run(&self) -> Ticking<'_> {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.changed.notify_one();

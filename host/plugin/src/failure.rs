@@ -1,4 +1,4 @@
-//! How the failures of plugins are put together.
+//! Builds failures of plugins.
 
 use std::error::Error;
 use std::fmt;
@@ -6,22 +6,22 @@ use std::fmt;
 use dray_ports::{PluginFailure, PluginFault};
 use dray_rules::RuleError;
 
-/// A [`PluginFailure`] in the making.
+/// A [`PluginFailure`] under construction.
 pub(super) struct Failure(PluginFailure);
 
 impl Failure {
-    /// A failure of one plugin. The message has the plugin's name in it.
+    /// A failure of one plugin. The message contains its name.
     pub(super) fn new(fault: PluginFault, plugin: &str, message: String) -> Self {
         Self(PluginFailure::new(fault, plugin, message))
     }
 
-    /// The same with advice.
+    /// Adds a hint.
     pub(super) fn hint<H: Into<String>>(mut self, hint: Option<H>) -> Self {
         self.0.hint = hint.map(Into::into);
         self
     }
 
-    /// The same with the cause.
+    /// Adds the cause.
     pub(super) fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.source = Some(cause.into());
         self
@@ -44,12 +44,12 @@ pub(super) fn unreadable(plugin: &str, message: String) -> Failure {
     Failure::new(PluginFault::Unreadable, plugin, message)
 }
 
-/// The plugin does not fit this host.
+/// The plugin is incompatible with this host.
 pub(super) fn incompatible(plugin: &str, message: String) -> Failure {
     Failure::new(PluginFault::Incompatible, plugin, message)
 }
 
-/// The plugin has interfaces of this host's names and versions, with other types in them.
+/// The plugin has interfaces with the names and versions of this host's, but other types.
 pub(super) fn other_types(plugin: &str, error: Box<dyn Error + Send + Sync>) -> PluginFailure {
     incompatible(plugin, format!("plugin `{plugin}` was made for another version of the plugin interface"))
         .hint(Some("use a version of the plugin that was made for this version of dray"))
@@ -64,7 +64,7 @@ pub(super) fn invalid_output(plugin: &str, function: &str, rule: RuleError) -> P
         .caused_by(rule)
 }
 
-/// A cause that is nothing but a text.
+/// A cause that consists of a text.
 #[derive(Debug)]
 pub(super) struct Cause(pub(super) String);
 
@@ -76,7 +76,7 @@ impl fmt::Display for Cause {
 
 impl Error for Cause {}
 
-/// Texts that explain one another, the first what is nearest to the failure.
+/// A chain of texts as causes, the most direct one first.
 #[derive(Debug)]
 pub(super) struct Causes {
     text: String,

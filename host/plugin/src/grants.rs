@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::imports;
 
-/// What an operator allows a plugin beyond the interfaces that every plugin has: a set of names.
+/// Interfaces that an operator grants a plugin beyond those of every plugin: a set of names.
 ///
 /// A grant is given for one plugin, in its table of `dray.toml`. An import that needs a grant which is not given is
 /// refused before the component is compiled, and not linked. This version has no interface that needs one, so there is

@@ -1,4 +1,4 @@
-//! What a plugin logs in one call, within bounds.
+//! The log of a plugin in one call, within limits.
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;
@@ -17,8 +17,8 @@ pub(super) type Level = log::Level;
 
 /// The log of one call.
 ///
-/// A line of a plugin begins with whose it is and is quoted, so that it cannot pass for one of the host's or of
-/// another plugin's.
+/// A line starts with the name of its plugin and is quoted, so that it does not look like a line of the host or of
+/// another plugin.
 pub(super) struct GuestLog {
     plugin: Box<str>,
     bytes: usize,
@@ -26,11 +26,11 @@ pub(super) struct GuestLog {
     dropped: usize,
     /// Warnings and errors so far.
     loud: usize,
-    /// What was written to standard error since the last line end.
+    /// The text on standard error since the last line end.
     unfinished: Vec<u8>,
-    /// The first lines of standard error, as they may be shown.
+    /// The first lines of standard error, made safe for display.
     first: Vec<String>,
-    /// The last of those after them.
+    /// The last lines of standard error.
     last: VecDeque<String>,
 }
 
@@ -49,13 +49,13 @@ impl GuestLog {
         }
     }
 
-    /// The first and the last lines of what was written to standard error: some languages begin with what went
-    /// wrong, some end with it. There is a line `…` where lines were left out.
+    /// The first and last lines of standard error: some languages state the error first, some last. A line `…` stands
+    /// for omitted lines.
     pub(super) fn standard_error(&self) -> impl Iterator<Item = &str> {
         self.first.iter().chain(&self.last).map(String::as_str)
     }
 
-    /// Takes one line, or counts it if there have been too many.
+    /// Logs one line, or counts it if there were too many.
     pub(super) fn write(&mut self, level: Level, line: &str) {
         if self.lines >= PLUGIN_LOG_LINES || self.bytes >= PLUGIN_LOG_BYTES {
             self.dropped += 1;
@@ -88,7 +88,7 @@ impl GuestLog {
         }
     }
 
-    /// Takes bytes of a text that has lines.
+    /// Takes bytes of a text with lines.
     pub(super) fn write_stream(&mut self, level: Level, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (text, is_whole) = piece.strip_suffix(b"\n").map_or((piece, false), |text| (text, true));
@@ -128,7 +128,7 @@ impl GuestLog {
         }
     }
 
-    /// Ends the log, and says what there was more.
+    /// Ends the log, and logs the number of dropped lines.
     pub(super) fn finish(&mut self) {
         self.end_line(Level::Debug);
         let quieter = self.loud.saturating_sub(PLUGIN_LOUD_LINES);
@@ -147,11 +147,10 @@ impl GuestLog {
 
 const TARGET: &str = "dray::plugin";
 
-/// Lines of standard error that are remembered from its beginning, and as many from its end.
+/// Number of lines of standard error that are kept from its start, and as many from its end.
 const SHOWN_LINES: usize = 3;
 
-/// One space in the place of several: a row of them could push the rest of a line to where a terminal starts the
-/// next.
+/// Replaces several spaces by one: many spaces could push the rest of a line into the next row of a terminal.
 fn without_gaps(line: &str) -> String {
     let mut narrow = String::with_capacity(line.len());
     for letter in line.chars() {
@@ -186,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_and_bytes_are_bounded() {
+    fn lines_and_bytes_are_limited() {
         let mut log = GuestLog::new("x");
         for _ in 0..PLUGIN_LOG_LINES + 7 {
             log.write(Level::Info, "a");
@@ -202,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_has_the_lines_that_it_was_written_with() {
+    fn a_stream_is_split_into_its_lines() {
         let mut log = GuestLog::new("x");
         for piece in ["one ", "line", " in pieces\ntwo\n", "\n", "three"] {
             log.write_stream(Level::Debug, piece.as_bytes());
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_stream_the_beginning_and_the_end_are_remembered() {
+    fn start_and_end_of_a_long_stream_are_kept() {
         let remembered = |text: &str| {
             let mut log = GuestLog::new("x");
             log.write_stream(Level::Debug, text.as_bytes());
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_closed() {
+    fn repeated_spaces_are_merged() {
         assert_eq!(without_gaps("a  b\u{a0}\u{3000} c d"), "a b c d");
     }
 }

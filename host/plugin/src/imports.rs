@@ -1,7 +1,7 @@
-//! Compares what a component wants with what this host has, before anything is compiled or linked.
+//! Compares the imports and exports of a component with this host's, before it is compiled or linked.
 //!
-//! The linker would refuse as well, but it names the first function that it misses and not the version, the
-//! plugin or a way out.
+//! The linker would refuse it too, but names only the first missing function, and neither the version nor the plugin
+//! nor a remedy.
 
 mod wasi;
 
@@ -27,9 +27,9 @@ struct Known {
 pub(super) struct Offer {
     /// Interfaces that every plugin may import.
     always: &'static [Known],
-    /// Interfaces that need a grant, each with the name of the grant. `linkers` has what links them.
+    /// Interfaces that need a grant, each with the name of the grant. `linkers` links them.
     granted: &'static [(&'static str, Known)],
-    /// Interfaces that toolchains put in. They are there and do nothing.
+    /// Interfaces that toolchains import. They exist and have no effect.
     toolchain: &'static [Known],
 }
 
@@ -53,7 +53,7 @@ pub(super) fn grants() -> impl Iterator<Item = &'static str> {
 const DESCRIBE: Known =
     Known { interface: "dray:types/describe", version: "0.1.0", functions: &["get-info", "check-config"] };
 
-/// What a plugin of a kind must export in addition.
+/// The interface that a plugin of a kind must also export.
 const fn required_export(kind: PluginKind) -> Known {
     match kind {
         PluginKind::Snapshotter => {
@@ -65,21 +65,21 @@ const fn required_export(kind: PluginKind) -> Known {
     }
 }
 
-/// Whether a component can have an import here.
+/// Whether this host has an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Availability {
     /// Every plugin has it.
     Always,
     /// A plugin with this grant has it.
     WithGrant(&'static str),
-    /// The toolchain put it in; it is there and does nothing.
+    /// The toolchain imports it. It exists and has no effect.
     Toolchain,
     /// This host does not have it.
     Unknown,
 }
 
 impl Offer {
-    /// Whether a component can have an import.
+    /// Whether this host has an import.
     pub(super) fn availability(&self, import: &Interface) -> Availability {
         let (interface, version) = split(&import.name);
         let fits = |known: &Known| {
@@ -99,7 +99,7 @@ impl Offer {
         Availability::Unknown
     }
 
-    /// Every interface that it has, in whichever version.
+    /// The offered interface of this name, in any version.
     fn find(&self, interface: &str) -> Option<&'static Known> {
         let granted = self.granted.iter().map(|(_, known)| known);
         let mut all = self.always.iter().chain(granted).chain(self.toolchain);
@@ -124,12 +124,12 @@ impl Offer {
     }
 }
 
-/// All that a component may rely on here, for a hash.
+/// Everything that a component may import here, for a hash.
 pub(super) fn offered() -> impl Hash {
     (OFFER, DESCRIBE, [PluginKind::Snapshotter, PluginKind::Platform].map(required_export))
 }
 
-/// The kind of a plugin by what it exports, and the full name of its world.
+/// The kind of a plugin, by its exports, and the full name of its world.
 pub(super) fn kind(shape: &Shape) -> Option<(PluginKind, String)> {
     [PluginKind::Snapshotter, PluginKind::Platform].into_iter().find_map(|kind| {
         let export = find(shape, &required_export(kind))?;
@@ -139,11 +139,11 @@ pub(super) fn kind(shape: &Shape) -> Option<(PluginKind, String)> {
     })
 }
 
-/// The kind of a plugin, by what it exports.
+/// The kind of a plugin, by its exports.
 ///
 /// # Errors
 ///
-/// Fails if it is a plugin of no kind.
+/// Fails if the component is not a plugin.
 pub(super) fn kind_of(plugin: &str, shape: &Shape) -> Result<PluginKind, PluginFailure> {
     kind(shape).map(|(kind, _)| kind).ok_or_else(|| {
         let exports =
@@ -154,11 +154,11 @@ pub(super) fn kind_of(plugin: &str, shape: &Shape) -> Result<PluginKind, PluginF
     })
 }
 
-/// Whether a component can be a plugin of a kind here, with these grants.
+/// Checks that a component can be a plugin of a kind here, with these grants.
 ///
 /// # Errors
 ///
-/// Says what is missing, on which side, and what can be done about it.
+/// Says which interface is missing, on which side, and what to do about it.
 pub(super) fn check(
     plugin: &str,
     shape: &Shape,
@@ -169,7 +169,7 @@ pub(super) fn check(
     OFFER.check_imports(plugin, &shape.imports, grants)
 }
 
-/// The failure for a component whose shape cannot be read.
+/// The failure for a component that cannot be read.
 pub(super) fn component_failure(plugin: &str, error: ComponentError) -> PluginFailure {
     match error {
         error @ (ComponentError::Invalid(_) | ComponentError::RecursiveTypes) => unreadable(
@@ -289,20 +289,20 @@ impl Known {
     }
 }
 
-/// An export by its interface: of the track that this host speaks, or else of whatever version. A component may
-/// have several tracks side by side.
+/// An export by its interface: of the compatible version track, or else of any version. A component may have several
+/// tracks.
 fn find<'a>(shape: &'a Shape, known: &Known) -> Option<&'a Interface> {
     let named = || shape.exports.iter().filter(|export| split(&export.name).0 == known.interface);
     named().find(|export| track(split(&export.name).1) == track(known.version)).or_else(|| named().next())
 }
 
-/// Interface and version of a full name; no version is the empty text.
+/// Interface and version of a full name. Without a version, the text is empty.
 fn split(name: &str) -> (&str, &str) {
     name.split_once('@').unwrap_or((name, ""))
 }
 
-/// The part of a version within which versions fit one another: the major number, or for `0.x` the first
-/// two. Pre-releases and `0.0.x` fit only themselves. It is the linker's rule.
+/// The part of a version that identifies compatible versions: the major number, or for `0.x` the first two numbers.
+/// Pre-releases and `0.0.x` are compatible only with themselves. This is the linker's rule.
 fn track(version: &str) -> &str {
     if version.contains(['-', '+']) {
         return version;

@@ -7,15 +7,15 @@ use super::{PluginKind, PluginSource};
 use dray_core::oci::Digest;
 use dray_rules::limits::TEXT_BYTES;
 
-/// What can be seen of a component without compiling or running it, as
-/// [`PluginHost::inspect`](super::PluginHost::inspect) finds it.
+/// The result of [`PluginHost::inspect`](super::PluginHost::inspect), found without compiling or running the
+/// component.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
     /// Digest of the component.
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// Which kind of plugin it is, by what it exports.
+    /// The kind of plugin, by its exports.
     pub kind: Option<PluginKind>,
     /// Its world, such as `dray:snapshotter/plugin@0.1.0`.
     pub world: Option<String>,
@@ -23,13 +23,13 @@ pub struct Inspection {
     pub granted: Vec<ImportedInterface>,
     /// Imports that an operator must grant. This version of the host has no such interface.
     pub needs_grant: Vec<GrantedImport>,
-    /// Imports that toolchains put in, which the host answers with nothing.
+    /// Imports that toolchains add. They have no effect in this host.
     pub toolchain: Vec<ImportedInterface>,
     /// Imports that this host does not have. The component cannot be used here.
     pub unknown: Vec<ImportedInterface>,
     /// Names of the exports.
     pub exports: Vec<String>,
-    /// What the component says about its making.
+    /// Producers and other metadata in the component.
     pub metadata: Metadata,
 }
 
@@ -38,7 +38,7 @@ pub struct Inspection {
 pub struct ImportedInterface {
     /// Its name with version.
     pub name: String,
-    /// The functions of it that the component uses.
+    /// The functions that the component uses.
     pub functions: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ pub struct GrantedImport {
     pub grant: &'static str,
 }
 
-/// What a component says about its making. It is not checked.
+/// Metadata in a component. It is not verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Metadata {
     /// Version.
@@ -67,7 +67,7 @@ pub struct Metadata {
     /// Where the source is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Which revision of the source it was made from.
+    /// The revision of the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// Languages and tools.
@@ -75,7 +75,7 @@ pub struct Metadata {
     pub producers: Vec<Producer>,
 }
 
-/// A language or a tool that took part.
+/// A language or tool that produced the component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Producer {
     /// `language`, `sdk` or `processed-by`.
@@ -86,7 +86,7 @@ pub struct Producer {
     pub version: String,
 }
 
-/// What a component is, by its shape.
+/// The inspection of a component, from its shape.
 pub(super) fn inspection(source: &PluginSource, shape: &Shape) -> Inspection {
     let (kind, world) = imports::kind(shape).unzip();
     let Imports { granted, needs_grant, toolchain, unknown } = Imports::of(&OFFER, &shape.imports);

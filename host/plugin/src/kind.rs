@@ -1,15 +1,15 @@
-/// What a plugin does.
+/// The kind of a plugin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PluginKind {
-    /// It knows a snapshotter.
+    /// It plans for a snapshotter.
     Snapshotter,
     /// It chooses among platforms.
     Platform,
 }
 
 impl PluginKind {
-    /// The word for it on the command line.
+    /// The name of the kind on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Snapshotter => "snapshotter",
@@ -17,7 +17,7 @@ impl PluginKind {
         }
     }
 
-    /// The kind of this word.
+    /// The kind with this name.
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Snapshotter, Self::Platform].into_iter().find(|kind| kind.as_str() == word)
     }

@@ -1,12 +1,12 @@
 //! Runs plugins: engine, compiled-code store, limits, bindings, one adapter per plugin kind.
 //!
-//! The way of a component: [`PluginSource`] reads its bytes and `compiled` looks for its machine code. If there is none,
-//! `compiler` has it read and compiled, in a process of its own (`apart`) if the program allows that: `weight` refuses
-//! what costs too much, `shape` says what it imports and exports, and `imports` refuses what this host cannot serve.
-//! `sandbox` runs one call of it within limits, and `matcher` and `planner` turn calls into the ports of a pull.
+//! The path of a component: [`PluginSource`] reads its bytes, and `compiled` looks up its machine code. If there is
+//! none, `compiler` reads and compiles it, in another process (`apart`) if the program allows that: `weight` refuses
+//! expensive components, `shape` reads imports and exports, and `imports` refuses those that this host lacks.
+//! `sandbox` runs one call within limits, and `matcher` and `planner` implement the ports of a pull with such calls.
 //!
-//! A component is never trusted: not while it is parsed, not while it runs, not in what it returns. Nothing
-//! of one call is left in the next, since every call has a store and an instance of its own.
+//! A component is never trusted: not while it is parsed, not while it runs, not in its return values. Calls share no
+//! state, because each has its own store and instance.
 
 mod apart;
 mod bindings;
@@ -46,12 +46,12 @@ pub use proposals::enabled_proposals;
 pub use source::PluginSource;
 pub use spec::{PluginOrigin, PluginSpec};
 
-/// The packages of the plugin interface that this host speaks, with versions.
+/// The packages of the plugin interface in this host, with versions.
 pub fn wit_packages() -> &'static [&'static str] {
     &["dray:types@0.1.0", "dray:host@0.1.0", "dray:snapshotter@0.1.0", "dray:platform@0.1.0"]
 }
 
-/// Version of wasmtime. The crate does not tell its version, so it comes from the lock file of this build.
+/// The version of wasmtime. The crate does not export it, so it comes from the lock file of this build.
 pub fn wasmtime_version() -> &'static str {
     const LOCK: &str = include_str!("../../../Cargo.lock");
     let entry = LOCK.split_once("name = \"wasmtime\"\nversion = \"");
@@ -62,7 +62,7 @@ pub fn wasmtime_version() -> &'static str {
 mod tests {
     #[test]
     fn wasmtime_is_above_the_floor() {
-        // 48.0.4 has the fixes of October 2026; every later release of line 48 and every later line has them.
+        // 48.0.4 has the fixes of October 2026, as have later releases.
         let version = super::wasmtime_version();
         let parts: Vec<u32> = version.split('.').map(|part| part.parse().unwrap()).collect();
         assert!(parts >= vec![48, 0, 4], "wasmtime {version} has known holes");

@@ -1,5 +1,4 @@
-//! What is linked: the interfaces that every plugin has, those of WASI where a toolchain needs them, and those that are
-//! granted.
+//! Links the interfaces of every plugin, those of WASI if a toolchain needs them, and granted ones.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,17 +13,18 @@ use super::{bindings, wasi};
 /// Offers the functions of one interface.
 type Link = fn(&mut Linker<Guest>) -> wasmtime::Result<()>;
 
-/// The interfaces that need a grant: the grant, and what links them. `imports` has their names and functions.
+/// The interfaces that need a grant: the grant, and the function that links them. `imports` has their names and
+/// functions.
 const GRANTED: &[(&str, Link)] = &[];
 
-/// The linkers of one engine: one for each set of grants, with WASI and without. What is not granted is in none of them,
-/// so that no mistake in an earlier check can make it reachable.
+/// The linkers of one engine: one per set of grants, with and without WASI. They lack interfaces that are not
+/// granted, so that a mistake in an earlier check cannot expose them.
 pub(super) struct Linkers {
     granted: &'static [(&'static str, Link)],
     made: Mutex<HashMap<Wanted, Arc<Linker<Guest>>>>,
 }
 
-/// What a linker is made for.
+/// The key of a linker.
 #[derive(PartialEq, Eq, Hash)]
 struct Wanted {
     wasi: bool,
@@ -32,12 +32,12 @@ struct Wanted {
 }
 
 impl Linkers {
-    /// None is made yet.
+    /// Starts without linkers.
     pub(super) fn new() -> Self {
         Self { granted: GRANTED, made: Mutex::default() }
     }
 
-    /// The linker for a component, with the interfaces of WASI if the toolchain has put some in.
+    /// The linker for a component, with WASI if the toolchain added imports of it.
     pub(super) fn get(
         &self,
         engine: &Engine,

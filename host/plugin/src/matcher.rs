@@ -18,7 +18,7 @@ pub(super) struct Matcher {
 }
 
 impl Matcher {
-    /// Asks a loaded plugin who it is and whether it accepts its configuration.
+    /// Gets the description of a loaded plugin, and checks its configuration.
     pub(super) async fn new(loaded: Loaded, config: &str) -> Result<Self, PluginFailure> {
         let indices = loaded.indices(PlatformIndices::new(&loaded.pre))?;
         let exports = indices.clone();

@@ -1,7 +1,7 @@
-//! What plugins return, checked before anything else looks at it.
+//! Checks the return values of plugins before anything else uses them.
 //!
-//! The rules are in `dray-rules`; this maps generated values to them. What a plan means for the image at hand is checked
-//! where plans are carried out.
+//! The rules are in `dray-rules`; this module maps generated values to them. Whether a plan suits its image is
+//! checked where plans are carried out.
 
 use super::bindings::described::exports::dray::types::describe::Info;
 use super::bindings::snapshotter::exports::dray::snapshotter::planner as wit;
@@ -9,7 +9,7 @@ use dray_rules::RuleError;
 
 /// Checks what a plugin says about itself.
 pub(super) fn check_info(info: &Info) -> Result<(), RuleError> {
-    // Every member is named, so that one that is added is not forgotten here.
+    // Every member is named, so that a new one cannot be forgotten here.
     let Info { name, version, summary, config_schema, features, extensions } = info;
     dray_rules::check_info(&dray_rules::Info { name, version, summary, config_schema, features, extensions })
 }

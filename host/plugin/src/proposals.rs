@@ -1,12 +1,12 @@
-//! Which proposals of WebAssembly are on, for the validator and the engine alike.
+//! The WebAssembly proposals that are enabled, for the validator and the engine alike.
 
 use wasmparser::WasmFeatures;
 
-/// What compilers emit today for a plugin written against the interface, and nothing else: each proposal is
-/// code that could be wrong. Of those that the runtime has on by default, garbage collection, exceptions,
-/// threads, relaxed SIMD, 64-bit memories and everything asynchronous are left out: no toolchain needs them for a
-/// plugin, threads and relaxed SIMD would make its answer depend on chance or on the processor, and the others are
-/// the parts of the runtime where holes were found last.
+/// The features that compilers emit today for a plugin of this interface, and no others, because each proposal is
+/// code with possible faults. Of the runtime's defaults, garbage collection, exceptions, threads, relaxed SIMD,
+/// 64-bit memories and all asynchronous features are disabled. No toolchain needs them for a plugin. Threads and
+/// relaxed SIMD would make answers depend on timing or on the processor. The latest vulnerabilities were found in the
+/// others.
 pub(super) const PROPOSALS: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::FLOATS)
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
@@ -16,13 +16,13 @@ pub(super) const PROPOSALS: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::BULK_MEMORY)
     .union(WasmFeatures::SIMD)
     .union(WasmFeatures::EXTENDED_CONST)
-    // Composed components have one memory per part, and the code between the parts sees two of them.
+    // Composed components have a memory per part, and the code between two parts uses both memories.
     .union(WasmFeatures::MULTI_MEMORY)
-    // What interpreters are built with where size matters. A tail call is looked at by the clock like any call.
+    // Interpreters use tail calls to stay small. The clock interrupts a tail call like any call.
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::COMPONENT_MODEL);
 
-/// The proposals of WebAssembly that plugins may use, by the names of the validator.
+/// The enabled proposals, by the validator's names.
 pub fn enabled_proposals() -> Vec<String> {
     PROPOSALS.iter_names().map(|(name, _)| name.to_ascii_lowercase().replace('_', "-")).collect()
 }

@@ -1,4 +1,4 @@
-//! One call of a plugin: a store of its own, every limit set, and a judgement on how it ended.
+//! Runs one call of a plugin: in its own store, with all limits, and with a failure that says how it ended.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,17 +20,17 @@ use dray_core::limits::{
 use dray_ports::{PluginFailure, PluginFault};
 use dray_rules::limits::NAME_BYTES;
 
-/// What the host knows of a plugin while it runs.
+/// The host's state for a running plugin.
 pub(super) struct Guest {
     quota: Quota,
     ticks: u64,
     pub(super) log: Arc<Mutex<GuestLog>>,
     pub(super) handles: ResourceTable,
-    /// Made when a component first asks for something of WASI.
+    /// Created on the component's first use of WASI.
     pub(super) wasi: Option<WasiCtx>,
 }
 
-/// What a finished call cost.
+/// The cost of a finished call.
 pub(super) struct Cost {
     pub(super) instantiate: Duration,
     pub(super) call: Duration,
@@ -38,15 +38,15 @@ pub(super) struct Cost {
 
 /// Calls one function of a plugin in a fresh instance.
 ///
-/// `function` is the name that messages call it by. `body` gets the store and the instance, and only calls.
+/// `function` is its name in messages. `body` gets the store and the instance, and only makes the call.
 ///
 /// # Errors
 ///
-/// Fails if the plugin cannot be instantiated within the limits, runs into one of them, or traps.
+/// Fails if the plugin cannot be instantiated within the limits, exceeds one of them, or traps.
 ///
 /// # Cancellation
 ///
-/// Dropping the future ends the guest, with everything that it had.
+/// Dropping the future ends the guest and frees its resources.
 pub(super) async fn call<R>(
     runtime: &'static Runtime,
     pre: &InstancePre<Guest>,
@@ -72,8 +72,8 @@ pub(super) async fn call<R>(
     Ok((result, Cost { instantiate, call: started.elapsed().saturating_sub(instantiate) }))
 }
 
-/// The exports of an instance, or an error that is told from those of a guest: their types are compared only
-/// when an instance is there.
+/// The exports of an instance, or an error that differs from those of a guest. Their types are checked only after
+/// instantiation.
 pub(super) fn typed<T>(exports: wasmtime::Result<T>) -> wasmtime::Result<T> {
     exports.map_err(|error| error.context(OtherTypes))
 }
@@ -96,8 +96,8 @@ fn store(runtime: &Runtime, plugin: &str) -> Store<Guest> {
     store.limiter(|guest| &mut guest.quota);
     store.set_hostcall_fuel(PLUGIN_CROSSING_BYTES);
     store.set_epoch_deadline(1);
-    // The guest gives way at every tick. Without that nothing else could run on this thread, and the timeout
-    // around the call would not be looked at before the guest had ended.
+    // The guest yields at every tick. Otherwise nothing else could run on this thread, and the timeout of the call
+    // would not be checked before the guest ends.
     store.epoch_deadline_callback(|mut store| {
         let guest = store.data_mut();
         guest.ticks += 1;
@@ -109,10 +109,10 @@ fn store(runtime: &Runtime, plugin: &str) -> Store<Guest> {
     store
 }
 
-/// Holds a plugin to its limits and remembers the first that it wanted to exceed.
+/// Enforces the limits of a plugin, and records the first one that it tried to exceed.
 ///
-/// A refused `memory.grow` is an answer and no trap. Nearly every guest ends itself then, and this memory is
-/// how that trap is told from others.
+/// A refused `memory.grow` returns to the guest and does not trap. Nearly every guest then traps by itself, and this
+/// record tells that trap from others.
 struct Quota {
     exceeded: Option<&'static str>,
     /// Bytes in all linear memories.
@@ -155,7 +155,7 @@ impl ResourceLimiter for Quota {
     }
 }
 
-/// A call that has ended, and what is needed to say how.
+/// An ended call, with the facts for its failure.
 struct Ended<'a> {
     plugin: &'a str,
     function: &'a str,
@@ -216,16 +216,15 @@ impl Ended<'_> {
                 "does not fit into what a plugin may have",
                 causes(&error),
             ),
-            // Everything that can be linked has been linked before, and the guest has hardly run. What is left
-            // is address space that this process does not get.
+            // Linking has succeeded before, and the guest has hardly run. The remaining reason is a lack of address
+            // space in this process.
             None if !self.is_instantiated && is_of_the_machine(&error) => failure::incompatible(
                 self.plugin,
                 format!("plugin `{}` cannot be run on this machine", self.plugin),
             )
             .hint(Some("a plugin needs 4 GiB of address space for each of its memories; see `ulimit -v`"))
             .caused_by(error.into_boxed_dyn_error()),
-            // The host could not make sense of what the guest passed: text that is not UTF-8, a list that
-            // lies outside of the memory.
+            // The guest passed invalid values: text that is not UTF-8, or a list outside of its memory.
             None => self.invalid(causes(&error)),
         }
     }
@@ -235,8 +234,8 @@ impl Ended<'_> {
         self.fault(PluginFault::InvalidOutput, what, causes)
     }
 
-    /// A failure of the plugin. What it wrote to standard error is shown with it: it says more than a trap does,
-    /// and without `-vv` it is not seen in the log.
+    /// A failure of the plugin. It quotes the plugin's standard error, which says more than a trap, and which the log
+    /// shows only with `-vv`.
     fn fault(
         &self,
         fault: PluginFault,
@@ -256,14 +255,14 @@ impl Ended<'_> {
     }
 }
 
-/// What an error of the runtime says, each in one line: its backtrace has a line of its own for each function.
+/// The messages of a runtime error, each in one line, without its backtrace, which has a line per function.
 fn causes(error: &wasmtime::Error) -> impl Iterator<Item = String> {
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string);
     let texts = error.chain().map(ToString::to_string);
     texts.filter(move |text| Some(text) != backtrace.as_ref()).chain(place(error))
 }
 
-/// In which function a guest was, where its functions have names.
+/// The function in which a guest failed, if its functions have names.
 fn place(error: &wasmtime::Error) -> Option<String> {
     let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
     let names: Vec<String> = frames
@@ -275,7 +274,8 @@ fn place(error: &wasmtime::Error) -> Option<String> {
     (!names.is_empty()).then(|| format!("in {}", names.join(", called by ")))
 }
 
-/// Functions of a backtrace that are shown, the innermost first: what is further out is mostly the same for all.
+/// Number of functions of a backtrace that are shown, the innermost first. Outer ones are usually the same for all
+/// failures.
 const SHOWN_FRAMES: usize = 4;
 
 fn limit_of(what: &str) -> String {
@@ -285,7 +285,7 @@ fn limit_of(what: &str) -> String {
     }
 }
 
-/// Traps that the runtime raises for values which do not follow the rules of the component boundary.
+/// Whether the runtime raises this trap for values that violate the component boundary.
 fn breaks_the_boundary(trap: Trap) -> bool {
     matches!(
         trap,
@@ -297,18 +297,18 @@ fn breaks_the_boundary(trap: Trap) -> bool {
     )
 }
 
-/// More instances, tables or memories than the store may have. The error has no public type; a test holds this
-/// text.
+/// Whether the store would exceed its number of instances, tables or memories. The error has no public type, so a
+/// test checks its text.
 fn is_too_many(error: &wasmtime::Error) -> bool {
     error.chain().any(|cause| cause.to_string().starts_with("resource limit exceeded"))
 }
 
-/// The operating system refused something.
+/// Whether the operating system refused a resource.
 fn is_of_the_machine(error: &wasmtime::Error) -> bool {
     error.chain().any(|cause| cause.is::<std::io::Error>() || cause.is::<rustix::io::Errno>())
 }
 
-/// The runtime's error for an exhausted budget has no public type; a test holds this text.
+/// Whether too many bytes were passed to the host. The error has no public type, so a test checks its text.
 fn is_out_of_crossing(error: &wasmtime::Error) -> bool {
     error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls"))
 }

@@ -1,8 +1,7 @@
-//! What a component imports, exports and says about its making, read from its bytes.
+//! Reads imports, exports and metadata of a component from its bytes.
 //!
-//! Nothing is compiled or run, and nothing is validated that would cost too much. Types are validated, so
-//! that names and functions are those that the runtime would see; bodies of functions are not, since the compiler
-//! does it anyway.
+//! Nothing is compiled or run, and nothing too expensive is validated. Types are validated, so that names and
+//! functions are those of the runtime. Function bodies are not, because the compiler validates them anyway.
 
 use serde::{Deserialize, Serialize};
 use wasmparser::component_types::{ComponentEntityType, ComponentItem};
@@ -17,9 +16,9 @@ use dray_rules::limits::TEXT_BYTES;
 /// An import or export: usually an interface with its functions.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Interface {
-    /// As the component spells it, with version: `dray:host/log@0.1.0`.
+    /// The name with version, as in the component: `dray:host/log@0.1.0`.
     pub(super) name: String,
-    /// Functions of the interface that the component uses or has. Empty for anything but an interface.
+    /// Functions of the interface that the component uses or defines. Empty for other items.
     pub(super) functions: Vec<String>,
 }
 
@@ -28,9 +27,9 @@ pub(super) struct Interface {
 pub(super) struct Shape {
     pub(super) imports: Vec<Interface>,
     pub(super) exports: Vec<Interface>,
-    /// Texts of the custom sections that are in [`NOTES`]: name of the section and the beginning of its content.
+    /// Custom sections listed in [`NOTES`]: name and beginning of the content.
     pub(super) notes: Vec<(String, String)>,
-    /// What made it, as far as that is shown: field, name and version, and of each the beginning.
+    /// Producers, up to a limit: field, name and version, each truncated.
     pub(super) producers: Vec<(String, String, String)>,
 }
 
@@ -41,8 +40,8 @@ pub(super) const NOTES: [&str; 5] = ["version", "licenses", "description", "sour
 ///
 /// # Errors
 ///
-/// Fails if the component would cost more to compile than it may, and if the bytes are not a valid component
-/// with the proposals that this host knows.
+/// Fails if the component would be too expensive to compile, or if the bytes are not a valid component with the
+/// enabled proposals.
 pub(super) fn read(bytes: &[u8]) -> Result<Shape, ComponentError> {
     weight::weigh(bytes)?;
     let mut validator = Validator::new_with_features(PROPOSALS);
@@ -90,7 +89,7 @@ impl Shape {
             }
         } else if NOTES.contains(&name)
             && self.notes.iter().all(|(known, _)| known != name)
-            // What is not UTF-8 is nothing that this program could show.
+            // Sections that are not UTF-8 are skipped.
             && let Ok(text) = str::from_utf8(section.data())
         {
             self.notes.push((name.to_owned(), beginning(text)));
@@ -98,7 +97,7 @@ impl Shape {
     }
 }
 
-/// As much of a text as is shown.
+/// The shown part of a text.
 fn beginning(text: &str) -> String {
     text[..text.floor_char_boundary(TEXT_BYTES)].to_owned()
 }
@@ -115,7 +114,7 @@ fn interface(types: TypesRef<'_>, name: &str, item: Option<&ComponentItem>) -> I
     Interface { name: name.to_owned(), functions }
 }
 
-/// The section is a note for people: what is wrong in it is left out.
+/// The section is only informative, so its errors are skipped.
 fn producers(
     fields: wasmparser::ProducersSectionReader<'_>,
 ) -> impl Iterator<Item = (String, String, String)> {

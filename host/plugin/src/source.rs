@@ -14,10 +14,10 @@ use dray_core::oci::{Algorithm, Digest};
 use dray_core::verify::digest_of;
 use dray_ports::{PluginFailure, PluginFault};
 
-/// A component's bytes and where they come from.
+/// The bytes of a component and their origin.
 ///
-/// The bytes start as those of a component do and are no more than [`COMPONENT_BYTES`]; nothing else about
-/// them has been checked. Cloning is cheap.
+/// The bytes start like a component and are at most [`COMPONENT_BYTES`] long. Nothing else is checked. Cloning is
+/// cheap.
 #[derive(Clone)]
 pub struct PluginSource {
     label: Arc<str>,
@@ -33,7 +33,7 @@ enum Bytes {
 }
 
 impl PluginSource {
-    /// The embedded plugin of a name.
+    /// The embedded plugin of this name.
     pub fn embedded(name: &str) -> Option<Self> {
         embedded::find(name).map(Self::of_embedded)
     }
@@ -57,8 +57,8 @@ impl PluginSource {
     ///
     /// # Errors
     ///
-    /// Fails with [`PluginFault::Unreadable`] if the file cannot be read, is too large (it is not read then),
-    /// or holds something else than a component.
+    /// Fails with [`PluginFault::Unreadable`] if the file cannot be read, is too large (then it is not read), or does
+    /// not hold a component.
     pub fn read(path: &Path) -> Result<Self, PluginFailure> {
         let label = path.display().to_string();
         let bytes = read_bounded(path, &label)?;
@@ -68,7 +68,7 @@ impl PluginSource {
         Ok(Self { label: label.into(), origin, digest, bytes: Bytes::Read(bytes.into()) })
     }
 
-    /// Name of an embedded plugin, or the file as it was given.
+    /// The name of an embedded plugin, or the file as given.
     pub fn label(&self) -> &str {
         &self.label
     }
@@ -78,7 +78,7 @@ impl PluginSource {
         &self.origin
     }
 
-    /// Whether the plugin came with the program.
+    /// Whether the plugin is embedded.
     pub fn is_embedded(&self) -> bool {
         matches!(self.origin, PluginOrigin::Embedded(_))
     }
@@ -101,7 +101,7 @@ fn read_bounded(path: &Path, label: &str) -> Result<Vec<u8>, PluginFailure> {
     let cannot = |source: io::Error| {
         failure::unreadable(label, format!("cannot read plugin `{label}`")).caused_by(source)
     };
-    // Opening a named pipe would otherwise wait for somebody to write to it.
+    // Otherwise opening a named pipe would wait for a writer.
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = File::options().read(true).custom_flags(nonblocking).open(path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;

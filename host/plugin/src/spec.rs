@@ -1,4 +1,4 @@
-//! Which plugin is meant: where its component comes from, how it is configured, and what it may call.
+//! The operator's choice of a plugin: the origin of its component, its configuration, and its grants.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,12 +7,12 @@ use dray_ports::PluginFailure;
 
 use super::{Grants, PluginKind, PluginSource, embedded, failure};
 
-/// Where a component comes from.
+/// The origin of a component.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PluginOrigin {
-    /// It came with dray, under this name.
+    /// Embedded in dray, under this name.
     Embedded(&'static str),
-    /// It is in a file.
+    /// A file.
     File(PathBuf),
 }
 
@@ -22,7 +22,7 @@ impl PluginOrigin {
         embedded::find(name).map(|found| Self::Embedded(found.name))
     }
 
-    /// What an embedded plugin does. That of a file is known when its component has been looked at.
+    /// The kind of an embedded plugin. The kind of a file is known after its component was read.
     pub fn embedded_kind(&self) -> Option<PluginKind> {
         let Self::Embedded(name) = self else { return None };
         embedded::find(name).map(|found| found.kind)
@@ -43,7 +43,7 @@ impl PluginOrigin {
     }
 }
 
-/// As `dray.toml` and reports write it: `embedded:NAME` or `file:PATH`.
+/// The form in `dray.toml` and reports: `embedded:NAME` or `file:PATH`.
 impl fmt::Display for PluginOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -53,16 +53,16 @@ impl fmt::Display for PluginOrigin {
     }
 }
 
-/// One plugin as the operator chose it.
+/// A plugin as configured by the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginSpec {
     /// The operator's name for it.
     pub name: String,
-    /// Where its component comes from.
+    /// The origin of its component.
     pub origin: PluginOrigin,
-    /// Its configuration, one JSON text, `{}` if nothing is configured.
+    /// Its configuration, a JSON text, `{}` without configuration.
     pub config: String,
-    /// What it may call beyond the interfaces that every plugin has.
+    /// The interfaces it may call beyond those of every plugin.
     pub grants: Grants,
 }
 

@@ -1,8 +1,8 @@
-//! WASI for toolchains that cannot do without it: everything is there, and nothing is behind it.
+//! WASI for toolchains that need it: every interface exists, but has no access to anything.
 //!
-//! No arguments, environment, files or sockets. The clock stands still and random numbers are the same in
-//! every call, so that a plugin's answer depends on its arguments only. What is written to standard error
-//! goes to the log within the log's bounds; standard output goes nowhere.
+//! There are no arguments, environment, files or sockets. The clock stands still and random numbers repeat in every
+//! call, so that a plugin's answer depends only on its arguments. Standard error goes to the log within its limits;
+//! standard output is discarded.
 
 use std::io;
 use std::pin::Pin;
@@ -36,7 +36,7 @@ impl WasiView for Guest {
 }
 
 fn nothing(log: &Arc<Mutex<GuestLog>>) -> WasiCtx {
-    // The builder starts with nothing but real clocks and real random numbers.
+    // The builder starts with real clocks and real random numbers only.
     WasiCtxBuilder::new()
         .stderr(Stderr(Arc::clone(log)))
         .wall_clock(StandingStill)
@@ -48,7 +48,7 @@ fn nothing(log: &Arc<Mutex<GuestLog>>) -> WasiCtx {
         .build()
 }
 
-/// Any bytes do: hash maps of guests want them, and nothing may depend on their being secret.
+/// Any bytes serve: hash maps of guests need some, and nothing relies on their secrecy.
 const SEED: [u8; 8] = [0x64, 0x72, 0x61, 0x79, 0x9e, 0x37, 0x79, 0xb9];
 
 struct StandingStill;
@@ -68,7 +68,7 @@ impl HostMonotonicClock for StandingStill {
         1
     }
 
-    // Not zero: Go takes that for a clock that does not work, and ends.
+    // Not zero, because Go's runtime takes zero for a broken clock and exits.
     fn now(&self) -> u64 {
         1
     }
@@ -94,7 +94,7 @@ impl StdoutStream for Stderr {
         Box::new(Self(Arc::clone(&self.0)))
     }
 
-    // Nothing here waits, so there is no need for the task that would otherwise write.
+    // Nothing here waits, so the task that would otherwise write is not needed.
     fn p2_stream(&self) -> Box<dyn OutputStream> {
         Box::new(Self(Arc::clone(&self.0)))
     }
@@ -106,7 +106,7 @@ impl OutputStream for Stderr {
         Ok(())
     }
 
-    // A program flushes after each piece of a line; a line ends where it ends.
+    // A program may flush within a line. A line ends at its line end.
     fn flush(&mut self) -> StreamResult<()> {
         Ok(())
     }

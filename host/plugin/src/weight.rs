@@ -1,12 +1,12 @@
-//! What reading and compiling a component would cost, told from its bytes before anything is built of them.
+//! Estimates the cost of reading and compiling a component from its bytes, before anything is built.
 //!
-//! The validator follows types into each other and copies and compares them wherever they are used, the runtime
-//! expands a component as often as it is instantiated, and the compiler carries every living value through every
-//! block. A small file can so cost any time, memory and stack, and its size alone bounds nothing. Counted here is
-//! what multiplies: levels, types times their uses, instances once expanded, functions, and values times blocks. It is
-//! one pass, linear in the bytes; it follows nothing by calling itself, and what it holds is within the limits too.
+//! The validator follows nested types, and copies and compares them at each use. The runtime expands a component at
+//! each instantiation. The compiler carries every live value through every block. So a small file can cost any amount
+//! of time, memory and stack, and its size limits nothing. This module counts the factors: levels, types times their
+//! uses, expanded instances, functions, and values times blocks. It makes one pass, linear in the bytes, without
+//! recursion and within the same limits.
 //!
-//! What is not valid counts as nothing: the validator comes next and refuses it.
+//! Invalid parts count as nothing, because the validator refuses them next.
 
 mod body;
 mod component;
@@ -29,24 +29,24 @@ use dray_core::limits::{
     FUNCTION_WORK,
 };
 
-/// Why a component goes no further.
+/// Why a component is refused.
 #[derive(Clone, Debug, thiserror::Error, Serialize, Deserialize)]
 pub(super) enum ComponentError {
     /// The bytes are not those of a valid component.
     #[error("{0}")]
     Invalid(String),
-    /// It has too much of something; counting ended there.
+    /// A measure exceeds its limit. Counting stopped there.
     #[error("{what}: {found} or more, at most {limit} are accepted", limit = what.limit())]
     TooMuch {
-        /// Of what.
+        /// The measure.
         what: Measure,
-        /// How much.
+        /// The count so far.
         found: u64,
     },
-    /// What it expands to is decided by a calculation of its own. No interface can ask for this.
+    /// Its expansion could not be estimated. No plugin needs this.
     #[error("a part of it takes or gives components or modules, and not only instances")]
     HigherOrder,
-    /// It belongs to a proposal that is switched off, and is read only as a whole.
+    /// It uses a disabled proposal, and could only be read as a whole.
     #[error("it has a group of recursive types, which belong to garbage collection")]
     RecursiveTypes,
 }
@@ -57,7 +57,7 @@ impl From<BinaryReaderError> for ComponentError {
     }
 }
 
-/// What is counted.
+/// The measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Measure {
     Levels,
@@ -98,7 +98,7 @@ impl Measure {
         }
     }
 
-    /// Refuses what is above the limit.
+    /// Fails if a measure exceeds its limit.
     fn check(self, found: u64) -> Result<(), ComponentError> {
         if found > self.limit() { Err(ComponentError::TooMuch { what: self, found }) } else { Ok(()) }
     }
@@ -126,16 +126,16 @@ impl fmt::Display for Measure {
     }
 }
 
-/// What a component would cost.
+/// The estimated cost of a component.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Weight {
     depth: u64,
     type_depth: u64,
     declarations: u64,
     name_bytes: u64,
-    /// Of the component in which it is most.
+    /// The largest of any component.
     uses: u64,
-    /// Where types are declared.
+    /// Of type declarations.
     declared_uses: u64,
     modules: u64,
     memories: u64,
@@ -143,23 +143,23 @@ pub(super) struct Weight {
     globals: u64,
     segments: u64,
     functions: u64,
-    /// The largest of one function.
+    /// The largest of any function.
     function_work: u64,
     work: u64,
     items: u64,
 }
 
-/// One level of nesting.
+/// A level of nesting.
 enum Level {
     Component(Component),
     Module(Module),
 }
 
-/// Weighs a component.
+/// Estimates the cost of a component.
 ///
 /// # Errors
 ///
-/// Fails at the first measure that is above its limit, or where the bytes cannot be taken apart.
+/// Fails at the first measure that exceeds its limit, or if the bytes cannot be parsed.
 pub(super) fn weigh(bytes: &[u8]) -> Result<Weight, ComponentError> {
     let mut weight = Weight::default();
     let mut levels: Vec<Level> = Vec::new();
@@ -215,19 +215,19 @@ pub(super) fn weigh(bytes: &[u8]) -> Result<Weight, ComponentError> {
 }
 
 impl Weight {
-    /// A level has been opened.
+    /// Counts a level.
     fn deepen(&mut self, levels: usize) -> Result<(), ComponentError> {
         self.depth = self.depth.max(levels as u64);
         Measure::Levels.check(self.depth)
     }
 
-    /// A type, or what has one, is that deep.
+    /// Counts the depth of a type, or of an item with a type.
     fn nest(&mut self, extent: Extent) -> Result<(), ComponentError> {
         self.type_depth = self.type_depth.max(extent.depth);
         Measure::TypeLevels.check(self.type_depth)
     }
 
-    /// Something is declared.
+    /// Counts a declaration.
     fn declare(&mut self) -> Result<(), ComponentError> {
         self.declare_all(1)
     }
@@ -237,22 +237,22 @@ impl Weight {
         Measure::Declarations.check(self.declarations)
     }
 
-    /// Something has a name. What that adds to its size is returned.
+    /// Counts a name. Returns its share of the item's size.
     fn name(&mut self, name: &str) -> Result<u64, ComponentError> {
-        /// As many bytes as are copied with the other parts in the same time.
+        /// Bytes that are copied in the time of one other part.
         const PART: usize = 16;
         self.name_bytes = self.name_bytes.saturating_add(name.len() as u64);
         Measure::NameBytes.check(self.name_bytes)?;
         Ok((name.len() / PART + 1) as u64)
     }
 
-    /// A type is used in the declaration of another one.
+    /// Counts the use of a type in the declaration of another.
     fn use_type(&mut self, extent: Extent) -> Result<(), ComponentError> {
         self.declared_uses = self.declared_uses.saturating_add(extent.size);
         Measure::TypeUses.check(self.declared_uses)
     }
 
-    /// So many functions are going to have bodies.
+    /// Counts functions whose bodies follow.
     fn expect_functions(&self, functions: u32) -> Result<(), ComponentError> {
         Measure::Functions.check(self.functions.saturating_add(functions.into()))
     }
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_along_is_far_below_every_limit() {
+    fn embedded_plugins_are_far_below_every_limit() {
         for Embedded { name, bytes, .. } in EMBEDDED {
             let weight = weigh(bytes).unwrap();
             assert!(weight.depth == 2 && weight.items < 500 && weight.functions < 1000, "{name}: {weight:?}");
@@ -306,7 +306,7 @@ mod tests {
               (instance (instantiate $b))
               (instance (instantiate $a)))",
         );
-        // One instance, the alias, the instance inside, two types; one instance and two types.
+        // One instance, the alias, the nested instance and two types; then one instance and two types.
         assert_eq!(two.items, 5 + 3);
         assert_eq!(two.depth, 2);
     }
@@ -318,9 +318,9 @@ mod tests {
         };
         let idle = function("(block) (block) (block)");
         let used = function("(block) (block) (block) (drop (local.get 0))");
-        // Two instructions and six block ends or starts.
+        // Two instructions, and six starts and ends of blocks.
         assert_eq!(used - idle, 2 + 6);
-        // Behind its use a local counts to the end of the loop.
+        // After its use, a local counts to the end of the loop.
         let looped = function("(loop (drop (local.get 0)) (block) (block))");
         let straight = function("(block (drop (local.get 0)) (block) (block))");
         assert_eq!(looped - straight, 5);

@@ -13,7 +13,7 @@ pub(crate) struct KnownDigests<'a>(HashSet<Cow<'a, str>>);
 
 impl<'a> KnownDigests<'a> {
     pub(crate) fn of(image: &Image<'a>) -> Self {
-        // Every member is named, so that one that is added is not forgotten here.
+        // Every member is named, so that a new one cannot be forgotten here.
         let Image {
             reference,
             canonical,

@@ -66,7 +66,7 @@ pub enum RuleError {
         /// Entries of the plan.
         found: usize,
     },
-    /// An entry is not for the layer at its place.
+    /// An entry is for another layer than the one at its position.
     WrongLayer {
         /// Which entry.
         index: usize,
@@ -272,7 +272,7 @@ pub(crate) fn at_most(part: Part, found: usize, limit: usize) -> Result<(), Rule
     if found <= limit { Ok(()) } else { Err(RuleError::TooLarge { part, found, limit }) }
 }
 
-/// As much of a plugin's text as an error carries.
+/// The part of a plugin's text that an error contains.
 pub(crate) fn cut(text: &str) -> String {
     text.chars().take(128).collect()
 }

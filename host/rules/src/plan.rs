@@ -7,11 +7,11 @@ use crate::extensions::check_extensions;
 use crate::limits::{ADVICE, ANSWER_WITHIN_S, HINTS, LABEL_BYTES, LABELS, LAYERS, TEXT_BYTES};
 use crate::words::is_word;
 
-/// What the labels of a plugin must begin with to reach a snapshotter.
+/// The prefix of labels that a plugin may set.
 const PREFIX: &str = "containerd.io/snapshot/";
 
-/// Labels that belong to the protocol between containerd and its snapshotters. A plugin that could set them could make
-/// the store take one layer for another.
+/// Labels of the protocol between containerd and its snapshotters. With them, a plugin could make the store confuse
+/// layers.
 const PROTOCOL_LABELS: [&str; 2] =
     ["containerd.io/snapshot/diff-id", "containerd.io/snapshot/parent-chain-id"];
 
@@ -20,13 +20,13 @@ const PROTOCOL_LABELS: [&str; 2] =
 pub struct Plan<'a> {
     /// Whether its verdict on the image is `foreign`.
     pub is_foreign: bool,
-    /// Why, for machines.
+    /// The reason as a code.
     pub code: &'a str,
-    /// Why, for people.
+    /// The reason as text.
     pub reason: &'a str,
     /// One entry for each layer, bottom-up.
     pub layers: Vec<LayerPlan<'a>>,
-    /// What the operator should know.
+    /// Messages for the operator.
     pub hints: &'a [String],
     /// The texts of its advice.
     pub advice: Vec<&'a str>,
@@ -62,7 +62,7 @@ pub enum Question<'a> {
     Fetch,
 }
 
-/// The image that a plugin plans for, and its configuration, as far as a rule refers to them.
+/// The parts of a plugin's input, image and configuration, that a rule refers to.
 #[derive(Clone, Debug)]
 pub struct Image<'a> {
     /// The reference as typed.
@@ -92,7 +92,7 @@ pub struct Descriptor<'a> {
     pub digest: &'a str,
     /// Annotations.
     pub annotations: Vec<(&'a str, &'a str)>,
-    /// Other places of the blob.
+    /// URLs of the blob outside of the registry.
     pub urls: &'a [String],
 }
 
@@ -151,7 +151,7 @@ pub fn check_plan(plan: &Plan<'_>) -> Result<(), RuleError> {
 
 /// Checks what a plan says about the layers of the image that it is for.
 ///
-/// Takes time in proportion to the texts of the plan and of the image.
+/// Takes time linear in the texts of the plan and of the image.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
-//! The directory of the store, and the care that its files are handled with.
+//! The directory of the store, and safe access to its files.
 //!
-//! Files are opened relative to the open directory and never through a link; owner and mode are read from
-//! the open file, not from its name. Files are made under another name and renamed when they are on disk, so
-//! that whoever looks finds the old, the new or none, whatever happens in between.
+//! Files are opened relative to the open directory and never through a link. Owner and mode are read from the open
+//! file. Files are written under a temporary name and renamed when they are on disk, so that a reader finds the old
+//! file, the new one, or none.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -16,16 +16,16 @@ use rustix::fs::OFlags;
 use super::entry::SECRET_BYTES;
 use super::{key, way};
 
-/// Name of the file with the secret. Short, so that no entry can have it.
+/// Name of the file with the secret. It is shorter than the name of any entry.
 pub(super) const SECRET: &str = "secret";
 
-/// How names of files in the making begin. Sixteen hexadecimal digits follow.
+/// Prefix of the names of unfinished files. Sixteen hexadecimal digits follow.
 pub(super) const UNFINISHED: &str = ".new-";
 
-/// How names of files end that were put aside.
+/// Suffix of the names of files that were set aside.
 const ASIDE: &str = ".aside";
 
-/// Whether a file of this name is the store's to remove.
+/// Whether the store may remove a file of this name.
 fn is_removable(name: &str) -> bool {
     let aside = name.strip_suffix(ASIDE);
     let unfinished = name.strip_prefix(UNFINISHED);
@@ -34,17 +34,17 @@ fn is_removable(name: &str) -> bool {
         || unfinished.is_some_and(|digits| digits.len() == 16 && is_hex(digits))
 }
 
-/// Whether a text consists of hexadecimal digits as this program writes them.
+/// Whether a text consists of lower-case hexadecimal digits.
 pub(super) fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// An open directory that belongs to this user and that nobody else can write to.
+/// An open directory that belongs to this user and that no other user can write to.
 pub(super) struct Directory(Dir);
 
 impl Directory {
-    /// Opens a directory, or makes it, and up to two above it. The error for one of another user, or on a way that
-    /// another user chose, is that permission is denied.
+    /// Opens a directory, and creates it with up to two parents. Fails with "permission denied" if it belongs to
+    /// another user, or if another user chose a link on its path.
     pub(super) fn open(place: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(way::open(place)?, ".", flags, rustix::fs::Mode::empty())?;
@@ -57,11 +57,11 @@ impl Directory {
         Ok(Self(directory))
     }
 
-    /// The secret, made at the first use.
+    /// The secret, which is created on first use.
     pub(super) fn secret(&self) -> io::Result<[u8; SECRET_BYTES]> {
         match self.read_secret() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            // Somebody else's secret that we cannot read: their entries are none of ours either.
+            // The secret belongs to another user, and so do the entries.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "the secret of the store of compiled plugins is put aside");
@@ -72,7 +72,7 @@ impl Directory {
         let mut secret = [0; SECRET_BYTES];
         rand::rng().fill_bytes(&mut secret);
         let unfinished = self.write_new(&[&secret])?;
-        // A link does not replace: of two that come at the same time the first one's secret stays.
+        // A hard link does not replace a file: if two processes create a secret, the first one stays.
         let linked = self.0.hard_link(&unfinished, &self.0, SECRET);
         self.0.remove_file(&unfinished)?;
         match linked {
@@ -93,7 +93,7 @@ impl Directory {
 
     fn read_guarded(&self, name: &str, limit: u64, forbidden: u32) -> io::Result<Vec<u8>> {
         let mut options = OpenOptions::new();
-        // Opening a named pipe would otherwise wait for somebody to write to it.
+        // Otherwise opening a named pipe would wait for a writer.
         options.read(true).follow(FollowSymlinks::No).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
         let file = self.0.open_with(name, &options).map_err(|error| {
             if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
@@ -123,7 +123,7 @@ impl Directory {
         })
     }
 
-    /// Writes a file under a name of its own, to the disk.
+    /// Writes a file to disk under a temporary name.
     fn write_new(&self, parts: &[&[u8]]) -> io::Result<String> {
         let name = format!("{UNFINISHED}{:016x}", rand::rng().random::<u64>());
         let mut options = OpenOptions::new();
@@ -135,12 +135,11 @@ impl Directory {
         })
     }
 
-    /// Takes a file out of use. It stays under another name, for whoever wants to know what happened, until
-    /// the store needs its space.
+    /// Takes a file out of use. It is kept under another name for diagnosis, until the store needs its space.
     pub(super) fn put_aside(&self, name: &str) {
         let aside = format!("{name}{ASIDE}");
         if self.0.rename(name, &self.0, &aside).is_err() {
-            // A directory in place of a file, for example.
+            // For example a directory in place of a file.
             tracing::debug!(name, "cannot be put aside");
         }
     }
@@ -149,7 +148,7 @@ impl Directory {
     pub(super) fn touch(&self, name: &str) {
         let mut options = OpenOptions::new();
         options.read(true).follow(FollowSymlinks::No);
-        // If it does not work the file counts as less recently used, no more.
+        // On failure the file only counts as less recently used.
         let _ = self
             .0
             .open_with(name, &options)
@@ -157,8 +156,8 @@ impl Directory {
             .and_then(|file| file.set_modified(SystemTime::now()));
     }
 
-    /// Names of all files of the store but the secret, with size and time of the last use. What has another name
-    /// was put here by somebody else.
+    /// The files of the store except the secret, with size and time of last use. Files with foreign names are
+    /// skipped.
     pub(super) fn files(&self) -> io::Result<Vec<(String, u64, SystemTime)>> {
         let mut files = Vec::new();
         for entry in self.0.entries()? {
@@ -178,7 +177,7 @@ impl Directory {
     }
 }
 
-/// The owner must be this user or root, and nobody else may have the access in `forbidden`.
+/// Checks that the owner is this user or root, and that no other user has the access in `forbidden`.
 fn check_owner(metadata: &Metadata, forbidden: u32) -> io::Result<()> {
     if is_of_another(metadata) {
         return Err(odd(OTHER_OWNER));

@@ -1,12 +1,12 @@
-//! The form of an entry.
+//! The format of an entry.
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 8 | the letters `drayaot` and a line end, so that a text-mode copy shows |
-//! | 4 | version of this form, little endian |
+//! | 8 | the letters `drayaot` and a line end, which reveals a copy in text mode |
+//! | 4 | version of the format, little endian |
 //! | 32 | key |
 //! | 8 | length of the code, little endian |
-//! | 32 | HMAC-SHA-256 over all of the above and the code |
+//! | 32 | HMAC-SHA-256 over the header above and the code |
 //! | rest | the code |
 
 use std::io;
@@ -17,7 +17,7 @@ use sha2::Sha256;
 use super::Authentic;
 use super::key::Key;
 
-/// Bytes of the secret: as many as the hash takes in one block.
+/// Bytes of the secret: the block size of the hash.
 pub(super) const SECRET_BYTES: usize = 64;
 
 const MAGIC: &[u8; 8] = b"drayaot\n";
@@ -28,24 +28,24 @@ const SIGNED_BYTES: usize = 8 + 4 + 32 + 8;
 /// Why an entry is not used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EntryError {
-    /// The file is not one that this program would have made.
+    /// The file was not made by this program.
     #[error(transparent)]
     File(io::Error),
-    /// The header is short or another.
+    /// The header is too short or differs.
     #[error("it does not start as an entry of this key does")]
     Header,
-    /// More or fewer bytes than the header says.
+    /// The length differs from the header.
     #[error("it has more or fewer bytes than it says")]
     Length,
-    /// The tag does not fit the bytes.
+    /// The tag does not match the bytes.
     #[error("its bytes are not those that were written")]
     Tag,
-    /// The engine does not take it.
+    /// The engine does not accept it.
     #[error("the engine does not accept it")]
     Engine(wasmtime::Error),
 }
 
-/// The header of an entry for some code. The code itself follows as it is.
+/// The header of an entry for some code. The code follows unchanged.
 pub(super) fn seal(key: &Key, code: &[u8], secret: &[u8; SECRET_BYTES]) -> Vec<u8> {
     let mut header = header(key, code.len()).to_vec();
     let tag = mac(&header, code, secret).finalize().into_bytes();
@@ -53,7 +53,7 @@ pub(super) fn seal(key: &Key, code: &[u8], secret: &[u8; SECRET_BYTES]) -> Vec<u
     header
 }
 
-/// The code of an entry, after everything about it was found right.
+/// The code of an entry, if all checks pass.
 pub(super) fn open<'a>(
     entry: &'a [u8],
     key: &Key,
@@ -62,7 +62,7 @@ pub(super) fn open<'a>(
     let (signed, rest) = entry.split_at_checked(SIGNED_BYTES).ok_or(EntryError::Header)?;
     let (tag, code) = rest.split_at_checked(TAG_BYTES).ok_or(EntryError::Header)?;
     let expected = header(key, code.len());
-    // The length comes last. Everything before it says what the entry is for.
+    // The length comes last. The bytes before it say what the entry is for.
     let length = SIGNED_BYTES - 8;
     if signed[..length] != expected[..length] {
         return Err(EntryError::Header);

@@ -1,4 +1,4 @@
-//! What code belongs to.
+//! The key of compiled code.
 
 use std::env::consts::{ARCH, OS};
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use super::directory::is_hex;
 use crate::{Grants, PluginKind, imports};
 use dray_core::oci::Digest;
 
-/// Everything that decides what code a component has, and whether it may be used, in one hash.
+/// A hash of everything that determines the code of a component, and whether it may be used.
 pub(super) struct Key([u8; 32]);
 
 impl Key {
@@ -24,7 +24,7 @@ impl Key {
         }
         grants.hash(&mut parts);
         BUILD.hash(&mut parts);
-        // The version and the settings of the compiler, and the features of the processor.
+        // The version and settings of the compiler, and the features of the processor.
         engine.precompile_compatibility_hash().hash(&mut parts);
         Self(parts.0.finalize().into())
     }
@@ -43,8 +43,8 @@ impl Key {
     }
 }
 
-/// What is the same for all components of this build: the plugin interface, and what a component may import. An
-/// entry stands for a component that was compared with both, and two builds of one version may differ in them.
+/// A hash of the plugin interface and of the offered imports. The component of an entry was checked against both, and
+/// two builds of one version may differ in them.
 pub(super) fn build() -> &'static [u8; 32] {
     &BUILD
 }
@@ -70,23 +70,23 @@ const WIT: [&str; 7] = [
 
 const SUFFIX: &str = ".compiled";
 
-/// Whether a name is that of an entry, whatever its key.
+/// Whether a file name is that of an entry.
 pub(super) fn is_file_name(name: &str) -> bool {
     name.strip_suffix(SUFFIX).is_some_and(|key| key.len() == 64 && is_hex(key))
 }
 
-/// Feeds what is hashed for a table of the standard library to SHA-256 instead.
+/// Passes the input of a standard `Hasher` to SHA-256.
 struct Parts(Sha256);
 
 impl Hasher for Parts {
     fn write(&mut self, bytes: &[u8]) {
-        // The length keeps neighbours apart.
+        // The length separates adjacent parts.
         self.0.update((bytes.len() as u64).to_le_bytes());
         self.0.update(bytes);
     }
 
     fn finish(&self) -> u64 {
-        // Nobody asks: the whole hash is taken at the end.
+        // Not used: the whole hash is taken at the end.
         0
     }
 }
@@ -107,14 +107,14 @@ mod tests {
         assert_ne!(name(Grants::of(["referrers"])), name(Grants::of(["content"])));
     }
 
-    /// A file of the interface that is not in the list would change it unnoticed.
+    /// A file that is missing in the list could change the interface without changing the key.
     #[test]
     fn the_whole_interface_is_in_the_key() {
         let mut open = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit"))];
         let mut files = 0;
         while let Some(path) = open.pop() {
             if path.ends_with("deps") || path.ends_with("released") {
-                // Copies, which a test of the interface compares, and what was released earlier.
+                // Copies, which a test of the interface compares, and earlier releases.
             } else if path.is_dir() {
                 open.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
             } else if path.extension().is_some_and(|extension| extension == "wit") {

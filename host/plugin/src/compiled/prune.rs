@@ -1,13 +1,13 @@
-//! Keeps the store small.
+//! Limits the size of the store.
 
 use std::time::{Duration, SystemTime};
 
 use super::directory::{Directory, UNFINISHED};
 
-/// Age after which a file in the making is what a killed process left behind.
+/// Age after which an unfinished file counts as left by a killed process.
 const ABANDONED: Duration = Duration::from_hours(1);
 
-/// Removes what killed processes left, and then the least recently used until the rest fits into `limit`
+/// Removes leftovers of killed processes, and then the least recently used files until the rest fits into `limit`
 /// bytes. Programs that use a removed entry have read it already.
 pub(super) fn prune(directory: &Directory, limit: u64) {
     let Ok(mut files) = directory.files() else { return };
@@ -17,9 +17,9 @@ pub(super) fn prune(directory: &Directory, limit: u64) {
     for (name, size, used) in files {
         let is_unfinished = name.starts_with(UNFINISHED);
         let is_abandoned = is_unfinished && now.duration_since(used).is_ok_and(|age| age > ABANDONED);
-        // A young file in the making is somebody's who is about to rename it.
+        // Another process is about to rename a young unfinished file.
         if is_abandoned || (total > limit && !is_unfinished) {
-            // Somebody else may have removed it.
+            // Another process may have removed it.
             if directory.remove(&name).is_ok() {
                 tracing::debug!(name, "removed from the store of compiled plugins");
             }
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_recently_used_go_first_and_nothing_else_goes() {
+    fn only_the_least_recently_used_entries_are_removed() {
         let scratch = tempfile::tempdir().unwrap();
         let place = scratch.path().join("store");
         let directory = Directory::open(&place).unwrap();

@@ -1,8 +1,8 @@
-//! The way to the directory of the store.
+//! Walks the path to the directory of the store.
 //!
-//! The path comes from the environment, and so may be another user's: root keeps that user's `HOME` with some ways to
-//! become root. Whoever owns a directory on the way can put a link into it. So the way is walked name by name, and a
-//! link is followed only if nobody but this user and root can have made it.
+//! The path comes from the environment and may belong to another user: `sudo`, for example, may keep that user's
+//! `HOME`. The owner of a directory on the path can put a link into it. So the path is walked name by name, and a
+//! link is followed only if it must come from this user or root.
 
 use std::ffi::OsString;
 use std::io;
@@ -13,23 +13,22 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat, readlinkat};
 use rustix::io::Errno;
 
-/// Most links on the way, as many as the kernel follows.
+/// Maximum number of links on the path, as in the kernel.
 const LINKS: usize = 40;
 
-/// Names at the end of the way that may be made: the folder of caches, and two below it. What is above is somebody's
-/// home or a mount, and not there for a reason if it is not there.
+/// Number of names at the end of the path that may be created: the directory of caches, and two below it. The
+/// directories above are a home or a mount; if they are missing, there is a reason.
 const MADE: usize = 3;
 
-/// Opens a directory to look names up in it. Makes up to three at the end of the way.
+/// Opens a directory for looking up names in it. Creates up to three at the end of the path.
 ///
-/// The error is that permission is denied where a link, or the directory that would get a new one, belongs to
-/// another user.
+/// Fails with "permission denied" if a link, or the parent of a directory to create, belongs to another user.
 pub(super) fn open(place: &Path) -> io::Result<OwnedFd> {
     let mut names = names_of(place);
     let start = if place.is_absolute() { "/" } else { "." };
     let mut at = openat(CWD, start, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut links = 0;
-    // What is left of the way, the next name last.
+    // The rest of the path, the next name last.
     while let Some(name) = names.pop() {
         let found = openat(&at, &name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
         let next = match found {
@@ -61,13 +60,14 @@ pub(super) fn open(place: &Path) -> io::Result<OwnedFd> {
     Ok(at)
 }
 
-/// The names of a path, the first one last. That of the root leads there from everywhere.
+/// The names of a path, the first one last. The name of the root is absolute, so that it leads there from any
+/// directory.
 fn names_of(path: &Path) -> Vec<OsString> {
     let names = path.components().rev().filter(|name| *name != Component::CurDir);
     names.map(|name| name.as_os_str().to_owned()).collect()
 }
 
-/// Makes a directory for this user alone.
+/// Creates a directory for this user alone.
 fn make(parent: &OwnedFd, name: &OsString) -> io::Result<()> {
     if is_of_another(&fstat(parent)?) {
         return Err(denied("it would have to be made in a directory of another user"));

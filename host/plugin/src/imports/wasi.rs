@@ -2,11 +2,11 @@
 
 use super::Known;
 
-/// What to do about an import of WASI that is not among them.
+/// The remedy for an import of WASI that is not offered.
 pub(super) const REMEDY: &str = "of WASI this host has what toolchains put into a component by themselves, in \
     version 0.2 and with nothing behind it: build the plugin without what it imports beyond that";
 
-/// Each of them. The newest version that the runtime knows: older ones are of the same track.
+/// The offered interfaces, in the newest version that the runtime knows. Older versions are of the same track.
 pub(super) const KNOWN: &[Known] = &[
     known("wasi:cli/environment", &["get-environment", "get-arguments", "initial-cwd"]),
     known("wasi:cli/exit", &["exit", "exit-with-code"]),
@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// Nothing may be defined twice, so what can be defined was not linked.
+    /// A second definition fails, so a successful one shows that the interface was not linked.
     #[test]
     fn the_runtime_links_each_of_them() {
         let engine = Engine::new(Config::new().concurrency_support(false)).unwrap();

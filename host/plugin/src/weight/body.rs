@@ -1,38 +1,37 @@
-//! What one function costs the compiler: values times the blocks that they live through.
+//! The cost of compiling a function: values times the blocks in which they are live.
 //!
-//! The compiler brings a function into a form where each value is assigned once. Where ways meet, and at the
-//! start of each loop, it needs one more value for each local that lives across. So what counts for a local is
-//! the number of blocks from the start of the function, where every local has a value, to its last use; a loop
-//! that it is used in counts to its end, because the local may live from one round to the next. Values that blocks,
-//! branches and calls pass on add up as they stand there.
+//! The compiler uses a form in which each value is assigned once. At each join and at the start of each loop it needs
+//! one more value for each local that is live there. So a local counts for the blocks from the start of the function,
+//! where every local has a value, to its last use. A loop in which it is used counts to its end, because the local
+//! may be live in the next iteration. Values that blocks, branches and calls pass on are added as they occur.
 //!
-//! The compiler also looks at blocks in pairs, so their number counts once more, squared. Some instructions are blocks
-//! to it: those that look into a table, which may have to be filled first.
+//! The compiler also compares blocks in pairs, so the square of their number is added. Some instructions act as
+//! blocks: those that access a table, which may be initialised lazily.
 
 use wasmparser::{BlockType, FunctionBody, Operator};
 
 use super::module::Module;
 use super::{ComponentError, Measure};
 
-/// As many pairs of blocks as take the time of one value: 20,000 blocks in one another take a second.
+/// Pairs of blocks that take the time of one value: 20,000 nested blocks take a second.
 const BLOCK_PAIRS: u64 = 2048;
 
-/// Blocks and values that the compiler makes of an instruction which looks into a table: 20,000 of them in one function
+/// Blocks and values that the compiler makes for an instruction that accesses a table. 20,000 of them in one function
 /// took 9 s and 360 MiB.
 const TABLE_BLOCKS: u64 = 5;
 const TABLE_VALUES: u64 = 25;
 
-/// Weighs functions, one after the other, in the same memory.
+/// Estimates functions one after the other, with reused memory.
 #[derive(Default)]
 pub(super) struct Bodies {
     locals: Vec<Span>,
-    /// The locals that the function uses, in the order of their first use.
+    /// The locals that the function uses, in the order of first use.
     used: Vec<u32>,
-    /// Those used in the outermost loop that is open.
+    /// The locals used in the outermost open loop.
     in_loop: Vec<u32>,
     labels: Vec<Label>,
     block: u32,
-    /// Blocks that the compiler makes of single instructions.
+    /// Blocks that the compiler makes for single instructions.
     hidden_blocks: u64,
     /// Whether a loop is open.
     is_in_loop: bool,
@@ -47,9 +46,9 @@ struct Span {
 }
 
 struct Label {
-    /// How many values a branch to it passes.
+    /// Number of values that a branch to it passes.
     arity: u64,
-    /// Whether it is a loop that lies in no other.
+    /// Whether it is a loop that is not nested in another loop.
     is_outermost_loop: bool,
 }
 

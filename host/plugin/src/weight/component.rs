@@ -1,4 +1,4 @@
-//! What stands in a component: types, instances, and what the instances have in their turn.
+//! The contents of a component: types, instances, and the contents of the instances.
 
 use wasmparser::{
     BinaryReader, CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentInstance,
@@ -8,19 +8,19 @@ use wasmparser::{
 use super::types::{self, Extent, Spaces, Types};
 use super::{ComponentError, Level, Module, Weight};
 
-/// What a component or a module adds where there is an instance of it.
+/// The cost that each instance of a component or module adds.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Load {
-    /// Its parts, with those of the instances in it.
+    /// Its parts, including those of nested instances.
     pub(super) items: u64,
-    /// The parts of the types that it uses, each time that it uses them.
+    /// The parts of the types that it uses, counted at each use.
     pub(super) uses: u64,
-    /// All that it imports and exports.
+    /// Its imports and exports.
     interface: Extent,
 }
 
 impl Load {
-    /// What an instance of a module adds.
+    /// The cost that an instance of a module adds.
     pub(super) fn of_module(module: &Module) -> Self {
         Self { items: module.imports, uses: module.imports + module.exports, interface: Extent::ONE }
     }
@@ -30,14 +30,14 @@ impl Load {
 #[derive(Default)]
 pub(super) struct Component {
     pub(super) load: Load,
-    /// Those that it can instantiate, by index.
+    /// The components that it can instantiate, by index.
     pub(super) components: Vec<Load>,
     pub(super) modules: Vec<Load>,
     pub(super) spaces: Spaces,
 }
 
 impl Component {
-    /// Reads a section. `around` are the levels that this component lies in, the outermost first.
+    /// Reads a section. `around` has the enclosing levels, the outermost first.
     pub(super) fn read(
         &mut self,
         payload: Payload<'_>,
@@ -94,7 +94,7 @@ impl Component {
                         }
                         kind => self.exported(kind, export.index),
                     };
-                    // What it is said to be is compared with what it is.
+                    // The declared type is compared with the actual one.
                     let mut extent = extent;
                     if let Some(ty) = export.ty {
                         extent.contain(self.spaces.referred(ty));
@@ -145,7 +145,7 @@ impl Component {
         Ok(())
     }
 
-    /// A component in this one has ended.
+    /// Ends a nested component.
     pub(super) fn define(&mut self, inner: Load) {
         self.components.push(inner);
         // It is validated once, whether or not it is instantiated.
@@ -164,7 +164,7 @@ impl Component {
                 self.add(args.len() as u64);
                 self.expand(load);
                 extent.contain(load.interface);
-                // Each argument is compared with what the component wants.
+                // Each argument is compared with the component's import.
                 for arg in args {
                     weight.name(arg.name)?;
                     let (passed, _) = self.exported(arg.kind, arg.index);
@@ -218,7 +218,7 @@ impl Component {
                         self.components.push(load);
                     }
                     ComponentOuterAliasKind::Type => {
-                        // All of it is searched for what belongs to the component that it comes from.
+                        // The validator searches the whole type for items of the component that it comes from.
                         let extent = types::at(&outer.unwrap_or(self).spaces.types, index);
                         self.use_type(extent);
                         self.spaces.types.push(extent);
@@ -230,7 +230,7 @@ impl Component {
         Ok(())
     }
 
-    /// The extent of something of this component, with a reference of its kind.
+    /// The extent of an item of this component, with a reference of its kind.
     fn exported(&self, kind: ComponentExternalKind, index: u32) -> (Extent, ComponentTypeRef) {
         match kind {
             ComponentExternalKind::Func => {
@@ -251,7 +251,7 @@ impl Component {
         }
     }
 
-    /// Something is imported or exported.
+    /// Counts an import or export.
     fn pass(&mut self, name: &str, extent: Extent, weight: &mut Weight) -> Result<(), ComponentError> {
         let named = weight.name(name)?;
         self.load.interface.size = self.load.interface.size.saturating_add(named);
@@ -265,13 +265,13 @@ impl Component {
         self.load.uses = self.load.uses.saturating_add(extent.size);
     }
 
-    /// An instance has everything that it is an instance of.
+    /// Adds the contents of an instance.
     fn expand(&mut self, load: Load) {
         self.add_all(load.items);
         self.load.uses = self.load.uses.saturating_add(load.uses);
     }
 
-    /// One item, and what belongs to it.
+    /// Adds one item and its parts.
     fn add(&mut self, more: u64) {
         self.add_all(more.saturating_add(1));
     }

@@ -1,4 +1,4 @@
-//! What stands around the functions of a module, and what a function's type is.
+//! The parts of a module outside of function bodies, and the types of functions.
 
 use wasmparser::{
     BinaryReader, CompositeInnerType, DataKind, DataSectionReader, ElementItems, MemoryType, Operator,
@@ -7,7 +7,7 @@ use wasmparser::{
 
 use super::{ComponentError, Weight, types};
 
-/// How many values go in and out.
+/// Number of parameters and results.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Arity {
     pub(super) parameters: u64,
@@ -17,9 +17,9 @@ pub(super) struct Arity {
 /// A module that is being read.
 #[derive(Default)]
 pub(super) struct Module {
-    /// Its imports, which every instance of it looks up.
+    /// Number of imports, which every instance looks up.
     pub(super) imports: u64,
-    /// Its exports, which every instance of it has.
+    /// Number of exports, which every instance has.
     pub(super) exports: u64,
     types: Vec<Arity>,
     /// The type of each function, imported ones first.
@@ -30,11 +30,11 @@ pub(super) struct Module {
     memories: Vec<Option<MemoryType>>,
 }
 
-/// The largest span of data that the engine always turns into one image. It is wasmtime's default.
+/// The largest span of data that the engine always merges into one image, wasmtime's default.
 const IMAGE_BYTES: u64 = 16 << 20;
 
 impl Module {
-    /// Reads a section of the module that `bytes` begins before.
+    /// Reads a section of the module. The ranges in `payload` refer to `bytes`.
     pub(super) fn read(
         &mut self,
         payload: Payload<'_>,
@@ -124,7 +124,7 @@ impl Module {
         Ok(())
     }
 
-    /// Whether the engine copies all segments into one image while it compiles. It makes code of each one otherwise.
+    /// Whether the engine merges all segments into one image during compilation. Otherwise it makes code for each.
     fn is_one_image(&self, section: DataSectionReader<'_>) -> Result<bool, ComponentError> {
         let mut span: Option<(u64, u64)> = None;
         for data in section {
@@ -147,7 +147,7 @@ impl Module {
         })
     }
 
-    /// The type of the next function that has a body.
+    /// The type of the next function with a body.
     pub(super) fn next_body(&mut self) -> Arity {
         let function = self.imported_functions + self.bodies;
         self.bodies += 1;

@@ -1,8 +1,8 @@
-//! The types of a component, read one declaration after the other.
+//! The types of a component, read declaration by declaration.
 //!
-//! Types contain declarations of types, and a reader that follows them by calling itself ends with its stack. This one
-//! keeps the open ones in a list, and builds none of them. What it takes down of a type is its extent once every
-//! type that it names is put in its place, for as much is copied and compared wherever the type is used.
+//! Declarations nest, and a recursive reader could exhaust its stack. This reader keeps the open types in a list and
+//! builds none of them. It records only the extent of a type with all named types inserted, because as much is copied
+//! and compared at each use.
 
 use wasmparser::{
     BinaryReader, ComponentAlias, ComponentExternName, ComponentExternalKind, ComponentOuterAliasKind,
@@ -12,12 +12,12 @@ use wasmparser::{
 
 use super::{ComponentError, Level, Weight};
 
-/// How large a type is.
+/// The size of a type.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Extent {
-    /// Its parts, with those of every type that it names.
+    /// Number of its parts, including those of every type that it names.
     pub(super) size: u64,
-    /// How many types stand in one another.
+    /// Depth of nesting.
     pub(super) depth: u64,
 }
 
@@ -25,14 +25,14 @@ impl Extent {
     /// Something without parts.
     pub(super) const ONE: Self = Self { size: 1, depth: 1 };
 
-    /// Puts another one into it.
+    /// Adds a nested type.
     pub(super) fn contain(&mut self, part: Self) {
         self.size = self.size.saturating_add(part.size);
         self.depth = self.depth.max(part.depth.saturating_add(1));
     }
 }
 
-/// What can be named by its index: the extents of types, instances and functions.
+/// Indexed items: the extents of types, instances and functions.
 #[derive(Default)]
 pub(super) struct Spaces {
     pub(super) types: Vec<Extent>,
@@ -41,7 +41,7 @@ pub(super) struct Spaces {
 }
 
 impl Spaces {
-    /// The extent of what an import or a declaration of a type refers to.
+    /// The extent of the type of an import or declaration.
     pub(super) fn referred(&self, ty: ComponentTypeRef) -> Extent {
         match ty {
             ComponentTypeRef::Func(index)
@@ -55,7 +55,7 @@ impl Spaces {
         }
     }
 
-    /// Gives the next index of its kind to something.
+    /// Assigns the next index of its kind.
     pub(super) fn add(&mut self, kind: ComponentTypeRef, extent: Extent) {
         match kind {
             ComponentTypeRef::Func(_) => self.functions.push(extent),
@@ -65,8 +65,8 @@ impl Spaces {
         }
     }
 
-    /// Gives the next index of a kind to what an instance exports. It is not looked for which of its exports that is:
-    /// all of them are no smaller.
+    /// Assigns the next index of a kind to an export of an instance. The extent of the whole instance is used, which
+    /// is never too small.
     pub(super) fn alias(&mut self, kind: ComponentExternalKind, instance: u32) {
         let extent = at(&self.instances, instance);
         match kind {
@@ -78,7 +78,7 @@ impl Spaces {
     }
 }
 
-/// The extent at an index. What is not there is not valid, and counts as little.
+/// The extent at an index. An invalid index counts as little.
 pub(super) fn at(extents: &[Extent], index: u32) -> Extent {
     extents.get(index as usize).copied().unwrap_or(Extent::ONE)
 }
@@ -93,9 +93,9 @@ struct Open {
 /// Reads the types of a component.
 pub(super) struct Types<'a, 'b> {
     pub(super) reader: BinaryReader<'a>,
-    /// Of the component.
+    /// The types of the component.
     pub(super) own: &'b Spaces,
-    /// The levels that the component lies in, the outermost first.
+    /// The enclosing levels, the outermost first.
     pub(super) around: &'b [Level],
     pub(super) weight: &'b mut Weight,
 }
@@ -119,7 +119,7 @@ impl Types<'_, '_> {
         }
     }
 
-    /// Reads a type up to its end, or up to its first declaration if it has some.
+    /// Reads a type up to its end, or up to its first declaration.
     fn start(&mut self, open: &mut Vec<Open>) -> Result<Option<Extent>, ComponentError> {
         self.weight.declare()?;
         let kind = self.reader.read_u8()?;
@@ -138,7 +138,7 @@ impl Types<'_, '_> {
         Ok(Some(extent))
     }
 
-    /// Reads a declaration. A type that ends here is returned.
+    /// Reads a declaration. Returns a type that ends here.
     fn declaration(&mut self, open: &mut Vec<Open>) -> Result<Option<Extent>, ComponentError> {
         let kind = self.reader.read_u8()?;
         if kind == 0x01 {
@@ -190,7 +190,7 @@ impl Types<'_, '_> {
                         .map_or(Extent::ONE, |open| at(&open.spaces.types, index)),
                     Some(count) => match count - outer.len() {
                         0 => at(&self.own.types, index),
-                        // All of it is searched for what belongs to the component that it comes from.
+                        // The validator searches the whole type for items of the component that it comes from.
                         beyond => {
                             let extent = outer_type(self.around, beyond, index);
                             self.weight.use_type(extent)?;
@@ -206,7 +206,7 @@ impl Types<'_, '_> {
     }
 }
 
-/// The type at an index of a component so many levels further out.
+/// The type at an index of a component that many levels further out.
 fn outer_type(around: &[Level], beyond: usize, index: u32) -> Extent {
     match beyond.checked_sub(1).and_then(|beyond| around.iter().rev().nth(beyond)) {
         Some(Level::Component(component)) => at(&component.spaces.types, index),
@@ -214,7 +214,7 @@ fn outer_type(around: &[Level], beyond: usize, index: u32) -> Extent {
     }
 }
 
-/// A type without declarations in it.
+/// A type without nested declarations.
 struct Leaf<'a, 'b> {
     reader: &'b mut BinaryReader<'a>,
     types: &'b [Extent],
@@ -225,7 +225,7 @@ struct Leaf<'a, 'b> {
 impl Leaf<'_, '_> {
     fn read(&mut self, kind: u8) -> Result<(), ComponentError> {
         match kind {
-            // A resource, with or without a destructor. What represents it may be a reference, which has several bytes.
+            // A resource, with or without a destructor. Its representation may be a reference of several bytes.
             0x3f => {
                 self.reader.read::<ValType>()?;
                 if self.reader.read_u8()? == 1 {
@@ -283,7 +283,7 @@ impl Leaf<'_, '_> {
             }
             // Streams and futures.
             0x66 | 0x65 => self.optional()?,
-            // What is left has one byte, or is not valid: then what follows is not either.
+            // The others have one byte, or are invalid, and then the rest is invalid too.
             _ => {}
         }
         Ok(())
@@ -361,7 +361,7 @@ pub(super) fn group(reader: &mut BinaryReader<'_>, weight: &mut Weight) -> Resul
     Ok(group)
 }
 
-/// A group of types that refer to each other is read as a whole, and there can be a million in it.
+/// A recursive group is read as a whole, and may have a million types.
 fn refuse_groups(reader: &BinaryReader<'_>) -> Result<(), ComponentError> {
     const GROUP: u8 = 0x4e;
     if next(reader) == Some(GROUP) { Err(ComponentError::RecursiveTypes) } else { Ok(()) }
