@@ -92,7 +92,7 @@ fn ctrl_c_ends_a_pull_into_a_frozen_daemon() {
     let state = State::settled(&daemon, NAMESPACE);
     assert!(state.images.is_empty(), "{state}");
     for lease in state.leases.keys() {
-        assert!(run.stderr.contains(lease), "nobody is told of lease {lease}: {run}");
+        assert!(run.stderr.contains(lease), "no message names lease {lease}: {run}");
     }
     let since = Instant::now();
     dray.run(["pull", &reference]).success();

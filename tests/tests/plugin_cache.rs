@@ -258,7 +258,7 @@ async fn leftovers_of_a_killed_process_are_harmless() {
     fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
     assert!(store.compiles().await);
     assert!(!store.compiles().await);
-    assert!(young.exists(), "somebody may be about to rename it");
+    assert!(young.exists(), "a process may be about to rename it");
     assert!(!old.exists());
     assert!(store.files(".aside").is_empty());
 }

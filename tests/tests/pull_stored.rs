@@ -100,7 +100,7 @@ fn a_pull_waits_for_the_manifest_of_another_client() {
     let first = dray.spawn(["pull", &name]);
     let since = Instant::now();
     while registry.requests_to("GET", manifest).is_empty() {
-        assert!(since.elapsed() < Duration::from_mins(1), "nobody asks for the manifest");
+        assert!(since.elapsed() < Duration::from_mins(1), "no request for the manifest");
         std::thread::sleep(Duration::from_millis(20));
     }
     let second = dray.spawn(["pull", &name]);

@@ -305,8 +305,8 @@ fn access(list: &mut List) {
         case.on(Rule::any("/token").error(403, "DENIED", "not from this network"));
     });
     list.add("a token server that is down", |case| {
-        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        case.registry.require(BearerAuth::anonymous().realm(format!("http://{nobody}/token")));
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        case.registry.require(BearerAuth::anonymous().realm(format!("http://{closed}/token")));
     });
     list.add("a token server that fails", |case| {
         case.registry.require(BearerAuth::anonymous());

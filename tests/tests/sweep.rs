@@ -175,7 +175,7 @@ impl Scene {
         let (world, request) = (self.world(place, &watcher), self.request(place));
         let pulled = self.in_time(PATIENCE, pull_image(&world, &request, &CancellationToken::new()));
         pulled.unwrap_or_else(|error| panic!("a plain pull fails: {error:?}"));
-        assert!(!watcher.waited.load(Ordering::SeqCst), "a plain pull waits for nobody");
+        assert!(!watcher.waited.load(Ordering::SeqCst), "a plain pull does not wait");
         State::of(&self.daemon, &place.namespace)
     }
 

@@ -68,13 +68,13 @@ async fn a_url_with_wrong_content_is_asked_once() {
     for _ in 0..2 {
         let stream = client.fetch_unverified(&local, &layer, 0).await.unwrap();
         assert!(drain(stream).await.0 == wrong);
-        assert!(client.distrust(&local, &layer).await, "somebody else may have it");
+        assert!(client.distrust(&local, &layer).await, "another server may have it");
     }
     let stream = client.fetch_unverified(&local, &layer, 0).await.unwrap();
     assert!(drain(stream).await.0 == image.bytes);
     assert_eq!(elsewhere.requests().len(), 2);
 
-    assert!(!client.distrust(&local, &layer).await, "nobody is left");
+    assert!(!client.distrust(&local, &layer).await, "no server is left");
     let failure = client.fetch_unverified(&local, &layer, 0).await.err().unwrap();
     assert_eq!(failure.fault, FetchFault::Protocol);
     assert_eq!((elsewhere.requests().len(), registry.requests().len()), (2, 1));

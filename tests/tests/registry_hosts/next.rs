@@ -25,7 +25,7 @@ async fn any_failure_leads_to_the_next_server() {
         let started = Instant::now();
         assert_eq!(resolve(&client).await.unwrap(), image.manifest, "{rule:?}");
         assert_eq!(read(&client, &image.layer, 0).await.0, image.bytes, "{rule:?}");
-        assert!(started.elapsed() < Duration::from_secs(1), "{rule:?}: there is somebody else to ask");
+        assert!(started.elapsed() < Duration::from_secs(1), "{rule:?}: there is another server to ask");
         assert!(!first.requests().is_empty() && !second.requests().is_empty());
     }
 }

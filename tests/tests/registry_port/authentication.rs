@@ -271,7 +271,7 @@ async fn a_failing_helper_is_reported_when_it_is_needed() {
         assert_eq!(failure.source.as_ref().unwrap().to_string(), expected);
         assert!(matches!(failure.reason, Some(FetchReason::CredentialHelper { .. })), "{failure:?}");
         assert!(!everything(&failure).contains("hunter2"), "{failure:?}");
-        assert_eq!(tokens_asked(&scene), 0, "nobody was asked without credentials");
+        assert_eq!(tokens_asked(&scene), 0, "no anonymous token was requested");
     }
 }
 
