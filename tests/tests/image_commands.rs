@@ -269,7 +269,7 @@ fn the_default_snapshotter_need_not_be_loaded(generation: Generation) {
     let label = "containerd.io/defaults/snapshotter=absent";
     world.daemon.ctr_ok(NAMESPACE, &["namespaces", "label", NAMESPACE, label]);
     let dray = Dray::with(&world.daemon, NAMESPACE);
-    let note = "note: the store has no snapshotter `absent`; what is unpacked is not known\n";
+    let note = "note: the store has no snapshotter `absent`; dray cannot tell what is unpacked\n";
     for command in ["ls", "inspect", "check"] {
         let name: &[&str] = if command == "ls" { &[] } else { &[&several] };
         let run = dray.run([&["image", command], name].concat()).success();

@@ -69,7 +69,7 @@ fn a_host_without_credentials_is_reported() {
     assert_snapshot!(dray.run(["registry", "credentials", "--", "registry.example.com:5000"]).to_string(), @r"
     exit code: 0
     --- stdout
-    no credentials for registry.example.com:5000: it is asked anonymously
+    no credentials for registry.example.com:5000: requests are anonymous
     --- stderr
     ");
 }

@@ -62,10 +62,10 @@ fn other_servers_are_not_registries() {
     assert_snapshot!(ping(&registry, &[]).to_string(), @r"
     exit code: 6
     --- stdout
-    http://[REGISTRY]/v2/: 404, which is no answer of a registry
+    http://[REGISTRY]/v2/: 404, which is not the answer of a registry
     --- stderr
     error: no server answers as registry `[REGISTRY]`
-    hint: check that the address is that of a registry
+    hint: check that this is the address of a registry
     ");
     registry.kill();
     assert_snapshot!(ping(&registry, &["--plain-http"]).to_string(), @r"

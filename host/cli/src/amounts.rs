@@ -1,4 +1,4 @@
-//! Amounts of bytes and time, for people.
+//! Formats amounts of bytes and time.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub(super) fn bytes(count: u64) -> String {
     let mut amount = count as f64 / 1024.0;
     let mut unit = UNITS[0];
     for next in &UNITS[1..] {
-        // From here on rounding would show 1024.0.
+        // Larger values would be rounded to 1024.0.
         if amount < 1023.95 {
             break;
         }
@@ -34,7 +34,7 @@ pub(super) fn duration(time: Duration) -> String {
     coarse(time)
 }
 
-/// A time in whole seconds, for one that is only estimated.
+/// A time in whole seconds, for estimates.
 pub(super) fn coarse(time: Duration) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_millis() >= 500);
     match seconds {
@@ -44,7 +44,7 @@ pub(super) fn coarse(time: Duration) -> String {
     }
 }
 
-/// A number of things: `1 layer`, `2 layers`.
+/// A number with its noun: `1 layer`, `2 layers`.
 pub(super) fn count(number: usize, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {thing}{plural}")
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts() {
+    fn amounts_are_formatted() {
         for (count, text) in [
             (0, "0 B"),
             (1023, "1023 B"),

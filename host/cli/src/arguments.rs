@@ -11,12 +11,11 @@ use dray::config::{DaemonFlags, RegistryFlags};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct Globals {
-    /// Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
-    /// /run/containerd/containerd.sock]
+    /// Connect to containerd at this socket [env: CONTAINERD_ADDRESS] [default: /run/containerd/containerd.sock]
     #[arg(short, long, global = true, value_name = "SOCKET", short_alias = 'H', alias = "host")]
     address: Option<String>,
 
-    /// Work in this namespace of containerd [env: CONTAINERD_NAMESPACE] [default: default]
+    /// Use this namespace of containerd [env: CONTAINERD_NAMESPACE] [default: default]
     #[arg(short, long, global = true, value_name = "NAME")]
     namespace: Option<String>,
 
@@ -25,37 +24,37 @@ pub(super) struct Globals {
     #[arg(long, global = true, value_name = "NAME", alias = "storage-driver")]
     snapshotter: Option<String>,
 
-    /// Read this configuration file in place of the user's and the machine's [env: DRAY_CONFIG]
+    /// Read only this configuration file, not the user's and the system's [env: DRAY_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
-    /// Say more: once for information, twice for debugging, three times for everything
+    /// Log more: once for information, twice for debugging, three times for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 
-    /// As nerdctl calls `-vv`
+    /// nerdctl's name for `-vv`
     #[arg(long, global = true, hide = true)]
     debug: bool,
 
-    /// As nerdctl calls `-vvv`
+    /// nerdctl's name for `-vvv`
     #[arg(long, global = true, hide = true)]
     debug_full: bool,
 
-    /// Where nerdctl takes the option of the commands
+    /// nerdctl takes this option of its commands here
     #[arg(long, hide = true)]
     insecure_registry: bool,
 
-    /// Where nerdctl takes the option of the commands
+    /// nerdctl takes this option of its commands here
     #[arg(long = "hosts-dir", hide = true, value_name = "DIR", value_delimiter = ',')]
     hosts_dirs: Vec<OsString>,
 
-    /// Use colours; `auto` means on a terminal, and not where NO_COLOR is set
+    /// Use colours; `auto` means on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
     pub(super) color: ColorChoice,
 }
 
 impl Globals {
-    /// How much is to be said, from 0 to 3.
+    /// The level of logging, from 0 to 3.
     pub(super) fn verbosity(&self) -> u8 {
         match self {
             Self { debug_full: true, .. } => 3,
@@ -64,7 +63,7 @@ impl Globals {
         }
     }
 
-    /// What was typed about registries before the command.
+    /// The options for registries before the command.
     pub(super) fn registry(&self) -> RegistryFlags {
         RegistryFlags {
             plain_http: false,
@@ -74,7 +73,7 @@ impl Globals {
         }
     }
 
-    /// What was typed about containerd.
+    /// The options for containerd.
     pub(super) fn daemon(&self) -> DaemonFlags {
         DaemonFlags {
             address: self.address.clone(),
@@ -95,7 +94,7 @@ pub(super) enum ColorChoice {
 /// Form of the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people
+    /// For users
     #[default]
     Text,
     /// For programs; an error is then one JSON object, the last line on standard error

@@ -3,26 +3,26 @@
 use super::arguments::ColorChoice;
 use dray::config::Environment;
 
-/// What a piece of text is.
+/// The meaning of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     /// Nothing special.
     Plain,
-    /// The word that announces an error.
+    /// The word before an error.
     Error,
-    /// The word that announces a warning.
+    /// The word before a warning.
     Warning,
-    /// The word that announces a hint.
+    /// The word before a hint.
     Hint,
-    /// Something is under way.
+    /// An activity in progress.
     Active,
-    /// Something ended well.
+    /// A success.
     Good,
-    /// Of lesser interest.
+    /// Less important text.
     Faint,
 }
 
-/// Whether a stream gets colours. Everything is legible without.
+/// Whether a stream gets colours. The text is complete without them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Palette {
     colored: bool,
@@ -33,7 +33,7 @@ impl Palette {
     #[cfg(test)]
     pub(super) const NONE: Self = Self { colored: false };
 
-    /// What the user chose; with `auto` colours go to capable terminals unless `NO_COLOR` is set.
+    /// The user's choice. With `auto`, capable terminals get colours unless `NO_COLOR` is set.
     pub(super) fn choose(choice: ColorChoice, is_terminal: bool, environment: &Environment) -> Self {
         let colored = match choice {
             ColorChoice::Always => true,
@@ -67,7 +67,7 @@ impl Palette {
     }
 }
 
-/// Whether the terminal says that it can do nothing but print.
+/// Whether the terminal declares itself as `dumb`.
 pub(super) fn is_dumb_terminal(environment: &Environment) -> bool {
     environment.terminal.as_ref().is_some_and(|kind| kind == "dumb")
 }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_gets_colours() {
+    fn colours_follow_choice_terminal_and_variables() {
         let colored = |choice, is_terminal, environment: &Environment| {
             Palette::choose(choice, is_terminal, environment).is_colored()
         };
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn without_colours_text_is_left_alone() {
+    fn without_colours_text_is_unchanged() {
         assert_eq!(Palette::NONE.paint(Style::Error, "x"), "x");
         assert_eq!(Palette { colored: true }.paint(Style::Good, "x"), "\u{1b}[32mx\u{1b}[0m");
     }

@@ -18,8 +18,8 @@ use super::resolve::ResolveArguments;
 
 /// Pull container images into containerd
 ///
-/// How an image is unpacked and which platform is taken are decided by WebAssembly components in a sandbox; the
-/// program itself does what they plan. `dray pull` leaves the same state in containerd as `nerdctl pull`
+/// WebAssembly components in a sandbox decide how an image is unpacked and which platform is chosen; dray carries out
+/// their plans. `dray pull` leaves the same state in containerd as `nerdctl pull`
 #[derive(Debug, Parser)]
 #[command(name = "dray", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(subcommand_required = true, disable_help_subcommand = true, infer_long_args = false)]
@@ -53,14 +53,14 @@ pub(super) enum Command {
     Registry(RegistryCommand),
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Print the version; with --verbose, what the program is made of
+    /// Print the version; with --verbose, also the versions of interfaces and plugins
     Version,
     Completions(CompletionsArguments),
     Man(ManArguments),
 }
 
 impl Command {
-    /// Whether configuration files matter to the command.
+    /// Whether the command reads configuration files.
     pub(super) fn is_configured(&self) -> bool {
         match self {
             Self::Pull(_)
@@ -75,7 +75,7 @@ impl Command {
         }
     }
 
-    /// The form in which errors of this command are printed.
+    /// The output format for errors of this command.
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Pull(arguments) => arguments.transfer.format,
@@ -91,7 +91,7 @@ impl Command {
     }
 }
 
-/// What can be known of arguments that could not be parsed: enough to print the error as the user wants it.
+/// The options found in arguments that could not be parsed, for printing the error in the requested form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Presentation {
     pub(super) color: ColorChoice,
@@ -128,12 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_definition_is_valid() {
         Arguments::command().debug_assert();
     }
 
     #[test]
-    fn options_of_what_cannot_be_parsed() {
+    fn presentation_options_are_found_in_invalid_arguments() {
         let plain = Presentation { color: ColorChoice::Auto, format: Format::Text };
         assert_eq!(guess(&["dray", "pull"]), plain);
         assert_eq!(guess(&["dray", "--nonsense", "--format", "json"]).format, Format::Json);
@@ -143,11 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn globals_may_stand_before_and_after_the_command() {
+    fn global_options_work_before_and_after_the_command() {
         for arguments in [
             ["dray", "--address", "/a", "-n", "n", "-vv", "pull", "x"],
             ["dray", "pull", "x", "--address", "/a", "-n", "n", "-vv"],
-            // As nerdctl calls it, after Docker.
+            // nerdctl's name, from Docker.
             ["dray", "pull", "x", "--host", "/a", "-n", "n", "-vv"],
             ["dray", "-H", "/a", "-n", "n", "-vv", "pull", "x"],
             ["dray", "-H", "/a", "-n", "n", "--debug", "pull", "x"],
@@ -160,7 +160,7 @@ mod tests {
         }
     }
 
-    /// The page has a row for each command.
+    /// The page has a row per command.
     #[test]
     fn every_command_is_documented() {
         let page = include_str!("../../../docs/cli.md");

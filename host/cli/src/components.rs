@@ -10,11 +10,10 @@ use super::screen::Screen;
 use dray::plugin::{PluginHost, serve_compiler};
 use dray::text::escape;
 
-/// The argument with which the program starts itself to compile a component. It is no command of its own, and
-/// nothing about it is promised.
+/// The argument with which the program starts itself to compile a component. It is not a command and may change.
 const COMPILE: &str = "--compile-component";
 
-/// What the program does where it was started to compile.
+/// Compiles a component, if the program was started for that.
 pub(super) fn compile_if_asked(arguments: &[OsString]) -> Option<ExitCode> {
     (arguments.len() == 2 && arguments[1] == COMPILE).then(serve_compiler)
 }
@@ -28,7 +27,7 @@ pub(super) fn host(compiled_store: Option<&Path>, screen: Option<Arc<Screen>>) -
     })
 }
 
-/// The screen for such lines in commands without progress: only a person at a terminal wants them.
+/// The screen for such messages in commands without progress: only users at a terminal get them.
 pub(super) fn patient_screen(screen: &Arc<Screen>) -> Option<Arc<Screen>> {
     io::stderr().is_terminal().then(|| Arc::clone(screen))
 }

@@ -7,9 +7,9 @@ use super::arguments::Format;
 use super::context::Context;
 use super::failure::Failure;
 
-/// Look at the configuration
+/// Show the configuration
 ///
-/// dray reads `$XDG_CONFIG_HOME/dray/dray.toml` and `/etc/dray/dray.toml`, each if it is there, or the one file that
+/// dray reads `$XDG_CONFIG_HOME/dray/dray.toml` and `/etc/dray/dray.toml` if they exist, or only the file that
 /// `--config` or DRAY_CONFIG names
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -17,7 +17,7 @@ pub(super) enum ConfigCommand {
 }
 
 impl ConfigCommand {
-    /// The form in which the command prints.
+    /// The output format of the command.
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Show(arguments) => arguments.format,

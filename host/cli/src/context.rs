@@ -6,15 +6,15 @@ use dray::config::{
     ConfigFiles, DaemonFlags, DaemonSettings, Environment, Flags, RegistryFlags, Settings, SettingsError,
 };
 
-/// What every command has at hand.
+/// The context of every command.
 pub(super) struct Context {
     pub(super) environment: Environment,
     pub(super) screen: Arc<Screen>,
-    /// What was typed about containerd.
+    /// The options for containerd.
     pub(super) daemon: DaemonFlags,
-    /// What was typed about registries before the command.
+    /// The options for registries before the command.
     pub(super) registry: RegistryFlags,
-    /// What the configuration files say.
+    /// The contents of the configuration files.
     pub(super) files: ConfigFiles,
     pub(super) machine: Machine,
 }

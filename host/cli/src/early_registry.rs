@@ -1,4 +1,4 @@
-//! Asks the registry what a name stands for while containerd is connected and the plugins are loaded.
+//! Resolves a name at the registry while containerd is connected and the plugins are loaded.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,17 +8,17 @@ use tokio_util::task::AbortOnDropHandle;
 use dray::oci::{Descriptor, Reference};
 use dray::ports::{BlobStream, FetchFailure, Registry, Resolved};
 
-/// A registry that has been asked for one reference already, and is asked once.
+/// A registry that has already been asked to resolve one reference.
 pub(super) struct EarlyRegistry {
     registry: Arc<dyn Registry>,
     asked: Mutex<Option<(Reference, Answer)>>,
 }
 
-/// Dropping it ends the question.
+/// Dropping it cancels the request.
 type Answer = AbortOnDropHandle<Result<Resolved, FetchFailure>>;
 
 impl EarlyRegistry {
-    /// Asks at once, if there is a reference. Must be called inside the runtime.
+    /// Starts to resolve the reference, if there is one. Must be called inside the runtime.
     pub(super) fn ask(registry: Arc<dyn Registry>, reference: Option<&Reference>) -> Self {
         let asked = reference.map(|reference| {
             let (asked, registry) = (reference.clone(), Arc::clone(&registry));
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use dray::ports::FetchFault;
 
-    /// Counts the questions, and knows nothing.
+    /// Counts the requests, and finds nothing.
     #[derive(Default)]
     struct Counting(AtomicUsize);
 
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_asked_once_and_for_what_is_wanted() {
+    async fn the_registry_is_asked_once_per_reference() {
         let counting = Arc::new(Counting::default());
         let asked = || counting.0.load(Ordering::Relaxed);
         let [wanted, other] = ["debian:12", "debian:13"].map(|name| Reference::parse(name).unwrap());

@@ -1,4 +1,4 @@
-//! Every environment variable that the program knows, and the only place that reads them.
+//! The environment variables that the program knows. This is the only place that reads them.
 
 use std::ffi::OsString;
 
@@ -7,11 +7,11 @@ use dray::config::Environment;
 /// A variable, for the code and for the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Variable {
-    /// Its name; where there are two spellings, the first that is set decides.
+    /// Its name. If there are two spellings, the first one that is set counts.
     pub(crate) names: &'static [&'static str],
     /// What it means.
     pub(crate) meaning: &'static str,
-    /// What holds without it.
+    /// The value without it.
     pub(crate) default: &'static str,
 }
 
@@ -43,24 +43,24 @@ pub(crate) const CONTAINERD_SNAPSHOTTER: Variable = Variable {
     default: "the default of the namespace, else `overlayfs`",
 };
 
-/// Folder of Docker's configuration.
+/// Directory of Docker's configuration.
 pub(crate) const DOCKER_CONFIG: Variable = Variable {
     names: &["DOCKER_CONFIG"],
     meaning: "folder whose `config.json` has the credentials for registries",
     default: "`$HOME/.docker`",
 };
 
-/// Credentials beside those of Docker's configuration.
+/// Credentials in addition to those of Docker's configuration.
 pub(crate) const DOCKER_AUTH_CONFIG: Variable = Variable {
     names: &["DOCKER_AUTH_CONFIG"],
     meaning: "credentials that come before those of `config.json`: JSON with its member `auths`",
     default: "those of `config.json`",
 };
 
-/// Folders of programs.
+/// Directories of programs.
 pub(crate) const PATH: Variable = Variable {
     names: &["PATH"],
-    meaning: "folders in which credential helpers are looked for",
+    meaning: "folders that are searched for credential helpers",
     default: "no helper is found",
 };
 
@@ -71,14 +71,14 @@ pub(crate) const HOME: Variable = Variable {
     default: "that of the user database",
 };
 
-/// Folder of the user's configuration.
+/// Directory of the user's configuration.
 pub(crate) const XDG_CONFIG_HOME: Variable = Variable {
     names: &["XDG_CONFIG_HOME"],
     meaning: "folder for configuration, an absolute path; `containerd/certs.d` and `docker/certs.d` below it are the registry directories of users other than root",
     default: "`$HOME/.config`",
 };
 
-/// Folder of the user's caches.
+/// Directory of the user's caches.
 pub(crate) const XDG_CACHE_HOME: Variable = Variable {
     names: &["XDG_CACHE_HOME"],
     meaning: "folder for caches, an absolute path; compiled plugins are kept in `dray/compiled` below it",
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn empty_is_unset_and_the_first_spelling_decides() {
+    fn empty_variables_count_as_unset_and_the_first_spelling_wins() {
         let read = read_from(|name| match name {
             "CONTAINERD_ADDRESS" => Some(OsString::new()),
             "HTTPS_PROXY" | "https_proxy" | "http_proxy" => Some(OsString::from(name)),

@@ -1,5 +1,5 @@
-//! The one place where errors of the library become something that a user sees: a kind with an exit code, a
-//! message, causes and hints.
+//! Turns errors of the library into what the user sees: a kind with an exit status, a message, causes and hints. No
+//! other place does that.
 
 mod chain;
 mod damage;

@@ -18,9 +18,9 @@ use super::context::Context;
 use super::failure::Failure;
 use super::runtime;
 
-/// Look at the images that containerd has, and complete them
+/// Show, check and complete the images in containerd
 ///
-/// An image is named as it was pulled, by its digest or the beginning of it, or by name and digest
+/// An image is named by the name it was pulled under, by its digest or a part of it from the start, or by both
 #[derive(Debug, Subcommand)]
 pub(super) enum ImageCommand {
     Ls(ListArguments),
@@ -31,7 +31,7 @@ pub(super) enum ImageCommand {
 }
 
 impl ImageCommand {
-    /// The form in which the command prints.
+    /// The output format of the command.
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Ls(arguments) => arguments.format,
@@ -54,7 +54,7 @@ pub(super) fn run(command: ImageCommand, context: &Context) -> Result<(), Failur
     }
 }
 
-/// Runs a command that changes nothing, so that a signal may end it anywhere.
+/// Runs a command that changes nothing, so that a signal may end it at any point.
 fn read(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     runtime::on_this_thread()?.block_on(command)
 }

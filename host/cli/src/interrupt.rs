@@ -21,7 +21,7 @@ pub(super) enum Signal {
 }
 
 impl Signal {
-    /// The exit status that shells know for a program that this signal ended.
+    /// The exit status that shells use for this signal.
     pub(super) fn exit_code(self) -> u8 {
         match self {
             Self::Interrupt => 130,
@@ -30,11 +30,11 @@ impl Signal {
     }
 }
 
-/// How long telling the user may hold up the cancelling: standard error may be a pipe that nobody reads.
+/// How long the message may delay the cancellation: standard error may be a full pipe.
 const TELLING: Duration = Duration::from_secs(1);
 
-/// Watches for signals: the first cancels and lets the clean-up happen, the second ends the program at once. After
-/// it was dropped there is nothing more to clean up, and the first one ends the program.
+/// Watches for signals. The first one cancels the command, which cleans up. The second one ends the program at once.
+/// After this value is dropped, nothing is left to clean up, and the first signal ends the program.
 pub(super) struct Interrupt {
     cancel: CancellationToken,
     first: Arc<OnceLock<Signal>>,
@@ -42,8 +42,7 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Begins to watch, in a thread of its own: whatever keeps the other threads busy, or blocks them, keeps no signal
-    /// waiting.
+    /// Starts to watch, in its own thread, so that busy or blocked threads do not delay a signal.
     pub(super) fn watch(screen: Arc<Screen>) -> io::Result<Self> {
         let cancel = CancellationToken::new();
         let first = Arc::new(OnceLock::new());
@@ -66,7 +65,7 @@ impl Interrupt {
         Ok(Self { cancel, first, _cleaned_up: cleaned_up.drop_guard() })
     }
 
-    /// Is cancelled by the first signal.
+    /// The token that the first signal cancels.
     pub(super) fn token(&self) -> &CancellationToken {
         &self.cancel
     }
@@ -87,7 +86,7 @@ fn registered() -> io::Result<(Runtime, Signals)> {
     Ok((runtime, signals))
 }
 
-/// What the thread knows.
+/// The state of the thread.
 struct Watch {
     screen: Arc<Screen>,
     cancel: CancellationToken,
@@ -111,7 +110,7 @@ impl Watch {
                     Signal::Interrupt => "cancelling, press ctrl-c again to stop at once",
                     Signal::Terminate => "cancelling",
                 };
-                // In this order: a pull that ends at once must not end before the user has been told.
+                // In this order, so that a pull does not end before the message is printed.
                 let _ = timeout(TELLING, spawn_blocking(move || screen.print(words))).await;
                 cancel.cancel();
             });

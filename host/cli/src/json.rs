@@ -1,7 +1,7 @@
-//! JSON as it is printed: the only place that makes it.
+//! Prints JSON. No other place does that.
 //!
-//! A terminal shows JSON as it shows any text, so what strangers wrote must not deceive there either. In JSON
-//! such a character can be written as `\u…`, and means the same to whoever reads it.
+//! A terminal shows JSON like any text, so text from outside must not deceive there either. JSON can write such a
+//! character as `\u…` without changing its meaning.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use dray::text::deceives;
 
-/// A value in several lines, for people and programs.
+/// A value in several lines.
 pub(super) fn pretty(value: &impl Serialize) -> serde_json::Result<String> {
     serde_json::to_string_pretty(value).map(|json| harmless(&json))
 }
@@ -19,12 +19,12 @@ pub(super) fn line(value: &impl Serialize) -> serde_json::Result<String> {
     serde_json::to_string(value).map(|json| harmless(&json))
 }
 
-/// The same JSON without a character that could deceive.
+/// The same JSON with deceptive characters escaped.
 fn harmless(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for character in json.chars() {
         match character {
-            // White space between tokens. In a string these are escaped already.
+            // White space between tokens. In strings it is escaped already.
             '\n' => shown.push('\n'),
             '\t' | '\r' => shown.push(' '),
             other if deceives(other) => {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_deceive_is_escaped_and_means_the_same() {
+    fn deceptive_characters_are_escaped_without_changing_the_value() {
         let text = "a\u{7f}b\u{85}c\u{9b}d\u{202e}e\u{2066}f\u{200b}g\u{feff}h\u{e0061}i\u{1b}j\n\t\"\\ä漢🦀";
         let value = BTreeMap::from([(text, [text])]);
         for json in [pretty(&value).unwrap(), line(&value).unwrap()] {
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_between_tokens_stays_white_space() {
+    fn white_space_between_tokens_is_kept() {
         assert_eq!(harmless("{\r\n\t\"a\": 1}"), "{ \n \"a\": 1}");
     }
 }

@@ -1,7 +1,7 @@
 //! The `dray` command: clap, terminal, exit codes, and the wiring of adapters to ports.
 //!
-//! Each command is a file with its arguments and a `run`. What was typed becomes settings in
-//! [`dray::config`]; what goes wrong becomes a `failure`. No type of clap leaves this module.
+//! Each command is a file with its arguments and a `run`. [`dray::config`] turns the arguments into settings; errors
+//! become a `failure`. No type of clap leaves this module.
 
 mod amounts;
 mod arguments;
@@ -109,9 +109,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Makes a file that grows beyond `ulimit -f` an error of its writer, rather than the end of the program by SIGXFSZ.
+/// Makes writing beyond `ulimit -f` an error, so that SIGXFSZ does not end the program.
 fn outlive_file_size_limit() {
-    // Where it cannot be registered, the signal does what it always does.
+    // If this fails, the signal keeps its default action.
     let _ = signal_hook::flag::register(Signal::XFSZ.as_raw(), Arc::default());
 }
 

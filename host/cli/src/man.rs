@@ -10,13 +10,13 @@ use super::output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dray man > dray.1\n  dray man pull | man -l -")]
 pub(super) struct ManArguments {
-    /// The command that the page is about, such as `pull` or `plugin inspect` [default: the whole program]
+    /// The command to describe, such as `pull` or `plugin inspect` [default: the whole program]
     command: Vec<String>,
 }
 
 /// Prints a page of the manual of `program`, in roff.
 pub(super) fn run(arguments: &ManArguments, mut program: clap::Command) -> Result<(), Failure> {
-    // Names of commands and inherited options are filled in by building.
+    // Building fills in names of commands and inherited options.
     program.build();
     let mut command = &program;
     for name in &arguments.command {
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &ManArguments, mut program: clap::Command) -> Resul
 fn status_and_environment(page: &mut Vec<u8>) -> io::Result<()> {
     let mut roff = Roff::new();
     roff.control("SH", ["EXIT STATUS"]);
-    entry(&mut roff, "0", "it worked");
+    entry(&mut roff, "0", "success");
     for kind in Kind::ALL {
         entry(&mut roff, &kind.exit_code().to_string(), &format!("({}) {}", kind.name(), kind.meaning()));
     }
@@ -53,7 +53,7 @@ fn status_and_environment(page: &mut Vec<u8>) -> io::Result<()> {
     roff.to_writer(page)
 }
 
-/// One row of a list. The marks that the texts have for the pages in Markdown go.
+/// One row of a list, without the Markdown marks of the text.
 fn entry(roff: &mut Roff, term: &str, text: &str) {
     roff.control("TP", []).text([bold(term)]).text([roman(text.replace('`', ""))]);
 }

@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use super::failure::Failure;
 use super::json;
 
-/// Writes everything that a command has to say. A reader that has gone away has all it wanted, so that is no
-/// failure.
+/// Writes the output of a command. A closed pipe is not an error, because its reader has all it wants.
 pub(super) fn write(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {

@@ -9,7 +9,7 @@ use super::arguments::Format;
 use super::context::Context;
 use super::failure::Failure;
 
-/// Show how platforms are understood and chosen
+/// Show how dray reads and chooses platforms
 #[derive(Debug, Subcommand)]
 pub(super) enum PlatformCommand {
     Parse(ParseArguments),
@@ -17,7 +17,7 @@ pub(super) enum PlatformCommand {
 }
 
 impl PlatformCommand {
-    /// The form in which the command prints.
+    /// The output format of the command.
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Parse(arguments) => arguments.format,

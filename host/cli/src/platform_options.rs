@@ -1,17 +1,17 @@
 use dray::config::PlatformFlags;
 
-/// Options of commands that choose among the platforms of an image.
+/// Options for choosing platforms of an image.
 #[derive(Debug, clap::Args)]
 pub(super) struct PlatformOptions {
-    /// Take this platform; may be repeated, or list several with commas [default: that of this machine]
+    /// Pull this platform; may be repeated, or list several with commas [default: that of this machine]
     #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     platforms: Vec<String>,
 
-    /// Take every platform that the image offers
+    /// Use every platform that the image offers
     #[arg(long, conflicts_with = "platforms")]
     all_platforms: bool,
 
-    /// With --all-platforms, take attestations and other entries of unknown platform as well
+    /// With --all-platforms, include attestations and other entries of unknown platform
     #[arg(long, requires = "all_platforms")]
     attestations: bool,
 }

@@ -9,7 +9,7 @@ use super::arguments::Format;
 use super::context::Context;
 use super::failure::Failure;
 
-/// Look at plugins
+/// Show plugins
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
     Ls(ListArguments),
@@ -17,7 +17,7 @@ pub(super) enum PluginCommand {
 }
 
 impl PluginCommand {
-    /// The form in which the command prints.
+    /// The output format of the command.
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Ls(arguments) => arguments.format,

@@ -5,8 +5,8 @@ use dray::plugin::PluginKind;
 /// Options of commands that run plugins of both kinds.
 #[derive(Debug, clap::Args)]
 pub(super) struct PluginOptions {
-    /// Use this plugin as the one of its kind, `snapshotter` or `platform`: the name of a configured or an embedded
-    /// plugin, or a file with a component
+    /// Use this plugin for its kind, `snapshotter` or `platform`: the name of a configured or embedded plugin, or the
+    /// file of a component
     #[arg(long = "plugin", value_name = "KIND=NAME|FILE")]
     plugins: Vec<String>,
 

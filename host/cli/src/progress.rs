@@ -1,4 +1,4 @@
-//! Shows a pull while it happens, on standard error.
+//! Shows the progress of a pull on standard error.
 
 mod meter;
 mod plain;
@@ -18,28 +18,28 @@ use super::screen::Screen;
 use dray::ports::Progress;
 use dray::text::escape;
 
-/// Time between two pictures: quick enough to look alive, slow enough to read.
+/// Time between two frames: short enough to look alive, long enough to read.
 const PICTURE_TIME: Duration = Duration::from_millis(100);
 
-/// How much is shown.
+/// The form of the progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
     /// Warnings only.
     Quiet,
     /// A line for every step, for logs.
     Lines,
-    /// A changing picture with one line per layer.
+    /// A redrawn display with one line per layer.
     Picture,
 }
 
-/// A view of one pull.
+/// The progress of one pull.
 pub(super) struct View {
     progress: Arc<dyn Progress>,
     picture: Option<(Arc<TerminalProgress>, AbortOnDropHandle<()>)>,
 }
 
 impl View {
-    /// Begins to show. Must be called inside the runtime.
+    /// Starts the display. Must be called inside the runtime.
     pub(super) fn start(manner: Manner, screen: &Arc<Screen>, name: &str) -> Self {
         let screen = Arc::clone(screen);
         let shown = escape::line(name);
@@ -61,7 +61,7 @@ impl View {
         Self { progress, picture: Some((terminal, AbortOnDropHandle::new(ticker))) }
     }
 
-    /// What the pull reports to.
+    /// The receiver of the pull's events.
     pub(super) fn progress(&self) -> Arc<dyn Progress> {
         Arc::clone(&self.progress)
     }

@@ -8,9 +8,8 @@ use dray::pull::PullMode;
 
 /// Pull an image and unpack it into a snapshotter
 ///
-/// Only what is missing is downloaded. Everything is checked against its digest. If the command fails or is
-/// interrupted, no image record, lease or half unpacked layer stays behind; what was downloaded until then is
-/// used by the next try
+/// dray downloads only missing blobs and checks every digest. If the command fails or is interrupted, it leaves no
+/// image record, lease or partially unpacked layer; the next pull resumes the download
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PullArguments {
@@ -19,8 +18,8 @@ pub(super) struct PullArguments {
     #[arg(value_name = "REF")]
     reference: String,
 
-    /// When to ask the registry: `missing` means if the image is not in containerd, complete and for the wanted
-    /// platform; `never` uses what is there, and no network
+    /// When to ask the registry: `missing` means only if containerd lacks the complete image for the wanted platform;
+    /// `never` uses only the image in containerd
     #[arg(long, value_name = "WHEN", default_value = "always")]
     mode: Mode,
 
@@ -38,7 +37,7 @@ pub(super) struct PullArguments {
     pub(super) transfer: TransferOptions,
 }
 
-/// When the registry is asked.
+/// When to ask the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Mode {
     Always,

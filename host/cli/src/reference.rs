@@ -6,24 +6,24 @@ use super::output;
 use dray::oci::{Digest, Named, ReferenceError, parse_repo_tag};
 use dray::text::escape;
 
-/// Show how names of images are understood
+/// Show how dray reads names of images
 ///
-/// Every name is answered, in the order given. If one is refused, the others are still answered and the exit
-/// status is 2
+/// There is an answer for every name, in the given order. If one is refused, the others are still answered, and the
+/// exit status is 2
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dray reference debian:12 ghcr.io/example/app\n  \
                         dray reference --format json -- NAME...")]
 pub(super) struct ReferenceArguments {
-    /// Names as they would be given to `dray pull`
+    /// Names, written as for `dray pull`
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
 
-    /// Print in this form; JSON is one object a line
+    /// Print in this formatat; JSON is one object per line
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(super) format: Format,
 }
 
-/// Prints what each name means.
+/// Prints the meaning of each name.
 pub(super) fn run(arguments: &ReferenceArguments) -> Result<(), Failure> {
     let given = arguments.names.len();
     let parsed: Vec<_> = arguments.names.iter().map(|name| Named::parse(name)).collect();

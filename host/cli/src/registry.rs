@@ -12,7 +12,7 @@ use super::arguments::Format;
 use super::context::Context;
 use super::failure::Failure;
 
-/// Look at how registries are reached
+/// Show and test the access to registries
 #[derive(Debug, Subcommand)]
 pub(super) enum RegistryCommand {
     Explain(ExplainArguments),
@@ -21,7 +21,7 @@ pub(super) enum RegistryCommand {
 }
 
 impl RegistryCommand {
-    /// The form in which the command prints.
+    /// The output format of the command.
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Explain(arguments) => arguments.format,

@@ -5,21 +5,21 @@ use super::failure::Failure;
 use dray::config::{RegistryAccess, RegistryFlags, SettingsError};
 use dray::registry::RegistryClient;
 
-/// Options of every command that speaks with registries.
+/// Options of every command that uses registries.
 #[derive(Debug, clap::Args)]
 pub(super) struct RegistryOptions {
-    /// Talk by HTTP without encryption to registries for which no `hosts.toml` names a server
+    /// Use plain HTTP with registries for which no `hosts.toml` names a server
     #[arg(long)]
     plain_http: bool,
 
-    /// Accept any certificate of a registry, and talk by HTTP without encryption to those that do not speak
-    /// TLS; what a `hosts.toml` says about certificates and addresses comes first
+    /// Accept any certificate of a registry, and use plain HTTP with registries that do not speak TLS; settings in a
+    /// `hosts.toml` come first
     #[arg(long)]
     insecure_registry: bool,
 
-    /// Look for the `hosts.toml` or the certificates of a registry below DIR; may be given several times, and
-    /// replaces the directories of the system [default: /etc/containerd/certs.d and /etc/docker/certs.d, for
-    /// users other than root containerd/certs.d and docker/certs.d in ~/.config]
+    /// Look for the `hosts.toml` or the certificates of a registry below DIR; may be repeated, and replaces the
+    /// directories of the system [default: /etc/containerd/certs.d and /etc/docker/certs.d, for users other than root
+    /// containerd/certs.d and docker/certs.d in ~/.config]
     #[arg(long = "hosts-dir", value_name = "DIR", value_delimiter = ',')]
     hosts_dirs: Vec<OsString>,
 }

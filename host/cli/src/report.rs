@@ -1,4 +1,4 @@
-//! The report of a pull, for people. The form for programs is the report's own, see `docs/report.md`.
+//! The report of a pull as text. `docs/report.md` describes the JSON form.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::amounts;
 use dray::pull::{LayerOutcome, LayerReport, PluginReport, PluginTimings, PullReport, SuitabilityReport};
 use dray::text::escape;
 
-/// What is printed on standard output.
+/// The text on standard output.
 pub(super) fn summary(report: &PullReport) -> String {
     let mut text = String::new();
     let mut row = |key: &str, value: &str| {
@@ -19,7 +19,7 @@ pub(super) fn summary(report: &PullReport) -> String {
         row("platform", &image.platform.format_all());
     }
     row("snapshotter", report.snapshotter.as_deref().unwrap_or("none, the image was not unpacked"));
-    // Every image works in a plain way; that goes without saying.
+    // `plain` is the normal case and is not shown.
     if let Some(SuitabilityReport { verdict, reason, .. }) = &report.suitability
         && *verdict != "plain"
     {
@@ -57,7 +57,7 @@ fn layers(report: &PullReport) -> String {
     if counted.is_empty() { all } else { format!("{all}: {}", counted.join(", ")) }
 }
 
-/// Where the time went, as a table.
+/// The timings of a pull, as a table.
 pub(super) fn timings(report: &PullReport) -> String {
     let timings = &report.timings;
     let stages = timings.prepare + timings.resolve + timings.documents + timings.layers + timings.record;
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary() {
+    fn the_summary_has_image_and_totals() {
         let mut report = report(&[LayerOutcome::Existed, LayerOutcome::Fetched, LayerOutcome::Fetched]);
         report.totals.downloaded_bytes = 3 << 20;
         let expected = format!(
@@ -176,7 +176,7 @@ mod tests {
                 serde_json::Value::Object(object) => {
                     for (name, value) in object {
                         found.push(format!("{prefix}{name}"));
-                        // The timings of a plugin are rows of the table of plugins.
+                        // The timings of a plugin are rows in the table of plugins.
                         let is_part_of_row =
                             prefix.is_empty() && name == "timings" && value.get("load").is_some();
                         members(value, if is_part_of_row { "timings." } else { "" }, found);
@@ -200,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn a_second_pull_says_that_nothing_was_downloaded() {
+    fn a_second_pull_reports_no_download() {
         let last = |outcomes: &[LayerOutcome]| summary(&report(outcomes)).lines().last().unwrap().to_owned();
         assert_eq!(last(&[LayerOutcome::Existed]), "1 layer: 1 existed, nothing downloaded, 1.23 s");
         assert_eq!(last(&[]), "0 layers, nothing downloaded, 1.23 s");
     }
 
     #[test]
-    fn the_columns_of_the_timings_stand_below_each_other() {
+    fn the_columns_of_the_timings_are_aligned() {
         let text = timings(&report(&[]));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[9], "  total                   1234.5");

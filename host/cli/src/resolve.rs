@@ -11,9 +11,9 @@ use dray::oci::{Descriptor, Digest, MediaType, Reference};
 use dray::pull::resolve_digest;
 use dray::text::escape;
 
-/// Ask the registry what a name stands for now
+/// Resolve the name of an image to a digest, at its registry
 ///
-/// Needs no containerd and downloads nothing
+/// Does not use containerd, and downloads nothing
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dray resolve debian:12\n  dray pull debian@$(dray resolve -q debian:12)"
@@ -23,11 +23,11 @@ pub(super) struct ResolveArguments {
     #[arg(value_name = "REF")]
     reference: String,
 
-    /// Print nothing but the digest
+    /// Print only the digest
     #[arg(short, long)]
     quiet: bool,
 
-    /// Print in this form
+    /// Print in this format
     #[arg(long, value_name = "FORM", default_value = "text", conflicts_with = "quiet")]
     pub(super) format: Format,
 
@@ -43,12 +43,12 @@ struct Answer {
     size: u64,
 }
 
-/// Asks, and prints the answer.
+/// Resolves the name, and prints the answer.
 pub(super) fn run(arguments: &ResolveArguments, context: &Context) -> Result<(), Failure> {
     let registry = arguments.registry.client(context)?;
     let runtime = runtime::on_this_thread()?;
     let resolved = runtime.block_on(resolve_digest(&registry, &arguments.reference));
-    // A name lookup that nobody waits for any more must not hold up the end.
+    // An abandoned name look-up must not delay the end.
     runtime.shutdown_background();
     let Descriptor { digest, media_type, size, .. } = resolved?;
     let name = Reference::parse(&arguments.reference).map(|reference| reference.to_string());

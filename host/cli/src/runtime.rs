@@ -1,8 +1,8 @@
 //! Runtimes, on machines that may refuse threads and files.
 //!
-//! Where the system refuses it a thread or a file, tokio panics; and with some of its workers only, it may wait for ever
-//! for the others. The compiler of plugins, in its own process, panics as well. So all that a command may need is tried
-//! out before.
+//! If the system refuses a thread or a file, tokio panics, and with only some of its workers it may hang. The
+//! compiler of plugins, in its own process, panics too. So all threads and files that a command may need are tried
+//! out first.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -14,12 +14,12 @@ use tokio::runtime::{Builder, Runtime};
 use super::failure::Failure;
 use dray::limits::COMPILE_THREADS;
 
-/// Threads that a command may need at one time beside the main one: for signals, the clock of plugins, what is said to
-/// and by the process that compiles, for looking up names and reading files; and in the process that compiles.
+/// Threads that a command may need in addition to the main one: for signals, the clock of plugins, the pipes of the
+/// compiling process, name look-ups and reading files, and in the compiling process.
 const THREADS: usize = 10 + COMPILE_THREADS;
 
-/// Pairs of files that a command may need at one time: for what the system tells, containerd, the registry, and the
-/// process that compiles.
+/// Pairs of files that a command may need at the same time: for the system, containerd, the registry, and the
+/// compiling process.
 const PAIRS: usize = 12;
 
 /// A runtime on this thread.
@@ -30,7 +30,7 @@ pub(super) fn on_this_thread() -> Result<Runtime, Failure> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
-/// A runtime with a thread for each processor, where the system allows that.
+/// A runtime with a thread per processor, if the system allows that.
 pub(super) fn on_all_processors() -> Result<Runtime, Failure> {
     let workers = thread::available_parallelism().map_or(1, Into::into);
     if try_threads(THREADS + workers).is_err() || try_files(PAIRS).is_err() {
@@ -39,7 +39,7 @@ pub(super) fn on_all_processors() -> Result<Runtime, Failure> {
     Ok(Builder::new_multi_thread().worker_threads(workers).enable_all().build()?)
 }
 
-/// Starts so many threads at the same time, and ends them.
+/// Starts this many threads at the same time, and ends them.
 fn try_threads(count: usize) -> io::Result<()> {
     let all_are_there = Mutex::new(());
     thread::scope(|scope| {
@@ -51,7 +51,7 @@ fn try_threads(count: usize) -> io::Result<()> {
     })
 }
 
-/// Opens so many pairs of files at the same time, and closes them.
+/// Opens this many pairs of files at the same time, and closes them.
 fn try_files(pairs: usize) -> io::Result<()> {
     (0..pairs).map(|_| UnixStream::pair()).collect::<io::Result<Vec<_>>>().map(drop)
 }

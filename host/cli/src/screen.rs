@@ -1,11 +1,10 @@
-//! Standard error: lines that stay, and below them an area that changes.
+//! Standard error: permanent lines, and below them an area that is redrawn.
 //!
-//! Progress, log lines and messages all go through one [`Screen`], so that none of them can tear another.
+//! Progress, log lines and messages all go through one [`Screen`], so that they do not interleave.
 //!
-//! The area is redrawn in place. A terminal that was made narrower has broken long lines into several rows,
-//! so the way back up is computed with the width of now from the lines of before; lines are never padded, so
-//! that short ones do not break at all. The few terminals that cut long lines off instead lose as many rows
-//! above the area, once.
+//! The area is redrawn in place. A terminal that was narrowed has wrapped long lines into several rows. So the number
+//! of rows to move up is computed from the previous lines and the current width. Lines are never padded, so that
+//! short ones do not wrap. The few terminals that cut off long lines lose as many rows above the area, once.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -23,7 +22,7 @@ pub(super) struct Size {
     pub(super) rows: usize,
 }
 
-/// What a terminal that does not know its size is taken for.
+/// The assumed size of a terminal that does not report one.
 const USUAL_SIZE: Size = Size { columns: 80, rows: 24 };
 
 /// A line of the changing area, in pieces of one style.
@@ -33,8 +32,8 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// The line with one more piece at its end. Characters whose width differs from one terminal to the next
-    /// become question marks: the way back up is computed from widths.
+    /// The line with one more piece. Characters whose width differs between terminals become question marks, because
+    /// the number of rows is computed from widths.
     #[must_use]
     pub(super) fn with(mut self, style: Style, text: &str) -> Self {
         let has_known_width = |c: char| c.is_ascii_graphic() || c == ' ';
@@ -49,7 +48,7 @@ impl Line {
         self.pieces.iter().map(|(_, text)| text.as_str()).collect()
     }
 
-    /// Appends as much as fits and says how many columns that took.
+    /// Appends as much as fits, and returns the number of columns.
     fn draw(&self, columns: usize, palette: Palette, into: &mut String) -> usize {
         let mut left = columns;
         for (style, text) in &self.pieces {
@@ -61,7 +60,7 @@ impl Line {
     }
 }
 
-/// Standard error, or what a test puts in its place.
+/// Standard error, or its replacement in a test.
 pub(super) struct Screen {
     palette: Palette,
     state: Mutex<State>,
@@ -71,7 +70,7 @@ struct State {
     out: Box<dyn Write + Send>,
     size: Box<dyn Fn() -> Size + Send>,
     area: Vec<Line>,
-    /// Columns that each line of the area took when it was drawn.
+    /// The drawn width of each line of the area.
     drawn: Vec<usize>,
     drawn_at: Option<Size>,
 }
@@ -92,13 +91,12 @@ impl Screen {
         self.palette
     }
 
-    /// Rows that the changing area may have. The last row of the terminal belongs to the cursor.
+    /// Maximum number of rows of the area. The last row of the terminal belongs to the cursor.
     pub(super) fn area_rows(&self) -> usize {
         (self.state().size)().rows.saturating_sub(1).max(1)
     }
 
-    /// Prints text that stays, above the changing area. The text is printed as it is: what comes from outside
-    /// must have been escaped.
+    /// Prints permanent text above the area. The caller must have escaped text from outside.
     pub(super) fn print(&self, text: &str) {
         let mut state = self.state();
         let mut frame = state.way_back();
@@ -113,7 +111,7 @@ impl Screen {
         state.draw_area(self.palette, frame);
     }
 
-    /// Replaces the changing area. Nothing is written if nothing has changed.
+    /// Replaces the area. Writes nothing if nothing has changed.
     pub(super) fn show(&self, area: Vec<Line>) {
         let mut state = self.state();
         if state.area == area && state.drawn_at == Some((state.size)()) {
@@ -124,7 +122,7 @@ impl Screen {
         state.draw_area(self.palette, frame);
     }
 
-    /// Leaves the area as it is on the terminal; what is printed later comes below.
+    /// Leaves the area on the terminal. Later output comes below it.
     pub(super) fn settle(&self) {
         let mut state = self.state();
         state.area.clear();
@@ -133,7 +131,7 @@ impl Screen {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The state is whole between any two statements that could panic.
+        // The state is consistent between any two statements that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -146,13 +144,14 @@ impl State {
         if rows == 0 { String::new() } else { format!("\u{1b}[{rows}A\r") }
     }
 
-    /// Writes the frame and the area in one go. A failure is of no interest: there is nobody to tell.
+    /// Writes the frame and the area in one call. A failure is ignored, because standard error is where it would be
+    /// reported.
     fn draw_area(&mut self, palette: Palette, mut frame: String) {
         let size = (self.size)();
         let had_area = !self.drawn.is_empty();
         self.drawn.clear();
         for line in &self.area {
-            // The last column stays free: terminals differ in what follows a character there.
+            // The last column stays free, because terminals differ in how they wrap there.
             let columns = line.draw(size.columns.saturating_sub(1), palette, &mut frame);
             frame.push_str("\u{1b}[K\n");
             self.drawn.push(columns);
@@ -175,7 +174,7 @@ fn stderr_size() -> Size {
     }
 }
 
-/// Takes log lines and prints them, escaped, when they are complete.
+/// Prints complete log lines, escaped.
 pub(super) struct LogLines(pub(super) Arc<Screen>);
 
 impl Write for LogLines {
@@ -194,14 +193,14 @@ impl Write for LogLines {
     }
 }
 
-/// A screen that remembers what was written to it, for tests.
+/// A screen that records its output, for tests.
 #[cfg(test)]
 pub(super) mod memory {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
-    /// Everything written, and the size that the screen believes to have.
+    /// The output so far, and the size of the screen.
     #[derive(Clone, Default)]
     pub(crate) struct Memory {
         written: Arc<Mutex<Vec<u8>>>,
@@ -228,7 +227,7 @@ pub(super) mod memory {
             self.rows.store(rows, Ordering::Relaxed);
         }
 
-        /// Takes out what was written since the last time.
+        /// Takes the output since the last call.
         pub(crate) fn take(&self) -> String {
             String::from_utf8(std::mem::take(&mut self.written.lock().unwrap())).unwrap()
         }
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_area_nothing_but_the_text_is_written() {
+    fn without_an_area_only_the_text_is_written() {
         let (screen, memory) = Memory::screen(80, 24);
         screen.print("one");
         screen.print("two\n");
@@ -280,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrower_terminal_is_cleared_of_the_broken_lines() {
+    fn wrapped_lines_are_cleared_after_narrowing() {
         let (screen, memory) = Memory::screen(21, 24);
         screen.show(lines(&["0123456789abcdefghijklmnopqrs", "short"]));
         assert_eq!(memory.take(), "0123456789abcdefghij\u{1b}[K\nshort\u{1b}[K\n");
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn log_lines_cannot_do_anything_to_the_terminal() {
+    fn log_lines_are_escaped() {
         let (screen, memory) = Memory::screen(80, 24);
         LogLines(Arc::new(screen)).write_all(b"a \x1b[2J\nb\n").unwrap();
         assert_eq!(memory.take(), "a \\u{1b}[2J\nb\n");

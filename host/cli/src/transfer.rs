@@ -1,4 +1,4 @@
-//! What brings images into containerd: connections, progress, signals and the report.
+//! Brings images into containerd: connections, progress, signals and the report.
 
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
@@ -24,19 +24,19 @@ use dray::{Client, ClientError};
 /// Options of every command that downloads.
 #[derive(Debug, clap::Args)]
 pub(super) struct TransferOptions {
-    /// Download this many layers at the same time
+    /// Download this many layers in parallel
     #[arg(long, value_name = "NUMBER", default_value_t = limits::PARALLEL_DOWNLOADS, value_parser = at_least_one)]
     max_concurrent_downloads: NonZeroUsize,
 
-    /// Print nothing but the name of the image in normal form
+    /// Print only the name of the image in normal form
     #[arg(short, long)]
     quiet: bool,
 
-    /// Print the result in this form
+    /// Print the result in this format
     #[arg(long, value_name = "FORM", default_value = "text", conflicts_with = "quiet")]
     pub(super) format: Format,
 
-    /// Print where the time went, on standard error; the JSON report always has it
+    /// Print timings on standard error; the JSON report always has them
     #[arg(long)]
     timings: bool,
 
@@ -48,16 +48,16 @@ fn at_least_one(text: &str) -> Result<NonZeroUsize, &'static str> {
     text.parse().map_err(|_| "it must be a number, and at least 1")
 }
 
-/// What is to be done.
+/// The task of a command.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
-    /// To make sure that the image is there.
+    /// Makes sure that the image is in containerd.
     Ensure(PullMode),
-    /// To fetch what an image lacks that is there.
+    /// Fetches the missing blobs of an image in containerd.
     Fetch,
 }
 
-/// Does it, and prints the report.
+/// Carries out the task, and prints the report.
 pub(super) fn run(
     task: Task,
     name: &str,
@@ -80,11 +80,11 @@ pub(super) fn run(
     let plugins = components::host(settings.compiled_store.as_deref(), screen);
     let client = Client::new(settings, plugins)?;
 
-    // One thread where containerd unpacks: it takes longer than any download, and threads that wake one another are what
-    // a small image would wait for. Where nothing is unpacked the downloads are all there is, and have every processor.
+    // One thread if containerd unpacks, which takes longer than the downloads; for a small image, waking threads
+    // would dominate. Without unpacking, the downloads use every processor.
     let runtime = if unpack { runtime::on_this_thread()? } else { runtime::on_all_processors()? };
     let done = runtime.block_on(transfer(began, task, name, client, options, context));
-    // A name lookup that nobody waits for any more must not hold up the end.
+    // An abandoned name look-up must not delay the end.
     runtime.shutdown_background();
     let report = done?;
 
@@ -102,7 +102,7 @@ pub(super) fn run(
     }
 }
 
-/// Programs that want JSON read standard error as well, so that only a person at a terminal gets progress.
+/// Programs that request JSON also read standard error, so only users at a terminal get progress.
 fn manner(options: &TransferOptions, context: &Context) -> Manner {
     let is_terminal = io::stderr().is_terminal();
     if options.quiet || (options.format == Format::Json && !is_terminal) {
@@ -124,7 +124,7 @@ async fn transfer(
 ) -> Result<PullReport, Failure> {
     let interrupt = Interrupt::watch(Arc::clone(&context.screen))?;
     let failure = |error: ClientError| Failure::from(error).by_signal(interrupt.signal());
-    // Only what is asked of the registry in any case. Anything else may be an id, which only looks like a name.
+    // Only if the registry is asked in any case. Otherwise the text may be an id that looks like a name.
     let reference = match task {
         Task::Ensure(PullMode::Always) => Reference::parse(name).ok(),
         _ => None,

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::output;
 use dray::plugin::{self, PluginSource};
 
-/// Prints the version; verbosely, everything that decides how this program behaves.
+/// Prints the version, and with `--verbose` everything that affects the behaviour of this program.
 pub(super) fn run(verbose: bool) -> Result<(), Failure> {
     let mut text = format!("dray {}\n", env!("CARGO_PKG_VERSION"));
     if verbose {

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn namespaces() {
+    fn namespaces_follow_the_rule_of_containerd() {
         for good in ["default", "k8s.io", "a", "A-1_b.c", &"a".repeat(76)] {
             assert!(namespace_header(good).is_some(), "{good}");
         }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses() {
+    fn addresses_are_paths_of_sockets() {
         for (address, path) in [
             ("/run/c.sock", Some("/run/c.sock")),
             ("unix:///run/c.sock", Some("/run/c.sock")),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_of_socket_errors() {
+    fn socket_errors_are_classified() {
         for (kind, class) in [
             (io::ErrorKind::PermissionDenied, Class::Denied),
             (io::ErrorKind::NotFound, Class::Unreachable),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn something_else_listens() {
+    async fn a_server_other_than_containerd_is_unreachable() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("other.sock");
         let listener = tokio::net::UnixListener::bind(&path).unwrap();

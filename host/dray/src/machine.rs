@@ -22,7 +22,7 @@ fn platform() -> Platform {
     let architecture = go_architecture(std::env::consts::ARCH, cfg!(target_endian = "little"));
     let variant = match architecture {
         "arm" | "arm64" => {
-            // Where the file cannot be read the kernel's name for the machine has to do.
+            // If the file cannot be read, the kernel's name for the machine is used.
             let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
             let machine = rustix::system::uname().machine().to_string_lossy().into_owned();
             arm_variant(architecture, &cpu_info, &machine)
@@ -53,7 +53,7 @@ fn arm_variant(architecture: &str, cpu_info: &str, machine: &str) -> &'static st
     let model = cpu_info_field(cpu_info, "model name").unwrap_or_default().to_ascii_lowercase();
     match version.as_str() {
         "8" | "aarch64" => "v8",
-        // Kernels say 7 on the first Raspberry Pi, whose processor is of version 6.
+        // Kernels report 7 on the first Raspberry Pi, whose processor has version 6.
         "7" if architecture == "arm" && model.starts_with("armv6-compatible") => "v6",
         "7" | "7m" | "?(12)" | "?(13)" | "?(14)" | "?(15)" | "?(16)" | "?(17)" => "v7",
         "6" | "6tej" => "v6",
@@ -64,7 +64,7 @@ fn arm_variant(architecture: &str, cpu_info: &str, machine: &str) -> &'static st
     }
 }
 
-/// The value of a field of the first core. Names are compared without regard to case.
+/// The value of a field of the first core. The case of names is ignored.
 fn cpu_info_field<'a>(cpu_info: &'a str, name: &str) -> Option<&'a str> {
     let mut fields = cpu_info.lines().filter_map(|line| line.split_once(':'));
     let (_, value) = fields.find(|(key, _)| key.trim().eq_ignore_ascii_case(name))?;

@@ -324,7 +324,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn tracks_are_those_of_the_linker() {
+    fn version_tracks_are_those_of_the_linker() {
         for (version, expected) in [
             ("1.2.3", "1"),
             ("12.0.0", "12"),
@@ -339,7 +339,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_track_is_found_among_others() {
+    fn the_right_track_is_found_among_others() {
         let export = |version: &str, function: &str| {
             import(&format!("dray:snapshotter/planner@{version}"), &[function])
         };

@@ -10,17 +10,17 @@ use dray::config::{ConfiguredPlugin, DaemonSettings, RegistryAccess, SettingOrig
 use dray::ports::SnapshotterName;
 use dray::text::escape;
 
-/// Print what counts, and where each value comes from
+/// Print the effective values and their sources
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArguments {
-    /// Print the values in this form
+    /// Print the values in this format
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 }
 
 #[derive(Serialize)]
 struct Answer {
-    /// The files that were read, the first that counts in front.
+    /// The files that were read, in order of precedence.
     files: Vec<String>,
     values: Vec<Shown>,
 }
@@ -46,7 +46,7 @@ impl Shown {
     }
 }
 
-/// Prints the values. Asks neither containerd nor a registry, and reads no component.
+/// Prints the values. Connects neither to containerd nor to a registry, and reads no component.
 pub(super) fn run(arguments: &ShowArguments, context: &Context) -> Result<(), Failure> {
     let Context { environment, files, machine, .. } = context;
     let DaemonSettings { address, namespace, snapshotter } = context.daemon()?;

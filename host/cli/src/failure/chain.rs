@@ -11,8 +11,8 @@ pub(crate) fn message_of(error: &(dyn Error + 'static)) -> String {
     std::iter::once(message).chain(causes).collect::<Vec<_>>().join(": ")
 }
 
-/// Texts of the causes that begin with `first`, and of what other servers said on the way to `error`. One that an
-/// earlier text contains says nothing new: some libraries repeat.
+/// The texts of the causes from `first` on, and of the failures of other servers. A text that is part of an earlier
+/// one is skipped, because some libraries repeat themselves.
 pub(super) fn causes(
     message: &str,
     first: Option<&(dyn Error + 'static)>,
@@ -28,7 +28,7 @@ pub(super) fn causes(
     causes
 }
 
-/// What servers said that were asked beside the one whose failure is among the causes of `error`.
+/// The failures of the other servers that were asked.
 fn other_servers(error: &(dyn Error + 'static)) -> impl Iterator<Item = String> {
     let chain = std::iter::successors(Some(error), |&cause| cause.source());
     let failures = chain.filter_map(|cause| cause.downcast_ref::<FetchFailure>());

@@ -1,9 +1,10 @@
-//! What can be done about a blob that is damaged in containerd.
+//! Hints for a damaged blob in containerd.
 
 use super::hint::listed;
 use dray::oci::Digest;
 
-/// How to get the blob anew. containerd keeps its file as long as one namespace has the blob, and never writes over it.
+/// How to fetch the blob again. containerd keeps its file as long as one namespace has the blob, and never overwrites
+/// it.
 pub(super) fn cure(blob: &Digest, others: &[String]) -> Vec<String> {
     let Some(named) = listed(others) else {
         return vec![

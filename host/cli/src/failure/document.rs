@@ -1,4 +1,4 @@
-//! What a document has to say that cannot be used.
+//! Kinds and hints for documents that cannot be used.
 
 use super::hint::{FETCH_ANEW_HINT, MADE_WRONGLY_HINT, PUSH_AGAIN_HINT, WRONG_SIZE_HINT};
 use super::kind::Kind;
@@ -12,7 +12,7 @@ const TOO_LARGE_HINT: &str = "dray reads documents of up to 4 MiB, the size that
 const TOO_MANY_HINT: &str = "this is a limit of dray, far above real images; `ctr images pull` has none, and the kernel mounts \
                              at most 500 layers";
 
-/// The kind of a fault, and what can be done.
+/// The kind of a fault, and its hints.
 pub(super) fn verdict(fault: &DocumentFault) -> (Kind, Vec<String>) {
     let (kind, hint) = match fault {
         DocumentFault::TooLarge { .. } => (Kind::Unsupported, TOO_LARGE_HINT.to_owned()),
@@ -29,7 +29,7 @@ pub(super) fn verdict(fault: &DocumentFault) -> (Kind, Vec<String>) {
             "build or push the image with sha256 digests, the default of all tools".to_owned(),
         ),
         DocumentFault::Unreadable(_) => (Kind::Corrupt, MADE_WRONGLY_HINT.to_owned()),
-        // The store knows the size of what it has, so that the descriptor is wrong.
+        // The store knows the size of its blobs, so the descriptor is wrong.
         DocumentFault::Mismatch(Mismatch::Short { .. } | Mismatch::Long { .. }) => {
             (Kind::Corrupt, WRONG_SIZE_HINT.to_owned())
         }
@@ -38,10 +38,10 @@ pub(super) fn verdict(fault: &DocumentFault) -> (Kind, Vec<String>) {
     (kind, vec![hint])
 }
 
-/// The same where what was asked for is no image.
+/// The same for an artifact that is not an image.
 pub(super) fn not_an_image(media_type: &MediaType) -> (Kind, Vec<String>) {
     let hint = match media_type.as_str() {
-        // What tools of ten years ago gave as the type of a config.
+        // Tools of ten years ago used this type for configs.
         "application/octet-stream" => PUSH_AGAIN_HINT,
         _ => "use the tool for such artifacts, for example `helm pull` or `oras pull`",
     };
@@ -55,7 +55,7 @@ mod tests {
     use dray::verify::digest_of;
 
     #[test]
-    fn every_fault_has_its_exit_code_and_a_hint() {
+    fn every_fault_has_an_exit_status_and_a_hint() {
         let digest = || digest_of(Algorithm::Sha256, b"x");
         let json = serde_json::from_str::<u8>("x").expect_err("that is no number");
         let kind = DocumentKind::Manifest;

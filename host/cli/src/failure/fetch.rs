@@ -1,4 +1,4 @@
-//! What a failure of a registry means to a user.
+//! Kinds and hints for failures of registries.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ impl From<FetchFailure> for Failure {
     }
 }
 
-/// The kind of a failure, and what can be done.
+/// The kind of a failure, and its hints.
 pub(super) fn verdict(failure: &FetchFailure) -> (Kind, Vec<String>) {
     let unreached =
         listed(&failure.unreached).map(|hosts| format!("{hosts} could not be asked, and may have it"));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_limit_is_told_with_its_fields() {
+    fn a_rate_limit_is_shown_with_its_fields() {
         let limited = |limit: Option<&str>, remaining: Option<&str>| {
             unavailable(FetchReason::RateLimited {
                 limit: limit.map(str::to_owned),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_that_may_have_it_are_named_with_the_hint() {
+    fn unreached_servers_are_named_in_the_hint() {
         let failure = FetchFailure::new(FetchFault::NotFound, "no").with_reason(FetchReason::UnknownTag);
         let failure = FetchFailure { unreached: vec!["a".to_owned(), "b:1".to_owned()], ..failure };
         assert_eq!(
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn other_servers_are_told_after_the_causes() {
+    fn other_servers_are_listed_after_the_causes() {
         let other = |message: &str| FetchFailure::new(FetchFault::Unavailable, message);
         let failure = FetchFailure {
             others: vec![other("no answer from a").with_source("refused"), other("no answer from b")],
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn denied_access_names_where_the_credentials_are() {
+    fn denied_access_names_the_source_of_credentials() {
         let denied = |used, file: Option<&str>| {
             let (host, file) = ("h".to_owned(), file.map(Into::into));
             hints(unavailable(FetchReason::AccessDenied { host, used, file })).remove(0)
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_helper_is_told_by_how_it_failed() {
+    fn the_hint_for_a_helper_depends_on_its_failure() {
         for (fault, expected) in [
             (HelperFault::Name, "correct `/c`"),
             (

@@ -2,10 +2,10 @@
 
 use dray::oci::{Platform, ReferenceError};
 
-/// How to get what an image lacks.
+/// The hint for missing blobs.
 pub(crate) const FETCH_HINT: &str = "`dray image fetch` fetches the missing blobs";
 
-/// How to get what of an image is damaged.
+/// The hint for damaged blobs.
 pub(crate) const FETCH_ANEW_HINT: &str = "`dray image fetch` fetches it again";
 
 pub(super) const PUSH_AGAIN_HINT: &str = "push the image again with a current tool";
@@ -36,7 +36,7 @@ pub(super) fn of_platforms(offered: &[Platform]) -> String {
     }
 }
 
-/// `a`, `b` and `c` in one text; nothing if there are none.
+/// `a`, `b` and `c` in one text. `None` if there are none.
 pub(super) fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> Option<String> {
     let mut items: Vec<String> = items.into_iter().map(|item| format!("`{}`", item.to_string())).collect();
     items.dedup();

@@ -1,4 +1,4 @@
-//! What reading the images of a store has to say.
+//! Kinds and hints for errors of reading images.
 
 use super::hint::{self, FETCH_ANEW_HINT, FETCH_HINT, MADE_WRONGLY_HINT, listed};
 use super::kind::Kind;
@@ -13,7 +13,7 @@ impl From<ImageError> for Failure {
     }
 }
 
-/// The kind of an error, and what can be done.
+/// The kind of an error, and its hints.
 pub(super) fn verdict(error: &ImageError) -> (Kind, Vec<String>) {
     match error {
         ImageError::NoRecord { .. } => {
@@ -42,7 +42,7 @@ mod tests {
     use dray::verify::digest_of;
 
     #[test]
-    fn errors_of_images_say_what_to_do() {
+    fn errors_of_images_have_hints() {
         let digest = || digest_of(Algorithm::Sha256, b"x");
         let ambiguous = ImageError::Ambiguous {
             name: "1".to_owned(),

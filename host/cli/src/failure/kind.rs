@@ -1,10 +1,9 @@
 use crate::interrupt::Signal;
 
-/// Class of an error, for people who act on it and for programs. Part of the interface: a name or a number
-/// never changes its meaning.
+/// The kind of an error, for users and programs. Names and exit statuses are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A fault of this program, or of the machine under it.
+    /// A fault of this program or of the machine.
     Internal,
     /// The command line is wrong.
     Usage,
@@ -14,15 +13,15 @@ pub(crate) enum Kind {
     NotFound,
     /// The registry refuses access.
     Denied,
-    /// The registry cannot be reached; trying again later may help.
+    /// The registry cannot be reached; a later try may succeed.
     Unavailable,
-    /// What the registry serves is damaged, or no answer of a registry.
+    /// Content is damaged, or the server is not a registry.
     Corrupt,
     /// A plugin failed.
     Plugin,
     /// containerd cannot be reached, or failed.
     Containerd,
-    /// The image is sound, but not for this program, platform or snapshotter.
+    /// The image is valid, but this program, platform or snapshotter does not support it.
     Unsupported,
     /// A signal ended the command.
     Cancelled(Signal),
@@ -79,7 +78,7 @@ impl Kind {
         }
     }
 
-    /// What the exit status means, for people.
+    /// The meaning of the exit status.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Internal => "a fault of the program or of the machine",

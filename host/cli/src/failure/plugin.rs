@@ -12,7 +12,7 @@ impl From<PluginFailure> for Failure {
     }
 }
 
-/// A plugin that cannot be read is mostly a mistyped file.
+/// An unreadable plugin is usually a mistyped file.
 pub(super) fn hint(failure: &PluginFailure) -> Option<String> {
     let mistyped = || {
         let embedded = listed(PluginSource::all_embedded().iter().map(|plugin| plugin.label().to_owned()));

@@ -77,8 +77,7 @@ fn verdict_of_lack(lack: &Lack) -> (Kind, Vec<String>) {
     (Kind::NotFound, vec![hint.to_owned()])
 }
 
-/// What decryption needs, on the machine of containerd and not here. Which of it was missing, containerd's own words
-/// say.
+/// The requirements of decryption on the machine of containerd. containerd's message says which one was missing.
 fn hints_of_decryption(media_type: &MediaType, schemes: &[String]) -> Vec<String> {
     let decoder = containerd::decoder_of(media_type);
     let keys = listed(schemes).map_or_else(String::new, |schemes| format!(" for {schemes}"));

@@ -21,7 +21,7 @@ struct ErrorObject<'a> {
 }
 
 impl Failure {
-    /// The text for people: the message, the causes numbered, the hints.
+    /// The text for users: the message, the numbered causes, the hints.
     pub(crate) fn to_text(&self, palette: Palette) -> String {
         let mut text = String::new();
         let _ = writeln!(text, "{}: {}", palette.paint(Style::Error, "error"), escape::line(&self.message));
@@ -42,7 +42,7 @@ impl Failure {
             causes: &self.causes,
             hints: &self.hints,
         };
-        // Texts in a fixed shape: nothing in it can fail to be JSON.
+        // A struct of strings, which always has a JSON form.
         json::line(&Document { error }).unwrap_or_default()
     }
 }

@@ -22,7 +22,7 @@ impl Failure {
         Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
-    /// Something that should not fail did.
+    /// An operation failed that should not fail.
     pub(crate) fn internal(message: &str, cause: &(dyn Error + 'static)) -> Self {
         Self {
             kind: Kind::Internal,
@@ -37,13 +37,13 @@ impl Failure {
         Self { kind: Kind::Usage, ..Self::internal(message, cause) }
     }
 
-    /// A signal ended the command before it had done anything that needed a clean-up.
+    /// A signal ended the command before it made a change.
     pub(crate) fn cancelled(signal: Option<Signal>) -> Self {
         let error = PullError::Cancelled;
         Self::of(Kind::Cancelled(Signal::Interrupt), &error, None).by_signal(signal)
     }
 
-    /// The same, with the signal that was the reason, where there was one.
+    /// The same, with the signal that was the reason, if there was one.
     #[must_use]
     pub(crate) fn by_signal(mut self, signal: Option<Signal>) -> Self {
         if let (Kind::Cancelled(_), Some(signal)) = (self.kind, signal) {
@@ -52,7 +52,7 @@ impl Failure {
         self
     }
 
-    /// The connection to containerd did not come about.
+    /// The connection to containerd failed.
     pub(crate) fn connecting(error: &StoreError) -> Self {
         let kind = match error.class() {
             Class::InvalidArgument => Kind::Usage,

@@ -1,11 +1,11 @@
-//! What a failure of containerd has to say.
+//! Kinds and hints for failures of containerd.
 
 use std::error::Error;
 
 use super::kind::Kind;
 use dray::ports::{Class, StoreError};
 
-/// The kind of a failure, and what can be done.
+/// The kind of a failure, and its hints.
 pub(super) fn verdict(failure: &StoreError) -> (Kind, Vec<String>) {
     let kind = if failure.class() == Class::Damaged { Kind::Corrupt } else { Kind::Containerd };
     let hint = match failure.class() {
@@ -23,7 +23,7 @@ pub(super) fn verdict(failure: &StoreError) -> (Kind, Vec<String>) {
     (kind, vec![hint.to_owned()])
 }
 
-/// What the machine of containerd denied it, in the words of Go's library.
+/// The resource that containerd lacked, from the message of Go's library.
 fn machine(failure: &StoreError) -> Option<String> {
     let mut cause = failure.source();
     while let Some(error) = cause {
@@ -47,8 +47,8 @@ fn machine(failure: &StoreError) -> Option<String> {
     None
 }
 
-/// The directory in a text such as `write /var/lib/containerd/io.containerd.content…/data: `: the root directory of
-/// containerd if the path is in it, else that of the file.
+/// The directory in a message such as `write /var/lib/containerd/io.containerd.content…/data: `: the root directory
+/// of containerd if the path is in it, else that of the file.
 fn directory(text: &str) -> Option<&str> {
     let text = text.trim_end_matches([' ', ':']);
     let operation = text.rsplit(": ").next()?;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn other_words_of_the_machine() {
+    fn other_messages_of_the_system_have_hints() {
         for (said, hint) in [
             ("open /a/b: read-only file system", "read-only"),
             ("read /a/b: input/output error", "the log of the kernel"),

@@ -1,11 +1,11 @@
-//! What can be done where this process meets a limit of the system.
+//! Hints for limits of the system on this process.
 
 use std::error::Error;
 use std::io;
 
 use rustix::io::Errno;
 
-/// What can be done if the system denied something for want of room: a hint for the first such cause.
+/// A hint for the first cause that is a limit of the system.
 pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_say_which_they_are() {
+    fn limits_of_the_system_have_hints() {
         let hint = |errno: Errno| hint(&io::Error::from(errno));
         assert!(hint(Errno::MFILE).is_some_and(|hint| hint.contains("ulimit -n")));
         assert!(hint(Errno::FBIG).is_some_and(|hint| hint.contains("ulimit -f")));

@@ -132,7 +132,7 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
 }
 
 #[test]
-fn every_pull_error_has_its_exit_code() {
+fn every_pull_error_has_an_exit_status() {
     for (error, code) in every_pull_error() {
         let described = format!("{error:?}");
         assert_eq!(Failure::from(error).exit_code(), code, "{described}");
@@ -140,7 +140,7 @@ fn every_pull_error_has_its_exit_code() {
 }
 
 #[test]
-fn message_causes_and_hints() {
+fn a_failure_has_message_causes_and_hints() {
     let failure = Failure::from(resolve(FetchFault::Denied));
     assert_eq!(
         failure.to_text(Palette::NONE),
@@ -154,7 +154,7 @@ fn message_causes_and_hints() {
 }
 
 #[test]
-fn every_cause_is_told_once() {
+fn every_cause_is_shown_once() {
     let source = DocumentFault::from(Mismatch::Long { digest: digest("d"), expected: 1 });
     let source = ImageError::Document { kind: DocumentKind::Config, digest: digest("d"), source };
     let source = Lack::Unusable { source };
@@ -170,7 +170,7 @@ fn every_cause_is_told_once() {
 }
 
 #[test]
-fn hints_list_what_there_is() {
+fn hints_list_the_alternatives() {
     let hints = |error: PullError| Failure::from(error).hints.join("\n");
     for (error, _) in every_pull_error() {
         match error {
@@ -188,7 +188,7 @@ fn hints_list_what_there_is() {
 }
 
 #[test]
-fn a_cause_that_says_nothing_new_is_left_out() {
+fn a_repeated_cause_is_skipped() {
     let inner = io::Error::other("refused");
     let middle = store(Class::Unknown).with_source(inner);
     let outer = io::Error::other(middle);
@@ -206,7 +206,7 @@ fn the_signal_decides_the_exit_code_of_a_cancelled_command() {
 }
 
 #[test]
-fn a_connection_that_did_not_come_about() {
+fn a_failed_connection_has_hints() {
     let failure = Failure::connecting(&store(Class::Unreachable));
     assert_eq!(failure.exit_code(), 9);
     assert!(failure.hints.iter().any(|hint| hint.contains("--address")));
@@ -223,7 +223,7 @@ fn text_from_outside_is_escaped() {
 }
 
 #[test]
-fn a_reference_with_a_scheme_is_told_to_leave_it_out() {
+fn a_reference_with_a_scheme_gets_a_hint() {
     let hint = |text| {
         let source = Reference::parse(text).unwrap_err();
         Failure::from(PullError::Reference { source }).hints.remove(0)
@@ -247,7 +247,7 @@ fn a_plugin_that_cannot_be_read_gets_a_hint() {
 
 /// The page has one row per kind.
 #[test]
-fn every_exit_code_is_documented() {
+fn every_exit_status_is_documented() {
     let page = include_str!("../../../../docs/cli.md");
     for kind in Kind::ALL {
         let row = format!("| {} | `{}` | {} |\n", kind.exit_code(), kind.name(), kind.meaning());

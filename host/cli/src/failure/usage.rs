@@ -1,4 +1,4 @@
-//! What the command-line parser has to say.
+//! Errors and answers of the command-line parser.
 
 use clap::error::ErrorKind;
 
@@ -6,7 +6,7 @@ use super::kind::Kind;
 use super::shown::Failure;
 use crate::color::Palette;
 
-/// Whether the user asked for what the parser says, as with `--help`.
+/// Whether the parser's text is an answer, as for `--help`.
 pub(crate) fn is_answer(error: &clap::Error) -> bool {
     matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
 }
@@ -18,12 +18,12 @@ pub(crate) fn to_text(error: &clap::Error, palette: Palette) -> String {
 }
 
 impl From<clap::Error> for Failure {
-    /// For programs: the message without the usage, and the tips as hints.
+    /// The message without the usage, and the tips as hints.
     fn from(error: clap::Error) -> Self {
         let text = error.render().to_string();
         let mut paragraphs = text.split("\n\n");
         let message = match error.kind() {
-            // The parser shows its help instead of a message.
+            // The parser prints its help in place of a message.
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "there is no command",
             _ => paragraphs.next().unwrap_or_default(),
         };
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_parser_for_programs() {
+    fn errors_of_the_parser_have_a_json_form() {
         let failure = Failure::from(error(&["dray", "pull", "--platfrom", "x", "y"]));
         assert_eq!(failure.exit_code(), 2);
         assert_eq!(
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn help_and_version_are_answers() {
+    fn help_and_version_are_not_errors() {
         assert!(is_answer(&error(&["dray", "--help"])));
         assert!(is_answer(&error(&["dray", "--version"])));
         assert!(!is_answer(&error(&["dray"])));

@@ -14,11 +14,11 @@ use dray::oci::{ChainId, Platform};
 use dray::ports::{ImageRecord, SnapshotterName};
 use dray::text::escape;
 
-/// Show which blobs and snapshots of an image are missing or damaged
+/// List missing and damaged blobs and snapshots of an image
 ///
-/// An image is complete if all of its blobs are in the content store; a layer that is unpacked needs no blob. Index,
-/// manifest and config are read and checked, and of each other blob the last byte is read; with --deep, all bytes are.
-/// If a blob is missing, the exit status is 4; if one is damaged, it is 7
+/// An image is complete if all of its blobs are in the content store; an unpacked layer needs no blob. The check
+/// reads index, manifest and config as a whole, and the last byte of each other blob, or all bytes with --deep. The
+/// exit status is 4 if a blob is missing, and 7 if one is damaged
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dray image check debian:12\n  dray image check --deep --all-platforms debian:12"
@@ -35,7 +35,7 @@ pub(crate) struct CheckArguments {
     #[arg(long)]
     deep: bool,
 
-    /// Print in this form
+    /// Print in this format
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 }
@@ -45,7 +45,7 @@ struct Checked<'a> {
     name: &'a str,
     target: WrittenDescriptor,
     snapshotter: Option<&'a str>,
-    /// What was read of each blob: `last-byte` or `every-byte`.
+    /// The part of each blob that was read: `last-byte` or `every-byte`.
     read: &'static str,
     complete: bool,
     unpacked: bool,
@@ -65,7 +65,7 @@ struct CheckedPlatform<'a> {
     missing_snapshots: &'a [ChainId],
 }
 
-/// Prints what is missing and what is damaged.
+/// Prints missing and damaged blobs.
 pub(super) async fn run(arguments: CheckArguments, context: &Context) -> Result<(), Failure> {
     let images = StoredImages::open(arguments.platforms.into(), context).await?;
     let record = images.record(&arguments.name).await?;
@@ -88,7 +88,7 @@ pub(super) async fn run(arguments: CheckArguments, context: &Context) -> Result<
     check.verdict()
 }
 
-/// What was found.
+/// The result of a check.
 struct Check<'a> {
     record: &'a ImageRecord,
     snapshotter: Option<&'a str>,
@@ -158,7 +158,7 @@ impl<'a> Check<'a> {
         text
     }
 
-    /// A damaged blob counts also where the image does not need it: others would get it.
+    /// A damaged blob counts even if the image does not need it, because other images would use it.
     fn verdict(&self) -> Result<(), Failure> {
         let name = &self.record.name;
         let damaged =

@@ -4,11 +4,11 @@ use crate::platform_options::PlatformOptions;
 use crate::transfer::{self, Task, TransferOptions};
 use dray::config::Flags;
 
-/// Fetch what is missing or damaged of an image
+/// Fetch missing and damaged blobs of an image
 ///
-/// All blobs of the wanted platforms are fetched, also those of layers that are unpacked, so that the image can be
-/// saved, pushed, converted or unpacked into another snapshotter. What containerd has is read, and fetched anew if it is
-/// damaged. The name stands for the same as before, whatever the registry says now; nothing is unpacked
+/// Fetches all blobs of the wanted platforms, even of unpacked layers, so that the image can be saved, pushed,
+/// converted or unpacked into another snapshotter. Blobs in containerd are read, and fetched again if they are
+/// damaged. The target of the name does not change, and nothing is unpacked
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dray image fetch debian:12\n  dray image fetch --all-platforms debian:12"
@@ -25,7 +25,7 @@ pub(crate) struct FetchArguments {
     pub(crate) transfer: TransferOptions,
 }
 
-/// Fetches, and prints the report of a pull.
+/// Fetches the blobs, and prints the report of a pull.
 pub(super) fn run(arguments: FetchArguments, context: &Context) -> Result<(), Failure> {
     let flags = Flags { platforms: arguments.platforms.into(), unpack: Some(false), ..Flags::default() };
     transfer::run(Task::Fetch, &arguments.name, flags, &arguments.transfer, context)

@@ -20,7 +20,7 @@ use dray::oci::{ChainId, Descriptor, DiffId, DocumentKind, MediaKind, Platform};
 use dray::ports::{Labels, Store};
 use dray::text::escape;
 
-/// Show what an image is made of
+/// Show the contents of an image
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InspectArguments {
@@ -36,7 +36,7 @@ pub(crate) struct InspectArguments {
     #[arg(long, value_name = "DOCUMENT", conflicts_with = "format")]
     raw: Option<Document>,
 
-    /// Print in this form
+    /// Print in this format
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 }
@@ -49,7 +49,7 @@ Examples:
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Document {
-    /// The index that the name stands for
+    /// The index that is the target of the name
     Index,
     /// The manifest for the platform
     Manifest,
@@ -65,7 +65,7 @@ struct Inspected {
     updated: String,
     labels: Labels,
     platform: Platform,
-    /// Absent if the name stands for a manifest.
+    /// Absent if the target of the name is a manifest.
     index: Option<WrittenDescriptor>,
     manifest: WrittenDescriptor,
     config: WrittenDescriptor,
@@ -74,7 +74,7 @@ struct Inspected {
     snapshotter: Option<String>,
     complete: bool,
     unpacked: bool,
-    /// The image config as it is written.
+    /// The image config as stored.
     image: Box<RawValue>,
 }
 
@@ -89,7 +89,7 @@ struct Layer {
     unpacked: bool,
 }
 
-/// Prints what the image is made of.
+/// Prints the contents of the image.
 pub(super) async fn run(arguments: InspectArguments, context: &Context) -> Result<(), Failure> {
     if arguments.raw == Some(Document::Index) {
         return raw_index(&stored::connect(context).await?, &arguments.name).await;
@@ -112,13 +112,13 @@ pub(super) async fn run(arguments: InspectArguments, context: &Context) -> Resul
     }
 }
 
-/// An index is the same for every platform.
+/// An index does not depend on the platform.
 async fn raw_index(store: &Store, name: &str) -> Result<(), Failure> {
     let record = stored::record(store, name).await?;
     if record.target.media_type.kind() != MediaKind::Index {
         let message = format!("image `{}` has no index", record.name);
         return Err(Failure::new(Kind::NotFound, message)
-            .hint("it is for one platform; `--raw manifest` prints what its name stands for"));
+            .hint("it is for one platform; `--raw manifest` prints its manifest"));
     }
     raw(store, DocumentKind::Index, &record.target).await
 }
@@ -188,7 +188,7 @@ impl Inspected {
         let state = match (self.complete, self.unpacked) {
             (true, true) => "complete",
             (true, false) => "complete, not unpacked",
-            (false, _) => "not complete, `dray image check` says more",
+            (false, _) => "not complete, see `dray image check`",
         };
         row("state", state);
         for (index, layer) in self.layers.iter().enumerate() {

@@ -14,20 +14,21 @@ use dray::oci::{Digest, Platform};
 use dray::ports::{ImageRecord, SnapshotterName, Store};
 use dray::text::escape;
 
-/// List images, and what of them is missing
+/// List images, with what they lack
 ///
-/// There is one row for each platform whose manifest is there, and one row that says what is missing or damaged for an
-/// image without any. A layer counts as there if containerd has a record of it; `dray image check` looks at its bytes
+/// The list has one row per platform whose manifest is in containerd. An image without any has one row that states
+/// the missing or damaged documents. A layer counts as present if containerd has a record of it; `dray image check`
+/// reads its bytes
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dray image ls\n  dray image ls --format json | jq '.[] | select(.complete | not)'"
 )]
 pub(crate) struct ListArguments {
-    /// Print nothing but the names
+    /// Print only the names
     #[arg(short, long)]
     quiet: bool,
 
-    /// Print the list in this form
+    /// Print the list in this format
     #[arg(long, value_name = "FORM", default_value = "text", conflicts_with = "quiet")]
     pub(crate) format: Format,
 }
@@ -36,9 +37,9 @@ pub(crate) struct ListArguments {
 #[derive(Serialize)]
 struct Row {
     name: String,
-    /// Absent where nothing says what the image is for.
+    /// Absent if the image states no platform.
     platform: Option<Platform>,
-    /// Digest of what the name stands for.
+    /// Digest of the target of the name.
     digest: Digest,
     /// Digest of the manifest for the platform.
     manifest: Option<Digest>,
@@ -51,7 +52,7 @@ struct Row {
     unpacked: bool,
     missing: Vec<WrittenBlob>,
     damaged: Vec<WrittenBlob>,
-    /// Why nothing more can be said.
+    /// Why the other fields are missing.
     error: Option<String>,
     #[serde(skip)]
     state: String,
@@ -71,7 +72,7 @@ pub(super) async fn run(arguments: &ListArguments, context: &Context) -> Result<
     let snapshotter = snapshotter.as_ref();
     let mut rows = Vec::new();
     for record in &records {
-        // What all images together have is too much to be read for a list.
+        // Reading all blobs of all images would take too long for a list.
         match images.completeness(record, snapshotter, Scrutiny::Records).await {
             Ok(found) => rows.extend(of_image(&images, snapshotter, record, &found).await?),
             Err(error) if error.is_of_the_call() => return Err(error.into()),
@@ -139,7 +140,7 @@ async fn of_manifest(
     })
 }
 
-/// A row of a record of which nothing is known but itself.
+/// A row with only the record.
 fn empty(record: &ImageRecord) -> Row {
     Row {
         name: record.name.clone(),

@@ -9,10 +9,10 @@ use dray::config::PlatformFlags;
 use dray::image::unpacked_image_size;
 use dray::oci::Platform;
 
-/// Print how many bytes an unpacked image takes
+/// Print the size of an unpacked image
 ///
-/// The sum of its layers in the snapshotter; what it shares with other images counts as well. An image that is not
-/// unpacked takes 0 bytes there, which is no error
+/// The size is the sum of its layers in the snapshotter, including layers shared with other images. An image that is
+/// not unpacked has size 0, which is not an error
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dray image size debian:12\n  dray --snapshotter native image size 1f3a0c"
@@ -26,7 +26,7 @@ pub(crate) struct SizeArguments {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<String>,
 
-    /// Print in this form
+    /// Print in this format
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 }

@@ -14,21 +14,21 @@ use dray::registry::{CredentialSettings, ProxySettings};
 use dray::text::escape;
 use dray::{Client, UsableSnapshotter, World};
 
-/// The images of one namespace, with what is needed to read them.
+/// The images of one namespace, and the means to read them.
 pub(super) struct StoredImages {
     pub(super) client: Client,
     pub(super) store: Store,
     matcher: Arc<dyn PlatformMatcher>,
 }
 
-/// Connects to containerd, for what needs neither a plugin nor a snapshotter.
+/// Connects to containerd, for commands without plugin and snapshotter.
 pub(super) async fn connect(context: &Context) -> Result<Store, Failure> {
     let daemon = context.daemon()?;
     let connected = Containerd::connect(&daemon.address.value, &daemon.namespace.value).await;
     connected.map(Store::from).map_err(|error| Failure::connecting(&error))
 }
 
-/// The record that a name means best.
+/// The record that fits a name best.
 pub(super) async fn record(store: &Store, name: &str) -> Result<ImageRecord, ImageError> {
     let found = image::find(store.images.as_ref(), name).await?;
     match found.into_iter().next() {
@@ -54,8 +54,8 @@ impl StoredImages {
         Ok(Self { client, store, matcher })
     }
 
-    /// The snapshotter, for what can be said without one: `None`, with a note, if the user named none and containerd has not loaded the
-    /// default.
+    /// The snapshotter, for commands that can do without one: `None`, with a note, if the user named none and
+    /// containerd has not loaded the default.
     pub(super) async fn snapshotter_if_loaded(
         &self,
         context: &Context,
@@ -63,7 +63,7 @@ impl StoredImages {
         Ok(noted(self.client.usable_snapshotter().await?, context))
     }
 
-    /// The record that a name means best.
+    /// The record that fits a name best.
     pub(super) async fn record(&self, name: &str) -> Result<ImageRecord, Failure> {
         Ok(self.client.find(name).await?)
     }
@@ -79,7 +79,7 @@ impl StoredImages {
         image::read_manifest(self.source(), self.matcher.as_ref(), &record.target, self.client.wanted()).await
     }
 
-    /// What there is of an image for the wanted platforms.
+    /// The completeness of an image for the wanted platforms.
     pub(super) async fn completeness(
         &self,
         record: &ImageRecord,
@@ -91,7 +91,7 @@ impl StoredImages {
         image::completeness(store, matcher, snapshotter, &record.target, platforms, scrutiny).await
     }
 
-    /// Says that an image without index is for another platform than the wanted one.
+    /// Prints a note that an image without index is for another platform than the wanted one.
     pub(super) fn note_other_platform(&self, found: &Platform, context: &Context) {
         let note =
             format!("note: the image is for {found} only, {} is wanted", self.client.settings().platforms);
@@ -109,7 +109,7 @@ pub(super) fn noted(snapshotter: UsableSnapshotter, context: &Context) -> Option
     match snapshotter {
         UsableSnapshotter::Loaded(name) => Some(name),
         UsableSnapshotter::NotLoaded(error) => {
-            let note = format!("note: {error}; what is unpacked is not known");
+            let note = format!("note: {error}; dray cannot tell what is unpacked");
             context.screen.print(&escape::line(&note));
             None
         }

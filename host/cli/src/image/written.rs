@@ -1,4 +1,4 @@
-//! Parts of the output for programs that several commands have in common.
+//! Parts of the JSON output that several commands share.
 
 use std::collections::HashSet;
 use std::time::SystemTime;
@@ -52,7 +52,7 @@ impl From<&DamagedBlob> for WrittenBlob {
     }
 }
 
-/// A document as it is written, in Unicode. Members that dray does not use may be what no type could hold.
+/// A document as stored, in valid Unicode. Unused members may hold values that no type could hold.
 pub(super) fn json(bytes: &[u8]) -> Result<Box<RawValue>, Failure> {
     serde_json::from_str(&in_unicode(bytes))
         .map_err(|error| Failure::internal("cannot read the document again", &error))
@@ -60,12 +60,12 @@ pub(super) fn json(bytes: &[u8]) -> Result<Box<RawValue>, Failure> {
 
 /// A time in UTC, as in `2026-01-31T23:59:59Z`.
 pub(super) fn time(time: SystemTime) -> String {
-    // What cannot be counted was no time.
+    // A time out of range becomes the epoch.
     let timestamp = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     jiff::Timestamp::from_second(timestamp.as_second()).unwrap_or(timestamp).to_string()
 }
 
-/// What an image has and lacks, for people: `complete`, `damaged: manifest`, `missing: config, 2 layers`.
+/// The state of an image as text: `complete`, `damaged: manifest`, `missing: config, 2 layers`.
 pub(super) fn state(manifest: &ManifestState) -> String {
     match (manifest.is_complete(), manifest.unpacked) {
         (true, true) => "complete".to_owned(),
@@ -74,8 +74,7 @@ pub(super) fn state(manifest: &ManifestState) -> String {
     }
 }
 
-/// `damaged: manifest; missing: config, 2 layers`. Layers that are unpacked are not counted, and no blob is counted
-/// twice.
+/// `damaged: manifest; missing: config, 2 layers`. Unpacked layers are not counted, and no blob is counted twice.
 pub(super) fn lacking<'a>(
     missing: &[MissingBlob],
     damaged: impl IntoIterator<Item = &'a DamagedBlob>,
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lacking_is_counted() {
+    fn missing_and_damaged_blobs_are_counted() {
         let blobs = [
             blob(BlobRole::Layer, "a", false),
             blob(BlobRole::Layer, "a", false),

@@ -7,24 +7,24 @@ use crate::output;
 use dray::oci::{Platform, PlatformError};
 use dray::text::escape;
 
-/// Show how platforms are understood
+/// Show how dray reads platforms
 ///
-/// What is left out comes from this machine. Every platform is answered, in the order given. If one is
-/// refused, the others are still answered and the exit status is 2
+/// Missing parts come from this machine. There is an answer for every platform, in the given order. If one is
+/// refused, the others are still answered, and the exit status is 2
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dray platform parse arm64 'windows(10.0.17763+win32k)/amd64'\n  \
                         dray platform parse --format json -- SPEC...")]
 pub(crate) struct ParseArguments {
-    /// Platforms as they would be given to `dray pull --platform`
+    /// Platforms, written as for `dray pull --platform`
     #[arg(value_name = "SPEC", required = true)]
     specs: Vec<String>,
 
-    /// Print in this form; JSON is one object a line
+    /// Print in this formatat; JSON is one object per line
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 }
 
-/// Prints what each platform means.
+/// Prints the meaning of each platform.
 pub(super) fn run(arguments: &ParseArguments, context: &Context) -> Result<(), Failure> {
     let host = &context.machine.platform;
     let given = arguments.specs.len();

@@ -11,25 +11,25 @@ use dray::oci::Platform;
 use dray::plugin::PluginSource;
 use dray::text::escape;
 
-/// Show which of the offered platforms would be taken
+/// Show which of the offered platforms would be chosen
 ///
-/// The platform plugin ranks them as in a pull, best first. That nothing suits is an answer, not an error
+/// The platform plugin ranks them as in a pull, best first. An empty ranking is not an error
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RankArguments {
-    /// What an image offers
+    /// The platforms that an image offers
     #[arg(value_name = "OFFERED")]
     offered: Vec<String>,
 
-    /// What is wanted, in the order of preference
+    /// The wanted platforms, in the order of preference
     #[arg(long, value_name = "P", required = true, num_args = 1..)]
     wanted: Vec<String>,
 
-    /// How the one is matched against the other
+    /// The rule for matching them
     #[arg(long, value_name = "NAME", default_value = "only-strict")]
     matcher: MatcherName,
 
-    /// Print in this form; JSON is the list of indices into what is offered, in one line
+    /// Print in this formatat; JSON is a list of indices of offered platforms, in one line
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 }
@@ -42,13 +42,13 @@ Examples:
 /// The matchers of containerd.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum MatcherName {
-    /// One platform and what it can run besides
+    /// One platform, and others that it can run
     Only,
     /// Exactly the wanted platforms, as in a pull
     OnlyStrict,
     /// Exactly the wanted platforms, in their order
     Ordered,
-    /// Exactly the wanted platforms, none before another
+    /// Exactly the wanted platforms, without preference
     Any,
     /// Everything
     All,

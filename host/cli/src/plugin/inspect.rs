@@ -13,25 +13,25 @@ use dray::config;
 use dray::plugin::{ImportedInterface, Inspection, PluginDescription, PluginHost, PluginSource};
 use dray::text::escape;
 
-/// Show what a plugin is and what it wants from the host, without running it unless asked to
+/// Show what a plugin is and which interfaces it imports, without running it by default
 ///
-/// The imports of a component are all that it can reach. They are shown in groups: what every plugin gets, what
-/// an operator must grant, what the toolchain brought in and the host answers with nothing, and what this
-/// program does not know
+/// A component can call only its imports. They are shown in groups: those that every plugin gets, those that an
+/// operator must grant, those that the toolchain added and that have no effect, and those that this program does not
+/// have
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dray plugin inspect overlayfs\n  dray plugin inspect ./mine.wasm\n  \
                           dray plugin inspect --describe overlayfs")]
 pub(crate) struct InspectArguments {
-    /// Name of an embedded plugin, or else a file
+    /// Name of an embedded plugin, or a file
     #[arg(value_name = "FILE|NAME")]
     plugin: String,
 
-    /// Also run it, in the sandbox and within the limits of any call, to learn what it says about itself: its
-    /// version, what it is for, and the JSON Schema of its configuration
+    /// Also run it, in the sandbox and within the usual limits, and show its own description: version, purpose, and
+    /// the JSON Schema of its configuration
     #[arg(long)]
     describe: bool,
 
-    /// Print in this form
+    /// Print in this format
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 }
@@ -46,19 +46,19 @@ struct Inspected {
     description: Option<Described>,
 }
 
-/// What the plugin says about itself.
+/// The plugin's description of itself.
 #[derive(Serialize)]
 struct Described {
     name: String,
     version: String,
     summary: String,
     features: Vec<String>,
-    /// Missing where the plugin takes no configuration.
+    /// Absent if the plugin takes no configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     config_schema: Option<Value>,
 }
 
-/// Prints what is found in the component.
+/// Prints the contents of the component.
 pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(), Failure> {
     let source = match PluginSource::embedded(&arguments.plugin) {
         Some(source) => source,
@@ -86,7 +86,7 @@ fn describe(source: &PluginSource, host: &PluginHost) -> Result<Described, Failu
     let runtime = runtime::on_this_thread()?;
     let PluginDescription { name, version, summary, features, config_schema } =
         runtime.block_on(host.describe(source))?;
-    // The host has found it to be JSON; its numbers and its nesting may be more than this program can hold.
+    // The host has checked that it is JSON, but numbers and nesting may exceed what this program can hold.
     let config_schema = config_schema.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
     Ok(Described { name, version, summary, features, config_schema })
 }
@@ -126,14 +126,14 @@ impl Described {
         row("calls itself", &format!("{} {}", self.name, self.version));
         row("summary", &self.summary);
         list(row, "features", self.features.iter().cloned());
-        // Line by line: as one line it would be escaped and cut.
+        // Line by line, because a single line would be escaped and cut.
         let schema = self.config_schema.as_ref().map(|schema| format!("{schema:#}"));
         let schema = schema.as_deref().unwrap_or("none: it takes no configuration");
         list(row, "config", schema.lines().map(str::to_owned));
     }
 }
 
-/// One row for each item, the first with the key; a row that says so if there is none.
+/// One row per item, the first with the key, or a row `none`.
 fn list(row: &mut impl FnMut(&str, &str), key: &str, items: impl Iterator<Item = String>) {
     let mut key = Some(key);
     for item in items {

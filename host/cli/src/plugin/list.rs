@@ -9,10 +9,10 @@ use dray::oci::Digest;
 use dray::plugin::{PluginKind, PluginSource};
 use dray::text::escape;
 
-/// List the plugins that come with the program
+/// List the embedded plugins
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArguments {
-    /// Print the list in this form
+    /// Print the list in this format
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 }
@@ -26,7 +26,7 @@ struct Entry {
     origin: &'static str,
 }
 
-/// Prints the list. Components are looked into and never run.
+/// Prints the list. Components are read but never run.
 pub(super) fn run(arguments: &ListArguments) -> Result<(), Failure> {
     let host = components::host(None, None);
     let mut entries = Vec::new();
@@ -55,7 +55,7 @@ fn table(entries: &[Entry]) -> String {
     text
 }
 
-/// The kind as it is written before the equals sign of `--plugin`.
+/// The kind as written before the equals sign of `--plugin`.
 pub(super) fn kind_name(kind: Option<PluginKind>) -> &'static str {
     match kind {
         Some(PluginKind::Snapshotter) => "snapshotter",

@@ -1,9 +1,9 @@
 use std::time::{Duration, Instant};
 
-/// Time after which half of what the rate knows is from later.
+/// Half-life of a sample in the rate.
 const MEMORY: Duration = Duration::from_secs(3);
 
-/// Shortest time between two samples. Blobs arrive in bursts; shorter samples would measure those.
+/// Shortest time between two samples. Blobs arrive in bursts, which shorter samples would measure.
 const SAMPLE: Duration = Duration::from_millis(400);
 
 /// Measures how fast bytes arrive, smoothed so that the figure can be read.
@@ -14,8 +14,8 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Notes how many bytes there are. The first note is where counting begins: what an earlier pull left
-    /// behind is not speed.
+    /// Records the number of bytes so far. The first call sets the start, so that bytes of an earlier pull do not
+    /// count as speed.
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     pub(super) fn note(&mut self, now: Instant, offset: u64) {
         let Some((since, before)) = self.last else {
@@ -38,7 +38,7 @@ impl Meter {
         self.rate.map(|rate| rate as u64)
     }
 
-    /// How long the rest takes at this rate; nothing while it stands still.
+    /// The time for the rest at this rate. `None` while no bytes arrive.
     pub(super) fn time_left(&self, rest: u64) -> Option<Duration> {
         let rate = self.rate().filter(|rate| *rate > 0)?;
         Some(Duration::from_secs(rest.div_ceil(rate)))
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn it_forgets_and_it_waits() {
+    fn old_samples_lose_weight() {
         let start = Instant::now();
         let mut meter = Meter::default();
         meter.note(start, 0);

@@ -7,21 +7,21 @@ use dray::oci::{Digest, DocumentKind, Platform};
 use dray::ports::{DocumentState, Event, LayerState, Progress};
 use dray::text::escape;
 
-/// One line for every step that matters, without control characters. Bytes are not counted: in a log that
-/// would be the same line again and again.
+/// One line per step, without control characters. Byte counts are not shown, because a log would repeat the same
+/// line.
 pub(super) struct PlainProgress {
     screen: Arc<Screen>,
     reference: String,
     warnings_only: bool,
     layers: Mutex<Vec<Layer>>,
-    /// The document of which it was said last that another client is at work.
+    /// The last document with a message that another client fetches it.
     waited_for: Mutex<Option<Digest>>,
 }
 
 struct Layer {
     digest: Digest,
     size: u64,
-    /// Whether it was said already that another client is at work.
+    /// Whether a message said that another client fetches it.
     told_to_wait: bool,
 }
 

@@ -10,7 +10,7 @@ use dray::oci::{Digest, DocumentKind, Platform};
 use dray::ports::{DocumentState, Event, LayerState, Progress};
 use dray::text::escape;
 
-/// A picture with one line per layer. Events change what it knows; [`TerminalProgress::draw`] shows it.
+/// A display with one line per layer. Events update the state; [`TerminalProgress::draw`] shows it.
 pub(super) struct TerminalProgress {
     screen: Arc<Screen>,
     reference: String,
@@ -20,7 +20,7 @@ pub(super) struct TerminalProgress {
 #[derive(Default)]
 struct State {
     resolved: bool,
-    /// The document that is worked on.
+    /// The document in progress.
     document: Option<(DocumentKind, DocumentState)>,
     platforms: Vec<Platform>,
     layers: Vec<Layer>,
@@ -38,7 +38,7 @@ impl TerminalProgress {
         Self { screen, reference, state: Mutex::default() }
     }
 
-    /// Draws what is known now.
+    /// Draws the current state.
     pub(super) fn draw(&self) {
         let rows = self.screen.area_rows();
         let area = self.picture(rows, Instant::now());
@@ -110,8 +110,7 @@ impl Progress for TerminalProgress {
     }
 }
 
-/// One line per layer. Where the terminal has not enough rows, the layers at work are shown and the others
-/// counted.
+/// One line per layer. If the terminal has too few rows, active layers are shown and the others counted.
 fn layer_lines(layers: &[Layer], rows: usize) -> Vec<Line> {
     if layers.len() <= rows {
         return layers.iter().map(Layer::line).collect();
@@ -138,7 +137,7 @@ impl Layer {
         matches!(self.state, LayerState::Done | LayerState::Exists | LayerState::Provided)
     }
 
-    /// Whether something happens to it right now.
+    /// Whether it is active right now.
     fn is_at_work(&self) -> bool {
         matches!(
             self.state,
@@ -182,7 +181,7 @@ impl Layer {
 
 #[cfg(test)]
 impl TerminalProgress {
-    /// The picture as text, at a time.
+    /// The display as text, at a point in time.
     pub(super) fn text(&self, rows: usize, now: Instant) -> String {
         let mut text = String::new();
         for line in self.picture(rows, now) {

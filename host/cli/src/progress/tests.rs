@@ -33,7 +33,7 @@ fn picture() -> (TerminalProgress, Memory) {
 }
 
 #[test]
-fn plain_lines_say_each_thing_once() {
+fn plain_lines_are_printed_once() {
     let (screen, memory) = Memory::screen(80, 24);
     let progress = PlainProgress::new(Arc::new(screen), REFERENCE.to_owned(), false);
     progress.event(Event::Resolved { digest: digest("index") });
@@ -78,7 +78,7 @@ fn plain_lines_say_each_thing_once() {
 }
 
 #[test]
-fn quiet_still_warns() {
+fn quiet_mode_shows_warnings() {
     let (screen, memory) = Memory::screen(80, 24);
     let progress = PlainProgress::new(Arc::new(screen), REFERENCE.to_owned(), true);
     progress.event(Event::Resolved { digest: digest("index") });
@@ -90,7 +90,7 @@ fn quiet_still_warns() {
 }
 
 #[test]
-fn a_picture_has_one_line_per_layer() {
+fn a_frame_has_one_line_per_layer() {
     let (progress, _) = picture();
     let now = Instant::now();
     assert_eq!(progress.text(23, now), format!("{REFERENCE}  resolving\n"));
@@ -125,7 +125,7 @@ fn a_picture_has_one_line_per_layer() {
 }
 
 #[test]
-fn where_rows_are_few_the_layers_at_work_are_shown() {
+fn with_few_rows_active_layers_are_shown() {
     let (progress, _) = picture();
     progress.event(planned(10));
     for index in 0..4 {
@@ -152,7 +152,7 @@ fn where_rows_are_few_the_layers_at_work_are_shown() {
 }
 
 #[test]
-fn the_last_picture_stays() {
+fn the_last_frame_stays() {
     let (progress, memory) = picture();
     progress.event(planned(1));
     progress.draw();

@@ -12,23 +12,23 @@ use dray::config;
 use dray::registry::{CredentialKind, CredentialReport, CredentialSource, find_credentials};
 use dray::text::escape;
 
-/// Say which credentials a registry would get, without the secret
+/// Show which credentials a registry would get, without the secret
 ///
-/// A credential helper is asked if the configuration names one; the network is not used
+/// Runs a credential helper if the configuration names one, and does not use the network
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dray registry credentials docker.io\n  \
                         dray registry credentials --format json -- registry.example.com:5000")]
 pub(crate) struct CredentialsArguments {
-    /// The registry, with its port where that is not 443
+    /// The registry, with its port unless that is 443
     #[arg(value_name = "HOST")]
     host: String,
 
-    /// Print the answer in this form
+    /// Print the answer in this format
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 }
 
-/// The answer for programs. What there is none of is null.
+/// The JSON answer. Absent values are null.
 #[derive(Serialize)]
 struct Answer<'a> {
     host: &'a str,
@@ -82,7 +82,7 @@ fn answer<'a>(host: &'a str, found: Option<&'a CredentialReport>) -> Answer<'a> 
 
 fn sentence(host: &str, found: Option<&CredentialReport>) -> String {
     let Some(found) = found else {
-        return format!("no credentials for {host}: it is asked anonymously");
+        return format!("no credentials for {host}: requests are anonymous");
     };
     let what = match (&found.user, found.kind) {
         (Some(user), _) => format!("password of user {user}"),

@@ -25,7 +25,7 @@ pub(crate) struct ExplainArguments {
     #[arg(value_name = "HOST")]
     host: Option<String>,
 
-    /// Print in this form; JSON is a list of objects
+    /// Print in this formatat; JSON is a list of objects
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 
@@ -40,7 +40,7 @@ Examples:
   dray registry explain docker.io
   dray registry explain --hosts-dir ./certs.d --format json -- registry.example.com:5000";
 
-/// An endpoint for programs.
+/// An endpoint in JSON.
 #[derive(Serialize)]
 struct Explained<'a> {
     scheme: &'static str,
@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &ExplainArguments, context: &Context) -> Result<(),
     }
 }
 
-/// Without `--`, the option that takes several values takes the registry as its last one.
+/// Without `--`, an option with several values takes the registry as its last one.
 fn swallowed_host(options: &RegistryOptions, settings: &mut HostsSettings) -> Result<String, Failure> {
     let last = if options.names_several_directories() { settings.directories.pop() } else { None };
     let host = last.and_then(|last| last.into_os_string().into_string().ok());
@@ -114,7 +114,7 @@ fn header((name, values): (&str, &[String])) -> (String, Value) {
     (name.to_owned(), values.iter().map(shown).collect::<Vec<Value>>().into())
 }
 
-/// A paragraph for each server; what is as it always is goes without saying.
+/// A paragraph per server, without default values.
 fn to_text(endpoints: &[Explained<'_>]) -> String {
     let mut text = String::new();
     for (index, endpoint) in endpoints.iter().enumerate() {

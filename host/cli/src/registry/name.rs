@@ -1,7 +1,7 @@
 use crate::failure::{Failure, Kind, REGISTRY_NAME_HINT};
 use dray::registry::is_registry_name;
 
-/// Refuses what cannot be the name of a registry, as a fault of the command line.
+/// Refuses an invalid name of a registry, as a fault of the command line.
 pub(super) fn check_name(host: &str) -> Result<(), Failure> {
     if is_registry_name(host) {
         return Ok(());

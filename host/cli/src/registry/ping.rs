@@ -12,10 +12,10 @@ use dray::ports::{FetchFailure, FetchFault};
 use dray::registry::Ping;
 use dray::text::escape;
 
-/// Ask the servers of a registry whether they speak its language
+/// Test whether the servers of a registry respond as registries
 ///
-/// Each server gets one request without credentials. The exit status is 0 if at least one answers as registries
-/// do, be it only to ask who is there
+/// Each server gets one request without credentials. The exit status is 0 if at least one responds as a registry,
+/// even with a demand for credentials
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dray registry ping docker.io\n  \
                         dray registry ping --format json registry.example.com:5000")]
@@ -24,7 +24,7 @@ pub(crate) struct PingArguments {
     #[arg(value_name = "HOST")]
     host: String,
 
-    /// Print in this form; JSON is a list of objects
+    /// Print in this formatat; JSON is a list of objects
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 
@@ -32,7 +32,7 @@ pub(crate) struct PingArguments {
     options: RegistryOptions,
 }
 
-/// An answer for programs.
+/// An answer in JSON.
 #[derive(Serialize)]
 struct Answered {
     host: String,
@@ -44,13 +44,13 @@ struct Answered {
     error: Option<String>,
 }
 
-/// Prints what each server answers.
+/// Prints the answer of each server.
 pub(super) fn run(arguments: &PingArguments, context: &Context) -> Result<(), Failure> {
     check_name(&arguments.host)?;
     let client = arguments.options.client(context)?;
     let runtime = runtime::on_this_thread()?;
     let pings = runtime.block_on(client.ping(&arguments.host))?;
-    // A name lookup that nobody waits for any more must not hold up the end.
+    // An abandoned name look-up must not delay the end.
     runtime.shutdown_background();
     let answered: Vec<Answered> = pings.iter().map(Answered::of).collect();
     match arguments.format {
@@ -102,16 +102,16 @@ fn to_text(answers: &[Answered]) -> String {
             let _ = write!(line, ", wants {}", challenges.join(" or "));
         }
         if status.is_some() && !registry {
-            line.push_str(", which is no answer of a registry");
+            line.push_str(", which is not the answer of a registry");
         }
         let _ = writeln!(text, "{}", escape::line(&line));
     }
     text
 }
 
-const NOT_A_REGISTRY_HINT: &str = "check that the address is that of a registry";
+const NOT_A_REGISTRY_HINT: &str = "check that this is the address of a registry";
 
-/// The failure of the server that comes last, which is the registry itself or stands in its place.
+/// The failure of the last server, which is the registry itself or replaces it.
 fn failure(host: &str, pings: Vec<Ping>) -> Failure {
     let unreachable = pings.into_iter().rev().find_map(|ping| ping.answer.err());
     let reason = unreachable.as_ref().and_then(|failure| failure.reason.clone());

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_of_registries() {
+    fn default_directories_depend_on_the_user() {
         let home = Environment { home: Some("/home/u".into()), ..Environment::default() };
         let xdg = Environment { config_home: Some("/x".into()), ..home.clone() };
         let relative = Environment { config_home: Some("x".into()), ..home.clone() };

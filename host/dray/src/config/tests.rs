@@ -43,7 +43,7 @@ fn daemon(flags: DaemonFlags, environment: &Environment) -> Result<DaemonSetting
 }
 
 #[test]
-fn defaults() {
+fn defaults_apply_without_options() {
     let settings = resolved(Flags::default(), &Environment::default());
     assert_eq!(settings.platforms, Platforms::One(host()));
     assert!(settings.unpack);
@@ -91,7 +91,7 @@ fn the_strongest_origin_decides() {
 }
 
 #[test]
-fn a_flag_comes_before_its_variable() {
+fn an_option_wins_over_its_variable() {
     let environment = Environment {
         address: variable("unix:///env.sock"),
         namespace: variable("env"),
@@ -115,7 +115,7 @@ fn a_flag_comes_before_its_variable() {
 }
 
 #[test]
-fn an_unused_variable_may_be_anything() {
+fn an_overridden_variable_may_be_invalid() {
     let broken = Some(OsString::from_vec(vec![0xff]));
     let environment = Environment { namespace: broken, ..Environment::default() };
     let error = daemon(DaemonFlags::default(), &environment).unwrap_err();
@@ -125,7 +125,7 @@ fn an_unused_variable_may_be_anything() {
 }
 
 #[test]
-fn nothing_may_be_empty() {
+fn empty_values_are_refused() {
     for (given, expected) in [
         (DaemonFlags { address: Some(String::new()), ..DaemonFlags::default() }, "the address of containerd"),
         (DaemonFlags { address: Some("unix://".to_owned()), ..DaemonFlags::default() }, "the address"),
@@ -174,7 +174,7 @@ fn exactly_one_platform_is_unpacked() {
 }
 
 #[test]
-fn only_for_all_platforms_the_matcher_is_configured() {
+fn the_matcher_is_configured_only_for_all_platforms() {
     let all = PlatformFlags { all: true, ..PlatformFlags::default() };
     let settings = resolved(Flags { platforms: all.clone(), ..Flags::default() }, &Environment::default());
     assert_eq!(settings.plugins.platform().config, r#"{"matcher":"all"}"#);
@@ -248,7 +248,7 @@ fn a_plugin_of_the_caller_comes_before_that_of_a_file() {
 }
 
 #[test]
-fn folders_of_the_user() {
+fn directories_of_the_user_follow_xdg() {
     let home = Environment { home: variable("/home/u"), ..Environment::default() };
     let docker_config = |environment| credentials(environment).unwrap().docker_config;
     let settings = resolved(Flags::default(), &home);
@@ -266,7 +266,7 @@ fn folders_of_the_user() {
 }
 
 #[test]
-fn passwords_in_variables_do_not_show_themselves() {
+fn debug_output_has_no_password() {
     let environment = Environment {
         https_proxy: variable("http://u:secret@p"),
         docker_auth_config: variable(r#"{"auths":{"h":{"auth":"secret"}}}"#),

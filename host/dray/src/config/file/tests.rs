@@ -5,7 +5,7 @@ fn parse(text: &str) -> Result<ConfigFile, String> {
 }
 
 #[test]
-fn everything_that_can_be_written() {
+fn every_member_is_read() {
     let file = parse(
         r#"
         address = "/run/c.sock"
@@ -53,7 +53,7 @@ fn everything_that_can_be_written() {
 }
 
 #[test]
-fn what_breaks_a_rule_is_named_with_its_place() {
+fn broken_rules_are_reported_with_their_position() {
     for (text, expected) in [
         ("adress = 'x'", "line 1, column 1: unknown field `adress`"),
         ("address = ''", "line 1, column 11: `address` is empty"),
