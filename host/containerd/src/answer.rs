@@ -1,4 +1,4 @@
-//! How long an answer is waited for.
+//! Time limits for answers of containerd.
 
 use containerd_client::services::v1::version_client::VersionClient;
 use tokio::time::{sleep, timeout};
@@ -8,19 +8,19 @@ use super::failure::Cause;
 use super::{Containerd, client};
 use dray_core::limits;
 
-/// What a call answered for which containerd need not work.
+/// The answer to a call that takes containerd little work.
 pub(super) async fn answer<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Cause> {
     Ok(soon(call).await?.into_inner())
 }
 
 /// The same for a part of an answer.
 pub(super) async fn soon<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Cause> {
-    // Not the timeout of the transport, whose end looks like that of a broken connection.
+    // Not the transport's timeout, which looks like a broken connection.
     Ok(timeout(limits::DAEMON_CALL_TIMEOUT, call).await.map_err(|_| Cause::Silent)??)
 }
 
 impl Containerd {
-    /// What a call answered for which containerd may work.
+    /// The answer to a call that may take containerd long.
     pub(super) async fn long_answer<T>(
         &self,
         call: impl Future<Output = Result<Response<T>, Status>>,
@@ -28,8 +28,7 @@ impl Containerd {
         Ok(self.patiently(call).await??.into_inner())
     }
 
-    /// Waits for something that containerd may work on for as long as it likes: as long as it answers something
-    /// else meanwhile.
+    /// Waits for work of unlimited duration, as long as containerd answers other calls.
     pub(super) async fn patiently<T>(&self, work: impl Future<Output = T>) -> Result<T, Cause> {
         tokio::select! {
             biased;
@@ -38,12 +37,12 @@ impl Containerd {
         }
     }
 
-    /// Ends when containerd answers nothing any more.
+    /// Returns when containerd stops answering calls.
     async fn silence(&self) -> Cause {
         loop {
             sleep(limits::DAEMON_PULSE).await;
             let mut client = client!(self, VersionClient<_>);
-            // Any other failure is that of the connection, which the call itself will notice.
+            // Any other failure is one of the connection, which the call itself notices.
             if let Err(silent @ Cause::Silent) = answer(client.version(self.request(()))).await {
                 return silent;
             }
@@ -67,7 +66,7 @@ mod tests {
     use dray_core::verify::digest_of;
     use dray_ports::{Applier as _, Class, ContentStore as _, Images as _, LeaseId, Leases as _, StoreError};
 
-    /// A containerd that takes everything and answers nothing. Ends with what keeps it open.
+    /// A containerd that accepts calls and never answers. The second value keeps it open.
     async fn mute() -> (Containerd, impl Sized) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("mute.sock");

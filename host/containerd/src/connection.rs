@@ -15,12 +15,12 @@ use super::{Containerd, client};
 use dray_core::limits;
 use dray_ports::{Class, LeaseId, StoreError};
 
-/// Longest namespace, in bytes: containerd's bound on every identifier.
+/// Longest namespace, in bytes: containerd's limit for identifiers.
 const NAMESPACE_BYTES: usize = 76;
 
 impl Containerd {
-    /// Connects to the containerd that listens at `address`, the path of a socket with or without
-    /// `unix://`, and waits for a first answer.
+    /// Connects to the containerd at `address`, the path of a socket with or without `unix://`, and waits for a first
+    /// answer.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl Containerd {
                 .await
                 .map_err(|error| failed(Class::Unreachable).with_source(error))?;
             let store = Self { channel, namespace };
-            // Until something has been answered, the other side may be anything.
+            // Before the first answer, the other side may be any program.
             let mut client = client!(store, VersionClient<_>);
             let version =
                 answer(client.version(store.request(()))).await.map_err(|cause| cause.during(during()))?;
@@ -78,7 +78,7 @@ impl Containerd {
     }
 }
 
-/// A channel that begins with an open socket and opens the path again when that broke.
+/// A channel that starts with an open socket, and opens the path again after a broken connection.
 pub(super) async fn channel_over(
     stream: UnixStream,
     path: PathBuf,
@@ -95,7 +95,7 @@ pub(super) async fn channel_over(
             Ok::<_, io::Error>(TokioIo::new(stream))
         }
     });
-    // The name is never looked up; it is what the requests carry as their authority.
+    // The name is not resolved. Requests carry it as their authority.
     Endpoint::from_static("http://localhost")
         .connect_timeout(limits::DAEMON_CONNECT_TIMEOUT)
         .connect_with_connector(connector)
@@ -107,7 +107,7 @@ fn socket_path(address: &str) -> Option<PathBuf> {
     (!path.is_empty() && !path.contains("://")).then(|| Path::new(path).to_owned())
 }
 
-/// The header's value for a namespace, if it is one by containerd's rule for identifiers.
+/// The header value for a namespace, if it follows containerd's rule for identifiers.
 fn namespace_header(namespace: &str) -> Option<AsciiMetadataValue> {
     let valid = namespace.len() <= NAMESPACE_BYTES
         && namespace
@@ -119,7 +119,7 @@ fn namespace_header(namespace: &str) -> Option<AsciiMetadataValue> {
 fn class_of_socket_error(error: &io::Error) -> Class {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Class::Denied,
-        // A path that no socket address has room for.
+        // A path that is too long for a socket address.
         io::ErrorKind::InvalidInput => Class::InvalidArgument,
         _ => Class::Unreachable,
     }

@@ -123,7 +123,7 @@ impl Containerd {
         Ok(owners)
     }
 
-    /// Removes the record of a blob in this namespace. One that is gone is no error.
+    /// Removes the record of a blob in this namespace. A missing record is not an error.
     pub(super) async fn delete_blob(&self, digest: &Digest) -> Result<(), Cause> {
         let delete = DeleteContentRequest { digest: digest.to_string() };
         match answer(self.content().delete(self.request(delete))).await {
@@ -156,8 +156,8 @@ impl Containerd {
     }
 }
 
-/// Whether a containerd of this version hashes what it is given by the algorithm of the expected digest. Before 2.3
-/// it was always sha256, and the commit of anything else failed. A version that cannot be read is a new one.
+/// Whether a containerd of this version hashes blobs with the algorithm of the expected digest. Versions before 2.3
+/// always use sha256, and fail to commit other digests. An unreadable version counts as new.
 fn follows_the_algorithm(version: &str) -> bool {
     let mut numbers = version.trim_start_matches('v').split(|c: char| !c.is_ascii_digit());
     let mut number = || numbers.next()?.parse::<u32>().ok();

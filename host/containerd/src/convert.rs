@@ -9,8 +9,8 @@ use super::failure::Cause;
 use dray_core::oci::{Descriptor, Digest, MediaType};
 use dray_ports::{ImageRecord, Labels, Mount};
 
-/// A size or an offset, which the protocol writes as a signed number. One that does not fit is larger than
-/// any file, and as the largest number it still matches nothing.
+/// A size or an offset as the signed number of the protocol. A value that does not fit becomes the largest number,
+/// which matches no file.
 pub(super) fn to_signed(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
@@ -19,7 +19,7 @@ pub(super) fn from_signed(size: i64) -> Result<u64, Cause> {
     u64::try_from(size).map_err(|_| Cause::Malformed(format!("it has a size of {size} bytes")))
 }
 
-/// A message inside of an answer that the protocol cannot leave out by its type.
+/// A nested message that must be present, although the generated type makes it optional.
 pub(super) fn required<T>(message: Option<T>, name: &str) -> Result<T, Cause> {
     message.ok_or_else(|| Cause::Malformed(format!("it has no {name}")))
 }
@@ -36,13 +36,13 @@ pub(super) fn from_map(labels: HashMap<String, String>) -> Labels {
     labels.into_iter().collect()
 }
 
-/// The mask for an update that touches the named labels and no other. The protocol takes everything after
-/// `labels.` as the key, dots and slashes included.
+/// The mask for an update of only these labels. The protocol takes everything after `labels.` as the key, including
+/// dots and slashes.
 pub(super) fn label_mask(labels: &Labels) -> FieldMask {
     FieldMask { paths: labels.keys().map(|key| format!("labels.{key}")).collect() }
 }
 
-/// What containerd keeps of a descriptor: neither platform nor urls.
+/// A descriptor as containerd stores it, without platform and URLs.
 pub(super) fn to_descriptor(descriptor: &Descriptor) -> types::Descriptor {
     types::Descriptor {
         media_type: descriptor.media_type.as_str().to_owned(),
@@ -72,7 +72,7 @@ pub(super) fn from_image(image: Image) -> Result<ImageRecord, Cause> {
     })
 }
 
-/// A time that is absent or beyond what can be counted is the beginning of time.
+/// A time that is absent or out of range becomes the epoch.
 fn from_timestamp(timestamp: Option<prost_types::Timestamp>) -> SystemTime {
     timestamp.and_then(|timestamp| timestamp.try_into().ok()).unwrap_or(SystemTime::UNIX_EPOCH)
 }

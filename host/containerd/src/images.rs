@@ -12,8 +12,8 @@ use super::{Containerd, client, convert};
 use dray_core::oci::Descriptor;
 use dray_ports::{Class, ImageRecord, Images, StoreError};
 
-/// Rounds of creating and updating a record while others remove and create it. One is the rule; each
-/// further one needs another client that acts between our two calls.
+/// How often a record is created or updated while other clients remove and create it. Once suffices, unless another
+/// client acts between the two calls.
 const PUT_ROUNDS: u32 = 3;
 
 #[async_trait]
@@ -27,7 +27,7 @@ impl Images for Containerd {
     }
 
     async fn list(&self) -> Result<Vec<ImageRecord>, StoreError> {
-        // Without a filter: one made of a name would have to be quoted, and containerd lists all of them anyway.
+        // Without a filter: a filter would need quoting, and containerd lists all records anyway.
         let listed = answer(self.images().list(self.request(ListImagesRequest::default()))).await;
         let listed = listed.map_err(|cause| cause.during("list images"))?;
         let records = listed.images.into_iter().filter_map(|image| {
@@ -77,7 +77,7 @@ impl Containerd {
         convert::from_image(convert::required(found.image, "image")?)
     }
 
-    /// Not found means that the record was there for the one call and gone for the other.
+    /// "Not found" means that the record disappeared between the two calls.
     async fn create_or_update(&self, image: &Image) -> Result<(), Cause> {
         let create = CreateImageRequest { image: Some(image.clone()), ..CreateImageRequest::default() };
         match answer(self.images().create(self.request(create))).await {
@@ -86,7 +86,7 @@ impl Containerd {
         }
         let update = UpdateImageRequest {
             image: Some(image.clone()),
-            // Without a mask the update would replace the labels too.
+            // Without a mask, the update would also replace the labels.
             update_mask: Some(FieldMask { paths: vec!["target".to_owned()] }),
             ..UpdateImageRequest::default()
         };

@@ -1,8 +1,8 @@
-//! Writing a blob: the conversation of one `Content.Write` call.
+//! Writes a blob with one `Content.Write` call.
 //!
-//! containerd answers message by message, in order. Up to [`limits::CONTENT_CHUNKS_IN_FLIGHT`] messages are
-//! sent ahead of their answers. The call holds the lock on the ingest; whenever it ends, by whatever way, the
-//! lock is free.
+//! containerd answers message by message, in order. Up to [`limits::CONTENT_CHUNKS_IN_FLIGHT`] messages are sent
+//! ahead of their answers. The call holds the lock on the ingest. The end of the call, of any kind, releases the
+//! lock.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -22,12 +22,12 @@ use dray_core::limits;
 use dray_core::oci::Descriptor;
 use dray_ports::{BlobFacts, Class, Committed, Ingest, Labels, LeaseId, OpenedIngest, StoreError};
 
-/// What becomes of a blob that exists.
+/// How an upload treats an existing blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Existing {
-    /// It makes the upload needless.
+    /// It makes the upload unnecessary.
     Stays,
-    /// It is to be replaced.
+    /// The upload replaces it.
     IsReplaced,
 }
 
@@ -37,18 +37,18 @@ pub(super) struct Upload {
     name: IngestRef,
     descriptor: Descriptor,
     call: Call,
-    /// Where the next byte goes, counting those in `buffer`.
+    /// The offset of the next byte, counting those in `buffer`.
     position: u64,
-    /// Bytes that do not fill a message yet.
+    /// Bytes of the next message.
     buffer: Vec<u8>,
-    /// The offset after each message that has not been answered, oldest first.
+    /// The offset after each unanswered message, oldest first.
     unconfirmed: VecDeque<u64>,
     /// Another client has finished the blob.
     exists: bool,
 }
 
 impl Upload {
-    /// Opens the ingest, or finds the blob already there. `finish` makes an ingest of the upload.
+    /// Opens the ingest, or finds that the blob exists. `finish` makes an ingest of the upload.
     pub(super) async fn open(
         store: &Containerd,
         lease: &LeaseId,
@@ -74,13 +74,13 @@ impl Upload {
     ) -> Result<Self, Cause> {
         let (mut call, mut offset) = Call::open(store, Some(lease), name, descriptor, existing).await?;
         if offset > descriptor.size {
-            // Left behind by a client that believed in another size. Nothing can be made of it.
+            // Left behind by a client that expected another size. It is of no use.
             store.abort_ingest(name).await?;
             call.close().await;
             (call, offset) = Call::open(store, Some(lease), name, descriptor, existing).await?;
         }
         if offset > descriptor.size {
-            // Not the ingest but the blob itself, which another namespace has. The descriptor is wrong.
+            // This is the size of the blob itself, which another namespace has. The descriptor is wrong.
             store.abort_ingest(name).await?;
             return Err(Cause::WrongSize { found: offset, due: descriptor.size });
         }
@@ -101,7 +101,7 @@ impl Upload {
             let sent = self.position - self.buffer.len() as u64;
             let message = message_bytes(sent);
             if self.buffer.is_empty() {
-                // Only as much as is still to come, so that a small blob takes a small buffer.
+                // At most the missing bytes, so that a small blob takes a small buffer.
                 let missing = self.descriptor.size.saturating_sub(self.position);
                 let missing = usize::try_from(missing).unwrap_or(usize::MAX);
                 self.buffer.reserve_exact(missing.min(message));
@@ -129,7 +129,7 @@ impl Upload {
         // From here on nothing waits: if the caller is dropped, the bytes are either in the buffer, or on their way with
         // an answer due.
         let data = mem::take(&mut self.buffer);
-        // The offset is zero only in an empty ingest. Anywhere else containerd would start it over.
+        // The offset is zero only in an empty ingest. Otherwise containerd would truncate the ingest.
         let offset = convert::to_signed(self.position - data.len() as u64);
         self.unconfirmed.push_back(self.position);
         let action = WriteAction::Write.into();
@@ -137,7 +137,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Waits for the answer to the oldest message that has none.
+    /// Waits for the answer to the oldest unanswered message.
     async fn confirm(&mut self) -> Result<(), Cause> {
         let answer = self.call.answer().await?;
         match self.unconfirmed.pop_front() {
@@ -174,7 +174,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Makes containerd confirm everything that was written.
+    /// Waits until containerd has confirmed all written bytes.
     pub(super) async fn deliver(&mut self) -> Result<(), StoreError> {
         let confirmed = self.confirm_all().await;
         confirmed.map_err(|cause| cause.during(self.during("write to")))
@@ -188,22 +188,22 @@ impl Upload {
         Ok(())
     }
 
-    /// Throws the ingest away while the lock on it is still held, so that the next writer begins anew.
+    /// Aborts the ingest while its lock is still held, so that the next writer starts from the beginning.
     async fn discard(self) -> Result<(), Cause> {
         self.store.abort_ingest(&self.name).await?;
         self.call.close().await;
         Ok(())
     }
 
-    /// Gives up the lock, and then takes the ingest out of the lease: an ingest that is opened without one
-    /// lives for a day from then on.
+    /// Releases the lock, and then takes the ingest out of the lease: an ingest that is opened without a lease is
+    /// kept for a day.
     async fn suspend_upload(mut self) -> Result<(), Cause> {
         self.confirm_all().await?;
         let Self { store, name, descriptor, call, .. } = self;
         call.close().await;
         match Call::open(&store, None, &name, &descriptor, Existing::Stays).await {
             Ok((call, _)) => call.close().await,
-            // Another client goes on with it already.
+            // Another client already continues it.
             Err(cause) if cause.is_unavailable() || cause.class() == Class::AlreadyExists => {}
             Err(cause) => return Err(cause),
         }
@@ -220,7 +220,7 @@ impl Upload {
         }
         let during = self.during("commit");
         if self.position != self.descriptor.size {
-            // containerd would say the same, but give up the lock before the ingest is gone.
+            // containerd would report the same, but release the lock before the ingest is gone.
             let cause = Cause::WrongSize { found: self.position, due: self.descriptor.size };
             let name = self.name.clone();
             report_leftover(&name, self.discard().await);
@@ -231,8 +231,8 @@ impl Upload {
             Err(cause) if cause.class() == Class::AlreadyExists => Ok(Committed::Exists),
             Err(cause) => {
                 if cause.class() == Class::FailedPrecondition {
-                    // The failed commit gave up the lock. Who took it since has the same wrong bytes, and
-                    // so loses nothing.
+                    // The failed commit released the lock. A client that took it since has the same wrong bytes, and
+                    // loses nothing.
                     report_leftover(&self.name, self.store.abort_ingest(&self.name).await);
                 }
                 Err(cause.during(during))
@@ -252,7 +252,7 @@ impl Ingest for Upload {
     }
 
     fn restart(&mut self) {
-        // containerd cuts an ingest to nothing where a message begins at 0.
+        // containerd truncates an ingest when a message starts at offset 0.
         self.position = 0;
         self.buffer.clear();
     }
@@ -288,13 +288,13 @@ impl Ingest for Upload {
     }
 }
 
-/// Size of the message behind so many bytes: as much again, within bounds.
+/// Size of the next message: the number of bytes sent so far, within limits.
 fn message_bytes(sent: u64) -> usize {
     let sent = usize::try_from(sent).unwrap_or(usize::MAX);
     sent.clamp(limits::CONTENT_FIRST_CHUNK_BYTES, limits::CONTENT_CHUNK_BYTES)
 }
 
-/// The commit's own failure is what the caller must see, so a second one is only told.
+/// The caller must see the failure of the commit, so a second failure is only logged.
 fn report_leftover(name: &IngestRef, discarded: Result<(), Cause>) {
     if let Err(cause) = discarded {
         tracing::warn!(ingest = %name, error = &cause as &dyn std::error::Error, "ingest left behind");
@@ -309,7 +309,7 @@ struct Call {
 }
 
 impl Call {
-    /// Takes the lock on an ingest, and says where the ingest goes on.
+    /// Takes the lock on an ingest, and returns its offset.
     async fn open(
         store: &Containerd,
         lease: Option<&LeaseId>,
@@ -321,14 +321,14 @@ impl Call {
             action: WriteAction::Stat.into(),
             r#ref: name.to_string(),
             total: convert::to_signed(descriptor.size),
-            // With it containerd notices that it has the blob, and puts it into the lease.
+            // With it, containerd recognises an existing blob and adds it to the lease.
             expected: match existing {
                 Existing::Stays => descriptor.digest.to_string(),
                 Existing::IsReplaced => String::new(),
             },
             ..WriteContentRequest::default()
         };
-        // Room for all messages that may be under way, and for the commit behind them.
+        // Room for all unconfirmed messages, and for the commit.
         let (requests, messages) = mpsc::channel(limits::CONTENT_CHUNKS_IN_FLIGHT + 1);
         let messages = tokio_stream::once(status).chain(ReceiverStream::new(messages));
         let request = match lease {
@@ -353,7 +353,7 @@ impl Call {
         self.store.patiently(self.answers.message()).await??.ok_or(Cause::NoAnswer)
     }
 
-    /// Why the call takes no more messages.
+    /// Why the call accepts no more messages.
     async fn ending(&mut self) -> Cause {
         loop {
             if let Err(cause) = self.answer().await {
@@ -362,7 +362,7 @@ impl Call {
         }
     }
 
-    /// Ends the call and waits until containerd has ended it too, which is when the lock is free.
+    /// Ends the call and waits until containerd has ended it too, which releases the lock.
     async fn close(self) {
         let Self { store, requests, mut answers } = self;
         drop(requests);

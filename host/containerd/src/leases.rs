@@ -12,7 +12,7 @@ use super::{Containerd, client, convert, names};
 use dray_core::limits;
 use dray_ports::{Class, Labels, LeaseId, Leases, StoreError};
 
-/// The label that ends a lease: a time as in RFC 3339.
+/// The label with the expiry of a lease, a time in the format of RFC 3339.
 const EXPIRY_LABEL: &str = "containerd.io/gc.expire";
 
 #[async_trait]
@@ -32,7 +32,7 @@ impl Leases for Containerd {
     }
 
     async fn release(&self, lease: &LeaseId) -> Result<(), StoreError> {
-        // Waiting for the collection makes what the lease alone protected gone when this returns.
+        // Waits for the garbage collection, so that everything that only the lease protected is gone on return.
         let request = DeleteRequest { id: lease.to_string(), sync: true };
         match self.long_answer(self.leases().delete(self.request(request))).await {
             Err(cause) if cause.class() != Class::NotFound => {
@@ -43,14 +43,14 @@ impl Leases for Containerd {
     }
 
     async fn collect(&self) -> Result<(), StoreError> {
-        // There is no call for it. The end of any lease makes containerd collect at once.
+        // There is no call for it. Deleting a lease makes containerd collect at once.
         let lease = self.create(limits::LEASE_EXPIRY).await?;
         self.release(&lease).await
     }
 }
 
 impl Containerd {
-    /// Puts something under a lease: what `kind` calls `id`, whether it is there or not.
+    /// Adds the resource `id` of type `kind` to a lease, whether or not it exists.
     pub(super) async fn protect(&self, lease: &LeaseId, kind: &str, id: &str) -> Result<(), Cause> {
         let resource = Resource { id: id.to_owned(), r#type: kind.to_owned() };
         let request = AddResourceRequest { id: lease.to_string(), resource: Some(resource) };

@@ -1,8 +1,8 @@
-//! What containerd's stream processors need to decrypt a layer.
+//! The payloads with which containerd's stream processors decrypt a layer.
 //!
-//! containerd gives an encrypted layer to a program of its configuration, on the daemon's machine. That program
-//! learns from a payload which descriptor the layer has: its annotations hold the wrapped keys. No key is ever
-//! sent: the program finds the private ones where it runs.
+//! containerd passes an encrypted layer to a configured program on its own machine. That program gets the descriptor
+//! of the layer in a payload; its annotations hold the wrapped keys. No private key is sent: the program finds them
+//! on its machine.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,10 +16,10 @@ const PAYLOAD_TYPE: &str = "io.containerd.ocicrypt.v1.Payload";
 
 const TAR: &str = "io.containerd.ocicrypt.decoder.v1.tar";
 const TAR_GZIP: &str = "io.containerd.ocicrypt.decoder.v1.tar.gzip";
-// containerd's own client leaves this one out, and so cannot pull what is compressed with zstd and then encrypted.
+// containerd's own client lacks this one, and so cannot pull encrypted zstd layers.
 const TAR_ZSTD: &str = "io.containerd.ocicrypt.decoder.v1.tar.zstd";
 
-/// The name under which containerd's configuration has the decoder of an encrypted layer.
+/// The name of the decoder for an encrypted layer in containerd's configuration.
 pub fn decoder_of(layer: &MediaType) -> &'static str {
     let compression = |suffix: &str| layer.as_str().split(['+', '.']).any(|part| part == suffix);
     match (compression("gzip"), compression("zstd")) {
@@ -29,8 +29,8 @@ pub fn decoder_of(layer: &MediaType) -> &'static str {
     }
 }
 
-/// The payloads of an `Apply` call, by the name of the decoder that reads them. As containerd's own client does,
-/// they go with every layer: a daemon may be configured to decrypt types that this side does not know.
+/// The payloads of an `Apply` call, by the name of their decoder. As in containerd's own client, every layer has
+/// them: a daemon may be configured to decrypt types that are unknown here.
 pub(super) fn payloads(layer: &Descriptor) -> Result<HashMap<String, Any>, Cause> {
     let payload = Payload {
         config: DecryptConfig { parameters: None },
@@ -57,7 +57,7 @@ struct Payload<'a> {
 
 #[derive(Serialize)]
 struct DecryptConfig {
-    /// Keys of the client. There are none, which Go writes as `null`.
+    /// Keys of the client: none, which Go writes as `null`.
     #[serde(rename = "Parameters")]
     parameters: Option<BTreeMap<String, Vec<String>>>,
 }

@@ -1,4 +1,4 @@
-//! Reading a blob: the answers of one `Content.Read` call.
+//! Reads a blob with one `Content.Read` call.
 
 use bytes::{Bytes, BytesMut};
 use containerd_client::services::v1::{ReadContentRequest, ReadContentResponse};
@@ -16,7 +16,7 @@ pub(super) struct Reading {
     store: Containerd,
     digest: Digest,
     answers: Streaming<ReadContentResponse>,
-    /// Bytes that have come, from which containerd counts, wherever the reading began.
+    /// Number of received bytes. containerd counts from the start of the reading.
     received: u64,
 }
 
@@ -47,7 +47,7 @@ impl Reading {
         Ok(Some(chunk.data.into()))
     }
 
-    /// All of a blob that has so many bytes, read from its beginning.
+    /// The whole blob of this size.
     pub(super) async fn whole(mut self, size: u64) -> Result<Bytes, Cause> {
         let mut blob = BytesMut::new();
         while let Some(bytes) = self.next().await? {
@@ -63,7 +63,7 @@ impl Reading {
         Ok(blob.freeze())
     }
 
-    /// The rest of the blob; `during` says what is being done. Nothing comes after a failure.
+    /// The rest of the blob. `during` names the operation. The stream ends after a failure.
     pub(super) fn into_stream(self, during: String) -> StoredBytes {
         Box::pin(stream::try_unfold((self, during), |(mut reading, during)| async {
             match reading.next().await {
@@ -75,7 +75,7 @@ impl Reading {
     }
 }
 
-/// Why a blob cannot be read. containerd answers "not found" also where it has a record of the blob, and lost the file.
+/// Why a blob cannot be read. containerd also answers "not found" if it has a record of the blob but lost the file.
 async fn why(store: &Containerd, digest: &Digest, cause: Cause) -> Cause {
     if cause.class() == Class::NotFound && store.blob_info(digest).await.is_ok() {
         return Cause::Lost;

@@ -1,8 +1,8 @@
-//! New bytes in the place of a damaged blob.
+//! Replaces a damaged blob.
 //!
-//! containerd keeps one file for a blob, whichever namespaces have a record of it, and does not write over it: a commit of
-//! bytes whose file exists throws the bytes away. So the record of this namespace goes first; then the collector takes the
-//! file, unless another namespace has a record of it; and then the commit makes both anew.
+//! containerd keeps one file per blob for all namespaces, and does not overwrite it: if the file exists, a commit
+//! discards the new bytes. So first the record of this namespace is removed. Then the collector removes the file,
+//! unless another namespace has a record. Then the commit creates both again.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,10 +14,10 @@ use super::labels;
 use dray_core::oci::Descriptor;
 use dray_ports::{BlobFacts, Class, Committed, Ingest, Labels, LeaseId, Leases as _, StoreError};
 
-/// Labels that keep other blobs, and other things, as long as the labelled blob is there.
+/// Labels that protect other resources as long as the labelled blob exists.
 const REFERENCE: &str = "containerd.io/gc.ref.";
 
-/// An ingest that takes the place of a blob.
+/// An ingest that replaces a blob.
 pub(super) struct Replacement {
     store: Containerd,
     lease: LeaseId,
@@ -31,7 +31,7 @@ impl Replacement {
         Self { store, lease, descriptor, upload: Box::new(upload) }
     }
 
-    /// Removes the blob, and waits for its file to be collected. Returns the labels that it had.
+    /// Removes the blob, and waits until its file is collected. Returns its labels.
     async fn make_way(&self) -> Result<Labels, StoreError> {
         let digest = &self.descriptor.digest;
         let during = |cause: Cause| cause.during(format!("remove damaged blob `{digest}`"));
@@ -40,7 +40,7 @@ impl Replacement {
             Err(cause) if cause.class() == Class::NotFound => Labels::new(),
             Err(cause) => return Err(during(cause)),
         };
-        // Without the blob and its labels, the collector would take them.
+        // Without the blob and its labels, the collector would remove them.
         for (kind, id) in references(&labels) {
             self.store.protect(&self.lease, &kind, id).await.map_err(during)?;
         }
@@ -65,7 +65,7 @@ impl Ingest for Replacement {
     }
 
     async fn commit(mut self: Box<Self>, facts: &BlobFacts) -> Result<Committed, StoreError> {
-        // What the blob had is lost with it, so all bytes must be there before.
+        // The old blob is lost with its removal, so all new bytes must be written before.
         self.upload.deliver().await?;
         let mut all = self.make_way().await?;
         let added = labels::of_blob(facts, &all);
@@ -73,7 +73,7 @@ impl Ingest for Replacement {
         let Self { store, descriptor, upload, .. } = *self;
         let committed = upload.commit_labelled(&all).await?;
         if committed == Committed::Exists {
-            // Another client has brought the blob meanwhile, without its labels.
+            // Another client has stored the blob in the meantime, without its labels.
             let during = |cause: Cause| cause.during(format!("set labels of blob `{}`", descriptor.digest));
             if !all.is_empty() {
                 store.set_labels(&descriptor.digest, &all).await.map_err(during)?;
@@ -91,7 +91,7 @@ impl Ingest for Replacement {
     }
 }
 
-/// What labels keep from being collected, as kinds and names of resources.
+/// The resources that labels protect from collection, as types and names.
 fn references(labels: &Labels) -> impl Iterator<Item = (String, &str)> {
     labels.iter().filter_map(|(key, value)| {
         // `content`, `content.l.0`, `content/x`, `snapshot.overlayfs` or `snapshot.overlayfs/x`.

@@ -1,4 +1,4 @@
-//! From the values of the program to those of the interface, and back.
+//! Converts values of the program to those of the interface, and back.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ fn annotations(labels: &Labels) -> oci::Annotations {
     labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// A platform as a plugin sees it. An operating system that is not stated is that of this machine, as for
-/// containerd; a plugin is on no machine.
+/// A platform for a plugin. A missing operating system becomes that of this machine, as in containerd, because a
+/// plugin does not know the machine.
 pub(super) fn platform(platform: &Platform) -> oci::Platform {
     oci::Platform {
         os: stated(&platform.os).unwrap_or_else(|| std::env::consts::OS.to_owned()),
@@ -44,7 +44,7 @@ fn descriptor(descriptor: &Descriptor) -> oci::Descriptor {
     }
 }
 
-/// An image as a plugin sees it.
+/// An image for a plugin.
 pub(super) fn image(image: &ImageToPlan) -> wit::Image {
     let layers = image.layers.iter().map(|layer| wit::Layer {
         descriptor: descriptor(&layer.descriptor),
@@ -67,8 +67,8 @@ pub(super) fn image(image: &ImageToPlan) -> wit::Image {
     }
 }
 
-/// A plan for the pull. Texts for people lose their control characters; everything else stays as it is, and
-/// has been checked by [`super::output`].
+/// A plan for the pull. Texts for users lose their control characters. Everything else is unchanged, and was checked
+/// before.
 pub(super) fn plan(plan: wit::ImagePlan) -> Plan {
     Plan {
         suitability: match plan.suitability {
@@ -128,7 +128,7 @@ fn layer_plan(plan: wit::LayerPlan) -> LayerPlan {
     }
 }
 
-/// What a plugin was asked about when it answered with an error.
+/// The call that a plugin answered with an error.
 #[derive(Clone, Copy)]
 pub(super) enum Subject {
     /// `check-config`.
@@ -139,7 +139,7 @@ pub(super) enum Subject {
     Platforms,
 }
 
-/// The failure that a plugin's own error is.
+/// The failure for an error that a plugin returned.
 pub(super) fn refusal(plugin: &str, subject: Subject, error: &errors::Error) -> PluginFailure {
     let (fault, detail, what) = match error {
         errors::Error::InvalidConfig(detail) => {
@@ -180,7 +180,7 @@ pub(super) fn refusal(plugin: &str, subject: Subject, error: &errors::Error) -> 
         .caused_by(Cause(format!("{message} (`{code}`)")))
 }
 
-/// When to try again, rounded up to a whole unit: the number is a plugin's and can be any.
+/// A hint for the retry time, rounded up to a whole unit. The plugin may give any number.
 fn try_again(milliseconds: u64) -> String {
     const SECOND: u64 = 1000;
     const MINUTE: u64 = 60 * SECOND;

@@ -17,7 +17,7 @@ use dray_ports::{Planner, PlatformMatcher, PluginFailure};
 
 /// Makes plugins of components.
 ///
-/// Making the host does nothing: the engine, and the store of compiled code, are opened for the first plugin.
+/// Creating the host has no effect: engine and store of compiled code are opened for the first plugin.
 pub struct PluginHost {
     place: Option<PathBuf>,
     store: Arc<OnceLock<Option<CompiledStore>>>,
@@ -29,25 +29,25 @@ pub struct PluginHost {
 type SlowLoading = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl PluginHost {
-    /// A host that keeps compiled code in a directory, or one that compiles each time.
+    /// A host that keeps compiled code in a directory, or that compiles each time.
     ///
-    /// The directory is made when it is first needed. If it cannot be used, that is logged, and plugins are
-    /// compiled each time.
+    /// The directory is created on first use. If it cannot be used, the host logs that and compiles plugins each
+    /// time.
     pub fn new(compiled_store: Option<&Path>) -> Self {
         let place = compiled_store.map(Path::to_owned);
         Self { place, store: Arc::default(), compiler: Compiler::default(), slow_loading: None }
     }
 
-    /// The same, with a process of its own for each component that is read or compiled, but for reading those that
-    /// come with this crate.
+    /// The same, but reads and compiles each component in another process. Embedded components are read in this
+    /// process.
     ///
-    /// Without it components are read and compiled in this process, and what it costs is bounded only by what a
-    /// component may consist of: seconds and some hundred MiB for what toolchains make, more for what somebody
-    /// made for the purpose. In a process of its own the bounds are
-    /// [`READ_MEMORY_BYTES`](dray_core::limits::READ_MEMORY_BYTES) and [`READ_TIME`](dray_core::limits::READ_TIME), and
+    /// Otherwise components are read and compiled in this process, and only the limits on their contents limit the
+    /// cost: seconds and some hundred MiB for components of toolchains, more for malicious ones. In another process
+    /// the limits are [`READ_MEMORY_BYTES`](dray_core::limits::READ_MEMORY_BYTES) and
+    /// [`READ_TIME`](dray_core::limits::READ_TIME), and
     /// [`COMPILE_MEMORY_BYTES`](dray_core::limits::COMPILE_MEMORY_BYTES) and
-    /// [`COMPILE_TIMEOUT`](dray_core::limits::COMPILE_TIMEOUT). Where no process can be started, a component from outside
-    /// is refused.
+    /// [`COMPILE_TIMEOUT`](dray_core::limits::COMPILE_TIMEOUT). If no process can be started, a component from
+    /// outside is refused.
     ///
     /// The process is this program, started with `argument` alone. It must then do nothing but call
     /// [`serve_compiler`](super::serve_compiler).
@@ -65,8 +65,8 @@ impl PluginHost {
         self
     }
 
-    /// Looks at a component. Never compiles or runs it, and makes no engine. It takes some milliseconds, and may take
-    /// seconds: not for a thread that runs other futures.
+    /// Inspects a component without compiling or running it, and without an engine. This usually takes milliseconds,
+    /// but may take seconds, so do not call it on a thread that runs other futures.
     ///
     /// # Errors
     ///
@@ -196,7 +196,7 @@ impl PluginHost {
     }
 }
 
-/// Something has panicked, or the program is about to end.
+/// The task panicked, or the program is about to end.
 fn ended(label: &str, error: tokio::task::JoinError) -> PluginFailure {
     incompatible(label, format!("plugin `{label}` could not be loaded")).caused_by(error)
 }

@@ -1,4 +1,4 @@
-//! A component that has been checked, compiled and linked.
+//! A checked, compiled and linked component.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -22,22 +22,22 @@ use dray_ports::{PluginCallTimings, PluginFailure, PluginFault, PluginIdentity};
 use dray_rules::limits::TEXT_BYTES;
 use dray_rules::{ConfigError, check_config, check_config_is_taken};
 
-/// What a plugin says about itself.
+/// The description that a plugin gives of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginDescription {
     /// Its name.
     pub name: String,
     /// Its version, a semantic version.
     pub version: String,
-    /// One line for people.
+    /// A one-line summary.
     pub summary: String,
-    /// Names of its optional abilities.
+    /// Names of its optional features.
     pub features: Vec<String>,
     /// JSON Schema of its configuration, a JSON text. `None` if it takes none.
     pub config_schema: Option<String>,
 }
 
-/// A component ready to be called, each time in a fresh instance.
+/// A component that is ready for calls, each in a fresh instance.
 pub(super) struct Loaded {
     pub(super) label: Arc<str>,
     pub(super) pre: InstancePre<Guest>,
@@ -65,7 +65,7 @@ impl Loaded {
             incompatible(&label, format!("plugin `{label}` cannot be run on this machine"))
                 .caused_by(error.into_boxed_dyn_error())
         })?;
-        // Two plugins that are loaded beside each other do not both count the one engine.
+        // If two plugins are loaded in parallel, only one of them counts the time for the engine.
         let started = Instant::now();
         let mut timings = PluginCallTimings::default();
         let found = store.and_then(|store| store.find(&runtime.engine, &source, kind, grants));
@@ -86,12 +86,12 @@ impl Loaded {
         Ok(Self { label, pre, source, runtime, timings: Mutex::new(timings) })
     }
 
-    /// Asks the plugin who it is, and whether it accepts its configuration.
+    /// Gets the description of the plugin, and checks its configuration.
     ///
     /// # Errors
     ///
-    /// Fails if a call fails, if the account breaks a rule, or if the configuration is not accepted. `exports`
-    /// looks for what the plugin's kind exports besides; it fails if that has other types than this host's.
+    /// Fails if a call fails, if the description breaks a rule, or if the configuration is refused. `exports` looks
+    /// up the additional exports of the plugin's kind, and fails if their types differ from this host's.
     pub(super) async fn describe(
         &self,
         config: &str,
@@ -119,7 +119,7 @@ impl Loaded {
         })
     }
 
-    /// Asks the plugin who it is.
+    /// Gets the description of the plugin.
     pub(super) async fn info(
         &self,
         exports: impl FnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<()> + Send + 'static,
@@ -145,7 +145,7 @@ impl Loaded {
         })
     }
 
-    /// Calls a function of the plugin and adds up what it cost.
+    /// Calls a function of the plugin, and adds up the cost.
     pub(super) async fn call<R>(
         &self,
         function: &str,
@@ -158,12 +158,12 @@ impl Loaded {
         Ok(result)
     }
 
-    /// What the plugin cost so far.
+    /// The cost of the plugin so far.
     pub(super) fn timings(&self) -> PluginCallTimings {
         *self.timings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the exports of a world are, or a failure if they have other types than this host's.
+    /// The indices of a world's exports, or a failure if their types differ from this host's.
     pub(super) fn indices<T>(&self, indices: wasmtime::Result<T>) -> Result<T, PluginFailure> {
         indices.map_err(|error| other_types(&self.label, error.into_boxed_dyn_error()))
     }

@@ -42,7 +42,7 @@ pub enum OpenedIngest {
     Ready(Box<dyn Ingest>),
 }
 
-/// Bytes of a blob in the store, in the pieces in which they are read.
+/// Bytes of a stored blob, in pieces.
 pub type StoredBytes = Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>;
 
 /// What a commit did.
@@ -57,13 +57,13 @@ pub enum Committed {
 /// Blobs, addressed by digest.
 #[async_trait]
 pub trait ContentStore: Send + Sync {
-    /// Whether the store can verify, and so keep, blobs whose digests are of this algorithm.
+    /// Whether the store can verify and keep blobs with digests of this algorithm.
     async fn accepts(&self, algorithm: Algorithm) -> Result<bool, StoreError> {
         let _ = algorithm;
         Ok(true)
     }
 
-    /// What the store knows of a blob; `None` if the blob is not there. Does not protect it.
+    /// The facts about a blob. `None` if the store does not have it. Does not protect it from collection.
     async fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>, StoreError>;
 
     /// Reads a whole blob.
@@ -132,14 +132,13 @@ pub trait ContentStore: Send + Sync {
 /// A write in progress. It holds the store's lock on its name until it is committed, aborted or dropped.
 #[async_trait]
 pub trait Ingest: Send {
-    /// Where the next byte goes. A new ingest begins at 0; one that was interrupted goes on where it stopped.
+    /// The offset of the next byte. A new ingest starts at 0, an interrupted one where it stopped.
     fn offset(&self) -> u64;
 
-    /// Goes back to the beginning: the next write takes the place of all that was written.
+    /// Returns to the beginning: the next write replaces all bytes before.
     fn restart(&mut self);
 
-    /// Appends bytes. May return before the store has confirmed them; an error then comes from a later
-    /// call.
+    /// Appends bytes. May return before the store has confirmed them; a later call then returns the error.
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError>;
 
     /// Finishes the blob: the store checks size and digest of everything that was written. No client sees the blob
@@ -149,12 +148,12 @@ pub trait Ingest: Send {
     ///
     /// # Errors
     ///
-    /// Fails with [`Class::FailedPrecondition`](super::Class::FailedPrecondition) if size or digest
-    /// differ. The ingest is then thrown away: a later try would find the same bytes and fail in the same way.
-    /// After another failure it may stay until the lease ends.
+    /// Fails with [`Class::FailedPrecondition`](super::Class::FailedPrecondition) if size or digest differ. The
+    /// ingest is then removed, because a later try would fail with the same bytes. After another failure it may stay
+    /// until the lease ends.
     async fn commit(self: Box<Self>, facts: &BlobFacts) -> Result<Committed, StoreError>;
 
-    /// Throws away what was written, and then gives up the lock.
+    /// Removes the written bytes, and then releases the lock.
     async fn abort(self: Box<Self>) -> Result<(), StoreError>;
 
     /// Keeps what was written for a later try, and gives up the lock. The store keeps it for about a day,

@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use super::{Labels, StoreError};
 use dray_core::oci::Descriptor;
 
-/// Name of an image and what it stands for.
+/// Name and target of an image.
 #[derive(Clone, Debug)]
 pub struct ImageRecord {
     /// The name, a reference in normal form.
     pub name: String,
-    /// The index or manifest that the name stands for.
+    /// The index or manifest that the name refers to.
     pub target: Descriptor,
     /// Labels of the record.
     pub labels: Labels,
@@ -30,8 +30,8 @@ pub trait Images: Send + Sync {
     /// known here is left out: nothing could be done with it.
     async fn list(&self) -> Result<Vec<ImageRecord>, StoreError>;
 
-    /// Makes a record, or points an existing one to `target`. Labels of an existing record stay: they
-    /// belong to others, for example to the kubelet.
+    /// Creates a record, or points an existing one to `target`. Labels of an existing record stay, because they
+    /// belong to other clients, for example to the kubelet.
     async fn put(&self, name: &str, target: &Descriptor) -> Result<(), StoreError>;
 
     /// Removes a record. What it alone kept is [collected](super::Leases::collect) later. A record that is

@@ -34,8 +34,8 @@ impl fmt::Display for LeaseId {
 /// What nothing keeps is collected after the store's [grace](Leases::grace).
 #[async_trait]
 pub trait Leases: Send + Sync {
-    /// Makes a lease that the store ends by itself after `expiry`, in case its owner dies. Until then it holds, also
-    /// after its owner is dead.
+    /// Creates a lease that expires after `expiry`, in case its owner dies. Until then it holds, also after its owner
+    /// is dead.
     ///
     /// # Cancellation
     ///

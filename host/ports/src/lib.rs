@@ -1,9 +1,8 @@
-//! The seams: what a pull needs of the outside world, in plain types.
+//! The ports: what a pull needs from the outside world, in plain types.
 //!
-//! Every effect of a pull goes through one of these traits. Adapters live elsewhere (`containerd`,
-//! `registry`, `plugin`); nothing here names a type of theirs. Traits are object safe, so that a test can
-//! put a fake behind each. What adds something to a store takes the lease that protects it until the image record
-//! does.
+//! Every effect of a pull goes through one of these traits. Adapters are other crates (`containerd`, `registry`,
+//! `plugin`), and nothing here names their types. The traits are object safe, so that tests can replace each. A
+//! method that adds to a store takes the lease that protects the addition until the image record does.
 //!
 //! Unless a method says otherwise, dropping its future abandons the call: the effect may or may not have
 //! happened, and repeating the call is safe.

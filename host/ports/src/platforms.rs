@@ -6,12 +6,12 @@ use async_trait::async_trait;
 
 use dray_core::oci::{Digest, Platform};
 
-/// Which plugin it is, for reports and errors.
+/// The identity of a plugin, for reports and errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginIdentity {
-    /// The name that the plugin gives itself.
+    /// The name from the plugin's description.
     pub name: String,
-    /// The version that the plugin gives itself.
+    /// The version from the plugin's description.
     pub version: String,
     /// Digest of the component.
     pub digest: Digest,
@@ -25,14 +25,14 @@ impl fmt::Display for PluginIdentity {
     }
 }
 
-/// What a plugin cost.
+/// The cost of a plugin.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PluginCallTimings {
-    /// Compiling; zero if compiled code was at hand.
+    /// Compiling; zero if there was compiled code.
     pub compile: Duration,
     /// Loading: digest, compiled code, linking.
     pub load: Duration,
-    /// Making fresh instances.
+    /// Instantiation.
     pub instantiate: Duration,
     /// Calls into the guest.
     pub call: Duration,
@@ -41,15 +41,15 @@ pub struct PluginCallTimings {
 /// The kinds of failure of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PluginFault {
-    /// It took more computation or more time than it may.
+    /// It exceeded the limit of computation or time.
     Timeout,
-    /// It wanted more memory, tables, instances or handles than it may.
+    /// It exceeded the limit of memory, tables, instances or handles.
     OutOfMemory,
     /// It ended itself, or broke a rule of the sandbox.
     Trap,
     /// It returned something that breaks the contract.
     InvalidOutput,
-    /// It does not fit this host: other interface, other version, unknown imports.
+    /// It is incompatible with this host: other interface, other version, unknown imports.
     Incompatible,
     /// It imports an interface that needs a grant, and the operator has not given it.
     NotGranted,
@@ -82,7 +82,7 @@ impl PluginFailure {
         Self { fault, plugin: plugin.into(), message: message.into(), hint: None, source: None }
     }
 
-    /// The same with what the user can do about it.
+    /// Adds a hint for the user.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

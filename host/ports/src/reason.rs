@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// Why a registry failed, as far as someone can do something about it.
+/// Why a registry failed, if the user can act on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FetchReason {
     /// The registry does not have the repository or the tag.
@@ -9,17 +9,17 @@ pub enum FetchReason {
     UnknownDigest,
     /// A blob of the image is not in the registry.
     MissingBlob,
-    /// The manifest is larger than any registry has to take.
+    /// The manifest is larger than registries must accept.
     OversizedManifest,
     /// The answer is not that of a registry.
     NotRegistry,
-    /// The registry, or a proxy on the way, sends other content than it announces.
+    /// The registry, or a proxy, sends other content than it announces.
     ChangedContent,
     /// The content is compressed in a way that was not asked for.
     UnwantedCoding,
     /// The server could not answer.
     Busy,
-    /// The server limits how often it may be asked.
+    /// The server limits the rate of requests.
     RateLimited {
         /// Its header field `ratelimit-limit`, such as `100;w=21600` for a hundred in six hours.
         limit: Option<String>,
@@ -40,7 +40,7 @@ pub enum FetchReason {
     Unreachable,
     /// The connection broke, or the server fell silent.
     Interrupted,
-    /// The proxy makes no connection, or wants other credentials.
+    /// The proxy cannot connect, or requires other credentials.
     Proxy,
     /// The address of a proxy cannot be used.
     ProxyAddress {
@@ -61,13 +61,13 @@ pub enum FetchReason {
     },
     /// The certificate is expired, or not valid yet.
     CertificateTime,
-    /// The server wants a client certificate, or another one.
+    /// The server requires a client certificate, or another one.
     ClientCertificate,
-    /// The certificates that are set up for the server cannot be used.
+    /// The certificates configured for the server cannot be used.
     UnusableCertificates,
     /// The system has no certificate authorities.
     NoAuthorities,
-    /// The image names a place for a layer that is not on the public network.
+    /// The image names a URL for a layer that is not public.
     PrivateAddress,
     /// The server redirects from HTTPS to plain HTTP.
     RedirectToPlainHttp,
@@ -79,7 +79,7 @@ pub enum FetchReason {
     AccessDenied {
         /// The server that the credentials are for.
         host: String,
-        /// Where the credentials come from that it refused, if it got any.
+        /// The source of the refused credentials, if there were any.
         used: Option<CredentialOrigin>,
         /// The file that can hold credentials for it, if one is configured.
         file: Option<PathBuf>,
@@ -89,7 +89,7 @@ pub enum FetchReason {
         /// Host and port.
         host: String,
     },
-    /// The text that holds credentials cannot be understood.
+    /// The source of credentials is not valid.
     UnreadableCredentials {
         /// Which text.
         origin: CredentialOrigin,
@@ -116,7 +116,7 @@ pub enum FetchReason {
     },
     /// A text cannot be the name of a registry.
     RegistryName,
-    /// The name of the registry does not make an address.
+    /// The name of the registry does not form a URL.
     RegistryAddress,
 }
 
@@ -140,6 +140,6 @@ pub enum HelperFault {
     Missing,
     /// It did not end in time.
     Silent,
-    /// It could not run, failed, or gave an answer that cannot be understood.
+    /// It could not run, failed, or gave an invalid answer.
     Failed,
 }

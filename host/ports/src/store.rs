@@ -9,7 +9,7 @@ pub struct Store {
     pub content: Arc<dyn ContentStore>,
     /// Snapshots.
     pub snapshots: Arc<dyn Snapshots>,
-    /// How a layer's files reach a snapshot.
+    /// The applier of layers.
     pub applier: Arc<dyn Applier>,
     /// Image records.
     pub images: Arc<dyn Images>,

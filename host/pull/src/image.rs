@@ -1,4 +1,4 @@
-//! Images as documents: which of an index's entries are meant, and what a store has of them.
+//! Images as documents: which entries of an index are wanted, and what a store has of them.
 //!
 //! Documents come from a [`DocumentSource`], are verified and parsed by [`Document`], and are looked at in the same order
 //! by a pull, by a check and by a read.

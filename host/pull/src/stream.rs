@@ -1,6 +1,5 @@
-//! One blob of a registry as a stream of verified bytes. It resumes where a source broke off, changes servers where
-//! one sent wrong bytes, and checks size and digest to the last byte. What becomes of the bytes is for the one who
-//! reads them.
+//! One blob of a registry as a stream of verified bytes. It resumes after an interruption, changes servers after
+//! wrong bytes, and checks size and digest to the last byte. The reader decides what to do with the bytes.
 
 use std::time::Duration;
 
@@ -12,16 +11,16 @@ use dray_core::oci::{Descriptor, Reference};
 use dray_core::verify::{Mismatch, ReadError, Verifier};
 use dray_ports::{BlobStream, FetchFailure, FetchFault, Registry};
 
-/// What a stream yields.
+/// A piece of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// The next bytes.
     Bytes(Bytes),
-    /// All bytes so far are void. The next ones, if any come, are the first of the blob.
+    /// All bytes so far are void. The next bytes, if any, are the first of the blob.
     Restart,
 }
 
-/// Where a stream goes on after its source broke off.
+/// Where a stream resumes after its source broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resume {
     /// Where the source stopped.
@@ -30,25 +29,25 @@ enum Resume {
     AtTheBeginning,
 }
 
-/// The bytes of one blob. Only the `Ok(None)` of [`VerifiedStream::next`] says that they were the right ones.
+/// The bytes of one blob. Only the `Ok(None)` of [`VerifiedStream::next`] confirms them.
 pub(crate) struct VerifiedStream<'a> {
     registry: &'a dyn Registry,
     reference: &'a Reference,
     descriptor: &'a Descriptor,
     resume: Resume,
     verifier: Verifier,
-    /// What the registry sends at the moment, from `opened_at` on.
+    /// The current response of the registry, from `opened_at` on.
     source: Option<BlobStream>,
     opened_at: u64,
-    /// How often in a row a source brought nothing new.
+    /// Number of consecutive sources without new bytes.
     fruitless: u32,
-    /// How the bytes before the last restart were wrong, until another server is found.
+    /// The fault of the bytes before the last restart, until another server is found.
     wrong: Option<Mismatch>,
 }
 
 impl<'a> VerifiedStream<'a> {
-    /// The bytes of a layer behind the first `offset` ones, which the reader has already. The digest of the whole can
-    /// be checked only from offset 0.
+    /// The bytes of a layer from `offset` on. The reader has the bytes before. The digest of the whole can be checked
+    /// only from offset 0.
     pub(crate) fn of_layer(
         registry: &'a dyn Registry,
         reference: &'a Reference,
@@ -68,8 +67,8 @@ impl<'a> VerifiedStream<'a> {
         }
     }
 
-    /// The bytes of a document. A document that breaks off begins anew: the distribution specification knows ranges of
-    /// blobs, and none of manifests.
+    /// The bytes of a document. A document that breaks off restarts from its beginning: the distribution
+    /// specification has ranges of blobs, but not of manifests.
     pub(crate) fn of_document(
         registry: &'a dyn Registry,
         reference: &'a Reference,
@@ -79,17 +78,17 @@ impl<'a> VerifiedStream<'a> {
         Self { resume: Resume::AtTheBeginning, ..stream }
     }
 
-    /// How many bytes of the blob came so far, with those that the reader had.
+    /// The position in the blob, including the bytes that the reader had.
     pub(crate) fn position(&self) -> u64 {
         self.verifier.position()
     }
 
-    /// The next piece, or `None` when all bytes came and were right.
+    /// The next piece, or `None` after the last byte if everything was right.
     ///
     /// # Errors
     ///
-    /// Fails if the registry does, and if no server sends the right bytes. After an interruption ([`Unavailable`], or
-    /// [`Short`]) the bytes before are as good as any.
+    /// Fails if the registry does, or if no server sends the right bytes. After an interruption ([`Unavailable`], or
+    /// [`Short`]) the bytes before may be kept.
     ///
     /// # Cancellation
     ///
@@ -111,8 +110,8 @@ impl<'a> VerifiedStream<'a> {
                 None if has_all => self.end(),
                 None => match self.open().await {
                     Ok(()) => continue,
-                    // Before the first byte the registry has made its own tries. Later, a registry that is away for a
-                    // moment must not cost what came already.
+                    // Before the first byte, the registry client has retried itself. Later, a short outage must not
+                    // waste the received bytes.
                     Err(error) if self.position() == 0 => return Err(ReadError::Source(error)),
                     Err(error) => Err(ReadError::Source(error)),
                 },
@@ -137,7 +136,7 @@ impl<'a> VerifiedStream<'a> {
         }
     }
 
-    /// Whether no byte is missing. An empty blob has to be asked for all the same.
+    /// Whether no byte is missing. An empty blob is requested all the same.
     fn has_all(&self) -> bool {
         self.position() > 0 && self.position() == self.descriptor.size
     }
@@ -154,17 +153,17 @@ impl<'a> VerifiedStream<'a> {
         Ok(())
     }
 
-    /// Makes the stream go on after its source failed. Returns what the reader has to know.
+    /// Continues the stream after its source failed. Returns a restart for the reader, if needed.
     ///
-    /// Wrong bytes are void at once, before another server is looked for: a reader that is dropped meanwhile must not
-    /// take them for good ones.
+    /// Wrong bytes are void at once, before another server is looked for, so that a reader that is dropped in between
+    /// does not keep them.
     async fn recover(
         &mut self,
         broken: ReadError<FetchFailure>,
     ) -> Result<Option<Piece>, ReadError<FetchFailure>> {
         match broken {
             ReadError::Source(error) if !is_away(&error) => Err(ReadError::Source(error)),
-            // What ended too early need not be wrong.
+            // Bytes that ended too early need not be wrong.
             ReadError::Source(_) | ReadError::Mismatch(Mismatch::Short { .. }) => self.retry(broken).await,
             ReadError::Mismatch(mismatch) => {
                 self.wrong = Some(mismatch);
@@ -173,7 +172,7 @@ impl<'a> VerifiedStream<'a> {
         }
     }
 
-    /// Waits before the next try, unless there were enough that brought nothing new.
+    /// Waits before the next try, unless too many brought no new bytes.
     async fn retry(
         &mut self,
         broken: ReadError<FetchFailure>,

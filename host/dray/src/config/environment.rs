@@ -2,13 +2,12 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-/// The variables that matter, as they were when the program started. One that is empty counts as unset.
+/// The environment variables that dray uses, from the start of the program. An empty one counts as unset.
 ///
-/// Which variable is which, and what it means, is written in `cli::environment`, the only place that reads
-/// them.
+/// `cli::environment`, the only place that reads them, has their names and meanings.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment {
-    /// The configuration file that counts.
+    /// The configuration file.
     pub config: Option<OsString>,
     /// Socket of containerd.
     pub address: Option<OsString>,
@@ -16,17 +15,17 @@ pub struct Environment {
     pub namespace: Option<OsString>,
     /// Snapshotter.
     pub snapshotter: Option<OsString>,
-    /// Folder of Docker's configuration.
+    /// Directory of Docker's configuration.
     pub docker_config: Option<OsString>,
-    /// Entries beside those of Docker's configuration.
+    /// Credentials in addition to those of Docker's configuration.
     pub docker_auth_config: Option<OsString>,
-    /// The folders in which programs are looked for.
+    /// Directories that are searched for programs.
     pub search_path: Vec<PathBuf>,
     /// The user's home.
     pub home: Option<OsString>,
-    /// Folder of the user's configuration.
+    /// Directory of the user's configuration.
     pub config_home: Option<OsString>,
-    /// Folder of the user's caches.
+    /// Directory of the user's caches.
     pub cache_home: Option<OsString>,
     /// Proxy for HTTPS.
     pub https_proxy: Option<OsString>,
@@ -34,7 +33,7 @@ pub struct Environment {
     pub http_proxy: Option<OsString>,
     /// Hosts that are reached without proxy.
     pub no_proxy: Option<OsString>,
-    /// Set to anything when the user wants no colour.
+    /// Set to any value to disable colours.
     pub no_color: Option<OsString>,
     /// Kind of the terminal.
     pub terminal: Option<OsString>,

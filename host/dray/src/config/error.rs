@@ -12,7 +12,7 @@ pub enum SettingsError {
         #[source]
         source: PlatformError,
     },
-    /// More platforms than a platform plugin is asked for.
+    /// There are more platforms than a platform plugin accepts.
     #[error("there are {found} platforms, at most {limit} are accepted")]
     TooManyPlatforms {
         /// How many.
@@ -26,7 +26,7 @@ pub enum SettingsError {
         /// Which value.
         what: &'static str,
     },
-    /// Several platforms are to be unpacked.
+    /// Unpacking several platforms was requested.
     #[error("only one platform can be unpacked, and {platforms} are wanted")]
     UnpackSeveral {
         /// The platforms.
@@ -51,7 +51,7 @@ pub enum SettingsError {
         #[source]
         source: serde_json::Error,
     },
-    /// A variable has bytes that are no text.
+    /// A variable is not valid UTF-8.
     #[error("environment variable `{variable}` is not valid UTF-8")]
     NotText {
         /// The variable.

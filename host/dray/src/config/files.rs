@@ -1,27 +1,27 @@
-//! The configuration files that count, and which of them decides.
+//! The configuration files and their precedence.
 
 use std::path::{Path, PathBuf};
 
 use super::{ConfigFile, ConfigFileError, ConfiguredPlugin, Environment};
 
-/// The file of the machine.
+/// The file of the system.
 const SYSTEM_FILE: &str = "/etc/dray/dray.toml";
 
-/// What the configuration files say together. Of two files that say something, the first one counts; of two tables for one
-/// plugin, the whole table of the first.
+/// The configuration files together. If two files set a value, the first one counts. If two files have a table for a
+/// plugin, the whole table of the first counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigFiles {
     files: Vec<ConfigFile>,
 }
 
 impl ConfigFiles {
-    /// Reads the one file that is named, else that of the user and that of the machine, each if it is there.
+    /// Reads the explicit file, or else the files of the user and the system, if they exist.
     ///
-    /// Nothing is looked for in the working directory.
+    /// Files in the working directory are ignored.
     ///
     /// # Errors
     ///
-    /// Says which line and column of which file breaks which rule. A file that is named must exist.
+    /// Says which rule a file breaks, with line and column. An explicit file must exist.
     pub fn load(named: Option<&Path>, environment: &Environment) -> Result<Self, ConfigFileError> {
         let named = named.map(Path::to_owned).or_else(|| environment.config.as_ref().map(PathBuf::from));
         let (paths, must_exist) = match named {
@@ -33,7 +33,7 @@ impl ConfigFiles {
         Ok(Self { files })
     }
 
-    /// The files, the first that counts in front.
+    /// The files, in order of precedence.
     pub fn files(&self) -> &[ConfigFile] {
         &self.files
     }
@@ -66,7 +66,7 @@ impl From<ConfigFile> for ConfigFiles {
     }
 }
 
-/// The XDG specification says that a relative path is to be ignored.
+/// The XDG specification demands that relative paths are ignored.
 fn user_file(environment: &Environment) -> Option<PathBuf> {
     let absolute = |path: &PathBuf| path.is_absolute();
     let config_home = environment.config_home.as_ref().map(PathBuf::from).filter(absolute);

@@ -21,14 +21,14 @@ pub struct RegistryFlags {
     pub proxy: Option<ProxySettings>,
 }
 
-/// Everything that is needed to speak with registries.
+/// The settings for access to registries.
 #[derive(Clone, Debug)]
 pub struct RegistryAccess {
     /// Where HTTP without TLS may be spoken.
     pub plain_http: PlainHttp,
     /// Whether any certificate is accepted, and no TLS is the second choice.
     pub insecure: bool,
-    /// Directories with a directory for each registry, in order, whether or not they exist.
+    /// Directories with a directory per registry, in order. They need not exist.
     pub hosts_dirs: Setting<Vec<PathBuf>>,
     /// Where credentials come from.
     pub credentials: CredentialSettings,
@@ -110,7 +110,7 @@ fn default_hosts_dirs(environment: &Environment, is_root: bool) -> Vec<PathBuf> 
     if is_root {
         return below(Path::new("/etc"));
     }
-    // The XDG specification says that a relative path is to be ignored.
+    // The XDG specification demands that relative paths are ignored.
     let absolute = |path: &&Path| path.is_absolute();
     let config_home = environment.config_home.as_deref().map(Path::new).filter(absolute).map(Path::to_owned);
     let home = environment.home.as_deref().map(Path::new).filter(absolute);

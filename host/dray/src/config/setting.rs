@@ -8,7 +8,7 @@ use super::SettingsError;
 pub struct Setting<T> {
     /// The value.
     pub value: T,
-    /// Where it comes from.
+    /// The registry of the image.
     pub origin: SettingOrigin,
 }
 

@@ -1,6 +1,6 @@
 //! Which embedded plugin plans for a snapshotter, by the name under which the snapshotter is registered.
 
-/// The embedded plugin that plans for every snapshotter without demands of its own.
+/// The embedded plugin for every snapshotter without special labels.
 pub(super) const PLAIN: &str = "overlayfs";
 
 /// The words by which the projects call their snapshotters, and the plugins that know them.

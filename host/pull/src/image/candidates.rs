@@ -1,5 +1,5 @@
-//! The images that a name may mean, from its target through index, manifest and config. A pull, the reading functions
-//! and completeness all look at the same candidates in the same order.
+//! The candidates for the image of a name, from its target through index, manifest and config. A pull, the reading
+//! functions and completeness visit the same candidates in the same order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct ChosenManifest {
     pub indexes: Vec<Arc<Document<Index>>>,
     /// The manifest. Its descriptor has the platform where an index states it.
     pub manifest: Document<Manifest>,
-    /// The config, where it had to be asked what the image is for.
+    /// The config, if it was read for the platform.
     config: Option<Document<Platform>>,
 }
 
@@ -36,10 +36,10 @@ pub struct ImageDocuments {
     pub manifest: Document<Manifest>,
     /// The image config.
     pub config: Document<ImageConfig>,
-    /// What the image is for: what the index says, else what the config says.
+    /// The platform of the image: from the index, else from the config.
     pub platform: Platform,
-    /// Whether that is what was wanted. An image without index is taken whatever its platform, as in a pull;
-    /// in all other cases this is true.
+    /// Whether the platform is wanted. False only for an image without index, which is taken for any platform, as in
+    /// a pull.
     pub fits: bool,
 }
 
@@ -54,28 +54,28 @@ impl ImageDocuments {
     }
 }
 
-/// What a walk comes to that is wanted, or may be.
+/// A candidate that a walk found.
 pub(crate) enum Candidate<T> {
     Found(T),
     Missing(Box<Missing>),
     Unusable(Unusable),
 }
 
-/// A document that the source cannot bring. What is below is then not known.
+/// A document that the source does not provide. Its children are then unknown.
 pub(crate) struct Missing {
     pub(crate) kind: DocumentKind,
     pub(crate) descriptor: Descriptor,
-    /// How it is damaged, if it is there.
+    /// How it is damaged, if it exists.
     pub(crate) damage: Option<Damage>,
-    /// What the image is for, where an index says it.
+    /// The platform of the image, if an index states it.
     pub(crate) platform: Option<Platform>,
-    /// The manifest, where its config is missing.
+    /// The manifest, if its config is missing.
     pub(crate) manifest: Option<Document<Manifest>>,
-    /// Whether it is not even known to be for a wanted platform.
+    /// Whether its platform is unknown, so that it may not be wanted.
     is_undecided: bool,
 }
 
-/// An entry of an index that is wanted and cannot be used.
+/// A wanted entry of an index that is not valid.
 #[derive(Clone, Debug)]
 pub struct Unusable {
     /// The index.
@@ -104,11 +104,11 @@ impl From<Unusable> for ImageError {
 
 /// Why there is no candidate.
 pub(crate) enum NoImage {
-    /// What there is, is no image. This is the first that was met, with its manifest.
+    /// There are only artifacts. This is the first one, with its manifest.
     Artifact { manifest: Digest, media_type: MediaType },
-    /// What there is, is for other platforms.
+    /// There are only other platforms.
     Platform { wanted: String, offered: Vec<Platform> },
-    /// What there is cannot be used.
+    /// The only entry is not valid.
     Unusable(Unusable),
 }
 
@@ -126,11 +126,10 @@ impl From<NoImage> for ImageError {
     }
 }
 
-/// Looks for the images that a target stands for, best first: one where one platform is wanted, else all that fit.
+/// Yields the images of a target, best first: one if one platform is wanted, else all that fit.
 ///
-/// An entry of an index that states a wanted platform comes before one that states none, whose config is then asked.
-/// What turns out to be for another platform, or no image, is passed over, and so is what the source cannot bring where
-/// something else fits.
+/// Entries that state a wanted platform come before entries without platform, whose config is then read. Images for
+/// other platforms and artifacts are skipped. Missing documents are skipped if another entry fits.
 pub(crate) struct Candidates<'a, S> {
     pub(crate) source: S,
     matcher: &'a dyn PlatformMatcher,
@@ -138,9 +137,9 @@ pub(crate) struct Candidates<'a, S> {
     walk: Walk,
     /// Platforms of the candidates so far.
     found: Vec<Platform>,
-    /// What is missing and may be for any platform.
+    /// Missing documents that may be for any platform.
     undecided: VecDeque<Box<Missing>>,
-    /// The first of what is no image, and of what cannot be used and may be for any platform.
+    /// The first artifact, and the first invalid entry that may be for any platform.
     artifact: Option<(Digest, MediaType)>,
     unusable: Option<Unusable>,
 }
@@ -174,8 +173,7 @@ impl<'a, S: DocumentSource> Candidates<'a, S> {
         })
     }
 
-    /// The manifest of the next image; `None` after the last. Its config is read only to find out what the image is
-    /// for.
+    /// The manifest of the next image; `None` after the last. Its config is read only for the platform.
     pub(crate) async fn next_manifest(&mut self) -> Result<Option<Candidate<ChosenManifest>>, S::Error> {
         while let Some(step) = self.walk.step() {
             let (platform, candidate) = match step {
@@ -214,7 +212,7 @@ impl<'a, S: DocumentSource> Candidates<'a, S> {
         self.next_undecided().await
     }
 
-    /// Why there was no candidate, at the end.
+    /// Why there was no candidate. Called at the end.
     pub(crate) fn none(&mut self) -> NoImage {
         let offered = std::mem::take(&mut self.walk.offered);
         match (self.artifact.take(), self.unusable.take()) {
@@ -226,7 +224,7 @@ impl<'a, S: DocumentSource> Candidates<'a, S> {
         }
     }
 
-    /// What is missing and may be for any platform, unless all that is wanted was found.
+    /// A missing document that may be for any platform, unless all wanted platforms were found.
     async fn next_undecided(&mut self) -> Result<Option<Candidate<ChosenManifest>>, S::Error> {
         if !self.undecided.is_empty() && !matches!(self.platforms, Platforms::All { .. }) {
             let unmatched = unmatched(self.matcher, self.platforms.wanted(), &self.found).await;
@@ -241,7 +239,7 @@ impl<'a, S: DocumentSource> Candidates<'a, S> {
         Ok(missing.map(Candidate::Missing))
     }
 
-    /// Reads an index, and goes on with its entries. `None` if that succeeds.
+    /// Reads an index, and continues with its entries. `None` if that succeeds.
     async fn index(&mut self, path: Path) -> Result<Option<Candidate<ChosenManifest>>, S::Error> {
         let index = match self.read::<Index>(&path.end).await? {
             Read::Document(index) => index,
@@ -254,7 +252,7 @@ impl<'a, S: DocumentSource> Candidates<'a, S> {
         Ok(None)
     }
 
-    /// Reads a manifest; `None` if it is that of an image for another platform, or of no image.
+    /// Reads a manifest. `None` if it is for another platform, or of an artifact.
     async fn manifest(&mut self, path: Path) -> Result<Option<Candidate<ChosenManifest>>, S::Error> {
         let entry = &path.end;
         let artifact = |media_type: &MediaType| (entry.digest.clone(), media_type.clone());
@@ -290,7 +288,7 @@ impl<'a, S: DocumentSource> Candidates<'a, S> {
         Ok(Some(Candidate::Found(ChosenManifest { indexes: path.indexes, manifest, config })))
     }
 
-    /// Reads the config, unless it has been.
+    /// Reads the config, unless it was read before.
     async fn image(&mut self, chosen: ChosenManifest) -> Result<Candidate<ImageDocuments>, S::Error> {
         let ChosenManifest { indexes, manifest, config } = chosen;
         let config = if let Some(config) = config {
@@ -305,7 +303,7 @@ impl<'a, S: DocumentSource> Candidates<'a, S> {
             }
         };
         let platform = manifest.descriptor().platform.clone().unwrap_or_else(|| config.platform.clone());
-        // What does not say what it is for may be for anything, where there is no other choice.
+        // An image without platform fits if there is no other choice.
         let fits = !indexes.is_empty() || platform.os.is_empty() || self.suits(&platform).await?;
         Ok(Candidate::Found(ImageDocuments { indexes, manifest, config, platform, fits }))
     }
@@ -329,15 +327,15 @@ impl<'a, S: DocumentSource> Candidates<'a, S> {
     }
 }
 
-/// What reading a document comes to.
+/// The result of reading a document.
 enum Read<T> {
     Document(Document<T>),
-    /// The source does not have it, or has it damaged.
+    /// It is missing or damaged in the source.
     Missing(Option<Damage>),
 }
 
 impl Candidate<ChosenManifest> {
-    /// What it is known to be for.
+    /// The known platform.
     fn platform(&self) -> Option<Platform> {
         match self {
             Self::Found(ChosenManifest { config: Some(stated), .. }) => Some(Platform::clone(stated)),
@@ -349,7 +347,7 @@ impl Candidate<ChosenManifest> {
 }
 
 impl<T> Candidate<T> {
-    /// What is at the end of a path, or the config of the manifest there.
+    /// The document at the end of a path, or the config of the manifest there.
     fn missing(path: Path, manifest: Option<Document<Manifest>>, damage: Option<Damage>) -> Self {
         let kind = match &manifest {
             Some(_) => DocumentKind::Config,

@@ -1,15 +1,14 @@
-//! Chooses entries of an index. The rule is the platform plugin's; what is offered to it, and what happens where
-//! an entry states no platform, is decided here.
+//! Chooses entries of an index. The platform plugin has the rule. This module decides what is offered to it, and
+//! handles entries without platform.
 
 use super::Platforms;
 use dray_core::oci::{Descriptor, Index, MediaKind, MediaType, Platform, UnusableEntry};
 use dray_ports::{PlatformMatcher, PluginFailure};
 
-/// What an index has for the wanted platforms.
+/// The entries of an index for the wanted platforms.
 #[derive(Clone, Debug)]
 pub(crate) struct Choices {
-    /// The entries to look at, best first. Those that state no platform come last: what they are for is to be found
-    /// out.
+    /// The entries to visit, best first. Entries without platform come last, because their config must be read.
     pub(crate) entries: Vec<Choice>,
     /// The platforms that the index states, chosen or not.
     pub(crate) offered: Vec<Platform>,
@@ -38,20 +37,20 @@ impl Choice {
     }
 }
 
-/// Chooses the entries that are meant, or may be.
+/// Chooses the entries that are wanted, or may be.
 pub(crate) async fn choose(
     matcher: &dyn PlatformMatcher,
     platforms: &Platforms,
     index: &Index,
 ) -> Result<Choices, PluginFailure> {
-    // Of two entries for the same platform, the one that can be used comes first.
+    // Of two entries for the same platform, the valid one comes first.
     let usable = index.manifests.iter().cloned().map(Choice::Usable);
     let all = usable.chain(index.unusable.iter().cloned().map(Choice::Unusable));
     let is_known =
         |entry: &Choice| matches!(entry.media_type().kind(), MediaKind::Index | MediaKind::Manifest);
     let (stated, unstated): (Vec<_>, Vec<_>) =
         all.filter(is_known).partition(|entry| entry.platform().is_some());
-    // Attestations and the like state the platform `unknown`; no matcher can want them.
+    // Attestations and the like have the platform `unknown`, which no matcher accepts.
     let (unknown, stated): (Vec<_>, Vec<_>) =
         stated.into_iter().partition(|entry| entry.platform().is_some_and(Platform::is_unknown));
     let offered: Vec<Platform> = stated.iter().filter_map(|entry| entry.platform().cloned()).collect();
@@ -64,7 +63,7 @@ pub(crate) async fn choose(
     Ok(Choices { entries, offered })
 }
 
-/// Asks the plugin, unless there is nothing to ask.
+/// Asks the plugin, unless nothing is offered.
 async fn rank(
     matcher: &dyn PlatformMatcher,
     wanted: &[Platform],
@@ -73,7 +72,7 @@ async fn rank(
     if offered.is_empty() { Ok(Vec::new()) } else { matcher.rank(wanted, offered).await }
 }
 
-/// Whether a platform that became known late is one of the wanted ones.
+/// Whether a platform from a config is wanted.
 pub(crate) async fn suits(
     matcher: &dyn PlatformMatcher,
     platforms: &Platforms,
@@ -82,7 +81,7 @@ pub(crate) async fn suits(
     Ok(!rank(matcher, platforms.wanted(), std::slice::from_ref(found)).await?.is_empty())
 }
 
-/// The wanted platforms that nothing was found for.
+/// The wanted platforms without an image.
 pub(crate) async fn unmatched(
     matcher: &dyn PlatformMatcher,
     wanted: &[Platform],

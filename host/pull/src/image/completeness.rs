@@ -4,10 +4,10 @@ use super::{Damage, ImageError, Platforms, damage_anywhere, damage_at_end};
 use dray_core::oci::{ChainId, Descriptor, DiffId, DocumentKind, Manifest, Platform};
 use dray_ports::{ContentStore, PlatformMatcher, Snapshots, SnapshotterName, Store};
 
-/// How closely blobs are looked at that are no documents. Documents are read as a whole, and checked, in any case.
+/// How thoroughly layers are checked. Documents are always read and checked as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scrutiny {
-    /// A blob of which the store has a record is there.
+    /// A blob counts as present if the store has a record of it.
     Records,
     /// The last byte of each blob is read too.
     LastByte,
@@ -15,39 +15,39 @@ pub enum Scrutiny {
     EveryByte,
 }
 
-/// What the store has of an image, and what it lacks.
+/// The completeness of an image in a store.
 #[derive(Debug, Default)]
 pub struct Completeness {
-    /// Indexes that are not in the store. What they would lead to is not known.
+    /// Indexes that are not in the store. Their entries are unknown.
     pub missing_indexes: Vec<Descriptor>,
-    /// Indexes that are damaged. What they would lead to is not known either.
+    /// Indexes that are damaged. Their entries are unknown.
     pub damaged_indexes: Vec<DamagedBlob>,
-    /// One for each manifest that is meant, best first.
+    /// One per wanted manifest, best first.
     pub manifests: Vec<ManifestState>,
-    /// Entries of indexes that are meant and that no pull could bring.
+    /// Wanted entries of indexes that are not valid, so that no pull can fetch them.
     pub unusable: Vec<Unusable>,
 }
 
-/// What the store has of an image for one platform.
+/// The completeness of an image for one platform.
 #[derive(Debug)]
 pub struct ManifestState {
-    /// What it is for: what the index says, else what the config says, where one of them is there.
+    /// The platform: from the index, else from the config, if there is one.
     pub platform: Option<Platform>,
-    /// Whether that is what was wanted. Can be false for an image without index only, as in
-    /// [`ImageDocuments`](super::ImageDocuments); true where the platform is not known.
+    /// Whether the platform is wanted. False only for an image without index, as in
+    /// [`ImageDocuments`](super::ImageDocuments). True if the platform is unknown.
     pub fits: bool,
     /// The manifest.
     pub manifest: Descriptor,
-    /// Bytes of manifest, config and layers as they state it; absent if the manifest is missing or damaged.
+    /// Total size of manifest, config and layers as stated; absent if the manifest is missing or damaged.
     pub size: Option<u64>,
-    /// Digests of the uncompressed layers, bottom-up. Empty where manifest or config are missing or damaged.
+    /// Digests of the uncompressed layers, bottom-up. Empty if manifest or config are missing or damaged.
     pub diff_ids: Vec<DiffId>,
-    /// What is not in the content store.
+    /// Blobs that are not in the content store.
     pub missing_blobs: Vec<MissingBlob>,
-    /// What is in the content store and damaged there.
+    /// Blobs that are damaged in the content store.
     pub damaged_blobs: Vec<DamagedBlob>,
-    /// Layers that are not in the snapshotter, bottom-up. Empty also where the config cannot be read, which alone
-    /// says what their names are.
+    /// Layers that are not in the snapshotter, bottom-up. Also empty if the config, which determines their names,
+    /// cannot be read.
     pub missing_snapshots: Vec<ChainId>,
     /// Whether all layers are in the snapshotter.
     pub unpacked: bool,
@@ -60,24 +60,24 @@ pub struct MissingBlob {
     pub role: BlobRole,
     /// The blob.
     pub descriptor: Descriptor,
-    /// Whether it is a layer that is unpacked. Nothing needs the blob then to run the image.
+    /// Whether it is an unpacked layer, whose blob is not needed to run the image.
     pub unpacked: bool,
 }
 
-/// A blob that is in the content store, and whose bytes are not all there, or are others.
+/// A blob in the content store whose bytes are incomplete or changed.
 #[derive(Debug)]
 pub struct DamagedBlob {
     /// What it is.
     pub role: BlobRole,
     /// The blob.
     pub descriptor: Descriptor,
-    /// Whether it is a layer that is unpacked. Nothing needs the blob then to run the image.
+    /// Whether it is an unpacked layer, whose blob is not needed to run the image.
     pub unpacked: bool,
     /// How it is damaged.
     pub damage: Damage,
 }
 
-/// What a blob is in an image.
+/// The role of a blob in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlobRole {
     /// An index or manifest list.
@@ -88,7 +88,7 @@ pub enum BlobRole {
     Config,
     /// A layer.
     Layer,
-    /// What a manifest lists beside its layers.
+    /// Another blob that a manifest lists among its layers.
     Other,
 }
 
@@ -106,7 +106,7 @@ impl BlobRole {
 }
 
 impl Completeness {
-    /// Whether every blob is there and not damaged, or is a layer that is unpacked.
+    /// Whether every blob is present and undamaged, or an unpacked layer.
     pub fn is_complete(&self) -> bool {
         self.knows_all_indexes() && self.manifests.iter().all(ManifestState::is_complete)
     }
@@ -120,35 +120,35 @@ impl Completeness {
         self.missing_indexes.is_empty() && self.damaged_indexes.is_empty() && self.unusable.is_empty()
     }
 
-    /// Everything that is not in the content store, indexes first.
+    /// All blobs that are not in the content store, indexes first.
     pub fn missing_blobs(&self) -> impl Iterator<Item = MissingBlob> {
         let indexes = self.missing_indexes.iter().map(|index| missing(BlobRole::Index, index));
         indexes.chain(self.manifests.iter().flat_map(|manifest| manifest.missing_blobs.iter().cloned()))
     }
 
-    /// Everything that is damaged in the content store, indexes first.
+    /// All damaged blobs in the content store, indexes first.
     pub fn damaged_blobs(&self) -> impl Iterator<Item = &DamagedBlob> {
         self.damaged_indexes.iter().chain(self.manifests.iter().flat_map(|manifest| &manifest.damaged_blobs))
     }
 }
 
 impl ManifestState {
-    /// Whether every blob is there and not damaged, or is a layer that is unpacked.
+    /// Whether every blob is present and undamaged, or an unpacked layer.
     pub fn is_complete(&self) -> bool {
         self.missing_blobs.iter().all(|blob| blob.unpacked)
             && self.damaged_blobs.iter().all(|blob| blob.unpacked)
     }
 }
 
-/// Finds out what the store has of the image that `target` stands for, in its content store and in a
-/// snapshotter. Without a snapshotter, nothing counts as unpacked.
+/// Determines the completeness of the image of `target`, in the content store and in a snapshotter. Without a
+/// snapshotter, nothing counts as unpacked.
 ///
-/// What is missing or damaged is the answer and not an error.
+/// Missing and damaged blobs are part of the result, not an error.
 ///
 /// # Errors
 ///
-/// Fails if the image has nothing for one of the platforms, if it is no image, if one of its documents cannot be
-/// understood, and if the store fails.
+/// Fails if the image has nothing for one of the platforms, if it is an artifact, if one of its documents is not
+/// valid, or if the store fails.
 pub async fn completeness(
     store: &Store,
     matcher: &dyn PlatformMatcher,
@@ -171,7 +171,7 @@ pub async fn completeness(
                 Some(damage) => found.damaged_indexes.push(DamagedBlob::index(missing.descriptor, damage)),
             },
             Candidate::Missing(missing) => found.manifests.push(survey.incomplete(*missing).await?),
-            // Where one is meant, it is the only candidate.
+            // If one platform is wanted, it is the only candidate.
             Candidate::Unusable(unusable) if platforms.is_one() => return Err(unusable.into()),
             Candidate::Unusable(unusable) => found.unusable.push(unusable),
         }
@@ -184,18 +184,18 @@ struct Survey<'a> {
     snapshots: &'a dyn Snapshots,
     snapshotter: Option<&'a SnapshotterName>,
     scrutiny: Scrutiny,
-    /// Whether the image is to be unpacked one day, for which each layer must have a diff id.
+    /// Whether the image may be unpacked later, so that each layer must have a diff id.
     needs_layers: bool,
 }
 
-/// What is wrong with a blob.
+/// The fault of a blob.
 enum Fault {
     Missing,
     Damaged(Damage),
 }
 
 impl Survey<'_> {
-    /// What there is of an image whose documents are there.
+    /// The completeness of an image whose documents are present.
     async fn image(&self, image: ImageDocuments) -> Result<ManifestState, ImageError> {
         let chain: Option<Vec<ChainId>> = match image.layers() {
             Ok(layers) => Some(layers.into_iter().map(|layer| layer.chain_id).collect()),
@@ -214,7 +214,7 @@ impl Survey<'_> {
         Ok(state)
     }
 
-    /// What there is of an image whose manifest or config is missing or damaged.
+    /// The completeness of an image whose manifest or config is missing or damaged.
     async fn incomplete(&self, missing: Missing) -> Result<ManifestState, ImageError> {
         let Missing { descriptor, damage, platform, manifest, .. } = missing;
         let fault = damage.map_or(Fault::Missing, Fault::Damaged);
@@ -230,7 +230,7 @@ impl Survey<'_> {
         Ok(state)
     }
 
-    /// Looks at the layers, the lowest of which are `unpacked`, and at what else a manifest lists with them.
+    /// Checks the layers, the lowest of which are `unpacked`, and the other blobs among them.
     async fn look_at_layers(
         &self,
         state: &mut ManifestState,
@@ -248,7 +248,7 @@ impl Survey<'_> {
         Ok(())
     }
 
-    /// What is wrong with a blob that is no document.
+    /// The fault of a blob that is not a document.
     async fn fault(&self, blob: &Descriptor) -> Result<Option<Fault>, ImageError> {
         let fault = async {
             let Some(known) = self.content.info(&blob.digest).await? else { return Ok(Some(Fault::Missing)) };
@@ -263,8 +263,8 @@ impl Survey<'_> {
         fault.await.map_err(ImageError::store(format!("looking for blob {}", blob.digest)))
     }
 
-    /// How many layers, counted from the bottom, are in the snapshotter. A snapshot keeps those below it
-    /// alive, so that the highest one speaks for all of them.
+    /// The number of layers from the bottom that are in the snapshotter. A snapshot protects those below it, so the
+    /// highest one stands for all.
     async fn unpacked(&self, chain: &[ChainId]) -> Result<usize, ImageError> {
         let Some(snapshotter) = self.snapshotter else { return Ok(0) };
         for (below, chain_id) in chain.iter().enumerate().rev() {
@@ -285,7 +285,7 @@ impl DamagedBlob {
 }
 
 impl ManifestState {
-    /// That of a manifest of which nothing else is known.
+    /// The state of a manifest without further facts.
     fn of(manifest: &Descriptor, platform: Option<Platform>) -> Self {
         Self {
             platform,
@@ -311,7 +311,7 @@ impl ManifestState {
     }
 }
 
-/// Bytes of an image as its manifest states them.
+/// The size of an image as its manifest states it.
 fn size(descriptor: &Descriptor, manifest: &Manifest) -> u64 {
     let blobs = [descriptor, &manifest.config].into_iter().chain(&manifest.layers);
     blobs.fold(0, |sum, blob| sum.saturating_add(blob.size))

@@ -1,5 +1,5 @@
-//! Whether the bytes that a store has of a blob are still those of the blob. That it has a record of the blob is no
-//! proof: a power failure, a bad disk or another namespace may have damaged the file.
+//! Checks whether a store's bytes of a blob are undamaged. A record of the blob is no proof: a power failure, a bad
+//! disk or another namespace may have damaged the file.
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -12,16 +12,16 @@ use dray_ports::{Class, ContentStore, StoreError};
 /// How a blob in a store is damaged.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
-    /// The store has lost bytes of it, or all of them.
+    /// The store has lost some or all bytes.
     #[error(transparent)]
     Lost(StoreError),
-    /// The bytes are not those that were stored.
+    /// The bytes have changed.
     #[error(transparent)]
     Changed(Mismatch),
 }
 
 impl Damage {
-    /// The store has a blob of this size where the descriptor states another.
+    /// The store has a blob of this size, but the descriptor states another.
     pub(super) fn of_size(stated: &Descriptor, size: u64) -> Self {
         let (digest, expected) = (stated.digest.clone(), stated.size);
         Self::Changed(if size < expected {
@@ -32,8 +32,8 @@ impl Damage {
     }
 }
 
-/// Reads the last byte of a blob. One that is there says that the file was written to its end, and has not been cut
-/// since; it costs one short call. `None` if the blob is not damaged as far as that tells.
+/// Reads the last byte of a blob with one short call. If it exists, the file was written completely and was not
+/// truncated. `None` if no damage was found.
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub(crate) async fn damage_at_end(
     descriptor: &Descriptor,
 ) -> Result<Option<Damage>, StoreError> {
     let Descriptor { digest, size, .. } = descriptor;
-    // No blob of an image is empty, and of an empty one nothing can be lost.
+    // No blob of an image is empty, and an empty one cannot lose bytes.
     let Some(last) = size.checked_sub(1) else { return Ok(None) };
     let end = async { content.stream(digest, last).await?.next().await.transpose() };
     match end.await {
@@ -103,9 +103,9 @@ pub(crate) async fn read_undamaged(
         Err(error) => return Err(error),
     };
     match verify::check(descriptor, &bytes) {
-        // The store has checked the digest when it got the bytes, so that they have changed since.
+        // The store checked the digest when it received the bytes, so they have changed since.
         Err(mismatch @ Mismatch::Digest { .. }) => Ok(Err(Damage::Changed(mismatch))),
-        // The store knows the size of what it has, so that the descriptor is wrong.
+        // The store knows the size of its blobs, so the descriptor is wrong.
         Ok(()) | Err(Mismatch::Short { .. } | Mismatch::Long { .. }) => Ok(Ok(bytes)),
     }
 }

@@ -1,4 +1,4 @@
-//! What an index, a manifest and an image config must be like to be used, wherever their bytes come from.
+//! Rules for index, manifest and image config, independent of their source.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ use dray_core::verify::{self, Mismatch};
 /// Why a document of an image cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentFault {
-    /// It is larger than what is read.
+    /// It exceeds the size limit.
     #[error("it has {size} bytes, at most {limit} are accepted")]
     TooLarge {
         /// Its size.
@@ -37,28 +37,28 @@ pub enum DocumentFault {
         /// The bound.
         limit: usize,
     },
-    /// It is part of something else than an image.
+    /// It belongs to an artifact.
     #[error("it is not of a container image but of type `{media_type}`")]
     NotAnImage {
         /// What it is.
         media_type: MediaType,
     },
-    /// Its bytes are others than its descriptor says.
+    /// Its bytes differ from its descriptor.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
-    /// Its bytes cannot be understood.
+    /// Its bytes are not valid.
     #[error(transparent)]
     Unreadable(#[from] DocumentError),
 }
 
-/// Refuses what no byte need be read of.
+/// Refuses documents by their descriptor, before a byte is read.
 pub(crate) fn acceptable(kind: DocumentKind, descriptor: &Descriptor) -> Result<(), DocumentFault> {
     let media_type = &descriptor.media_type;
     match (kind, media_type.kind()) {
         (DocumentKind::Manifest, MediaKind::Schema1) => {
             return Err(DocumentError::Schema1 { kind }.into());
         }
-        // The type of an index has been looked at to know that it is one, and the type of a config with its manifest.
+        // The types of an index and of a config were checked before.
         (DocumentKind::Index | DocumentKind::Config, _) | (DocumentKind::Manifest, MediaKind::Manifest) => {}
         (DocumentKind::Manifest, _) => {
             return Err(DocumentFault::NotAnImage { media_type: media_type.clone() });
@@ -68,7 +68,7 @@ pub(crate) fn acceptable(kind: DocumentKind, descriptor: &Descriptor) -> Result<
     if size > limit { Err(DocumentFault::TooLarge { size, limit }) } else { Ok(()) }
 }
 
-/// Why a document is none of the `oci-spec` crate's.
+/// Why a document does not fit a type of the `oci-spec` crate.
 #[derive(Debug, thiserror::Error)]
 #[error("the {kind} does not fit the type that the oci-spec crate has for it")]
 pub struct SpecError {
@@ -79,7 +79,7 @@ pub struct SpecError {
     pub source: serde_json::Error,
 }
 
-/// A document of an image: what it means, and its bytes as they were received.
+/// A document of an image: its parsed content, and its bytes as received.
 #[derive(Clone, Debug)]
 pub struct Document<T> {
     descriptor: Arc<Descriptor>,
@@ -87,21 +87,21 @@ pub struct Document<T> {
     content: T,
 }
 
-/// What a document can mean to a pull.
+/// The parsed content of a document.
 pub(crate) trait Content: Sized + Send + Sync {
     const KIND: DocumentKind;
 
-    /// Understands bytes that are verified, as far as they are used.
+    /// Parses the used members of verified bytes.
     fn understand(bytes: &[u8]) -> Result<Self, DocumentFault>;
 
-    /// What the document lists.
+    /// The children of the document.
     fn children(&self) -> Vec<&Descriptor> {
         Vec::new()
     }
 }
 
 impl<T> Document<T> {
-    /// Verifies and understands a document, wherever its bytes come from.
+    /// Verifies and parses a document from any source.
     pub(crate) fn read(descriptor: &Descriptor, bytes: Bytes) -> Result<Self, DocumentFault>
     where
         T: Content,
@@ -111,19 +111,19 @@ impl<T> Document<T> {
         Ok(Self { descriptor: Arc::new(descriptor.clone()), bytes, content })
     }
 
-    /// Understands more of the same bytes.
+    /// Parses the same bytes as another type.
     pub(crate) fn again<U: Content>(self) -> Result<Document<U>, DocumentFault> {
         let Self { descriptor, bytes, .. } = self;
         let content = U::understand(&bytes)?;
         Ok(Document { descriptor, bytes, content })
     }
 
-    /// Media type, digest and size, and whatever else is said of the document where it is listed.
+    /// The descriptor of the document, as listed in its parent.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }
 
-    /// The bytes as they were received. They are those of the descriptor.
+    /// The bytes as received. They match the descriptor.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -133,12 +133,12 @@ impl<T> Document<T> {
         specified.map_err(|source| SpecError { kind, source })
     }
 
-    /// The descriptor, to be kept without the bytes.
+    /// The descriptor, without the bytes.
     pub(crate) fn shared_descriptor(&self) -> Arc<Descriptor> {
         self.descriptor.clone()
     }
 
-    /// The meaning, without the bytes.
+    /// The parsed content, without the bytes.
     pub(crate) fn into_content(self) -> T {
         self.content
     }
@@ -153,7 +153,7 @@ impl<T> Deref for Document<T> {
 }
 
 impl Document<AnyManifest> {
-    /// The manifest, if it is that of an image; else the type of what it is.
+    /// The manifest, if it is one of an image; else the type of the artifact.
     pub(crate) fn image(self) -> Result<Document<Manifest>, MediaType> {
         let Self { descriptor, bytes, content } = self;
         match content {
@@ -210,8 +210,7 @@ impl Content for ImageConfig {
     }
 }
 
-/// The platform that an image config states, all that is used of the config of an image that turns out to be for
-/// another one.
+/// The platform of an image config, the only part that is used of an image for another platform.
 impl Content for Platform {
     const KIND: DocumentKind = DocumentKind::Config;
 
@@ -225,7 +224,7 @@ impl Document<Index> {
     ///
     /// # Errors
     ///
-    /// Fails if that type cannot hold it, which is stricter than what is needed to use an index.
+    /// Fails if that type cannot hold it. The type is stricter than a pull.
     pub fn spec(&self) -> Result<spec::ImageIndex, SpecError> {
         self.specified(DocumentKind::Index)
     }
@@ -236,7 +235,7 @@ impl Document<Manifest> {
     ///
     /// # Errors
     ///
-    /// Fails if that type cannot hold it, which is stricter than what is needed to use a manifest.
+    /// Fails if that type cannot hold it. The type is stricter than a pull.
     pub fn spec(&self) -> Result<spec::ImageManifest, SpecError> {
         self.specified(DocumentKind::Manifest)
     }
@@ -247,7 +246,7 @@ impl Document<ImageConfig> {
     ///
     /// # Errors
     ///
-    /// Fails if that type cannot hold it, which is stricter than what is needed to use an image config.
+    /// Fails if that type cannot hold it. The type is stricter than a pull.
     pub fn spec(&self) -> Result<spec::ImageConfiguration, SpecError> {
         self.specified(DocumentKind::Config)
     }

@@ -2,19 +2,19 @@ use super::{Damage, DocumentFault, LayerCount};
 use dray_core::oci::{Descriptor, Digest, DocumentKind, Platform};
 use dray_ports::{FetchFailure, PluginFailure, StoreError};
 
-/// Why the store cannot tell what was asked of an image.
+/// Why a question about an image has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// There is no record.
+    /// There is no image record.
     #[error("there is no image `{name}`")]
     NoRecord {
-        /// What was asked for.
+        /// The name as typed.
         name: String,
     },
-    /// The beginning of a digest is that of several images.
+    /// The beginning of a digest fits several images.
     #[error("`{name}` is the beginning of the digest of {} images", .images.len())]
     Ambiguous {
-        /// What was asked for.
+        /// The name as typed.
         name: String,
         /// Digest and a name of each.
         images: Vec<(Digest, String)>,
@@ -86,7 +86,7 @@ pub enum ImageError {
     /// The store failed.
     #[error("the store failed while {doing}")]
     Store {
-        /// What was being done.
+        /// The operation.
         doing: String,
         /// Why.
         #[source]
@@ -95,7 +95,7 @@ pub enum ImageError {
 }
 
 impl ImageError {
-    /// Whether this says nothing of the image: the store or the plugin could not be asked.
+    /// Whether store or plugin failed, so that this says nothing about the image.
     pub fn is_of_the_call(&self) -> bool {
         match self {
             Self::Store { source, .. } => source.is_of_the_call(),

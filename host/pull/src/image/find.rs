@@ -9,38 +9,36 @@ use dray_ports::{ImageRecord, Images};
 pub struct FoundImage {
     /// The record.
     pub record: ImageRecord,
-    /// What of it is as asked for.
+    /// How it matches.
     pub by: MatchedBy,
 }
 
-/// What of a record is as asked for.
+/// How a record matches a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatchedBy {
-    /// Its name: the one asked for in normal form, or as it was typed.
+    /// By its name: the typed one in normal form, or as typed.
     Name,
-    /// Its repository, and the digest of its target.
+    /// By its repository, and the digest of its target.
     RepositoryAndDigest,
-    /// The digest of its target, or the beginning of it, and nothing else.
+    /// Only by the digest of its target, or its beginning.
     Id,
 }
 
-/// Finds the records that `typed` may mean, best first; none if there is none.
+/// Finds the records that `typed` may refer to, best first.
 ///
-/// A record of just this name comes before everything else, so that a name that happens to consist of
-/// hexadecimal digits never means another image while there is one of the name. After that:
+/// A record of exactly this name comes first, so that a name of hexadecimal digits never refers to another image
+/// while there is one of the name. After that:
 ///
 /// - `name@digest` and `name:tag@digest` mean any record of the repository whose target has the digest, those
 ///   of the same tag first. A record of just this name whose target has another digest is none of them.
 /// - What can be the beginning of a digest, with or without `sha256:`, means the records of the one image
 ///   whose digest begins so.
 ///
-/// The whole list is read and compared here: a filter that the store understands would have to be made of text
-/// that a user typed.
+/// The whole list is read and compared here, because a filter for the store would have to quote text of the user.
 ///
 /// # Errors
 ///
-/// Fails with [`ImageError::Ambiguous`] if the beginning of a digest is that of several images, and if the
-/// store fails.
+/// Fails with [`ImageError::Ambiguous`] if the beginning of a digest fits several images, or if the store fails.
 pub async fn find(images: &dyn Images, typed: &str) -> Result<Vec<FoundImage>, ImageError> {
     let records = images.list().await.map_err(ImageError::store("listing its images"))?;
     let named = Named::parse(typed).ok();
@@ -75,7 +73,7 @@ fn by_name<'a>(records: &'a [ImageRecord], typed: &str, named: Option<&Named>) -
     matching
 }
 
-/// Records of the repository with the digest: those of the tag that was given, then the others.
+/// Records of the repository with the digest: those with the given tag, then the others.
 fn by_digest<'a>(records: &'a [ImageRecord], wanted: &Named, digest: &Digest) -> Vec<&'a ImageRecord> {
     let mut matching: Vec<(bool, &ImageRecord)> = records
         .iter()

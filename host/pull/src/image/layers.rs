@@ -20,11 +20,11 @@ pub struct LayerCount {
     pub diff_ids: usize,
 }
 
-/// The layers of an image, bottom-up. What a manifest lists beside its layers is not among them.
+/// The layers of an image, bottom-up, without other blobs that a manifest lists among them.
 ///
 /// # Errors
 ///
-/// Fails if the config has not one diff id for each layer: it is then not known which is whose.
+/// Fails if the config does not have one diff id per layer, so that they cannot be assigned.
 pub fn layers<'a>(
     manifest: &'a Manifest,
     config: &'a ImageConfig,

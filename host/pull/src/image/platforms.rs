@@ -2,7 +2,7 @@ use std::fmt;
 
 use dray_core::oci::Platform;
 
-/// Which of the platforms that an image offers are meant.
+/// The wanted platforms of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Platforms {
     /// The best match for one platform.
@@ -11,16 +11,15 @@ pub enum Platforms {
     Several(Vec<Platform>),
     /// Everything that the image offers.
     All {
-        /// The platform of this machine, for a matcher that puts one before the others.
+        /// The platform of this machine, for a matcher with preferences.
         host: Platform,
-        /// Whether attestations and other entries of platform `unknown` count.
+        /// Whether entries of platform `unknown`, such as attestations, are included.
         attestations: bool,
     },
 }
 
 impl Platforms {
-    /// Platforms as the user lists them, normalised; what is listed twice counts once. `None` if there are
-    /// none.
+    /// Platforms as listed by the user, normalised, each once. `None` if there are none.
     pub fn listed(platforms: impl IntoIterator<Item = Platform>) -> Option<Self> {
         let mut distinct: Vec<Platform> = Vec::new();
         for platform in platforms {
@@ -35,7 +34,7 @@ impl Platforms {
         }
     }
 
-    /// What a matcher is asked for.
+    /// The wanted platforms for a matcher.
     pub fn wanted(&self) -> &[Platform] {
         match self {
             Self::One(platform) | Self::All { host: platform, .. } => std::slice::from_ref(platform),
@@ -43,7 +42,7 @@ impl Platforms {
         }
     }
 
-    /// Whether exactly one manifest is meant.
+    /// Whether exactly one manifest is wanted.
     pub fn is_one(&self) -> bool {
         matches!(self, Self::One(_))
     }

@@ -8,11 +8,11 @@ use dray_core::oci::{Descriptor, DocumentKind, Index, MediaKind, Platform};
 use dray_core::verify;
 use dray_ports::PlatformMatcher;
 
-/// Reads the index that `target` stands for; `None` if it stands for something else.
+/// Reads the index of `target`; `None` if the target is not an index.
 ///
 /// # Errors
 ///
-/// Fails if the source does not have the index, or if it is damaged there or cannot be understood.
+/// Fails if the source does not have the index, or if it is damaged or not valid.
 pub async fn read_index<S: DocumentSource>(
     mut source: S,
     target: &Descriptor,
@@ -25,12 +25,12 @@ pub async fn read_index<S: DocumentSource>(
     Ok(Some(index))
 }
 
-/// Reads the manifest for `wanted` of the image that `target` stands for, chosen as a pull chooses it.
+/// Reads the manifest of the image of `target` for `wanted`, chosen as in a pull.
 ///
 /// # Errors
 ///
-/// Fails if the source does not have a document on the way, or if it is damaged there or cannot be understood; if the
-/// image has nothing for the platform; and if it is no image.
+/// Fails if a document on the path is missing, damaged or not valid, if the image has nothing for the platform, or if
+/// it is an artifact.
 pub async fn read_manifest<S: DocumentSource>(
     source: S,
     matcher: &dyn PlatformMatcher,
@@ -43,7 +43,7 @@ pub async fn read_manifest<S: DocumentSource>(
     only(candidate, &mut candidates).map_err(S::Error::from)
 }
 
-/// Reads manifest and image config for `wanted` of the image that `target` stands for.
+/// Reads manifest and image config of the image of `target` for `wanted`.
 ///
 /// # Errors
 ///
@@ -72,11 +72,11 @@ fn only<T, S: DocumentSource>(
     }
 }
 
-/// Reads the bytes of an index, manifest or image config. They are those of the descriptor.
+/// Reads the bytes of an index, manifest or image config, and checks them against the descriptor.
 ///
 /// # Errors
 ///
-/// Fails if the source does not have them, or if they are damaged there, or too many.
+/// Fails if the document is missing, damaged or too large.
 pub async fn read_document<S: DocumentSource>(
     mut source: S,
     kind: DocumentKind,

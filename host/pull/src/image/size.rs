@@ -2,8 +2,8 @@ use super::ImageError;
 use dray_core::oci::{ChainId, DiffId};
 use dray_ports::{Snapshots, SnapshotterName, Usage};
 
-/// What the layers of an image take in a snapshotter, all of them together; `None` if the image is not
-/// unpacked there. What several images share counts for each of them.
+/// The disk usage of an image's layers in a snapshotter. `None` if the image is not unpacked there. Shared layers
+/// count for each image.
 ///
 /// # Errors
 ///
@@ -14,7 +14,7 @@ pub async fn unpacked_image_size(
     diff_ids: &[DiffId],
 ) -> Result<Option<Usage>, ImageError> {
     let mut sum = Usage::default();
-    // The top layer tells whether the image is unpacked.
+    // The top layer shows whether the image is unpacked.
     for chain_id in ChainId::stack(diff_ids).iter().rev() {
         let usage = snapshots.usage(snapshotter, chain_id).await;
         let doing = format!("measuring layer {chain_id} in snapshotter `{snapshotter}`");

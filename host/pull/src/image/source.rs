@@ -1,4 +1,4 @@
-//! Where the documents of an image come from: a store, a registry, or memory.
+//! Sources of an image's documents: a store, a registry, or memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use dray_core::oci::{Descriptor, Digest, DocumentKind, Reference};
 use dray_core::verify::ReadError;
 use dray_ports::{Class, ContentStore, Registry};
 
-/// What a source has of a document.
+/// The answer of a source for a document.
 #[derive(Debug)]
 pub enum Brought {
     /// Its bytes.
     Bytes(Bytes),
     /// Nothing.
     Missing,
-    /// It has the document, and its bytes are lost or others.
+    /// The document is damaged.
     Damaged(Damage),
 }
 
@@ -30,15 +30,14 @@ pub trait DocumentSource: Send {
     /// Why a source fails.
     type Error: From<ImageError>;
 
-    /// Brings the bytes of a document, [`DOCUMENT_BYTES`](dray_core::limits::DOCUMENT_BYTES) at most.
+    /// Returns the bytes of a document, at most [`DOCUMENT_BYTES`](dray_core::limits::DOCUMENT_BYTES).
     ///
     /// # Errors
     ///
     /// Fails if the source does.
     async fn bytes(&mut self, kind: DocumentKind, descriptor: &Descriptor) -> Result<Brought, Self::Error>;
 
-    /// Takes note that the bytes which it brought last are those of the descriptor, and understood. `children` is
-    /// what the document lists.
+    /// Notes that the last returned bytes were verified and parsed. `children` are the descriptors in the document.
     ///
     /// # Errors
     ///
@@ -54,7 +53,7 @@ pub trait DocumentSource: Send {
         Ok(())
     }
 
-    /// Takes note that documents turned out to be of nothing that is wanted.
+    /// Notes that documents are not wanted.
     ///
     /// # Errors
     ///
@@ -89,7 +88,7 @@ impl DocumentSource for StoredDocuments<'_> {
 pub struct ServedDocuments {
     /// The registry.
     pub registry: Arc<dyn Registry>,
-    /// The repository. A tag or digest in it is not looked at.
+    /// The repository. Its tag or digest is ignored.
     pub reference: Reference,
 }
 
@@ -107,7 +106,7 @@ impl DocumentSource for ServedDocuments {
     }
 }
 
-/// Documents at hand.
+/// Documents in memory.
 #[derive(Clone, Debug, Default)]
 pub struct HeldDocuments(pub HashMap<Digest, Bytes>);
 

@@ -1,4 +1,4 @@
-//! The order in which the documents of an image are looked at, and how deep and how far.
+//! The order in which the documents of an image are visited, with limits of depth and number.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use super::document::{Document, DocumentFault, bounded};
 use dray_core::limits;
 use dray_core::oci::{Descriptor, Index, MediaKind, Platform, UnusableEntry};
 
-/// The way from the target of a name to something that an index lists, or the target itself.
+/// The path from the target of a name to an entry of an index, or to the target itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Path {
-    /// The indexes on the way, the outermost first; none if this is the target.
+    /// The indexes on the path, the outermost first; none for the target.
     ///
     /// Shared, since an index may have MiB, and a thousand entries below it.
     pub(crate) indexes: Vec<Arc<Document<Index>>>,
-    /// Where it leads, with what the entry of the index says about its platform.
+    /// The end of the path, with the platform from the entry of the index.
     pub(crate) end: Descriptor,
 }
 
@@ -23,22 +23,22 @@ impl Path {
         self.end.media_type.kind() == MediaKind::Index
     }
 
-    /// Whether an index lists the end, and does not say what it is for.
+    /// Whether an index lists the end without a platform.
     pub(crate) fn is_silent(&self) -> bool {
         !self.indexes.is_empty() && self.end.platform.is_none()
     }
 }
 
-/// What a walk comes to.
+/// A step of a walk.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     To(Path),
-    /// An entry that cannot be used, of the last of some indexes.
+    /// An invalid entry of the last of these indexes.
     Unusable(Arc<Document<Index>>, UnusableEntry),
 }
 
-/// Goes from a target through the chosen entries of indexes, depth first and best first. The indexes are read, and
-/// their entries chosen, by others.
+/// Walks from a target through the chosen entries of indexes, depth first and best first. The caller reads the
+/// indexes and chooses their entries.
 #[derive(Debug)]
 pub(crate) struct Walk {
     /// The next one last.
@@ -55,17 +55,17 @@ impl Walk {
         Self { open: vec![start], taken: 0, offered: Vec::new() }
     }
 
-    /// What to look at now; `None` at the end.
+    /// The next step; `None` at the end.
     pub(crate) fn step(&mut self) -> Option<Step> {
         self.open.pop()
     }
 
-    /// Looks at nothing more.
+    /// Ends the walk.
     pub(crate) fn end(&mut self) {
         self.open.clear();
     }
 
-    /// Goes on with the entries that were chosen of an index, to which some indexes lead.
+    /// Continues with the chosen entries of an index.
     pub(crate) fn descend(
         &mut self,
         mut indexes: Vec<Arc<Document<Index>>>,

@@ -3,7 +3,7 @@ use dray_core::oci::{Descriptor, DocumentKind};
 use dray_core::verify::ReadError;
 use dray_ports::{FetchFailure, StoreError};
 
-/// A blob on its way into the store, and what is said when that fails.
+/// A blob that is fetched, and the errors for it.
 #[derive(Clone, Copy)]
 pub(super) struct Blob<'a> {
     /// Which kind, for messages.
@@ -12,7 +12,7 @@ pub(super) struct Blob<'a> {
 }
 
 impl<'a> Blob<'a> {
-    /// A layer, or what a manifest lists beside its layers.
+    /// A layer, or another blob among the layers.
     pub(super) fn layer(descriptor: &'a Descriptor) -> Self {
         Self { what: "layer", descriptor }
     }
@@ -21,7 +21,7 @@ impl<'a> Blob<'a> {
         Self { what: kind.as_str(), descriptor }
     }
 
-    /// The registry failed, or sent something else.
+    /// The registry failed, or sent wrong content.
     pub(super) fn fetching(self, error: ReadError<FetchFailure>) -> PullError {
         match error {
             ReadError::Source(source) => {
@@ -31,12 +31,12 @@ impl<'a> Blob<'a> {
         }
     }
 
-    /// The store failed to take it.
+    /// The store failed to write it.
     pub(super) fn storing(self, source: StoreError) -> PullError {
         self.store_error("storing", source)
     }
 
-    /// The store failed to give it back.
+    /// The store failed to read it.
     pub(super) fn reading(self, source: StoreError) -> PullError {
         self.store_error("reading", source)
     }

@@ -1,4 +1,4 @@
-//! Downloads of layers beside the unpacking: a bounded number at a time, each blob once, in the order asked.
+//! Downloads layers in parallel with the unpacking: a limited number at a time, each blob once, in order.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -14,14 +14,14 @@ use dray_core::limits;
 use dray_core::oci::{Descriptor, DiffId, Digest};
 use dray_ports::{BlobFacts, Event, LayerState, Progress};
 
-/// Running and finished downloads. Dropping it ends those that run.
+/// Running and finished downloads. Dropping it ends the running ones.
 pub(super) struct Downloads {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
     started: HashMap<Digest, Download>,
 }
 
-/// A download that has been started.
+/// A started download.
 #[derive(Clone)]
 pub(super) struct Download(watch::Receiver<Option<Fetched>>);
 
@@ -29,7 +29,7 @@ struct Shared {
     blobs: BlobFetcher,
     permits: Semaphore,
     progress: Arc<dyn Progress>,
-    /// Whether nothing more happens to a layer that is downloaded.
+    /// Whether a downloaded layer is done.
     is_last_step: bool,
 }
 
@@ -57,8 +57,8 @@ impl Shared {
 }
 
 impl Downloads {
-    /// Nothing is downloaded yet; later, at most `parallel` blobs at a time. For those who watch, `is_last_step`
-    /// says whether nothing more happens to a layer that is downloaded.
+    /// Starts without downloads; later at most `parallel` run at a time. `is_last_step` tells the progress whether a
+    /// downloaded layer is done.
     pub(super) fn new(
         blobs: BlobFetcher,
         parallel: NonZeroUsize,
@@ -70,13 +70,13 @@ impl Downloads {
         Self { shared: Arc::new(shared), tasks: JoinSet::new(), started: HashMap::new() }
     }
 
-    /// Starts the download of a layer's blob, unless it has been started. `index` is for those who watch.
+    /// Starts the download of a layer's blob, unless it was started. `index` is for the progress.
     pub(super) fn start(&mut self, index: usize, descriptor: &Descriptor) -> Download {
         self.start_after(index, descriptor, None)
     }
 
-    /// The same for a blob that is needed later than another one, which gets a head start: it has the line
-    /// and the processors to itself for a moment, since unpacking waits for it.
+    /// The same for a blob that is needed after another one. The other one gets a head start, because unpacking waits
+    /// for it.
     pub(super) fn start_behind(&mut self, index: usize, descriptor: &Descriptor, first: &Download) {
         self.start_after(index, descriptor, Some(first.clone()));
     }
@@ -92,13 +92,13 @@ impl Downloads {
         let descriptor = descriptor.clone();
         self.tasks.spawn(async move {
             if let Some(Download(mut first)) = first {
-                // It ends with an error if that download failed, and then everything stops, which `download` sees.
+                // It ends with an error if that download failed. Then everything stops, and `download` notices.
                 let start = tokio::time::timeout(limits::HEAD_START, first.wait_for(Option::is_some));
                 let _ = shared.blobs.stop.or_cancelled(async { Ok(start.await.is_ok()) }).await;
             }
             match shared.download(index, &descriptor).await {
                 Ok(fetched) => sender.send_replace(Some(fetched)).map_or((), drop),
-                // The failures of all the others are then only echoes of this one.
+                // The failures of the others then only follow from this one.
                 Err(error) => drop(shared.blobs.stop.fail(error)),
             }
         });
@@ -117,7 +117,7 @@ impl Downloads {
         self.shared.blobs.stop.or_cancelled(fetched).await
     }
 
-    /// What became of a blob; `None` if its download was not started or has not ended.
+    /// The result of a download; `None` if it was not started or has not ended.
     pub(super) fn outcome(&self, digest: &Digest) -> Option<Fetched> {
         let Download(outcome) = self.started.get(digest)?;
         *outcome.borrow()
@@ -132,13 +132,13 @@ impl Downloads {
         Ok(())
     }
 
-    /// Waits until each download, all of which have been stopped, has given up its lock. One that has no time for it
-    /// leaves its ingest to the lease.
+    /// Waits until each stopped download has released its lock. A download without time for that leaves its ingest to
+    /// the lease.
     pub(super) async fn drain(&mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
 
-    /// Why a layer cannot be unpacked: because its blob is damaged in the store, or because of `error`.
+    /// Why a layer cannot be unpacked: damage in the store, or else `error`.
     pub(super) async fn or_damage(&self, layer: &Descriptor, error: PullError) -> PullError {
         let blame = async { Ok(self.shared.blobs.or_damage(Blob::layer(layer), error).await) };
         self.shared.blobs.stop.or_cancelled(blame).await.unwrap_or(PullError::Cancelled)

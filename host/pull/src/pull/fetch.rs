@@ -1,4 +1,4 @@
-//! Brings one blob into the content store, verified.
+//! Fetches one blob into the content store, verified.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,18 +15,18 @@ use dray_ports::{
     BlobFacts, BlobInfo, Class, Committed, ContentStore, Ingest, LeaseId, OpenedIngest, Registry,
 };
 
-/// What fetching a blob took.
+/// How a blob was fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fetched {
-    /// The store had all bytes: those of the blob, or those of an ingest that only had to be committed. That is also
-    /// how a blob appears that another namespace has.
+    /// The store had all bytes: as a blob, or in an ingest that only had to be committed, such as that of a blob of
+    /// another namespace.
     Existed,
-    /// It came from the registry, at least in part: the bytes of this pull. Whether another client has stored the
-    /// same blob meanwhile makes no difference.
+    /// It came from the registry, at least in part: the bytes of this pull. They count even if another client stored
+    /// the same blob in the meantime.
     Downloaded(u64),
 }
 
-/// What a fetch tells while it works.
+/// An event of a fetch.
 pub(super) enum FetchEvent {
     /// Another client writes the same blob.
     WaitingForOther,
@@ -45,16 +45,16 @@ pub(super) struct Source {
 #[derive(Clone)]
 pub(super) struct BlobFetcher {
     pub(super) content: Arc<dyn ContentStore>,
-    /// Where blobs come from; without it, only what is in the store is there.
+    /// The repository of the blobs. Without it, only stored blobs are used.
     pub(super) source: Option<Source>,
     pub(super) lease: LeaseId,
     /// Whether a blob that turns out to be damaged in the store is fetched again. Otherwise it ends the pull.
     pub(super) repairs: bool,
-    /// Ends every fetch, and with it its lock on the ingest.
+    /// Stops every fetch, which releases its lock on the ingest.
     pub(super) stop: Stop,
 }
 
-/// What is made of a blob that is in the store already.
+/// How a stored blob is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Existing {
     /// It is used.
@@ -125,7 +125,7 @@ impl BlobFetcher {
         }
     }
 
-    /// Opens the ingest; `None` if the blob is in the store, and used.
+    /// Opens the ingest. `None` if the stored blob is used.
     pub(super) async fn open(
         &self,
         blob: Blob<'_>,
@@ -149,7 +149,7 @@ impl BlobFetcher {
                 OpenedIngest::Ready(ingest) => return Ok(Some(ingest)),
                 OpenedIngest::Locked => watch(FetchEvent::WaitingForOther),
             }
-            // The pauses of the Go client: random, so that waiting clients do not march in step.
+            // The pauses of the Go client: random, so that waiting clients do not poll in step.
             let wait = Duration::from_millis(rand::random_range(1..=longest));
             longest = (longest * 2).min(2048);
             let pause = async {
@@ -160,7 +160,7 @@ impl BlobFetcher {
         }
     }
 
-    /// Refuses a blob that the store could not verify: it would say so only after the last byte.
+    /// Refuses a blob that the store cannot verify, because the store would fail only after the last byte.
     pub(super) async fn check_algorithm(&self, what: &'static str, digest: &Digest) -> Result<(), PullError> {
         let algorithm = digest.algorithm();
         let accepts = self.content.accepts(algorithm).await.map_err(|source| PullError::Store {
@@ -183,7 +183,7 @@ impl BlobFetcher {
                 Ok(if bytes == 0 { Fetched::Existed } else { Fetched::Downloaded(bytes) })
             }
             Err(error) => {
-                // What is wrong may be right from the beginning. Anything else ends the pull.
+                // Wrong bytes are fetched again from the beginning. Any other error ends the pull.
                 if !had_wrong_bytes(&error) {
                     self.stop.begin_clean_up();
                 }
@@ -212,7 +212,7 @@ impl BlobFetcher {
         }
     }
 
-    /// Copies what the ingest lacks from the registry into it. Returns how many bytes of the blob that is.
+    /// Downloads the missing bytes into the ingest. Returns their number.
     async fn copy(
         &self,
         blob: Blob<'_>,
@@ -277,7 +277,7 @@ impl BlobFetcher {
         BlobFacts { source: self.source.as_ref().map(|source| source.reference.clone()), ..facts }
     }
 
-    /// Throws an ingest away. A failure to do so only costs disk space until the lease ends.
+    /// Aborts an ingest. A failure only costs disk space until the lease ends.
     pub(super) async fn abandon(&self, ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
         match self.stop.clean_up(ingest.abort()).await {
             Some(Ok(())) => {}
@@ -288,7 +288,7 @@ impl BlobFetcher {
         }
     }
 
-    /// Leaves an ingest for a later try. If that fails, the next try begins anew.
+    /// Keeps an ingest for a later try. If that fails, the next try starts from the beginning.
     async fn suspend(&self, ingest: Box<dyn Ingest>, descriptor: &Descriptor) {
         match self.stop.clean_up(ingest.suspend()).await {
             Some(Ok(())) => {}
@@ -300,12 +300,12 @@ impl BlobFetcher {
     }
 }
 
-/// Whether a commit failed because of the bytes of its ingest, which is thrown away by then.
+/// Whether a commit failed because of wrong bytes. The ingest was then removed.
 pub(super) fn had_wrong_bytes(error: &PullError) -> bool {
     matches!(error, PullError::Store { source, .. } if source.class() == Class::FailedPrecondition)
 }
 
-/// Whether the bytes that came before an error are as good as any.
+/// Whether the bytes before an error may be kept.
 fn is_interruption(error: &PullError) -> bool {
     matches!(
         error,

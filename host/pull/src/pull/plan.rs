@@ -14,7 +14,7 @@ const _: () = assert!(dray_rules::limits::LABEL_BYTES == limits::LABEL_BYTES);
 
 /// Checks a whole plan against the image it is for, and against the configuration that the plugin planned with, as a pull does before any effect of the plan.
 ///
-/// Takes time in proportion to the texts of the plan and of the image.
+/// Takes time linear in the texts of the plan and of the image.
 ///
 /// # Errors
 ///

@@ -18,7 +18,7 @@ impl BlobFetcher {
         self.look(blob, damage_at_end(self.content.as_ref(), blob.descriptor)).await
     }
 
-    /// Why a layer cannot be unpacked: because it is damaged in the store, or because of `error`.
+    /// Why a layer cannot be unpacked: damage in the store, or else `error`.
     pub(super) async fn or_damage(&self, blob: Blob<'_>, error: PullError) -> PullError {
         tracing::debug!(digest = %blob.descriptor.digest, "computing the digest of a layer that cannot be unpacked");
         match damage_anywhere(self.content.as_ref(), blob.descriptor).await {
@@ -80,7 +80,7 @@ impl BlobFetcher {
         self.look(blob, damage_anywhere(self.content.as_ref(), blob.descriptor)).await
     }
 
-    /// Looks at a blob, which may take as long as it is large, unless everything stops.
+    /// Checks a blob, which may take long for a large one, unless everything stops.
     async fn look<T>(
         &self,
         blob: Blob<'_>,

@@ -1,4 +1,4 @@
-//! How a pull ends before its time: by whom, for which reason, and how long it may take to clean up.
+//! Ends a pull early: after a cancellation or a failure, with a limited time for clean-up.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::PullError;
 use dray_core::limits;
 
-/// Shared by all parts of one pull. The caller's token stops it, or the first failure.
+/// Shared by all parts of one pull. The caller's token or the first failure stops it.
 ///
-/// From then on the pull has [`limits::CLEANUP_TIMEOUT`], whatever it still does. What is left of it after
-/// [`limits::CLEANUP_STEPS_TIMEOUT`] belongs to the lease, whose end removes what the other steps could not.
+/// From then on the pull has [`limits::CLEANUP_TIMEOUT`] in total. The time after [`limits::CLEANUP_STEPS_TIMEOUT`]
+/// is reserved for the lease, whose release removes what the other steps could not.
 #[derive(Clone)]
 pub(super) struct Stop {
     token: CancellationToken,
@@ -21,14 +21,14 @@ pub(super) struct Stop {
 
 #[derive(Default)]
 struct Shared {
-    /// Why the pull ends. What fails later is an echo of it.
+    /// Why the pull ends. Later failures follow from it.
     reason: Mutex<Option<PullError>>,
-    /// When cleaning up began.
+    /// When clean-up began.
     began: OnceLock<Instant>,
 }
 
 impl Stop {
-    /// Stops when `cancel` is cancelled, and does not cancel it.
+    /// Stops when `cancel` is cancelled, but does not cancel it.
     pub(super) fn by(cancel: &CancellationToken) -> Self {
         Self { token: cancel.child_token(), shared: Arc::default() }
     }
@@ -41,7 +41,7 @@ impl Stop {
         self.token.cancelled().await;
     }
 
-    /// Does something that may be given up at any time. What ends when the pull is stopped counts as given up.
+    /// Runs a step that may be abandoned at any time. A step that ends when the pull is stopped counts as abandoned.
     pub(super) async fn or_cancelled<T>(
         &self,
         step: impl Future<Output = Result<T, PullError>>,
@@ -53,8 +53,8 @@ impl Stop {
         }
     }
 
-    /// Stops everything. The first failure is the reason, unless the caller had cancelled before. Returns what
-    /// stands for it until [`Stop::reason`] is asked.
+    /// Stops everything. The first failure is the reason, unless the caller cancelled before. Returns a placeholder
+    /// for [`Stop::reason`].
     pub(super) fn fail(&self, error: PullError) -> PullError {
         let mut reason = self.shared.reason.lock().unwrap_or_else(PoisonError::into_inner);
         if reason.is_none() {
@@ -66,33 +66,33 @@ impl Stop {
         PullError::Cancelled
     }
 
-    /// Why the pull ends, which ends with this error at last.
+    /// The reason for the end of the pull; `last` is its last error.
     pub(super) fn reason(&self, last: PullError) -> PullError {
         self.fail(last);
         let mut reason = self.shared.reason.lock().unwrap_or_else(PoisonError::into_inner);
         reason.take().unwrap_or(PullError::Cancelled)
     }
 
-    /// Starts the time for cleaning up, unless it runs already. Returns when it began.
+    /// Starts the time for clean-up, unless it runs already. Returns its start.
     pub(super) fn begin_clean_up(&self) -> Instant {
         *self.shared.began.get_or_init(Instant::now)
     }
 
-    /// Does a step of cleaning up, as far as there is time for it; `None` if there is not.
+    /// Runs a step of clean-up. `None` if its time is over.
     ///
-    /// A step that is no consequence of a failure has as much time, and takes nothing from the others.
+    /// A step without a preceding failure has the same time, and does not use that of the others.
     pub(super) async fn clean_up<T>(&self, step: impl Future<Output = T>) -> Option<T> {
         let began = self.shared.began.get().copied().unwrap_or_else(Instant::now);
         timeout_at(began + limits::CLEANUP_STEPS_TIMEOUT, step).await.ok()
     }
 
-    /// Does the last step, to which all the time that is left belongs.
+    /// Runs the last step, with all remaining time.
     pub(super) async fn last_step<T>(&self, step: impl Future<Output = T>) -> Option<T> {
         timeout_at(self.begin_clean_up() + limits::CLEANUP_TIMEOUT, step).await.ok()
     }
 
-    /// Does something that is to end by itself, also when everything stops, and that cleans up if it can; `None`
-    /// if it was given up, because it was stopped and did not end in the time for that.
+    /// Runs a job that ends and cleans up by itself when everything stops. `None` if it was abandoned because it did
+    /// not end in time.
     pub(super) async fn or_give_up<T>(&self, job: impl Future<Output = T>) -> Option<T> {
         let given_up = async {
             self.cancelled().await;

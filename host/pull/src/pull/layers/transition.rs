@@ -1,10 +1,10 @@
-//! What follows from the plan of a layer and the snapshotter's answer: what to do with the layer, and what becomes of
-//! the plans of the layers above. It has no effect, so a table covers all of it.
+//! Decides from the plan of a layer and the snapshotter's answer what to do with the layer, and how the plans of the
+//! layers above change. The function is pure, so a table of tests covers it.
 
 use super::super::LayerOutcome;
 use dray_ports::{Expectation, LayerPlan, OnError, OnMounts, Question};
 
-/// What the snapshotter answered to the question for a layer, with the active snapshot `S` or the error `E`.
+/// The snapshotter's answer for a layer, with the active snapshot `S` or the error `E`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer<S, E> {
     /// It has the layer.
@@ -29,7 +29,7 @@ pub(super) enum Step<S, E> {
     Commit(S),
     /// Fetch the blob, apply it to the active snapshot, and commit that.
     Fill(S, Promise),
-    /// Ask once more, with [`Question::Fetch`] from now on.
+    /// Ask again, with [`Question::Fetch`] from now on.
     FetchInstead(E),
     /// End the pull: the plan does not allow to fetch the layer.
     NotProvided,
@@ -37,7 +37,7 @@ pub(super) enum Step<S, E> {
     Fail(E),
 }
 
-/// Whether the plan expected a layer to be provided that has to be fetched.
+/// Whether a layer must be fetched although the plan expected it to be provided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Promise {
     /// It did not.
@@ -48,17 +48,17 @@ pub(super) enum Promise {
     BrokenBefore,
 }
 
-/// What becomes of the plans of the layers above.
+/// How the plans of the layers above change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Above {
     /// They stay.
     AsPlanned,
-    /// The layers are asked for without labels of the plan, and are expected to be fetched.
+    /// They are asked for without labels of the plan, and expected to be fetched.
     StopAsking,
 }
 
 impl Above {
-    /// What becomes of the plan of one layer above.
+    /// The changed plan of one layer above.
     pub(super) fn replan(self, plan: LayerPlan) -> LayerPlan {
         match (self, &plan.question) {
             (Self::AsPlanned, _) => plan,
@@ -70,7 +70,7 @@ impl Above {
     }
 }
 
-/// Decides what follows from the answer to the question that the plan of a layer asks.
+/// Decides the next step from the plan of a layer and the answer.
 pub(super) fn next<S, E>(plan: &LayerPlan, answer: Answer<S, E>) -> (Step<S, E>, Above) {
     let asks = plan.question != Question::Fetch;
     match answer {
@@ -122,16 +122,16 @@ mod tests {
         const OLD: Answer<&str, &str> = Exists { before: true };
         const NEW: Answer<&str, &str> = Exists { before: false };
         let table = [
-            // The snapshotter has the layer: whatever is to be done otherwise does not matter.
+            // The snapshotter has the layer, so the rest of the plan does not matter.
             (Question::Fetch, Maybe,    OnMounts::Fetch, OnError::Fail, OLD, Step::Use(LayerOutcome::Existed), AsPlanned),
             (labels(),        Provided, OnMounts::Fail,  OnError::Fail, OLD, Step::Use(LayerOutcome::Existed), AsPlanned),
             (labels(),        Provided, OnMounts::Fail,  OnError::Fail, NEW, Step::Use(LayerOutcome::Provided), AsPlanned),
             (Ask,             Maybe,    OnMounts::Fetch, OnError::Fail, NEW, Step::Use(LayerOutcome::Provided), AsPlanned),
             (Ask,             Expectation::Mounts, OnMounts::Fetch, OnError::Fail, NEW, Step::Use(LayerOutcome::Existed), AsPlanned),
-            // A snapshot with its content is as good.
+            // A filled snapshot counts as provided.
             (labels(), Provided, OnMounts::Fail,  OnError::Fail, Filled("s"), Step::Commit("s"), AsPlanned),
             (Ask,      Expectation::Mounts, OnMounts::Fetch, OnError::Fail, Filled("s"), Step::Commit("s"), AsPlanned),
-            // Mounts break the expectation only where the layer was expected to be provided.
+            // Mounts break the expectation only if the layer was expected to be provided.
             (labels(), Maybe,    OnMounts::Fail, OnError::Fail, Mounts("s"), Step::Fill("s", Promise::None), AsPlanned),
             (Ask,      Expectation::Mounts, OnMounts::FetchAndStopAsking, OnError::Fail, Mounts("s"), Step::Fill("s", Promise::None), AsPlanned),
             (labels(), Provided, OnMounts::Fetch, OnError::Fail, Mounts("s"), Step::Fill("s", Promise::Broken), AsPlanned),
