@@ -1,12 +1,13 @@
 //! Resolves a name at the registry while containerd is connected and the plugins are loaded.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio_util::task::AbortOnDropHandle;
 
 use dray::oci::{Descriptor, Reference};
-use dray::ports::{BlobStream, FetchFailure, Registry, Resolved};
+use dray::ports::{BlobStream, FetchFailure, Registry, RegistryAccess, Resolved};
 
 /// A registry that has already been asked to resolve one reference.
 pub(super) struct EarlyRegistry {
@@ -57,6 +58,10 @@ impl Registry for EarlyRegistry {
 
     async fn distrust(&self, reference: &Reference, descriptor: &Descriptor) -> bool {
         self.registry.distrust(reference, descriptor).await
+    }
+
+    async fn access(&self, reference: &Reference) -> BTreeSet<RegistryAccess> {
+        self.registry.access(reference).await
     }
 }
 

@@ -130,9 +130,9 @@ pub struct LayerPlan {
 }
 
 /// How the host reached a registry, where a daemon that reaches it by itself needs a setting for the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RegistryAccess {
-    /// Without TLS.
+    /// Without TLS, over the network.
     PlainHttp,
     /// With TLS, by a certificate authority or a client certificate of the host's configuration.
     PrivateCa,
@@ -140,7 +140,7 @@ pub enum RegistryAccess {
     Mirror,
     /// With credentials.
     Credentials,
-    /// In any way.
+    /// In none of these ways.
     Unreachable,
 }
 

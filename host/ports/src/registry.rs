@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
@@ -7,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
 
+use super::RegistryAccess;
 use super::reason::FetchReason;
 use dray_core::oci::{Descriptor, Reference};
 
@@ -133,5 +135,11 @@ pub trait Registry: Send + Sync {
     async fn distrust(&self, reference: &Reference, descriptor: &Descriptor) -> bool {
         let _ = (reference, descriptor);
         false
+    }
+
+    /// What it took so far to speak with the reference's registry, and what another client of it may lack. Asks nothing.
+    async fn access(&self, reference: &Reference) -> BTreeSet<RegistryAccess> {
+        let _ = reference;
+        BTreeSet::new()
     }
 }

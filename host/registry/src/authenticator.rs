@@ -76,6 +76,11 @@ impl Authenticator {
         Self { endpoint, exchange, identity, entries }
     }
 
+    /// Whether the server has been told who the user is.
+    pub(super) async fn has_told_credentials(&self) -> bool {
+        self.identity.is_found().await
+    }
+
     /// The authorization for a repository, if the server has asked for one before. A token that is about to expire is
     /// replaced first.
     pub(super) async fn known(

@@ -84,6 +84,16 @@ impl Endpoint {
         }
     }
 
+    /// Whether it is another server in place of the registry.
+    pub(super) fn is_mirror(&self) -> bool {
+        self.namespace.is_some()
+    }
+
+    /// Whether it is spoken with over the network without TLS.
+    pub(super) fn is_exposed(&self) -> bool {
+        self.scheme() == Scheme::Http && !is_loopback(&self.host)
+    }
+
     /// The permission to use plain HTTP, if there is any.
     pub(super) fn fallback(&self) -> Option<&Fallback> {
         self.fallback.as_ref()

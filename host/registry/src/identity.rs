@@ -79,6 +79,11 @@ impl Identity {
         self.credentials.denial(&self.host, found)
     }
 
+    /// Whether credentials have been found. Looks nowhere.
+    pub(super) async fn is_found(&self) -> bool {
+        self.last.lock().await.as_ref().is_some_and(|last| last.found.is_some())
+    }
+
     async fn look(&self) -> Result<Arc<Lookup>, FetchFailure> {
         let found = self.credentials.find(&self.host).await?;
         Ok(Arc::new(Lookup { found, at: Instant::now() }))

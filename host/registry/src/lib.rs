@@ -49,6 +49,7 @@ mod token;
 mod transport;
 mod warning;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,7 +65,7 @@ use self::server::{Server, Shared};
 use self::transport::Transports;
 use dray_core::limits;
 use dray_core::oci::{Descriptor, Reference};
-use dray_ports::{BlobStream, FetchFailure, FetchFault, Registry, Resolved};
+use dray_ports::{BlobStream, FetchFailure, FetchFault, Registry, RegistryAccess, Resolved};
 
 pub use self::credentials::{
     CredentialKind, CredentialReport, CredentialSettings, CredentialSource, find_credentials,
@@ -198,5 +199,14 @@ impl Registry for RegistryClient {
         let is_left =
             |server: &Arc<Server>| server.may(&[Capability::Pull]) && !server.was_wrong_about(digest);
         servers.is_ok_and(|servers| servers.iter().any(is_left))
+    }
+
+    async fn access(&self, reference: &Reference) -> BTreeSet<RegistryAccess> {
+        let mut access = BTreeSet::new();
+        // Whoever has asked the registry something has found its servers.
+        for server in self.servers(reference.domain()).await.iter().flat_map(|servers| servers.iter()) {
+            access.extend(server.access().await);
+        }
+        access
     }
 }

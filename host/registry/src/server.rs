@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -20,7 +21,7 @@ use super::transport::{Response, TransportSettings, Transports};
 use super::warning::Warnings;
 use dray_core::limits;
 use dray_core::oci::Digest;
-use dray_ports::{FetchFailure, FetchFault, FetchReason};
+use dray_ports::{FetchFailure, FetchFault, FetchReason, RegistryAccess};
 
 /// One of the servers that stand for a registry, with what was learned about it.
 pub(super) struct Server {
@@ -32,6 +33,8 @@ pub(super) struct Server {
     hidden: Hidden,
     warnings: Arc<Warnings>,
     rests_until: Mutex<Option<Instant>>,
+    /// Whether it has answered a call with success.
+    has_served: AtomicBool,
     /// Blobs for which it sent wrong content.
     wrong: Mutex<Remembered<Digest, ()>>,
 }
@@ -75,6 +78,7 @@ impl Server {
             redirected,
             hidden,
             warnings,
+            has_served: AtomicBool::new(false),
             rests_until,
             wrong,
         })
@@ -116,6 +120,9 @@ impl Server {
             response = self.exchange.send(call).await?;
         }
         self.note_accepted(repository, call, &response).await;
+        if response.status().is_success() {
+            self.has_served.store(true, Ordering::Relaxed);
+        }
         if let Some(plain) = self.endpoint.fallback().and_then(|fallback| fallback.known(&call.url)) {
             call.url = plain;
         }
@@ -245,6 +252,22 @@ impl Server {
         }
         let mut rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
         *rests_until = Some(Instant::now() + limits::HOST_REST);
+    }
+
+    /// What it took to be served by it; nothing if it has not served yet.
+    pub(super) async fn access(&self) -> Vec<RegistryAccess> {
+        if !self.has_served.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let HostEndpoint { ca, client, skip_verify, .. } = &self.settings;
+        let has_own_certificates = !ca.is_empty() || !client.is_empty() || *skip_verify;
+        let took = [
+            (RegistryAccess::PlainHttp, self.endpoint.is_exposed()),
+            (RegistryAccess::PrivateCa, has_own_certificates),
+            (RegistryAccess::Mirror, self.endpoint.is_mirror()),
+            (RegistryAccess::Credentials, self.authenticator.has_told_credentials().await),
+        ];
+        took.into_iter().filter_map(|(access, is_used)| is_used.then_some(access)).collect()
     }
 
     /// Whether it failed a short while ago.
