@@ -87,14 +87,11 @@ fn class_of_code(code: Code) -> Class {
         Code::PermissionDenied | Code::Unauthenticated => Class::Denied,
         Code::OutOfRange => Class::OutOfRange,
         Code::Cancelled | Code::DeadlineExceeded | Code::Aborted => Class::Ended,
-        // "Unavailable" has its meaning from the call, see `Cause::is_unavailable`. Outside of writes it is
-        // a service behind containerd that is away, while containerd itself is there.
-        Code::Unavailable
-        | Code::Unknown
-        | Code::Internal
-        | Code::DataLoss
-        | Code::ResourceExhausted
-        | Code::Ok => Class::Unknown,
+        // A write of a blob gets it for another reason, see `Cause::is_unavailable`.
+        Code::Unavailable => Class::Unavailable,
+        Code::Unknown | Code::Internal | Code::DataLoss | Code::ResourceExhausted | Code::Ok => {
+            Class::Unknown
+        }
     }
 }
 
@@ -168,7 +165,7 @@ mod tests {
             (Status::permission_denied("x"), Class::Denied),
             (Status::deadline_exceeded("x"), Class::Ended),
             (Status::cancelled("x"), Class::Ended),
-            (Status::unavailable("x"), Class::Unknown),
+            (Status::unavailable("x"), Class::Unavailable),
             (Status::internal("x"), Class::Unknown),
         ] {
             let code = status.code();

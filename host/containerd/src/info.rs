@@ -12,6 +12,9 @@ use dray_ports::{Class, SnapshotterInfo, SnapshotterName, StoreError, StoreInfo,
 /// The label by which a namespace names its snapshotter.
 const DEFAULT_SNAPSHOTTER_LABEL: &str = "containerd.io/defaults/snapshotter";
 
+/// What containerd exports of a plugin that another process serves, and of no other.
+const ADDRESS_EXPORT: &str = "address";
+
 const SNAPSHOTTER_PLUGINS: &str = "type==io.containerd.snapshotter.v1";
 
 #[async_trait]
@@ -54,6 +57,7 @@ fn from_plugin(plugin: Plugin) -> SnapshotterInfo {
         name: SnapshotterName::new(plugin.id),
         error: plugin.init_err.map(|error| error.message),
         capabilities: plugin.capabilities,
+        address: plugin.exports.get(ADDRESS_EXPORT).cloned(),
     }
 }
 
@@ -73,5 +77,13 @@ mod tests {
         let plugin = Plugin { capabilities: vec!["rebase".to_owned()], ..Plugin::default() };
         let info = from_plugin(plugin);
         assert_eq!((info.error, info.capabilities), (None, vec!["rebase".to_owned()]));
+        assert_eq!(info.address, None);
+    }
+
+    #[test]
+    fn a_snapshotter_of_another_process_has_an_address() {
+        let exports = [("address".to_owned(), "/run/stargz.sock".to_owned())].into();
+        let plugin = Plugin { id: "stargz".to_owned(), exports, ..Plugin::default() };
+        assert_eq!(from_plugin(plugin).address.as_deref(), Some("/run/stargz.sock"));
     }
 }

@@ -21,6 +21,7 @@ mod ocicrypt;
 mod reading;
 mod replacement;
 mod snapshots;
+mod view;
 
 use std::sync::Arc;
 

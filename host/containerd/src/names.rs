@@ -41,6 +41,16 @@ pub(super) fn extraction_key(chain_id: &ChainId) -> SnapshotKey {
     SnapshotKey::from_store(format!("extract-{} {chain_id}", unique()))
 }
 
+/// A name for a view by which the files of a layer are read.
+pub(super) fn view_key(chain_id: &ChainId) -> SnapshotKey {
+    SnapshotKey::from_store(format!("dray-view-{} {chain_id}", unique()))
+}
+
+/// A name for the snapshot by which a snapshotter is asked whether it answers.
+pub(super) fn probe_key() -> SnapshotKey {
+    SnapshotKey::from_store(format!("dray-probe-{}", unique()))
+}
+
 /// Something that no other client has: the nanoseconds within the second, and four random characters.
 pub(super) fn unique() -> String {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();

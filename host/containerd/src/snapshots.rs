@@ -8,6 +8,7 @@ use tonic::transport::Channel;
 
 use super::answer::answer;
 use super::failure::Cause;
+use super::view::ViewError;
 use super::{Containerd, client, convert, labels, names};
 use dray_core::oci::ChainId;
 use dray_ports::{
@@ -43,6 +44,20 @@ impl Snapshots for Containerd {
             Err(cause) if cause.class() == Class::NotFound => Ok(None),
             Err(cause) => Err(cause.during(format!("measure snapshot `{chain_id}` in `{snapshotter}`"))),
         }
+    }
+
+    async fn probe(&self, snapshotter: &SnapshotterName) -> Result<(), StoreError> {
+        let key = names::probe_key();
+        let request = PrepareSnapshotRequest {
+            snapshotter: snapshotter.to_string(),
+            key: key.to_string(),
+            ..PrepareSnapshotRequest::default()
+        };
+        // Without a lease: an active snapshot that stays is collected.
+        let prepared = answer(self.snapshots().prepare(self.request(request))).await;
+        prepared
+            .map_err(|cause| cause.during(format!("ask snapshotter `{snapshotter}` whether it is there")))?;
+        self.remove(snapshotter, &key).await
     }
 
     fn new_key(&self, chain_id: &ChainId) -> SnapshotKey {
@@ -82,6 +97,24 @@ impl Snapshots for Containerd {
         }
     }
 
+    async fn read_root(
+        &self,
+        lease: &LeaseId,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+    ) -> Result<usize, StoreError> {
+        let key = names::view_key(chain_id);
+        let read = self.read_view(lease, snapshotter, &key, chain_id).await;
+        let removed = self.remove(snapshotter, &key).await;
+        let entries = read.map_err(|error| {
+            let class = if let ViewError::NoView(cause) = &error { cause.class() } else { Class::Unknown };
+            StoreError::new(class, format!("read snapshot `{chain_id}` in `{snapshotter}`"))
+                .with_source(error)
+        })?;
+        removed?;
+        Ok(entries)
+    }
+
     async fn remove(&self, snapshotter: &SnapshotterName, key: &SnapshotKey) -> Result<(), StoreError> {
         let request = RemoveSnapshotRequest { snapshotter: snapshotter.to_string(), key: key.to_string() };
         match self.long_answer(self.snapshots().remove(self.request(request))).await {
@@ -94,7 +127,7 @@ impl Snapshots for Containerd {
 }
 
 impl Containerd {
-    fn snapshots(&self) -> SnapshotsClient<Channel> {
+    pub(super) fn snapshots(&self) -> SnapshotsClient<Channel> {
         client!(self, SnapshotsClient<_>)
     }
 

@@ -93,6 +93,17 @@ pub const GRPC_MESSAGE_BYTES: usize = 16 * MIB;
 /// Limit for establishing the connection to containerd.
 pub const DAEMON_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time in which a snapshotter that is another process must answer a question that needs no work. A daemon that is alive
+/// answers in milliseconds.
+pub const SNAPSHOTTER_PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for which a snapshotter that cannot be reached is asked again. A daemon that is restarted is back after 1 to 2 s,
+/// and containerd connects to it at most 3 s later.
+pub const SNAPSHOTTER_RESTART: Duration = Duration::from_secs(3);
+
+/// Time after which, and then again and again, the user is told that a snapshotter is being waited for.
+pub const SNAPSHOTTER_SILENCE: Duration = Duration::from_secs(5);
+
 /// Limit for calls that take containerd little work, such as reading or writing a record. They take milliseconds, and
 /// some seconds with a busy disk or during garbage collection. The kubelet gives the same time to every call that is
 /// not a pull.

@@ -80,13 +80,16 @@ impl StoreInfo for FakeStore {
     }
 
     async fn snapshotters(&self) -> Result<Vec<SnapshotterInfo>, StoreError> {
-        drop(self.call("snapshotters")?);
+        let remote = self.call("snapshotters")?.remote.clone();
         let info = |(name, error): (&str, Option<&str>)| SnapshotterInfo {
-            name: SnapshotterName::new(name),
             error: error.map(str::to_owned),
-            capabilities: Vec::new(),
+            ..SnapshotterInfo::named(SnapshotterName::new(name))
         };
-        Ok(SNAPSHOTTERS.map(info).into())
+        let remote = remote.into_iter().map(|name| SnapshotterInfo {
+            address: Some(format!("/run/{name}.sock")),
+            ..SnapshotterInfo::named(SnapshotterName::new(name))
+        });
+        Ok(SNAPSHOTTERS.map(info).into_iter().chain(remote).collect())
     }
 
     async fn default_snapshotter(&self) -> Result<Option<SnapshotterName>, StoreError> {

@@ -3,7 +3,7 @@ use std::io;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::store::FakeStore;
+use super::store::{FakeStore, State};
 use dray_core::oci::{Algorithm, ChainId, Descriptor, DiffId};
 use dray_core::verify::{Hasher, digest_of};
 use dray_ports::{
@@ -35,8 +35,10 @@ fn applied(layer: &Bytes) -> io::Result<Applied> {
     Ok(Applied { diff_id, size: tar.len() as u64 })
 }
 
-fn check(snapshotter: &SnapshotterName) -> Result<(), StoreError> {
-    if SNAPSHOTTERS.iter().any(|(name, _)| *name == snapshotter.as_str()) {
+fn check(state: &State, snapshotter: &SnapshotterName) -> Result<(), StoreError> {
+    let name = snapshotter.as_str();
+    if SNAPSHOTTERS.iter().any(|(known, _)| *known == name) || state.remote.iter().any(|known| known == name)
+    {
         return Ok(());
     }
     Err(StoreError::new(Class::InvalidArgument, "find the snapshotter"))
@@ -50,7 +52,7 @@ impl Snapshots for FakeStore {
         chain: &ChainId,
     ) -> Result<Option<SnapshotInfo>, StoreError> {
         let state = self.call("stat")?;
-        check(snapshotter)?;
+        check(&state, snapshotter)?;
         let snapshot = state.committed.get(chain.as_str());
         Ok(snapshot.map(|(parent, labels)| SnapshotInfo { parent: parent.clone(), labels: labels.clone() }))
     }
@@ -61,7 +63,7 @@ impl Snapshots for FakeStore {
         chain: &ChainId,
     ) -> Result<Option<Usage>, StoreError> {
         let state = self.call("usage")?;
-        check(snapshotter)?;
+        check(&state, snapshotter)?;
         let bytes = state.sizes.get(chain.as_str()).copied().unwrap_or(100);
         Ok(state.committed.contains_key(chain.as_str()).then_some(Usage { bytes, inodes: 3 }))
     }
@@ -70,6 +72,27 @@ impl Snapshots for FakeStore {
         let mut state = self.state();
         state.keys += 1;
         SnapshotKey::from_store(format!("{} {chain_id}", state.keys))
+    }
+
+    async fn probe(&self, snapshotter: &SnapshotterName) -> Result<(), StoreError> {
+        let state = self.call("probe")?;
+        check(&state, snapshotter)?;
+        if state.unreachable.contains(snapshotter.as_str()) {
+            return Err(StoreError::new(Class::Unavailable, "ask the snapshotter"));
+        }
+        Ok(())
+    }
+
+    async fn read_root(
+        &self,
+        lease: &LeaseId,
+        snapshotter: &SnapshotterName,
+        chain: &ChainId,
+    ) -> Result<usize, StoreError> {
+        let state = self.leased("read root", lease)?;
+        check(&state, snapshotter)?;
+        let is_there = state.committed.contains_key(chain.as_str());
+        is_there.then_some(3).ok_or_else(|| StoreError::new(Class::NotFound, "read the root"))
     }
 
     async fn prepare(
@@ -81,7 +104,7 @@ impl Snapshots for FakeStore {
         target: Option<&Target>,
     ) -> Result<Prepared, StoreError> {
         let mut state = self.leased("prepare", lease)?;
-        check(snapshotter)?;
+        check(&state, snapshotter)?;
         state.questions.push(target.cloned());
         if let Some((at, chain)) = state.collect_at.clone()
             && at == state.questions.len()
@@ -131,7 +154,7 @@ impl Snapshots for FakeStore {
         Target { chain_id, labels }: &Target,
     ) -> Result<Committed, StoreError> {
         let mut state = self.leased("commit snapshot", lease)?;
-        check(snapshotter)?;
+        check(&state, snapshotter)?;
         state.lease(lease).snapshots.insert(chain_id.to_string());
         if state.committed.contains_key(chain_id.as_str()) {
             return Ok(Committed::Exists);

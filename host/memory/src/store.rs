@@ -42,6 +42,10 @@ pub struct State {
     pub grace: Option<Duration>,
     /// Since when a collection has found nothing that keeps a blob.
     pub unkept: HashMap<Digest, Instant>,
+    /// Snapshotters that are other processes.
+    pub remote: Vec<String>,
+    /// Those of them that cannot be reached.
+    pub unreachable: HashSet<String>,
     /// Chain ids that the snapshotter provides when asked.
     pub provides: HashSet<String>,
     /// Chain ids that the snapshotter claims and does not have.

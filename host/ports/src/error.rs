@@ -14,6 +14,9 @@ pub enum Class {
     FailedPrecondition,
     /// Nothing answers at the store's address, or the connection broke.
     Unreachable,
+    /// Something behind the store cannot be reached, such as a snapshotter that is another process. The store itself
+    /// answers.
+    Unavailable,
     /// The store takes calls, and has not answered this one in the time for it.
     Silent,
     /// This store cannot do it.

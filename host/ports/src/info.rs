@@ -20,6 +20,15 @@ pub struct SnapshotterInfo {
     pub error: Option<String>,
     /// Capabilities that it announces.
     pub capabilities: Vec<String>,
+    /// Where another process serves it; absent if the store serves it itself.
+    pub address: Option<String>,
+}
+
+impl SnapshotterInfo {
+    /// A snapshotter of which only the name is known.
+    pub fn named(name: SnapshotterName) -> Self {
+        Self { name, error: None, capabilities: Vec::new(), address: None }
+    }
 }
 
 /// What a store says of itself.

@@ -117,6 +117,14 @@ pub trait Snapshots: Send + Sync {
         chain_id: &ChainId,
     ) -> Result<Option<Usage>, StoreError>;
 
+    /// Finds out whether a snapshotter answers, by a question without a lasting effect. What an abandoned call leaves is
+    /// protected by nothing, and the store collects it.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Class::Unavailable`](super::Class::Unavailable) if the snapshotter cannot be reached.
+    async fn probe(&self, snapshotter: &SnapshotterName) -> Result<(), StoreError>;
+
     /// A new name for an active snapshot of a layer, which no other snapshot has. It is made before
     /// [`prepare`](Snapshots::prepare) is called, so that the snapshot can be removed also where the answer is lost.
     fn new_key(&self, chain_id: &ChainId) -> SnapshotKey;
@@ -159,6 +167,22 @@ pub trait Snapshots: Send + Sync {
         key: &SnapshotKey,
         target: &Target,
     ) -> Result<Committed, StoreError>;
+
+    /// Reads the root of a committed layer as a container would, through a view that is removed again. Says how many
+    /// entries there are.
+    ///
+    /// For snapshotters that answer without having seen the layer: whether its files can be read shows here.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the snapshotter gives no view or its files cannot be read. The view may be left after a failure to remove
+    /// it, under the lease.
+    async fn read_root(
+        &self,
+        lease: &LeaseId,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+    ) -> Result<usize, StoreError>;
 
     /// Removes an active snapshot. One that is gone is no error. Takes no lease: it ends what the lease protected.
     async fn remove(&self, snapshotter: &SnapshotterName, key: &SnapshotKey) -> Result<(), StoreError>;

@@ -44,7 +44,7 @@ pub(crate) fn request(request: &PullRequest, script: &Arc<Script>) -> PullReques
     let unpack = request
         .unpack
         .clone()
-        .map(|Unpack { snapshotter, planners }| Unpack { snapshotter, planners: faulty(planners, script) });
+        .map(|unpack| Unpack { planners: faulty(unpack.planners.clone(), script), ..unpack });
     PullRequest { unpack, ..request.clone() }
 }
 
@@ -164,6 +164,20 @@ impl Snapshots for Faulty<dyn Snapshots> {
 
     fn new_key(&self, chain_id: &ChainId) -> SnapshotKey {
         self.inner.new_key(chain_id)
+    }
+
+    async fn read_root(
+        &self,
+        lease: &LeaseId,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+    ) -> Result<usize, StoreError> {
+        let read = self.inner.read_root(lease, snapshotter, chain_id);
+        self.script.call(Port::Snapshots, "read_root", read).await
+    }
+
+    async fn probe(&self, snapshotter: &SnapshotterName) -> Result<(), StoreError> {
+        self.script.call(Port::Snapshots, "probe", self.inner.probe(snapshotter)).await
     }
 
     async fn prepare(
@@ -309,6 +323,10 @@ impl Planners for Faulty<dyn Planners> {
         let planner = self.inner.planner_for(snapshotter);
         let planner = self.script.call(Port::Planner, "planner_for", planner).await?;
         Ok(faulty(planner, &self.script))
+    }
+
+    fn has_own(&self, snapshotter: &SnapshotterName) -> bool {
+        self.inner.has_own(snapshotter)
     }
 }
 
