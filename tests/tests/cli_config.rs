@@ -87,13 +87,13 @@ fn an_explicit_file_replaces_the_others() {
 
 #[test]
 fn an_unknown_member_is_refused_with_its_position() {
-    insta::assert_snapshot!(with_file("namespace = 'a'\nsnapshoter = 'b'\n").run(["pull", "debian"]), @r#"
+    insta::assert_snapshot!(with_file("namespace = 'a'\nsnapshoter = 'b'\n").run(["pull", "debian"]), @r"
     exit code: 3
     --- stdout
     --- stderr
-    error: `[HOME]/config/dray/dray.toml`, line 2, column 1: unknown field `snapshoter`, expected one of `address`, `namespace`, `snapshotter`, `hosts-dirs`, `plugins`
+    error: `[HOME]/config/dray/dray.toml`, line 2, column 1: unknown field `snapshoter`, expected one of `address`, `namespace`, `snapshotter`, `snapshotter-order`, `hosts-dirs`, `plugins`
     hint: correct it, or use another file with `--config`; `docs/cli.md` lists the members
-    "#);
+    ");
     let version = with_file("snapshoter = 'b'\n").run(["version"]);
     version.success();
 }

@@ -155,5 +155,5 @@ async fn one_clone_is_cancelled_and_the_other_goes_on() {
     assert!(matches!(error, ClientError::Pull(PullError::Cancelled)), "{error}");
     let state = State::of(&scene.daemon, NAMESPACE);
     assert!(state.is_at_rest(), "{state:?}");
-    client.pull(&scene.name).await.expect("it is not cancelled");
+    client.pull(&scene.name).await.expect("nobody cancels this one");
 }

@@ -343,8 +343,8 @@ fn images_are_measured(generation: Generation) {
     let run = elsewhere.run(["image", "size", &several]).success();
     assert_eq!(run.stdout, "0\n");
     assert_eq!(run.stderr, "note: the image is not unpacked in snapshotter `native`\n");
-    let unknown = Dray::with(&world.daemon, NAMESPACE).args(["--snapshotter", "unknown"]);
-    unknown.run(["image", "size", &several]).failure(3);
+    let nobody = Dray::with(&world.daemon, NAMESPACE).args(["--snapshotter", "nobody"]);
+    nobody.run(["image", "size", &several]).failure(3);
 }
 
 /// A record for an artifact, beside the images.

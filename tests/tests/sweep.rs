@@ -144,7 +144,7 @@ impl Scene {
         PullRequest {
             name: place.reference.clone(),
             platforms: Platforms::One(Platform::new("linux", "amd64", "")),
-            unpack: Some(Unpack { snapshotter: None, planners: Arc::clone(&self.planners) }),
+            unpack: Some(Unpack::new(Arc::clone(&self.planners))),
             parallel_downloads: PARALLEL_DOWNLOADS,
         }
     }

@@ -19,8 +19,8 @@ pub(super) struct Globals {
     #[arg(short, long, global = true, value_name = "NAME")]
     namespace: Option<String>,
 
-    /// Unpack into this snapshotter [env: CONTAINERD_SNAPSHOTTER] [default: that of the namespace, else
-    /// overlayfs]
+    /// Unpack into this snapshotter; `auto` lets the image decide [env: CONTAINERD_SNAPSHOTTER] [default: that of the
+    /// namespace, else overlayfs]
     #[arg(long, global = true, value_name = "NAME", alias = "storage-driver")]
     snapshotter: Option<String>,
 

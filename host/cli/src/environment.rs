@@ -39,7 +39,7 @@ pub(crate) const CONTAINERD_NAMESPACE: Variable = Variable {
 /// Snapshotter.
 pub(crate) const CONTAINERD_SNAPSHOTTER: Variable = Variable {
     names: &["CONTAINERD_SNAPSHOTTER"],
-    meaning: "snapshotter to unpack into, like `--snapshotter`",
+    meaning: "snapshotter to unpack into, or `auto`, like `--snapshotter`",
     default: "the default of the namespace, else `overlayfs`",
 };
 

@@ -1,4 +1,5 @@
 mod check;
+mod explain;
 mod fetch;
 mod inspect;
 mod list;
@@ -9,6 +10,7 @@ mod written;
 use clap::Subcommand;
 
 use self::check::CheckArguments;
+use self::explain::ExplainArguments;
 use self::fetch::FetchArguments;
 use self::inspect::InspectArguments;
 use self::list::ListArguments;
@@ -28,6 +30,7 @@ pub(super) enum ImageCommand {
     Size(SizeArguments),
     Check(CheckArguments),
     Fetch(FetchArguments),
+    Explain(ExplainArguments),
 }
 
 impl ImageCommand {
@@ -39,6 +42,7 @@ impl ImageCommand {
             Self::Size(arguments) => arguments.format,
             Self::Check(arguments) => arguments.format,
             Self::Fetch(arguments) => arguments.transfer.format,
+            Self::Explain(arguments) => arguments.format,
         }
     }
 }
@@ -51,6 +55,7 @@ pub(super) fn run(command: ImageCommand, context: &Context) -> Result<(), Failur
         ImageCommand::Size(arguments) => read(size::run(arguments, context)),
         ImageCommand::Check(arguments) => read(check::run(arguments, context)),
         ImageCommand::Fetch(arguments) => fetch::run(arguments, context),
+        ImageCommand::Explain(arguments) => read(explain::run(arguments, context)),
     }
 }
 

@@ -3,7 +3,7 @@ use super::failure::Failure;
 use super::platform_options::PlatformOptions;
 use super::plugin_options::PluginOptions;
 use super::transfer::{self, Task, TransferOptions};
-use dray::config::Flags;
+use dray::config::{Flags, PluginFlags};
 use dray::pull::PullMode;
 
 /// Pull an image and unpack it into a snapshotter
@@ -32,6 +32,19 @@ pub(super) struct PullArguments {
 
     #[command(flatten)]
     plugins: PluginOptions,
+
+    /// Fetch the blobs of layers too that a lazy snapshotter provides, so that the image can be pushed and saved
+    #[arg(long)]
+    keep_blobs: bool,
+
+    /// Read the root of the image at the end, as a container would. A plugin whose snapshotter answers without looking
+    /// at a layer asks for it in any case
+    #[arg(long)]
+    verify_snapshot: bool,
+
+    /// Use this SOCI index, where plugin `soci` plans; without it, the snapshotter looks for one
+    #[arg(long, value_name = "DIGEST")]
+    soci_index_digest: Option<String>,
 
     #[command(flatten)]
     pub(super) transfer: TransferOptions,
@@ -83,14 +96,18 @@ Examples:
   dray pull --mode missing debian:12
   dray -n k8s.io pull registry.example.com/team/app@sha256:4b1d…
   dray pull --format json debian:12 | jq .totals
+  dray pull --snapshotter auto ghcr.io/example/app:1.4-esgz
   dray pull --plugin snapshotter=./mine.wasm --snapshotter mine debian:12";
 
 /// Pulls, and prints the report.
 pub(super) fn run(arguments: PullArguments, context: &Context) -> Result<(), Failure> {
+    let soci_index_digest = arguments.soci_index_digest;
     let flags = Flags {
         platforms: arguments.platforms.into(),
         unpack: arguments.unpack.into(),
-        plugins: arguments.plugins.flags()?,
+        plugins: PluginFlags { soci_index_digest, ..arguments.plugins.flags()? },
+        keep_blobs: arguments.keep_blobs,
+        verify_snapshot: arguments.verify_snapshot,
         ..Flags::default()
     };
     let task = Task::Ensure(arguments.mode.into());

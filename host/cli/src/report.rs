@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::amounts;
-use dray::pull::{LayerOutcome, LayerReport, PluginReport, PluginTimings, PullReport, SuitabilityReport};
+use dray::pull::{
+    LayerOutcome, LayerReport, PluginReport, PluginTimings, PullReport, SuitabilityReport, Totals,
+};
 use dray::text::escape;
 
 /// The text on standard output.
@@ -26,9 +28,11 @@ pub(super) fn summary(report: &PullReport) -> String {
         row("suitability", &format!("{verdict}: {reason}"));
     }
     let mut parts = vec![layers(report)];
-    parts.push(match report.totals.downloaded_bytes {
-        0 => "nothing downloaded".to_owned(),
-        bytes => format!("{} downloaded", amounts::bytes(bytes)),
+    let Totals { downloaded_bytes, spared_bytes, layer_bytes, .. } = report.totals;
+    parts.push(match (downloaded_bytes, spared_bytes) {
+        (0, 0) => "nothing downloaded".to_owned(),
+        (bytes, 0) => format!("{} downloaded", amounts::bytes(bytes)),
+        (bytes, _) => format!("{} of {} downloaded", amounts::bytes(bytes), amounts::bytes(layer_bytes)),
     });
     parts.push(amounts::duration(
         Duration::try_from_secs_f64(report.timings.total / 1000.0).unwrap_or_default(),
@@ -46,12 +50,22 @@ fn layers(report: &PullReport) -> String {
         (LayerOutcome::Applied, "unpacked from the content store"),
         (LayerOutcome::Existed, "existed"),
         (LayerOutcome::Stored, "existed"),
-        (LayerOutcome::Provided, "provided"),
     ];
-    let counted = outcomes.into_iter().filter_map(|(outcome, word)| {
-        let number = layers.iter().filter(|layer| layer.outcome == outcome).count();
-        (number > 0).then(|| format!("{number} {word}"))
-    });
+    let provided = |lazy| {
+        let is_such = |layer: &&&LayerReport| layer.outcome == LayerOutcome::Provided && layer.lazy == lazy;
+        layers.iter().filter(is_such).count()
+    };
+    let provided = [
+        (provided(Some(true)), "lazy"),
+        (provided(Some(false)), "unpacked by the snapshotter"),
+        (provided(None), "provided"),
+    ];
+    let counted = provided.into_iter().chain(
+        outcomes
+            .into_iter()
+            .map(|(outcome, word)| (layers.iter().filter(|layer| layer.outcome == outcome).count(), word)),
+    );
+    let counted = counted.filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}"));
     let counted: Vec<String> = counted.collect();
     let all = amounts::count(layers.len(), "layer");
     if counted.is_empty() { all } else { format!("{all}: {}", counted.join(", ")) }
@@ -110,6 +124,8 @@ mod tests {
             chain_id: Some(ChainId::bottom(&diff_id)),
             outcome: *outcome,
             broken_expectation: false,
+            lazy: None,
+            asking: 0.0,
             downloaded: 0,
             uncompressed: None,
         };
@@ -132,6 +148,7 @@ mod tests {
                 code: "plain".to_owned(),
                 reason: "every image is".to_owned(),
             }),
+            considered: Vec::new(),
             plugins: vec![PluginReport {
                 kind: "snapshotter",
                 name: "overlayfs".to_owned(),
@@ -159,6 +176,15 @@ mod tests {
             report.target
         );
         assert_eq!(summary(&report), expected);
+
+        for (layer, lazy) in report.image.layers.iter_mut().zip([Some(true), Some(false), None]) {
+            (layer.outcome, layer.lazy) = (LayerOutcome::Provided, lazy);
+        }
+        (report.totals.layer_bytes, report.totals.spared_bytes) = (3 << 20, 2 << 20);
+        report.totals.downloaded_bytes = 1 << 20;
+        assert!(summary(&report).ends_with(
+            "3 layers: 1 lazy, 1 unpacked by the snapshotter, 1 provided, 1.0 MiB of 3.0 MiB downloaded, 1.23 s\n"
+        ));
 
         report.suitability = Some(SuitabilityReport {
             verdict: "partial",

@@ -32,7 +32,7 @@ pub(super) struct TransferOptions {
     #[arg(short, long)]
     quiet: bool,
 
-    /// Print the result in this formatat
+    /// Print the result in this format
     #[arg(long, value_name = "FORM", default_value = "text", conflicts_with = "quiet")]
     pub(super) format: Format,
 

@@ -33,10 +33,7 @@ async fn main() -> anyhow::Result<()> {
     let request = PullRequest {
         name,
         platforms: Platforms::One(Platform::new("linux", "amd64", "")),
-        unpack: Some(Unpack {
-            snapshotter: None,
-            planners: Arc::new(OnePlanner(plugins.planner(&overlayfs, "{}").await?)),
-        }),
+        unpack: Some(Unpack::new(Arc::new(OnePlanner(plugins.planner(&overlayfs, "{}").await?)))),
         parallel_downloads: PARALLEL_DOWNLOADS,
     };
     let report = pull_image(&world, &request, &CancellationToken::new()).await?;

@@ -13,8 +13,8 @@ use dray_core::oci::Descriptor;
 use dray_plugin_host::{PluginHost, PluginSource};
 use dray_ports::{Planners, PlatformMatcher, Progress, Registry, Store};
 use dray_pull::pull::{
-    PullError, PullMode, PullReport, PullRequest, Unpack, World, ensure_image, existing_image, fetch_image,
-    pull_image, resolve_digest,
+    Explanation, PullError, PullMode, PullReport, PullRequest, Unpack, World, ensure_image, existing_image,
+    explain_image, fetch_image, pull_image, resolve_digest,
 };
 use dray_registry::RegistryClient;
 use tokio::sync::OnceCell;
@@ -181,7 +181,9 @@ impl Client {
         let Parts { settings, planners, .. } = &*self.parts;
         let unpack = || Unpack {
             snapshotter: settings.daemon.snapshotter.value.clone(),
-            planners: Arc::clone(planners),
+            keep_blobs: settings.keep_blobs,
+            verify: settings.verify_snapshot,
+            ..Unpack::new(Arc::clone(planners))
         };
         PullRequest {
             name: name.to_owned(),
@@ -189,6 +191,18 @@ impl Client {
             unpack: settings.unpack.then(unpack),
             parallel_downloads: settings.parallel_downloads,
         }
+    }
+
+    /// Asks the plugin of each snapshotter what it would make of an image, and pulls nothing.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`explain_image`](crate::explain_image), and as [`Client::world`] does.
+    pub async fn explain(&self, name: &str) -> Result<Explanation, ClientError> {
+        let (world, request) = (self.world().await?, self.request(name));
+        // It is large, and would be part of every future that waits for it.
+        let explained = Box::pin(explain_image(&world, &request, &self.cancel));
+        Ok(explained.await?)
     }
 
     /// Asks the registry what a name stands for now. Needs no containerd.

@@ -70,8 +70,8 @@ pub use self::image::{
 pub use self::machine::Machine;
 pub use self::oci::parse_repo_tag;
 pub use self::pull::{
-    PullError, PullMode, PullReport, PullRequest, Unpack, World, ensure_image, existing_image, fetch_image,
-    pull_image, resolve_digest,
+    PullError, PullMode, PullReport, PullRequest, SnapshotterChoice, Unpack, World, ensure_image,
+    existing_image, explain_image, fetch_image, pull_image, resolve_digest,
 };
 
 /// The examples of the page are tests.

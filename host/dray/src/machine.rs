@@ -7,7 +7,7 @@ use dray_core::oci::Platform;
 pub struct Machine {
     /// The platform, by the rules of containerd's `platforms` library.
     pub platform: Platform,
-    /// Whether the effective user is root, who has other directories of hosts.
+    /// Whether the effective user is root, for whom other directories of hosts count.
     pub is_root: bool,
 }
 

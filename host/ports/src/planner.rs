@@ -208,6 +208,10 @@ pub trait Planners: Send + Sync {
     ///
     /// Fails if the plugin that is meant cannot be used.
     async fn planner_for(&self, snapshotter: &SnapshotterName) -> Result<Arc<dyn Planner>, PluginFailure>;
+
+    /// Whether that planner is meant for this snapshotter. The others are served by a plain one, which any snapshotter
+    /// can be asked with.
+    fn has_own(&self, snapshotter: &SnapshotterName) -> bool;
 }
 
 /// One planner for every snapshotter.
@@ -218,5 +222,9 @@ pub struct OnePlanner(pub Arc<dyn Planner>);
 impl Planners for OnePlanner {
     async fn planner_for(&self, _: &SnapshotterName) -> Result<Arc<dyn Planner>, PluginFailure> {
         Ok(Arc::clone(&self.0))
+    }
+
+    fn has_own(&self, _: &SnapshotterName) -> bool {
+        true
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use dray_core::oci::{Digest, DocumentKind, Platform};
 
 /// What is happening to a document.
@@ -66,6 +68,15 @@ pub enum Event {
         index: usize,
         /// What it is now.
         state: LayerState,
+    },
+    /// The snapshotter has been asked for a layer and takes long.
+    WaitingForSnapshotter {
+        /// Its registered name.
+        snapshotter: String,
+        /// Position of the layer among those of [`Event::Planned`].
+        index: usize,
+        /// How long it has taken so far.
+        elapsed: Duration,
     },
     /// Something that the user should see and that does not end the pull.
     Warning {

@@ -3,10 +3,12 @@
 //! Knows the outside world only through [`dray_ports`].
 
 mod blob;
+mod choice;
 mod documents;
 mod downloads;
 mod ensure;
 mod error;
+mod explain;
 mod fetch;
 mod job;
 mod layers;
@@ -15,6 +17,7 @@ mod plan;
 mod repair;
 mod report;
 mod request;
+mod snapshotters;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -25,20 +28,19 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::ensure::{Lack, PullMode, ensure_image, existing_image, fetch_image};
 pub use self::error::PullError;
+pub use self::explain::{Explanation, explain_image};
 use self::job::Job;
-use self::leased::Unpacking;
 pub use self::plan::validate_plan;
 pub use self::report::{
-    ImageReport, LayerOutcome, LayerReport, Outcome, PluginReport, PluginTimings, PullReport,
-    SuitabilityReport, Timings, Totals,
+    ConsideredReport, ImageReport, LayerOutcome, LayerReport, Outcome, PluginReport, PluginTimings,
+    PullReport, SuitabilityReport, Timings, Totals,
 };
-pub use self::request::{PullRequest, Unpack, World};
+pub use self::request::{PullRequest, SnapshotterChoice, Unpack, World};
+pub use self::snapshotters::usable_snapshotter;
+use self::snapshotters::{Answering, Candidates};
 use dray_core::oci::{Descriptor, Digest, Reference};
 use dray_core::verify::Mismatch;
-use dray_ports::{Class, Event, FetchFault, Registry, Resolved, SnapshotterName, StoreError, StoreInfo};
-
-/// The snapshotter where neither the user nor the store names one.
-const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
+use dray_ports::{Event, FetchFault, Registry, Resolved, StoreError};
 
 /// Pulls an image for one or several platforms, and unpacks it if that is wanted.
 ///
@@ -75,10 +77,14 @@ async fn pull_since(
     cancel: &CancellationToken,
 ) -> Result<PullReport, PullError> {
     let reference = Reference::parse(&request.name).map_err(|source| PullError::Reference { source })?;
-    let lookups = async { tokio::try_join!(resolve(world, &reference), unpacking(world, request)) };
-    let ((resolved, resolve_time), unpacking) = or_cancelled(cancel, lookups).await?;
+    let lookups = async {
+        // A registry is not asked for what could not be unpacked.
+        let answering = answering(world, request).await?;
+        tokio::try_join!(resolve(world, &reference), with_planners(request, answering))
+    };
+    let ((resolved, resolve_time), candidates) = or_cancelled(cancel, lookups).await?;
     let (name, target) = (&reference.to_string(), resolved.descriptor.digest.clone());
-    let job = Job { world, request, name, reference: Some(&reference), unpacking, outcome: Outcome::Pulled };
+    let job = Job { world, request, name, reference: Some(&reference), candidates, outcome: Outcome::Pulled };
     let pulled = match job.clone().carry_out(resolved, began, cancel).await {
         Err(error) if is_misled(&error, &target, &reference) => {
             tracing::warn!(%reference, %target, "the registry does not have what it said, asking once more");
@@ -148,52 +154,22 @@ async fn resolve(world: &World, reference: &Reference) -> Result<(Resolved, Dura
     Ok((resolved, since.elapsed()))
 }
 
-/// Finds out where to unpack, if at all.
-async fn unpacking(world: &World, request: &PullRequest) -> Result<Option<Unpacking>, PullError> {
+/// Finds out that what the image is to be unpacked into answers, if it is to be unpacked.
+async fn answering(world: &World, request: &PullRequest) -> Result<Option<Answering>, PullError> {
     let Some(unpack) = &request.unpack else { return Ok(None) };
     if !request.platforms.is_one() {
         return Err(PullError::UnpackSeveral);
     }
-    let snapshotter = usable_snapshotter(world.store.info.as_ref(), unpack.snapshotter.as_ref()).await?;
-    let planner = unpack.planners.planner_for(&snapshotter).await;
-    let planner = planner.map_err(|source| PullError::Planner { source })?;
-    Ok(Some(Unpacking { snapshotter, planner }))
+    snapshotters::answering(&world.store, unpack).await.map(Some)
 }
 
-/// Finds out which snapshotter to use: the wanted one, else the default of the store, else `overlayfs`.
-///
-/// # Errors
-///
-/// Fails if the store does not have it, or if it did not start.
-pub async fn usable_snapshotter(
-    store: &dyn StoreInfo,
-    wanted: Option<&SnapshotterName>,
-) -> Result<SnapshotterName, PullError> {
-    let fault = |source| store_error("looking up its snapshotters", source);
-    let name = if let Some(name) = wanted {
-        name.clone()
-    } else {
-        let default = store.default_snapshotter().await.map_err(fault)?;
-        default.unwrap_or_else(|| SnapshotterName::new(DEFAULT_SNAPSHOTTER))
-    };
-    let known = match store.snapshotters().await {
-        Ok(known) => known,
-        // A store that cannot tell will say so at the first question to the snapshotter.
-        Err(error) if error.class() == Class::Unimplemented => return Ok(name),
-        Err(error) => return Err(fault(error)),
-    };
-    match known.iter().find(|info| info.name == name) {
-        None => {
-            let usable = known.iter().filter(|info| info.error.is_none());
-            let known = usable.map(|info| info.name.to_string()).collect();
-            Err(PullError::UnknownSnapshotter { name: name.to_string(), known })
-        }
-        Some(info) => match &info.error {
-            Some(reason) => {
-                Err(PullError::DeadSnapshotter { name: name.to_string(), reason: reason.clone() })
-            }
-            None => Ok(name),
-        },
+async fn with_planners(
+    request: &PullRequest,
+    answering: Option<Answering>,
+) -> Result<Option<Candidates>, PullError> {
+    match (&request.unpack, answering) {
+        (Some(unpack), Some(answering)) => answering.with_planners(unpack).await.map(Some),
+        _ => Ok(None),
     }
 }
 

@@ -33,7 +33,7 @@ struct Entry {
     expects: bool,
 }
 
-/// A digest: one of the image's, or any other.
+/// A digest: perhaps one of the image's, or whatever somebody says.
 #[derive(Debug, Arbitrary)]
 enum Name {
     Numbered(u8),

@@ -6,6 +6,7 @@ use crate::arguments::Format;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output;
+use dray::SnapshotterChoice;
 use dray::config::{ConfiguredPlugin, DaemonSettings, RegistryAccess, SettingOrigin};
 use dray::ports::SnapshotterName;
 use dray::text::escape;
@@ -52,11 +53,19 @@ pub(super) fn run(arguments: &ShowArguments, context: &Context) -> Result<(), Fa
     let DaemonSettings { address, namespace, snapshotter } = context.daemon()?;
     let registry = context.registry.clone();
     let hosts_dirs = RegistryAccess::resolve(registry, environment, files, machine.is_root)?.hosts_dirs;
-    let name = snapshotter.value.as_ref().map_or("that of the namespace", SnapshotterName::as_str);
+    let choice = match &snapshotter.value {
+        SnapshotterChoice::Default => "that of the namespace".to_owned(),
+        SnapshotterChoice::Named(name) => name.to_string(),
+        SnapshotterChoice::Auto { order } if order.is_empty() => "auto".to_owned(),
+        SnapshotterChoice::Auto { order } => {
+            let first: Vec<&str> = order.iter().map(SnapshotterName::as_str).collect();
+            format!("auto, first {}", first.join(", "))
+        }
+    };
     let mut values = vec![
         Shown::of("address", &address.value, "--address", &address.origin),
         Shown::of("namespace", &namespace.value, "--namespace", &namespace.origin),
-        Shown::of("snapshotter", name, "--snapshotter", &snapshotter.origin),
+        Shown::of("snapshotter", &choice, "--snapshotter", &snapshotter.origin),
     ];
     for directory in &hosts_dirs.value {
         let directory = directory.display().to_string();

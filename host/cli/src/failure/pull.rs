@@ -46,8 +46,17 @@ impl From<PullError> for Failure {
             PullError::Plan { .. } => {
                 (Kind::Plugin, vec!["this is a fault of the plugin: report it to its authors".into()])
             }
-            PullError::Foreign { .. } => {
-                (Kind::Unsupported, vec!["choose another snapshotter with `--snapshotter`".into()])
+            PullError::Foreign { tried, .. } => (Kind::Unsupported, vec![hint_of_foreign(tried)]),
+            PullError::UnreachableSnapshotter { .. } => {
+                let hint = "start its daemon, or choose another snapshotter with `--snapshotter`";
+                (Kind::Containerd, vec![hint.into()])
+            }
+            PullError::NotReadable { advice, .. } => {
+                let log = "the log of the snapshotter's daemon may say why".to_owned();
+                (Kind::Containerd, advice.iter().cloned().chain([log]).collect())
+            }
+            PullError::SilentSnapshotter { .. } | PullError::SlowSnapshotter { .. } => {
+                (Kind::Containerd, vec!["the log of the snapshotter's daemon may say why it hangs".into()])
             }
             PullError::DeadSnapshotter { .. } => (
                 Kind::Containerd,
@@ -63,6 +72,17 @@ impl From<PullError> for Failure {
             PullError::Cancelled => (Kind::Cancelled(Signal::Interrupt), Vec::new()),
         };
         Self::of(kind, &error, hints)
+    }
+}
+
+fn hint_of_foreign(tried: &[String]) -> String {
+    match tried {
+        [] | [_] => "choose another snapshotter with `--snapshotter`; `dray image explain` asks all of them"
+            .to_owned(),
+        _ => format!(
+            "set up the snapshotter that the image is made for; these cannot serve it: {}",
+            listed(tried).unwrap_or_default()
+        ),
     }
 }
 

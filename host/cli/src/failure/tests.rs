@@ -120,9 +120,37 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
                 snapshotter: name(),
                 code: "c".to_owned(),
                 reason: "it is encrypted".to_owned(),
+                tried: vec![name()],
             },
             10,
         ),
+        (
+            PullError::UnreachableSnapshotter {
+                name: name(),
+                address: "/run/s.sock".to_owned(),
+                source: store(Class::Unavailable),
+            },
+            9,
+        ),
+        (
+            PullError::NotReadable {
+                snapshotter: name(),
+                advice: vec!["set `insecure`".to_owned()],
+                source: store(Class::Unknown),
+            },
+            9,
+        ),
+        (
+            PullError::SlowSnapshotter {
+                snapshotter: name(),
+                layer: digest("l"),
+                position: 3,
+                layers: 12,
+                seconds: 120,
+            },
+            9,
+        ),
+        (PullError::SilentSnapshotter { name: name(), address: "/run/s.sock".to_owned(), seconds: 10 }, 9),
         (PullError::NotProvided { snapshotter: name(), layer: digest("l") }, 9),
         (PullError::Phantom { snapshotter: name(), layer: digest("l") }, 9),
         (PullError::Store { doing: "taking a lease".to_owned(), source: store(Class::Unreachable) }, 9),

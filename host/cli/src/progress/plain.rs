@@ -81,6 +81,12 @@ impl Progress for PlainProgress {
                 Some(format!("{}: {count}, {bytes}", escape::line(&platforms.join(", "))))
             }
             Event::Layer { index, state } => self.layer(index, &state),
+            Event::WaitingForSnapshotter { snapshotter, index, elapsed } => {
+                let layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner).len();
+                let (snapshotter, seconds) = (escape::line(&snapshotter), elapsed.as_secs());
+                let layer = format!("layer {} of {layers}", index + 1);
+                Some(format!("waiting for snapshotter `{snapshotter}`, {layer}, {seconds} s"))
+            }
         };
         if let Some(line) = line {
             self.screen.print(&line);

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::meter::Meter;
 use crate::amounts;
@@ -31,6 +31,8 @@ struct Layer {
     size: u64,
     state: LayerState,
     meter: Meter,
+    /// The snapshotter that takes long to answer, and how long it has taken.
+    asked_for: Option<(String, Duration)>,
 }
 
 impl TerminalProgress {
@@ -94,12 +96,19 @@ impl Progress for TerminalProgress {
                         size,
                         state: LayerState::Waiting,
                         meter: Meter::default(),
+                        asked_for: None,
                     })
                     .collect();
             }
             Event::Layer { index, state } => {
                 if let Some(layer) = self.state().layers.get_mut(index) {
                     layer.state = state;
+                    layer.asked_for = None;
+                }
+            }
+            Event::WaitingForSnapshotter { snapshotter, index, elapsed } => {
+                if let Some(layer) = self.state().layers.get_mut(index) {
+                    layer.asked_for = Some((snapshotter, elapsed));
                 }
             }
             Event::Warning { message } => {
@@ -156,7 +165,14 @@ impl Layer {
             LayerState::WaitingForOther => (Style::Faint, "waiting", "for another client".to_owned()),
             LayerState::Downloaded => (Style::Plain, "downloaded", size),
             LayerState::Extracting => (Style::Active, "extracting", size),
-            LayerState::Asking => (Style::Active, "asking", "the snapshotter".to_owned()),
+            LayerState::Asking => match &self.asked_for {
+                None => (Style::Active, "asking", "the snapshotter".to_owned()),
+                Some((name, elapsed)) => {
+                    let details =
+                        format!("for snapshotter `{}`, {} s", escape::line(name), elapsed.as_secs());
+                    (Style::Active, "waiting", details)
+                }
+            },
             LayerState::Done => (Style::Good, "done", size),
             LayerState::Exists => (Style::Good, "exists", size),
             LayerState::Provided => (Style::Good, "provided", size),

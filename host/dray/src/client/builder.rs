@@ -55,7 +55,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The snapshotter to unpack into.
+    /// The snapshotter to unpack into; `auto` lets the image decide, see
+    /// [`SnapshotterChoice::Auto`](crate::SnapshotterChoice::Auto).
     pub fn snapshotter(mut self, name: impl Into<String>) -> Self {
         self.flags.daemon.snapshotter = Some(name.into());
         self
@@ -85,6 +86,24 @@ impl ClientBuilder {
     /// [`PARALLEL_DOWNLOADS`](crate::limits::PARALLEL_DOWNLOADS).
     pub fn parallel_downloads(mut self, downloads: NonZeroUsize) -> Self {
         self.flags.parallel_downloads = Some(downloads);
+        self
+    }
+
+    /// Whether the blobs of layers are fetched that a lazy snapshotter provides, so that the image can be pushed and saved.
+    pub fn keep_blobs(mut self, keep: bool) -> Self {
+        self.flags.keep_blobs = keep;
+        self
+    }
+
+    /// Whether the root of an image is read after it was unpacked, also where its plan does not ask for it.
+    pub fn verify_snapshot(mut self, verify: bool) -> Self {
+        self.flags.verify_snapshot = verify;
+        self
+    }
+
+    /// Digest of the SOCI index, for images that are unpacked by the plugin `soci`.
+    pub fn soci_index_digest(mut self, digest: impl Into<String>) -> Self {
+        self.flags.plugins.soci_index_digest = Some(digest.into());
         self
     }
 

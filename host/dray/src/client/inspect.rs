@@ -4,7 +4,7 @@ use dray_ports::{ImageRecord, SnapshotterName, Store};
 use dray_pull::image::{
     self, Completeness, FoundImage, ImageDocuments, ImageError, Platforms, Scrutiny, StoredDocuments,
 };
-use dray_pull::pull::{PullError, World, usable_snapshotter};
+use dray_pull::pull::{PullError, SnapshotterChoice, World, usable_snapshotter};
 
 /// An image in the store: what it is, and what of it is there.
 #[derive(Debug)]
@@ -97,7 +97,11 @@ impl Client {
     ///
     /// Fails if the store has not loaded the snapshotter that the settings name, and as [`Client::store`] does.
     pub async fn usable_snapshotter(&self) -> Result<UsableSnapshotter, ClientError> {
-        let wanted = self.settings().daemon.snapshotter.value.as_ref();
+        let wanted = match &self.settings().daemon.snapshotter.value {
+            SnapshotterChoice::Named(name) => Some(name),
+            // Where the image decides, this is what it falls back to.
+            SnapshotterChoice::Default | SnapshotterChoice::Auto { .. } => None,
+        };
         match usable_snapshotter(self.store().await?.info.as_ref(), wanted).await {
             Ok(name) => Ok(UsableSnapshotter::Loaded(name)),
             Err(error @ (PullError::UnknownSnapshotter { .. } | PullError::DeadSnapshotter { .. }))

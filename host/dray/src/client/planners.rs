@@ -25,4 +25,8 @@ impl Planners for ChosenPlanners {
         tracing::info!(%snapshotter, plugin = spec.name, origin = %spec.origin, "the plugin for the snapshotter is chosen");
         self.plugins.planner_with_grants(&source, &spec.config, &spec.grants).await
     }
+
+    fn has_own(&self, snapshotter: &SnapshotterName) -> bool {
+        self.rules.has_own_planner(snapshotter)
+    }
 }

@@ -1,12 +1,16 @@
 use super::setting::{filled, strongest};
 use super::{ConfigFiles, Environment, Setting, SettingsError};
 use dray_ports::SnapshotterName;
+use dray_pull::pull::SnapshotterChoice;
 
 /// Where containerd listens by default.
 const DEFAULT_ADDRESS: &str = "/run/containerd/containerd.sock";
 
 /// The default namespace, that of containerd's own clients.
 const DEFAULT_NAMESPACE: &str = "default";
+
+/// The word that lets the image decide.
+const AUTO: &str = "auto";
 
 /// What the caller gives about containerd.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +19,7 @@ pub struct DaemonFlags {
     pub address: Option<String>,
     /// Namespace.
     pub namespace: Option<String>,
-    /// Snapshotter.
+    /// Name of the snapshotter, or `auto`.
     pub snapshotter: Option<String>,
 }
 
@@ -26,8 +30,8 @@ pub struct DaemonSettings {
     pub address: Setting<String>,
     /// Namespace.
     pub namespace: Setting<String>,
-    /// Snapshotter; `None` leaves the choice to the namespace.
-    pub snapshotter: Setting<Option<SnapshotterName>>,
+    /// Snapshotter.
+    pub snapshotter: Setting<SnapshotterChoice>,
 }
 
 impl DaemonSettings {
@@ -56,6 +60,8 @@ impl DaemonSettings {
             ("CONTAINERD_SNAPSHOTTER", environment.snapshotter.as_deref()),
             files.get(|file| file.snapshotter.as_ref()),
         )?;
+        let order = files.get(|file| file.snapshotter_order.as_ref()).map(|(order, _)| order.clone());
+        let order = order.unwrap_or_default();
         let or = |setting: Option<Setting<String>>, default: &str| {
             setting.unwrap_or_else(|| Setting::by_default(default.to_owned()))
         };
@@ -66,9 +72,10 @@ impl DaemonSettings {
             namespace: or(namespace, DEFAULT_NAMESPACE)
                 .try_map(|namespace| filled("namespace", &namespace))?,
             snapshotter: match snapshotter {
-                None => Setting::by_default(None),
-                Some(name) => name.try_map(|name| {
-                    filled("name of the snapshotter", &name).map(|name| Some(SnapshotterName::new(name)))
+                None => Setting::by_default(SnapshotterChoice::Default),
+                Some(name) => name.try_map(|name| match filled("name of the snapshotter", &name)? {
+                    name if name == AUTO => Ok(SnapshotterChoice::Auto { order: order.clone() }),
+                    name => Ok(SnapshotterChoice::Named(SnapshotterName::new(name))),
                 })?,
             },
         })

@@ -21,8 +21,10 @@ pub struct ConfigFile {
     pub address: Option<String>,
     /// `namespace`: namespace in containerd.
     pub namespace: Option<String>,
-    /// `snapshotter`: where images are unpacked.
+    /// `snapshotter`: where images are unpacked, or `auto`.
     pub snapshotter: Option<String>,
+    /// `snapshotter-order`: the snapshotters that come first where the image decides.
+    pub snapshotter_order: Option<Vec<SnapshotterName>>,
     /// `hosts-dirs`: directories of registry configuration. Relative paths are below the folder of the file.
     pub hosts_dirs: Option<Vec<PathBuf>>,
     /// `[plugins.NAME]`, by name.
@@ -72,6 +74,7 @@ struct Document {
     address: Option<Spanned<String>>,
     namespace: Option<Spanned<String>>,
     snapshotter: Option<Spanned<String>>,
+    snapshotter_order: Option<Vec<String>>,
     hosts_dirs: Option<Vec<PathBuf>>,
     #[serde(default)]
     plugins: BTreeMap<Spanned<String>, Entry>,
@@ -121,6 +124,9 @@ impl ConfigFile {
             address: reader.filled("address", document.address)?,
             namespace: reader.filled("namespace", document.namespace)?,
             snapshotter: reader.filled("snapshotter", document.snapshotter)?,
+            snapshotter_order: document
+                .snapshotter_order
+                .map(|names| names.into_iter().map(SnapshotterName::new).collect()),
             hosts_dirs: hosts_dirs.map(|dirs| dirs.iter().map(|dir| folder.join(dir)).collect()),
             plugins: document
                 .plugins

@@ -7,6 +7,12 @@ use dray_pull::image::Platforms;
 use super::snapshotters::embedded_planner;
 use super::{ConfigFiles, ConfiguredPlugin, SettingsError};
 
+/// The embedded plugin for SOCI.
+const SOCI: &str = "soci";
+
+/// The member of its configuration that names the index.
+const SOCI_INDEX: &str = "indexDigest";
+
 /// The embedded plugin that chooses the platform.
 const PLATFORM: &str = "platform";
 
@@ -17,6 +23,9 @@ pub struct PluginFlags {
     pub snapshotter: PluginChoice,
     /// The plugin that chooses the platform.
     pub platform: PluginChoice,
+    /// Digest of the SOCI index. It becomes a member of the configuration of the embedded plugin `soci`, and counts for no
+    /// other.
+    pub soci_index_digest: Option<String>,
     /// Entries as in the table of plugins of a configuration file. They come before those of the files.
     pub table: Vec<ConfiguredPlugin>,
 }
@@ -38,6 +47,7 @@ pub struct PluginRules {
     given: Option<PluginSpec>,
     /// The configuration that the caller gave for the plugin that plans.
     given_config: Option<String>,
+    soci_index_digest: Option<String>,
     configured: Vec<ConfiguredPlugin>,
 }
 
@@ -52,7 +62,7 @@ impl PluginRules {
         files: &ConfigFiles,
         platforms: &Platforms,
     ) -> Result<Self, SettingsError> {
-        let PluginFlags { snapshotter, platform, table: mut configured } = flags;
+        let PluginFlags { snapshotter, platform, soci_index_digest, table: mut configured } = flags;
         for (plugin, _) in files.plugins() {
             if configured.iter().all(|known| known.spec.name != plugin.spec.name) {
                 configured.push(plugin.clone());
@@ -70,6 +80,7 @@ impl PluginRules {
             platform: PluginSpec::new(PLATFORM, embedded(PLATFORM)),
             given: None,
             given_config: snapshotter.config,
+            soci_index_digest,
             configured,
         };
         if let Some(value) = snapshotter.plugin {
@@ -112,7 +123,18 @@ impl PluginRules {
         if let Some(config) = &self.given_config {
             spec.config.clone_from(config);
         }
+        if let Some(digest) = &self.soci_index_digest
+            && spec.origin == embedded(SOCI)
+        {
+            spec.config = with_member(&spec.config, SOCI_INDEX, digest);
+        }
         spec
+    }
+
+    /// Whether a plugin is configured for this snapshotter, or comes with dray for it. A plugin that the caller gave plans for
+    /// whatever snapshotter is chosen, and so is for none of them.
+    pub fn has_own_planner(&self, snapshotter: &SnapshotterName) -> bool {
+        self.given.is_none() && self.planner_for(snapshotter).origin != embedded(super::snapshotters::PLAIN)
     }
 
     /// An embedded plugin. A table may configure it without saying which snapshotters it is for.
@@ -137,6 +159,15 @@ impl PluginRules {
         }
         Ok(spec)
     }
+}
+
+/// The configuration with one member more, or replaced. What is no object stays as it is, for the plugin to refuse.
+fn with_member(config: &str, member: &str, value: &str) -> String {
+    let Ok(mut members) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(config) else {
+        return config.to_owned();
+    };
+    members.insert(member.to_owned(), value.into());
+    serde_json::Value::Object(members).to_string()
 }
 
 fn embedded(name: &'static str) -> PluginOrigin {

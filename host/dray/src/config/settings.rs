@@ -26,6 +26,10 @@ pub struct Flags {
     pub plugins: PluginFlags,
     /// Layers that are downloaded at the same time.
     pub parallel_downloads: Option<NonZeroUsize>,
+    /// Whether the blobs of layers are fetched that a lazy snapshotter provides.
+    pub keep_blobs: bool,
+    /// Whether the root of an image is read after it was unpacked, also where its plan does not ask for it.
+    pub verify_snapshot: bool,
 }
 
 /// Everything that a [`Client`](crate::Client) needs to know before it begins.
@@ -43,6 +47,10 @@ pub struct Settings {
     pub plugins: PluginRules,
     /// Layers that are downloaded at the same time.
     pub parallel_downloads: NonZeroUsize,
+    /// Whether the blobs of layers are fetched that a lazy snapshotter provides.
+    pub keep_blobs: bool,
+    /// Whether the root of an image is read after it was unpacked, also where its plan does not ask for it.
+    pub verify_snapshot: bool,
     /// Folder for compiled plugins; `None` compiles them each time.
     pub compiled_store: Option<PathBuf>,
 }
@@ -70,6 +78,8 @@ impl Settings {
             daemon: DaemonSettings::resolve(flags.daemon, environment, files)?,
             registry: RegistryAccess::resolve(flags.registry, environment, files, machine.is_root)?,
             parallel_downloads: flags.parallel_downloads.unwrap_or(limits::PARALLEL_DOWNLOADS),
+            keep_blobs: flags.keep_blobs,
+            verify_snapshot: flags.verify_snapshot,
             compiled_store: compiled_store(environment),
         })
     }

@@ -8,6 +8,7 @@ use dray_core::oci::Platform;
 use dray_plugin_host::{PluginKind, PluginOrigin, PluginSpec};
 use dray_ports::SnapshotterName;
 use dray_pull::image::Platforms;
+use dray_pull::pull::SnapshotterChoice;
 
 fn host() -> Platform {
     Platform::new("linux", "amd64", "")
@@ -50,7 +51,7 @@ fn defaults_apply_without_options() {
     let by_default = |value: &str| Setting::by_default(value.to_owned());
     assert_eq!(settings.daemon.address, by_default("/run/containerd/containerd.sock"));
     assert_eq!(settings.daemon.namespace, by_default("default"));
-    assert_eq!(settings.daemon.snapshotter, Setting::by_default(None));
+    assert_eq!(settings.daemon.snapshotter, Setting::by_default(SnapshotterChoice::Default));
     assert_eq!(settings.compiled_store, None);
     assert_eq!(settings.plugins.planner_for(&overlayfs()).origin.to_string(), "embedded:overlayfs");
     let stargz = settings.plugins.planner_for(&SnapshotterName::new("stargz-v1"));
@@ -76,7 +77,7 @@ fn the_strongest_origin_decides() {
     assert_eq!(settings.address, address);
     let origin = SettingOrigin::Variable("CONTAINERD_NAMESPACE");
     assert_eq!(settings.namespace, Setting { value: "variable".to_owned(), origin });
-    let value = Some(SnapshotterName::new("file"));
+    let value = SnapshotterChoice::Named(SnapshotterName::new("file"));
     assert_eq!(settings.snapshotter, Setting { value, origin: file() });
 
     let hosts_dirs = |flags, files| {
@@ -101,7 +102,7 @@ fn an_option_wins_over_its_variable() {
     let from_variables = daemon(DaemonFlags::default(), &environment).unwrap();
     assert_eq!(from_variables.address.value, "/env.sock");
     assert_eq!(from_variables.namespace.value, "env");
-    assert_eq!(from_variables.snapshotter.value.unwrap().as_str(), "native");
+    assert_eq!(from_variables.snapshotter.value, SnapshotterChoice::Named(SnapshotterName::new("native")));
 
     let given = DaemonFlags {
         address: Some("/flag.sock".to_owned()),
@@ -111,7 +112,7 @@ fn an_option_wins_over_its_variable() {
     let from_flags = daemon(given, &environment).unwrap();
     assert_eq!(from_flags.address.value, "/flag.sock");
     assert_eq!(from_flags.namespace.value, "flag");
-    assert_eq!(from_flags.snapshotter.value.unwrap().as_str(), "overlayfs");
+    assert_eq!(from_flags.snapshotter.value, SnapshotterChoice::Named(SnapshotterName::new("overlayfs")));
 }
 
 #[test]
@@ -212,7 +213,7 @@ fn plugins_that_the_caller_gives() {
         config: config.map(str::to_owned),
     };
     let with = |snapshotter, platform| Flags {
-        plugins: PluginFlags { snapshotter, platform, table: Vec::new() },
+        plugins: PluginFlags { snapshotter, platform, ..PluginFlags::default() },
         ..Flags::default()
     };
     let nothing = PluginChoice::default;
@@ -232,6 +233,32 @@ fn plugins_that_the_caller_gives() {
         refusal(with(nothing(), given(None, Some("{")))),
         "the configuration of the platform plugin is not valid JSON"
     );
+}
+
+#[test]
+fn the_digest_of_a_soci_index_counts_for_soci_only() {
+    let text = "[plugins.soci]\nfor = ['lazy']\n[plugins.stargz]\nconfig = { hints = false }\n";
+    let file = ConfigFile::parse(Path::new("/etc/dray/dray.toml"), text).unwrap();
+    let flags = PluginFlags { soci_index_digest: Some("sha256:aa".to_owned()), ..PluginFlags::default() };
+    let rules = PluginRules::resolve(flags, &file.into(), &Platforms::One(host())).unwrap();
+    for (snapshotter, config) in [
+        ("soci", r#"{"indexDigest":"sha256:aa"}"#),
+        ("lazy", r#"{"indexDigest":"sha256:aa"}"#),
+        ("stargz", r#"{"hints":false}"#),
+        ("overlayfs", "{}"),
+    ] {
+        assert_eq!(rules.planner_for(&SnapshotterName::new(snapshotter)).config, config, "{snapshotter}");
+    }
+}
+
+#[test]
+fn the_image_decides_in_an_order_that_the_file_gives() {
+    let text = "snapshotter = 'auto'\nsnapshotter-order = ['nydus', 'stargz']\n";
+    let file = ConfigFile::parse(Path::new("/etc/dray/dray.toml"), text).unwrap();
+    let settings =
+        DaemonSettings::resolve(DaemonFlags::default(), &Environment::default(), &file.into()).unwrap();
+    let order = ["nydus", "stargz"].map(SnapshotterName::new).into();
+    assert_eq!(settings.snapshotter.value, SnapshotterChoice::Auto { order });
 }
 
 /// As a builder gives it: one table for both, and the caller's before that of a file.

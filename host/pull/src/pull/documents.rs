@@ -14,7 +14,9 @@ use crate::image::{
 };
 use dray_core::limits;
 use dray_core::oci::{Descriptor, DocumentKind, ImageConfig, Manifest, Platform};
-use dray_ports::{BlobFacts, DocumentState, Event, Ingest, Progress, Resolved};
+use dray_ports::{
+    BlobFacts, DocumentState, Event, ImageToPlan, Ingest, LayerToPlan, Progress, Resolved, SnapshotterName,
+};
 
 /// The documents of one image, all of them in the store.
 pub(super) struct Documents {
@@ -60,6 +62,33 @@ impl From<ImageDocuments> for Documents {
 }
 
 impl Documents {
+    /// The image as a planner is told of it. `typed` is the name as the user typed it, `canonical` in normal form.
+    pub(super) fn to_plan(
+        &self,
+        typed: &str,
+        canonical: &str,
+        snapshotter: &SnapshotterName,
+    ) -> Result<ImageToPlan, PullError> {
+        let layer = |layer: ImageLayer<'_>| LayerToPlan {
+            descriptor: layer.descriptor.clone(),
+            diff_id: layer.diff_id.clone(),
+            chain_id: layer.chain_id,
+        };
+        let layers = self.layers()?.into_iter().map(layer).collect();
+        Ok(ImageToPlan {
+            reference: typed.to_owned(),
+            canonical: canonical.to_owned(),
+            snapshotter: snapshotter.clone(),
+            index: self.index.as_deref().cloned(),
+            manifest: Descriptor::clone(&self.manifest_descriptor),
+            manifest_annotations: self.manifest.annotations.clone(),
+            config: self.manifest.config.clone(),
+            config_labels: self.config.labels.clone(),
+            platform: self.platform.clone(),
+            layers,
+        })
+    }
+
     /// The layers, bottom-up.
     pub(super) fn layers(&self) -> Result<Vec<ImageLayer<'_>>, LayerCount> {
         layers(&self.manifest, &self.config)

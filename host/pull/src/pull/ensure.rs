@@ -6,8 +6,10 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::job::Job;
+use super::snapshotters::Candidates;
 use super::{
-    LayerOutcome, Outcome, PullError, PullReport, PullRequest, World, or_cancelled, pull_since, unpacking,
+    LayerOutcome, Outcome, PullError, PullReport, PullRequest, World, answering, or_cancelled, pull_since,
+    with_planners,
 };
 use crate::image::{
     self, Completeness, DamagedBlob, FoundImage, ImageError, ManifestState, MatchedBy, Scrutiny,
@@ -132,16 +134,18 @@ pub async fn existing_image(
 ) -> Result<PullReport, PullError> {
     let began = Instant::now();
     let lookups = async {
-        let unpacking = unpacking(world, request).await?;
-        let snapshotter = unpacking.as_ref().map(|unpacking| &unpacking.snapshotter);
-        let record = usable_record(world, request, snapshotter).await?;
-        Ok((unpacking, record))
+        let answering = answering(world, request).await?;
+        let Some(mut candidates) = with_planners(request, answering).await? else {
+            return Ok((None, usable_record(world, request, None).await?));
+        };
+        let record = usable_anywhere(world, request, &mut candidates).await?;
+        Ok((Some(candidates), record))
     };
-    let (unpacking, record) = or_cancelled(cancel, lookups).await?;
+    let (candidates, record) = or_cancelled(cancel, lookups).await?;
     world.progress.event(Event::Resolved { digest: record.target.digest.clone() });
     let target = Resolved { descriptor: record.target, document: None };
     let (name, reference, outcome) = (record.name.as_str(), None, Outcome::Present);
-    let job = Job { world, request, name, reference, unpacking, outcome };
+    let job = Job { world, request, name, reference, candidates, outcome };
     let mut report = job.carry_out(target, began, cancel).await?;
     if report.image.layers.iter().any(|layer| layer.outcome == LayerOutcome::Applied) {
         report.outcome = Outcome::Unpacked;
@@ -178,15 +182,19 @@ pub async fn fetch_image(
     let target = Resolved { descriptor: record.target, document: None };
     let request = &PullRequest { unpack: None, ..request.clone() };
     let (name, reference, outcome) = (record.name.as_str(), Some(&reference), Outcome::Fetched);
-    let job = Job { world, request, name, reference, unpacking: None, outcome };
+    let job = Job { world, request, name, reference, candidates: None, outcome };
     job.carry_out(target, began, cancel).await
 }
 
 /// Digits of a digest that are too many to be a name by chance, and as many as a short id has.
-const SHORT_ID: usize = 12;
+pub(super) const SHORT_ID: usize = 12;
 
 /// The records that a name means, best first. The beginning of a digest must have so many digits.
-async fn records(world: &World, name: &str, least_digits: usize) -> Result<Vec<ImageRecord>, PullError> {
+pub(super) async fn records(
+    world: &World,
+    name: &str,
+    least_digits: usize,
+) -> Result<Vec<ImageRecord>, PullError> {
     let found = image::find(world.store.images.as_ref(), name).await;
     let found = found.map_err(|source| PullError::Image { source })?;
     // `cafe` is a name that a registry may know, and the beginning of the digest of some other image.
@@ -211,6 +219,30 @@ async fn usable_record(
         }
     }
     Err(not_available(request, lack))
+}
+
+/// The same where there are several snapshotters. Those remain candidates for which the record lacks nothing: a layer
+/// that only one of them has could not be unpacked into the others.
+async fn usable_anywhere(
+    world: &World,
+    request: &PullRequest,
+    candidates: &mut Candidates,
+) -> Result<ImageRecord, PullError> {
+    let (mut found, mut lacks) = (None::<ImageRecord>, None);
+    let mut fitting = Vec::with_capacity(candidates.usable.len());
+    for candidate in std::mem::take(&mut candidates.usable) {
+        match usable_record(world, request, Some(&candidate.snapshotter)).await {
+            Ok(record) if found.as_ref().is_none_or(|known| known.name == record.name) => {
+                found = Some(record);
+                fitting.push(candidate);
+            }
+            Ok(_) => {}
+            Err(error @ PullError::NotAvailable { .. }) => lacks = lacks.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    candidates.usable = fitting;
+    found.ok_or_else(|| lacks.unwrap_or_else(|| not_available(request, Lack::Record)))
 }
 
 async fn lack_of(

@@ -224,6 +224,57 @@ pub enum PullError {
         code: String,
         /// For people.
         reason: String,
+        /// All snapshotters that were tried.
+        tried: Vec<String>,
+    },
+    /// The snapshotter is another process, and nothing listens where it should.
+    #[error("snapshotter `{name}` is registered, but cannot be reached at {address}")]
+    UnreachableSnapshotter {
+        /// Which.
+        name: String,
+        /// Where the store looks for it.
+        address: String,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The snapshotter is another process, and does not answer.
+    #[error("snapshotter `{name}` at {address} has not answered within {seconds} s")]
+    SilentSnapshotter {
+        /// Which.
+        name: String,
+        /// Where the store looks for it.
+        address: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The layers are there, and a container could not read them.
+    #[error("the image is in snapshotter `{snapshotter}`, but its files cannot be read")]
+    NotReadable {
+        /// Which snapshotter.
+        snapshotter: String,
+        /// What the plan advises to set in the configuration of the snapshotter's daemon.
+        advice: Vec<String>,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The snapshotter takes too long for a layer.
+    #[error(
+        "snapshotter `{snapshotter}` has not answered for layer {layer} within {seconds} s; \
+        it is layer {position} of {layers}"
+    )]
+    SlowSnapshotter {
+        /// Which snapshotter.
+        snapshotter: String,
+        /// Digest of the blob.
+        layer: Digest,
+        /// Position of the layer, from 1 at the bottom.
+        position: usize,
+        /// How many layers the image has.
+        layers: usize,
+        /// How long the plan allows to wait.
+        seconds: u64,
     },
     /// The plan says that the layer must be provided, and it was not.
     #[error(

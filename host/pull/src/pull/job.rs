@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::leased::{LeasedPull, Unpacking};
+use super::leased::LeasedPull;
+use super::snapshotters::Candidates;
 use super::stop::Stop;
 use super::{Outcome, PullError, PullReport, PullRequest, World, milliseconds, store_error};
 use dray_core::limits;
@@ -22,7 +23,8 @@ pub(super) struct Job<'a> {
     pub(super) name: &'a str,
     /// Where blobs come from; `None` if nothing may be fetched.
     pub(super) reference: Option<&'a Reference>,
-    pub(super) unpacking: Option<Unpacking>,
+    /// Where to unpack; `None` if the image is only fetched.
+    pub(super) candidates: Option<Candidates>,
     /// What it will have been. The image record is written by a pull only.
     pub(super) outcome: Outcome,
 }

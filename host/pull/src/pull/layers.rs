@@ -4,19 +4,23 @@
 mod transition;
 
 use std::error::Error;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
 
 use self::transition::{Above, Answer, Promise, Step, next};
 use super::downloads::Downloads;
 use super::fetch::Fetched;
+use super::snapshotters::Restart;
 use super::stop::Stop;
-use super::{LayerOutcome, LayerReport, PullError};
+use super::{LayerOutcome, LayerReport, PullError, milliseconds};
 use dray_core::limits;
-use dray_core::oci::{Descriptor, DiffId};
+use dray_core::oci::{ChainId, Descriptor, DiffId};
 use dray_ports::{
     Applied, Class, Committed, Event, Expectation, ImageToPlan, Labels, LayerPlan, LayerState, LayerToPlan,
-    LeaseId, Mount, Plan, Prepared, Progress, Question, SnapshotKey, Store, StoreError, Target,
+    LeaseId, Mount, Plan, Prepared, Progress, Question, SnapshotInfo, SnapshotKey, Store, StoreError, Target,
 };
 
 /// Before the name of a scheme, the annotation of an encrypted layer that holds its key, wrapped by that scheme.
@@ -29,8 +33,18 @@ pub(super) struct Unpacker<'a> {
     pub(super) image: &'a ImageToPlan,
     pub(super) stop: &'a Stop,
     pub(super) progress: &'a Arc<dyn Progress>,
+    /// Whether the snapshotter is another process, which may be restarted meanwhile.
+    pub(super) is_remote: bool,
+    /// The label by which the snapshotter marks a layer that it serves lazily.
+    pub(super) lazy_label: Option<&'a str>,
+    /// How long the snapshotter may take to answer for one layer, if it is another process.
+    pub(super) answer_within: Duration,
     /// The snapshot that waits for the files of a layer, if there is one.
     pub(super) active: Option<SnapshotKey>,
+    /// How long the answers for the current layer took.
+    pub(super) asking: Duration,
+    /// Whether the snapshotter serves the current layer lazily, as its mark says.
+    pub(super) lazy: Option<bool>,
     pub(super) waiting: Duration,
     pub(super) applying: Duration,
 }
@@ -56,8 +70,9 @@ impl Unpacker<'_> {
         let mut restarts = 0;
         while reports.len() < plans.len() {
             let index = reports.len();
+            (self.asking, self.lazy) = (Duration::ZERO, None);
             let report = match self.layer(index, &mut plans, downloads).await {
-                Ok(report) => report,
+                Ok(report) => LayerReport { asking: milliseconds(self.asking), lazy: self.lazy, ..report },
                 Err(error)
                     if restarts < limits::UNPACK_RESTARTS && self.has_lost_parent(index, &error).await =>
                 {
@@ -165,9 +180,13 @@ impl Unpacker<'_> {
     }
 
     async fn stat(&self, layer: &LayerToPlan) -> Result<bool, PullError> {
+        Ok(self.info(layer).await?.is_some())
+    }
+
+    async fn info(&self, layer: &LayerToPlan) -> Result<Option<SnapshotInfo>, PullError> {
         let snapshotter = &self.image.snapshotter;
         let found = self.store.snapshots.stat(snapshotter, &layer.chain_id).await;
-        Ok(found.map_err(|source| self.store_error("looking for", layer, source))?.is_some())
+        found.map_err(|source| self.store_error("looking for", layer, source))
     }
 
     /// Asks the snapshotter for a layer, or only for an active snapshot. `before` says whether it had the layer before.
@@ -181,22 +200,17 @@ impl Unpacker<'_> {
         let layer = &image.layers[index];
         let parent = index.checked_sub(1).map(|below| &image.layers[below].chain_id);
         for _ in 0..limits::PREPARE_TRIES {
-            let key = self.store.snapshots.new_key(&layer.chain_id);
-            // Before there is an answer, which may be lost while the snapshot is made.
-            self.active = Some(key.clone());
-            let prepared = {
-                let snapshots = &self.store.snapshots;
-                let call = snapshots.prepare(self.lease, &self.image.snapshotter, &key, parent, target);
-                let call =
-                    async { call.await.map_err(|source| self.store_error("asking for", layer, source)) };
-                self.stop.or_cancelled(call).await?
-            };
+            let since = Instant::now();
+            let prepared = self.prepare(index, parent, target).await;
+            self.asking += since.elapsed();
+            let (key, prepared) = prepared?;
             match prepared {
                 Prepared::Active(mounts) => return Ok(Answer::Mounts(Active { key, mounts })),
                 Prepared::Filled => return Ok(Answer::Filled(Active { key, mounts: Vec::new() })),
                 Prepared::Exists => {
                     self.active = None;
-                    if self.stat(layer).await? {
+                    if let Some(info) = self.info(layer).await? {
+                        self.lazy = self.lazy_label.map(|label| info.labels.contains_key(label));
                         return Ok(Answer::Exists { before });
                     }
                 }
@@ -206,6 +220,62 @@ impl Unpacker<'_> {
             snapshotter: self.image.snapshotter.to_string(),
             layer: layer.descriptor.digest.clone(),
         })
+    }
+
+    /// Asks once; again if the snapshotter is another process that is being restarted.
+    async fn prepare(
+        &mut self,
+        index: usize,
+        parent: Option<&ChainId>,
+        target: Option<&Target>,
+    ) -> Result<(SnapshotKey, Prepared), PullError> {
+        let layer = &self.image.layers[index];
+        let restart = Restart::begin();
+        loop {
+            let key = self.store.snapshots.new_key(&layer.chain_id);
+            // Before there is an answer, which may be lost while the snapshot is made.
+            self.active = Some(key.clone());
+            let snapshots = &self.store.snapshots;
+            let call = snapshots.prepare(self.lease, &self.image.snapshotter, &key, parent, target);
+            match self.stop.or_cancelled(self.watched(index, call)).await? {
+                Ok(prepared) => return Ok((key, prepared)),
+                Err(error) if self.is_remote && restart.may_be_over(&error) => {
+                    self.remove_active().await;
+                    let pause = async {
+                        restart.pause().await;
+                        Ok(())
+                    };
+                    self.stop.or_cancelled(pause).await?;
+                }
+                Err(source) => return Err(self.store_error("asking for", layer, source)),
+            }
+        }
+    }
+
+    /// Waits for the answer to a question for a layer, and tells the user while it takes long. Another process has the
+    /// time that the plan gives it.
+    async fn watched<T>(&self, index: usize, call: impl Future<Output = T>) -> Result<T, PullError> {
+        let since = Instant::now();
+        let mut call = pin!(call);
+        loop {
+            let left = self.answer_within.saturating_sub(since.elapsed());
+            let until_told = limits::SNAPSHOTTER_SILENCE;
+            let patience = if self.is_remote { left.min(until_told) } else { until_told };
+            if let Ok(answer) = timeout(patience, &mut call).await {
+                return Ok(answer);
+            }
+            let (snapshotter, elapsed) = (self.image.snapshotter.to_string(), since.elapsed());
+            if self.is_remote && elapsed >= self.answer_within {
+                return Err(PullError::SlowSnapshotter {
+                    snapshotter,
+                    layer: self.image.layers[index].descriptor.digest.clone(),
+                    position: index + 1,
+                    layers: self.image.layers.len(),
+                    seconds: self.answer_within.as_secs(),
+                });
+            }
+            self.progress.event(Event::WaitingForSnapshotter { snapshotter, index, elapsed });
+        }
     }
 
     /// Fetches and applies a layer, and commits its snapshot.
@@ -377,6 +447,8 @@ fn report(layer: &LayerToPlan, outcome: LayerOutcome, uncompressed: Option<u64>)
         chain_id: Some(layer.chain_id.clone()),
         outcome,
         broken_expectation: false,
+        lazy: None,
+        asking: 0.0,
         downloaded: 0,
         uncompressed,
     }

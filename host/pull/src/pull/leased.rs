@@ -1,34 +1,29 @@
 //! What a pull does under its lease, from the documents to the image record and the report.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
+
 use super::blob::Blob;
+use super::choice::{Planned, consider};
 use super::documents::{self, Documents, Images};
 use super::downloads::Downloads;
 use super::fetch::{BlobFetcher, Fetched, Source};
 use super::job::Job;
 use super::layers::Unpacker;
 use super::report::{plugin_report, suitability_report};
+use super::snapshotters::{Candidate, Candidates};
 use super::stop::Stop;
 use super::{
-    ImageReport, LayerOutcome, LayerReport, Outcome, PullError, PullReport, Timings, Totals, milliseconds,
-    rounded, store_error, validate_plan,
+    ConsideredReport, ImageReport, LayerOutcome, LayerReport, Outcome, PullError, PullReport, Timings,
+    Totals, milliseconds, rounded, store_error,
 };
-use crate::image::{ImageLayer, Platforms, unmatched};
-use dray_core::oci::{Descriptor, Digest, Reference};
+use crate::image::{Platforms, unmatched};
+use dray_core::oci::{ChainId, Descriptor, Digest, Reference};
 use dray_ports::{
-    BlobFacts, Event, ImageToPlan, LayerToPlan, LeaseId, Plan, Planner, Resolved, SnapshotterName,
-    Suitability,
+    BlobFacts, Class, Event, LeaseId, Plan, RegistryAccess, Resolved, SnapshotterName, StoreError,
 };
-
-/// Where to unpack, found to be there.
-#[derive(Clone)]
-pub(super) struct Unpacking {
-    pub(super) snapshotter: SnapshotterName,
-    pub(super) planner: Arc<dyn Planner>,
-}
 
 /// A pull that has its lease.
 pub(super) struct LeasedPull<'a> {
@@ -37,11 +32,18 @@ pub(super) struct LeasedPull<'a> {
     pub(super) stop: &'a Stop,
 }
 
+/// Where an image was unpacked, and as which plan says.
+struct Unpacked {
+    snapshotter: SnapshotterName,
+    plan: Plan,
+    considered: Vec<ConsideredReport>,
+}
+
 /// What became of the layers of all images.
 struct LayerResults {
     best: ImageReport,
     others: Vec<ImageReport>,
-    plan: Option<Plan>,
+    unpacked: Option<Unpacked>,
     waiting: Duration,
     applying: Duration,
 }
@@ -73,11 +75,11 @@ impl LeasedPull<'_> {
 
         let since = Instant::now();
         let parallel = self.job.request.parallel_downloads;
-        let is_last_step = self.job.unpacking.is_none();
+        let is_last_step = self.job.candidates.is_none();
         let progress = self.job.world.progress.clone();
         let mut downloads = Downloads::new(blobs.clone(), parallel, is_last_step, progress);
-        let results = match &self.job.unpacking {
-            Some(unpacking) => self.unpack(unpacking, &found.best, &blobs, &mut downloads).await,
+        let results = match &self.job.candidates {
+            Some(candidates) => self.unpack(candidates, &found.best, &blobs, &mut downloads).await,
             None => self.fetch(&found, &mut downloads).await,
         };
         let mut results = match results {
@@ -136,14 +138,26 @@ impl LeasedPull<'_> {
     /// Unpacks the image as the snapshotter's plugin plans.
     async fn unpack(
         &self,
-        unpacking: &Unpacking,
+        candidates: &Candidates,
         documents: &Documents,
         blobs: &BlobFetcher,
         downloads: &mut Downloads,
     ) -> Result<LayerResults, PullError> {
-        let image = self.image(unpacking, documents)?;
-        let plan = plan_for(unpacking, &image).await?;
-        let (snapshotter, suitability) = (&unpacking.snapshotter, plan.suitability.as_str());
+        let (typed, name) = (&self.job.request.name, self.job.name);
+        let image_for = |snapshotter: &SnapshotterName| documents.to_plan(typed, name, snapshotter);
+        let considered = consider(candidates, image_for).await?;
+        let report = if candidates.is_free { considered.report() } else { Vec::new() };
+        let Planned { candidate, image, mut plan } = considered.into_best()?;
+        let (keeps_blobs, verifies) = self
+            .job
+            .request
+            .unpack
+            .as_ref()
+            .map_or((false, false), |unpack| (unpack.keep_blobs, unpack.verify));
+        for layer in &mut plan.layers {
+            layer.keep_blob |= keeps_blobs;
+        }
+        let (snapshotter, suitability) = (&candidate.snapshotter, plan.suitability.as_str());
         tracing::info!(%snapshotter, suitability, code = plan.code, "the layers are planned");
         let layers = image.layers.iter().map(|l| (l.descriptor.digest.clone(), l.descriptor.size)).collect();
         let platforms = vec![documents.platform.clone()];
@@ -155,7 +169,12 @@ impl LeasedPull<'_> {
             image: &image,
             stop: self.stop,
             progress: &self.job.world.progress,
+            is_remote: candidate.address.is_some(),
+            lazy_label: plan.lazy_label.as_deref(),
+            answer_within: plan.answer_within,
             active: None,
+            asking: Duration::ZERO,
+            lazy: None,
             waiting: Duration::ZERO,
             applying: Duration::ZERO,
         };
@@ -169,33 +188,61 @@ impl LeasedPull<'_> {
         }
         downloads.finish().await?;
         if let Some(top) = image.layers.last() {
-            let snapshot = Some((unpacking.snapshotter.clone(), top.chain_id.clone()));
+            let snapshot = Some((snapshotter.clone(), top.chain_id.clone()));
             let config = Blob { what: "image config", descriptor: &documents.manifest.config };
             blobs.note(config, &BlobFacts { snapshot, ..BlobFacts::default() }).await?;
+            if verifies || plan.verify {
+                self.verify(snapshotter, &top.chain_id, &plan).await?;
+            }
+        }
+        if layers.iter().any(|layer| layer.broken_expectation) {
+            let advice = self.advice(&plan).await;
+            plan.hints.extend(advice);
         }
         let best = image_report(documents, layers);
-        Ok(LayerResults { best, others: Vec::new(), plan: Some(plan), waiting, applying })
+        let unpacked = Some(Unpacked { snapshotter: snapshotter.clone(), plan, considered: report });
+        Ok(LayerResults { best, others: Vec::new(), unpacked, waiting, applying })
     }
 
-    fn image(&self, unpacking: &Unpacking, documents: &Documents) -> Result<ImageToPlan, PullError> {
-        let layer = |layer: ImageLayer<'_>| LayerToPlan {
-            descriptor: layer.descriptor.clone(),
-            diff_id: layer.diff_id.clone(),
-            chain_id: layer.chain_id,
+    /// Reads the root of the image as a container would.
+    async fn verify(
+        &self,
+        snapshotter: &SnapshotterName,
+        chain_id: &ChainId,
+        plan: &Plan,
+    ) -> Result<(), PullError> {
+        let snapshots = &self.job.world.store.snapshots;
+        let read = timeout(plan.answer_within, snapshots.read_root(self.lease, snapshotter, chain_id));
+        let read = self.stop.or_cancelled(async { Ok(read.await) }).await?;
+        let source = match read {
+            Ok(Ok(entries)) => {
+                tracing::info!(entries, "the root of the image can be read");
+                return Ok(());
+            }
+            Ok(Err(source)) => source,
+            Err(_) => {
+                let doing = format!("read its root within {} s", plan.answer_within.as_secs());
+                StoreError::new(Class::Silent, doing)
+            }
         };
-        let layers = documents.layers()?.into_iter().map(layer).collect();
-        Ok(ImageToPlan {
-            reference: self.job.request.name.clone(),
-            canonical: self.job.name.to_owned(),
-            snapshotter: unpacking.snapshotter.clone(),
-            index: documents.index.as_deref().cloned(),
-            manifest: Descriptor::clone(&documents.manifest_descriptor),
-            manifest_annotations: documents.manifest.annotations.clone(),
-            config: documents.manifest.config.clone(),
-            config_labels: documents.config.labels.clone(),
-            platform: documents.platform.clone(),
-            layers,
-        })
+        let (snapshotter, advice) = (snapshotter.to_string(), self.advice(plan).await);
+        Err(PullError::NotReadable { snapshotter, advice, source })
+    }
+
+    /// What the plan advises where the daemon of the snapshotter could not do what this pull could: which of its settings
+    /// is likely to be missing.
+    async fn advice(&self, plan: &Plan) -> Vec<String> {
+        let took = match self.job.reference {
+            Some(reference) => self.job.world.registry.access(reference).await,
+            None => BTreeSet::new(),
+        };
+        let about = |applies: &dyn Fn(RegistryAccess) -> bool| -> Vec<String> {
+            let applying = plan.advice.iter().filter(|advice| applies(advice.about));
+            applying.map(|advice| advice.text.clone()).collect()
+        };
+        let advice = about(&|access| took.contains(&access));
+        // Nothing special was needed to reach the registry.
+        if advice.is_empty() { about(&|access| access == RegistryAccess::Unreachable) } else { advice }
     }
 
     /// Fetches everything that the manifests list, and unpacks nothing.
@@ -215,7 +262,7 @@ impl LeasedPull<'_> {
         Ok(LayerResults {
             best: report(&found.best),
             others: found.others.iter().map(report).collect(),
-            plan: None,
+            unpacked: None,
             waiting: since.elapsed(),
             applying: Duration::ZERO,
         })
@@ -230,14 +277,21 @@ impl LeasedPull<'_> {
     ) -> PullReport {
         let matcher = &self.job.world.matcher;
         let mut plugins = vec![plugin_report("platform", matcher.identity(), matcher.timings())];
-        if let Some(Unpacking { planner, .. }) = &self.job.unpacking {
-            plugins.push(plugin_report("snapshotter", planner.identity(), planner.timings()));
+        for Candidate { planner, .. } in self.job.candidates.iter().flat_map(|candidates| &candidates.usable)
+        {
+            let report = plugin_report("snapshotter", planner.identity(), planner.timings());
+            // One plain planner may serve several snapshotters.
+            if plugins.iter().all(|known| (&known.name, &known.digest) != (&report.name, &report.digest)) {
+                plugins.push(report);
+            }
         }
         let sum = plugins.iter().map(|plugin| plugin.timings.sum()).sum();
         let timings = Timings { plugins: rounded(sum), ..timings };
-        let (suitability, hints) = match results.plan {
-            Some(plan) => (Some(suitability_report(&plan)), plan.hints),
-            None => (None, Vec::new()),
+        let (snapshotter, suitability, hints, considered) = match results.unpacked {
+            Some(Unpacked { snapshotter, plan, considered }) => {
+                (Some(snapshotter.to_string()), Some(suitability_report(&plan)), plan.hints, considered)
+            }
+            None => (None, None, Vec::new(), Vec::new()),
         };
         PullReport {
             schema: "dray.pull/v1",
@@ -247,44 +301,15 @@ impl LeasedPull<'_> {
             target_media_type: target.media_type.clone(),
             image: results.best,
             more: results.others,
-            snapshotter: self.job.unpacking.as_ref().map(|unpacking| unpacking.snapshotter.to_string()),
+            snapshotter,
             suitability,
+            considered,
             plugins,
             totals,
             hints,
             timings,
         }
     }
-}
-
-/// Asks the snapshotter plugin and checks its whole answer.
-async fn plan_for(unpacking: &Unpacking, image: &ImageToPlan) -> Result<Plan, PullError> {
-    if image.layers.is_empty() {
-        return Ok(Plan {
-            suitability: Suitability::Plain,
-            code: "no-layers".to_owned(),
-            reason: "the image has no layers".to_owned(),
-            layers: Vec::new(),
-            hints: Vec::new(),
-            advice: Vec::new(),
-            lazy_label: None,
-            verify: false,
-            answer_within: Plan::ANSWER_WITHIN,
-        });
-    }
-    let planner = &unpacking.planner;
-    let plan = planner.plan(image).await;
-    let plan = plan.map_err(|source| PullError::Plugin { kind: "snapshotter", source })?;
-    let invalid = |source| {
-        let identity = planner.identity();
-        PullError::Plan { plugin: identity.to_string(), origin: identity.origin, source }
-    };
-    validate_plan(&plan, image, planner.config()).map_err(invalid)?;
-    if plan.suitability == Suitability::Foreign {
-        let snapshotter = image.snapshotter.to_string();
-        return Err(PullError::Foreign { snapshotter, code: plan.code, reason: plan.reason });
-    }
-    Ok(plan)
 }
 
 fn image_report(documents: &Documents, layers: Vec<LayerReport>) -> ImageReport {
@@ -313,6 +338,8 @@ fn fetched_layers(image: &Documents, downloads: &Downloads) -> Vec<LayerReport> 
                 _ => LayerOutcome::Stored,
             },
             broken_expectation: false,
+            lazy: None,
+            asking: 0.0,
             downloaded: 0,
             uncompressed: None,
         }
@@ -346,10 +373,13 @@ fn totals(found: &Images, results: &mut LayerResults, downloads: &Downloads) -> 
         for layer in &mut image.layers {
             totals.layers += 1;
             totals.layer_bytes = totals.layer_bytes.saturating_add(layer.size);
+            totals.lazy_layers += usize::from(layer.lazy == Some(true));
             if let Some(bytes) = downloaded(&layer.digest)
                 && told.insert(layer.digest.clone())
             {
                 layer.downloaded = bytes;
+            } else if layer.outcome == LayerOutcome::Provided && downloaded(&layer.digest).is_none() {
+                totals.spared_bytes = totals.spared_bytes.saturating_add(layer.size);
             }
         }
     }

@@ -29,6 +29,8 @@ pub struct PullReport {
     pub snapshotter: Option<String>,
     /// What the snapshotter plugin said of the image; none if it was not asked.
     pub suitability: Option<SuitabilityReport>,
+    /// What was said for each snapshotter that the image might have been unpacked into; empty where there was no choice.
+    pub considered: Vec<ConsideredReport>,
     /// The plugins that took part.
     pub plugins: Vec<PluginReport>,
     /// Sums.
@@ -89,6 +91,25 @@ pub struct SuitabilityReport {
     pub code: String,
     /// For people.
     pub reason: String,
+}
+
+/// A snapshotter that the image might have been unpacked into.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConsideredReport {
+    /// Its registered name.
+    pub snapshotter: String,
+    /// Whether the image was unpacked into it.
+    pub chosen: bool,
+    /// The plugin that planned for it; none if the snapshotter does not answer.
+    pub plugin: Option<String>,
+    /// `native`, `partial`, `plain` or `foreign`; none if the snapshotter does not answer.
+    pub verdict: Option<&'static str>,
+    /// For machines: why; none if the snapshotter does not answer.
+    pub code: Option<String>,
+    /// For people: why.
+    pub reason: String,
+    /// Bytes of the layers that the snapshotter is expected to provide.
+    pub expected_bytes: u64,
 }
 
 /// A plugin that took part.
@@ -190,6 +211,11 @@ pub struct LayerReport {
     pub outcome: LayerOutcome,
     /// Whether the plan had expected the snapshotter to provide it, and it did not.
     pub broken_expectation: bool,
+    /// Whether the snapshotter serves the layer lazily, as its mark on the snapshot says; none if the snapshotter does not
+    /// have the layer of its own, or leaves no mark.
+    pub lazy: Option<bool>,
+    /// Milliseconds that the snapshotter took to answer the question for it; 0 if it was not asked.
+    pub asking: f64,
     /// Bytes that were downloaded for it in this pull.
     pub downloaded: u64,
     /// Bytes of the uncompressed layer, where it was applied in this pull.
@@ -207,6 +233,10 @@ pub struct Totals {
     pub downloaded_blobs: usize,
     /// Bytes that were downloaded, with index, manifest and config.
     pub downloaded_bytes: u64,
+    /// Layers that the snapshotter serves lazily.
+    pub lazy_layers: usize,
+    /// Size of the layers that the snapshotter provides and whose blobs were not downloaded.
+    pub spared_bytes: u64,
 }
 
 /// Where the time went, in milliseconds. `prepare`, `resolve`, `documents`, `layers` and `record` follow one another;

@@ -19,14 +19,46 @@ pub struct PullRequest {
     pub parallel_downloads: NonZeroUsize,
 }
 
+/// Which snapshotter an image is unpacked into.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SnapshotterChoice {
+    /// The default of the namespace; `overlayfs` if it names none.
+    #[default]
+    Default,
+    /// This one.
+    Named(SnapshotterName),
+    /// The one that suits the image best, among those that answer and have a planner of their own: the first that the
+    /// image is native to, else the one that provides the most bytes, else the default.
+    Auto {
+        /// The snapshotters that come first. The others follow in the order in which the store lists them.
+        order: Vec<SnapshotterName>,
+    },
+}
+
+impl From<Option<SnapshotterName>> for SnapshotterChoice {
+    fn from(name: Option<SnapshotterName>) -> Self {
+        name.map_or(Self::Default, Self::Named)
+    }
+}
+
 /// How to unpack an image.
 #[derive(Clone)]
 pub struct Unpack {
-    /// The snapshotter to unpack into; `None` means the namespace's default, and `overlayfs` if it names
-    /// none.
-    pub snapshotter: Option<SnapshotterName>,
+    /// The snapshotter to unpack into.
+    pub snapshotter: SnapshotterChoice,
     /// Finds the planner, once the name of the snapshotter is known.
     pub planners: Arc<dyn Planners>,
+    /// Whether the blobs of layers are fetched that the snapshotter provides, so that the image can be pushed and saved.
+    pub keep_blobs: bool,
+    /// Whether the root of the image is read at the end, also where the plan does not ask for it.
+    pub verify: bool,
+}
+
+impl Unpack {
+    /// Unpacks into the default snapshotter.
+    pub fn new(planners: Arc<dyn Planners>) -> Self {
+        Self { snapshotter: SnapshotterChoice::Default, planners, keep_blobs: false, verify: false }
+    }
 }
 
 impl fmt::Debug for Unpack {

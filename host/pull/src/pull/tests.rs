@@ -5,6 +5,7 @@ mod containerd_rules;
 mod faults;
 mod leases;
 mod planned;
+mod snapshotters;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use dray_core::verify::digest_of;
 use dray_memory::{Facts, FakePlugins, FakeRegistry, FakeStore, Lie, diff_id_of};
 use dray_ports::{
     Expectation, FetchFault, ImageToPlan, LayerPlan, OnError, OnMounts, OnePlanner, Plan, Progress, Question,
-    Suitability,
+    SnapshotterName, Suitability,
 };
 use dray_rules::RuleError;
 
@@ -206,7 +207,10 @@ fn request(
     PullRequest {
         name: "x".into(),
         platforms: Platforms::One(Platform::new("linux", "amd64", "")),
-        unpack: Some(Unpack { snapshotter: snapshotter.map(SnapshotterName::new), planners }),
+        unpack: Some(Unpack {
+            snapshotter: snapshotter.map(SnapshotterName::new).into(),
+            ..Unpack::new(planners)
+        }),
         parallel_downloads: limits::PARALLEL_DOWNLOADS,
     }
 }

@@ -76,7 +76,8 @@ async fn what_does_not_fit_is_passed_over() {
     }
 }
 
-/// Artifacts in an index are skipped. Their manifests are kept, so that a later check finds the image complete.
+/// Of everything that an index lists, what is no image is passed over. Its manifest is kept, so that the store can
+/// tell afterwards that nothing is missing.
 #[tokio::test]
 async fn everything_is_there_although_something_is_no_image() {
     let fixture = Fixture::new();

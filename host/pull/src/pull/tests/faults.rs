@@ -306,7 +306,7 @@ async fn every_call_of_a_plugin_may_fail() {
     assert_eq!(failed, 1, "the choice, which is carried along");
 
     let (fixture, planner) = (Fixture::new(), FailingPlugins::new(1));
-    let unpack = Some(Unpack { snapshotter: None, planners: Arc::new(OnePlanner(planner)) });
+    let unpack = Some(Unpack::new(Arc::new(OnePlanner(planner))));
     let request = PullRequest { unpack, ..request(plain, None) };
     let pulled = pull_image(&fixture.world(), &request, &cancel).await;
     assert!(matches!(pulled, Err(PullError::Plugin { kind: "snapshotter", .. })), "{pulled:?}");
