@@ -20,14 +20,14 @@ fn dray_without_a_command_prints_the_help() {
 
     Commands:
       pull         Pull an image and unpack it into a snapshotter
-      resolve      Ask the registry what a name stands for now
-      image        Look at the images that containerd has, and complete them
-      plugin       Look at plugins
-      reference    Show how names of images are understood
-      platform     Show how platforms are understood and chosen
-      registry     Look at how registries are reached
-      config       Look at the configuration
-      version      Print the version; with --verbose, what the program is made of
+      resolve      Resolve the name of an image to a digest, at its registry
+      image        Show, check and complete the images in containerd
+      plugin       Show plugins
+      reference    Show how dray reads names of images
+      platform     Show how dray reads and chooses platforms
+      registry     Show and test the access to registries
+      config       Show the configuration
+      version      Print the version; with --verbose, also the versions of interfaces and plugins
       completions  Print completions for a shell
       man          Print a manual page
 
@@ -36,17 +36,17 @@ fn dray_without_a_command_prints_the_help() {
       -V, --version  Print version
 
     Global options:
-      -a, --address <SOCKET>    Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
+      -a, --address <SOCKET>    Connect to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
                                 /run/containerd/containerd.sock]
-      -n, --namespace <NAME>    Work in this namespace of containerd [env: CONTAINERD_NAMESPACE]
-                                [default: default]
+      -n, --namespace <NAME>    Use this namespace of containerd [env: CONTAINERD_NAMESPACE] [default:
+                                default]
           --snapshotter <NAME>  Unpack into this snapshotter; `auto` lets the image decide [env:
                                 CONTAINERD_SNAPSHOTTER] [default: that of the namespace, else overlayfs]
-          --config <FILE>       Read this configuration file in place of the user's and the machine's
-                                [env: DRAY_CONFIG]
-      -v, --verbose...          Say more: once for information, twice for debugging, three times for
+          --config <FILE>       Read only this configuration file, not the user's and the system's [env:
+                                DRAY_CONFIG]
+      -v, --verbose...          Log more: once for information, twice for debugging, three times for
                                 everything
-          --color <WHEN>        Use colours; `auto` means on a terminal, and not where NO_COLOR is set
+          --color <WHEN>        Use colours; `auto` means on a terminal, unless NO_COLOR is set
                                 [default: auto] [possible values: auto, always, never]
     ");
 }
@@ -66,22 +66,22 @@ fn the_help_of_pull_is_complete() {
 
     Options:
           --mode <WHEN>
-              When to ask the registry: `missing` means if the image is not in containerd, complete and
-              for the wanted platform; `never` uses what is there, and no network [default: always]
-              [possible values: always, missing, never]
+              When to ask the registry: `missing` means only if containerd lacks the complete image for
+              the wanted platform; `never` uses only the image in containerd [default: always] [possible
+              values: always, missing, never]
           --platform <OS/ARCH[/VARIANT]>
-              Take this platform; may be repeated, or list several with commas [default: that of this
+              Pull this platform; may be repeated, or list several with commas [default: that of this
               machine]
           --all-platforms
-              Take every platform that the image offers
+              Use every platform that the image offers
           --attestations
-              With --all-platforms, take attestations and other entries of unknown platform as well
+              With --all-platforms, include attestations and other entries of unknown platform
           --unpack <WHEN>
               Unpack the image; `auto` means if exactly one platform is pulled [default: auto] [possible
               values: auto, true, false]
           --plugin <KIND=NAME|FILE>
-              Use this plugin as the one of its kind, `snapshotter` or `platform`: the name of a
-              configured or an embedded plugin, or a file with a component
+              Use this plugin for its kind, `snapshotter` or `platform`: the name of a configured or
+              embedded plugin, or the file of a component
           --plugin-config <KIND=JSON>
               Configure the plugin of this kind; `dray plugin inspect --describe` shows the schema
           --keep-blobs
@@ -93,38 +93,38 @@ fn the_help_of_pull_is_complete() {
           --soci-index-digest <DIGEST>
               Use this SOCI index, where plugin `soci` plans; without it, the snapshotter looks for one
           --max-concurrent-downloads <NUMBER>
-              Download this many layers at the same time [default: 3]
+              Download this many layers in parallel [default: 3]
       -q, --quiet
-              Print nothing but the name of the image in normal form
+              Print only the name of the image in normal form
           --format <FORM>
-              Print the result in this form [default: text] [possible values: text, json]
+              Print the result in this format [default: text] [possible values: text, json]
           --timings
-              Print where the time went, on standard error; the JSON report always has it
+              Print timings on standard error; the JSON report always has them
           --plain-http
-              Talk by HTTP without encryption to registries for which no `hosts.toml` names a server
+              Use plain HTTP with registries for which no `hosts.toml` names a server
           --insecure-registry
-              Accept any certificate of a registry, and talk by HTTP without encryption to those that do
-              not speak TLS; what a `hosts.toml` says about certificates and addresses comes first
+              Accept any certificate of a registry, and use plain HTTP with registries that do not speak
+              TLS; settings in a `hosts.toml` come first
           --hosts-dir <DIR>
-              Look for the `hosts.toml` or the certificates of a registry below DIR; may be given
-              several times, and replaces the directories of the system [default:
-              /etc/containerd/certs.d and /etc/docker/certs.d, for users other than root
-              containerd/certs.d and docker/certs.d in ~/.config]
+              Look for the `hosts.toml` or the certificates of a registry below DIR; may be repeated,
+              and replaces the directories of the system [default: /etc/containerd/certs.d and
+              /etc/docker/certs.d, for users other than root containerd/certs.d and docker/certs.d in
+              ~/.config]
       -h, --help
               Print help (see more with '--help')
 
     Global options:
-      -a, --address <SOCKET>    Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
+      -a, --address <SOCKET>    Connect to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
                                 /run/containerd/containerd.sock]
-      -n, --namespace <NAME>    Work in this namespace of containerd [env: CONTAINERD_NAMESPACE]
-                                [default: default]
+      -n, --namespace <NAME>    Use this namespace of containerd [env: CONTAINERD_NAMESPACE] [default:
+                                default]
           --snapshotter <NAME>  Unpack into this snapshotter; `auto` lets the image decide [env:
                                 CONTAINERD_SNAPSHOTTER] [default: that of the namespace, else overlayfs]
-          --config <FILE>       Read this configuration file in place of the user's and the machine's
-                                [env: DRAY_CONFIG]
-      -v, --verbose...          Say more: once for information, twice for debugging, three times for
+          --config <FILE>       Read only this configuration file, not the user's and the system's [env:
+                                DRAY_CONFIG]
+      -v, --verbose...          Log more: once for information, twice for debugging, three times for
                                 everything
-          --color <WHEN>        Use colours; `auto` means on a terminal, and not where NO_COLOR is set
+          --color <WHEN>        Use colours; `auto` means on a terminal, unless NO_COLOR is set
                                 [default: auto] [possible values: auto, always, never]
 
     Examples:
@@ -145,55 +145,56 @@ fn the_help_of_plugin_commands_is_complete() {
     assert_snapshot!(run(&["plugin", "ls", "-h"]), @r"
     exit code: 0
     --- stdout
-    List the plugins that come with the program
+    List the embedded plugins
 
     Usage: dray plugin ls [OPTIONS]
 
     Options:
-          --format <FORM>  Print the list in this form [default: text] [possible values: text, json]
+          --format <FORM>  Print the list in this format [default: text] [possible values: text, json]
       -h, --help           Print help (see more with '--help')
 
     Global options:
-      -a, --address <SOCKET>    Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
+      -a, --address <SOCKET>    Connect to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
                                 /run/containerd/containerd.sock]
-      -n, --namespace <NAME>    Work in this namespace of containerd [env: CONTAINERD_NAMESPACE]
-                                [default: default]
+      -n, --namespace <NAME>    Use this namespace of containerd [env: CONTAINERD_NAMESPACE] [default:
+                                default]
           --snapshotter <NAME>  Unpack into this snapshotter; `auto` lets the image decide [env:
                                 CONTAINERD_SNAPSHOTTER] [default: that of the namespace, else overlayfs]
-          --config <FILE>       Read this configuration file in place of the user's and the machine's
-                                [env: DRAY_CONFIG]
-      -v, --verbose...          Say more: once for information, twice for debugging, three times for
+          --config <FILE>       Read only this configuration file, not the user's and the system's [env:
+                                DRAY_CONFIG]
+      -v, --verbose...          Log more: once for information, twice for debugging, three times for
                                 everything
-          --color <WHEN>        Use colours; `auto` means on a terminal, and not where NO_COLOR is set
+          --color <WHEN>        Use colours; `auto` means on a terminal, unless NO_COLOR is set
                                 [default: auto] [possible values: auto, always, never]
     --- stderr
     ");
     assert_snapshot!(run(&["plugin", "inspect", "--help"]), @r"
     exit code: 0
     --- stdout
-    Show what a plugin is and what it wants from the host, without running it unless asked to
+    Show what a plugin is and which interfaces it imports, without running it by default
 
-    The imports of a component are all that it can reach. They are shown in groups: what every plugin
-    gets, what an operator must grant, what the toolchain brought in and the host answers with nothing,
-    and what this program does not know
+    A component can call only its imports. They are shown in groups: those that every plugin gets, those
+    that an operator must grant, those that the toolchain added and that have no effect, and those that
+    this program does not have
 
     Usage: dray plugin inspect [OPTIONS] <FILE|NAME>
 
     Arguments:
       <FILE|NAME>
-              Name of an embedded plugin, or else a file
+              Name of an embedded plugin, or a file
 
     Options:
           --describe
-              Also run it, in the sandbox and within the limits of any call, to learn what it says about
-              itself: its version, what it is for, and the JSON Schema of its configuration
+              Also run it, in the sandbox and within the usual limits, and show its own description:
+              version, purpose, and the JSON Schema of its configuration
 
           --format <FORM>
-              Print in this form
+              Print in this format
 
               Possible values:
-              - text: For people
-              - json: For programs; an error is then one JSON object, the last line on standard error
+              - text: For users
+              - json: JSON for programs; an error is then one JSON object, the last line on standard
+                error
               
               [default: text]
 
@@ -202,24 +203,24 @@ fn the_help_of_plugin_commands_is_complete() {
 
     Global options:
       -a, --address <SOCKET>
-              Talk to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
+              Connect to containerd at this socket [env: CONTAINERD_ADDRESS] [default:
               /run/containerd/containerd.sock]
 
       -n, --namespace <NAME>
-              Work in this namespace of containerd [env: CONTAINERD_NAMESPACE] [default: default]
+              Use this namespace of containerd [env: CONTAINERD_NAMESPACE] [default: default]
 
           --snapshotter <NAME>
               Unpack into this snapshotter; `auto` lets the image decide [env: CONTAINERD_SNAPSHOTTER]
               [default: that of the namespace, else overlayfs]
 
           --config <FILE>
-              Read this configuration file in place of the user's and the machine's [env: DRAY_CONFIG]
+              Read only this configuration file, not the user's and the system's [env: DRAY_CONFIG]
 
       -v, --verbose...
-              Say more: once for information, twice for debugging, three times for everything
+              Log more: once for information, twice for debugging, three times for everything
 
           --color <WHEN>
-              Use colours; `auto` means on a terminal, and not where NO_COLOR is set
+              Use colours; `auto` means on a terminal, unless NO_COLOR is set
               
               [default: auto]
               [possible values: auto, always, never]
@@ -548,16 +549,16 @@ fn the_help_of_image_commands_is_complete() {
         text.split("Global options:").next().unwrap_or_default().to_owned()
     };
     assert_snapshot!(help(&["image"]), @r"
-    Look at the images that containerd has, and complete them
+    Show, check and complete the images in containerd
 
     Usage: dray image [OPTIONS] <COMMAND>
 
     Commands:
-      ls       List images, and what of them is missing
-      inspect  Show what an image is made of
-      size     Print how many bytes an unpacked image takes
-      check    Show which blobs and snapshots of an image are missing or damaged
-      fetch    Fetch what is missing or damaged of an image
+      ls       List images, with what they lack
+      inspect  Show the contents of an image
+      size     Print the size of an unpacked image
+      check    List missing and damaged blobs and snapshots of an image
+      fetch    Fetch missing and damaged blobs of an image
       explain  Show what each snapshotter would make of an image
 
     Options:

@@ -97,6 +97,6 @@ pub(super) enum Format {
     /// For users
     #[default]
     Text,
-    /// For programs; an error is then one JSON object, the last line on standard error
+    /// JSON for programs; an error is then one JSON object, the last line on standard error
     Json,
 }

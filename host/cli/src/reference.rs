@@ -18,7 +18,7 @@ pub(super) struct ReferenceArguments {
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
 
-    /// Print in this formatat; JSON is one object per line
+    /// Print in this format; JSON is one object per line
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(super) format: Format,
 }

@@ -7,38 +7,38 @@ use tonic::{Code, Status};
 use dray_core::limits;
 use dray_ports::{Class, StoreError};
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Debug)]
 pub(super) enum Cause {
     /// containerd answered with an error.
     Refused(Status),
     /// The connection could not be made, or broke.
     Broken(Status),
-    /// containerd has not answered in the time for it.
+    /// containerd did not answer in time.
     Silent,
-    /// containerd ended a stream without the answer that was due.
+    /// containerd ended a stream without the expected answer.
     NoAnswer,
-    /// containerd answered, and the answer cannot be right.
+    /// containerd's answer is not valid.
     Malformed(String),
-    /// containerd has not all bytes of a blob.
+    /// containerd lacks bytes of a blob.
     Damaged {
-        /// Bytes that it has.
+        /// Bytes in the file.
         found: u64,
-        /// Bytes that it had.
+        /// Bytes of the blob.
         due: u64,
     },
-    /// containerd has a record of a blob, and none of its bytes.
+    /// containerd has a record of a blob, but not its file.
     Lost,
-    /// The ingest cannot become the blob: it has another size.
+    /// The ingest cannot become the blob, because its size differs.
     WrongSize {
         /// Bytes in the ingest.
         found: u64,
         /// Bytes of the blob.
         due: u64,
     },
-    /// The lease has a name that no header can carry.
+    /// The lease's name is not valid in a header.
     LeaseName(InvalidMetadataValue),
-    /// What a decoder is to be told cannot be written.
+    /// The payload for a decoder cannot be serialised.
     Payload(serde_json::Error),
 }
 
@@ -56,13 +56,13 @@ impl Cause {
         }
     }
 
-    /// Whether containerd itself answers "unavailable". To a write of a blob that means that another client
-    /// holds the ingest; a containerd that cannot be reached is [`Cause::Broken`].
+    /// Whether containerd itself answers "unavailable". For a write of a blob, that means that another client holds
+    /// the ingest. An unreachable containerd is [`Cause::Broken`].
     pub(super) fn is_unavailable(&self) -> bool {
         matches!(self, Self::Refused(status) if status.code() == Code::Unavailable)
     }
 
-    /// The error of a port: what was being done, with this as its source.
+    /// The error of a port, with the operation as its message and this as its source.
     pub(super) fn during(self, operation: impl Into<String>) -> StoreError {
         StoreError::new(self.class(), operation).with_source(self)
     }
@@ -70,9 +70,9 @@ impl Cause {
 
 impl From<Status> for Cause {
     fn from(status: Status) -> Self {
-        // A status that containerd sent has no source. What this side makes of a broken connection has the
-        // transport's error as its source, and a code that says little: "unavailable", "unknown" or
-        // "cancelled", depending on where in the call it broke.
+        // A status from containerd has no source. A status that this side makes for a broken connection has the
+        // transport's error as its source, and a code that depends on the point of the break: "unavailable",
+        // "unknown" or "cancelled".
         if status.source().is_some() { Self::Broken(status) } else { Self::Refused(status) }
     }
 }

@@ -9,7 +9,7 @@ use super::failure::Cause;
 use super::{Containerd, client, convert};
 use dray_ports::{Class, SnapshotterInfo, SnapshotterName, StoreError, StoreInfo, StoreVersion};
 
-/// The label by which a namespace names its snapshotter.
+/// The label with the default snapshotter of a namespace.
 const DEFAULT_SNAPSHOTTER_LABEL: &str = "containerd.io/defaults/snapshotter";
 
 /// What containerd exports of a plugin that another process serves, and of no other.

@@ -1,9 +1,8 @@
 //! The store ports over containerd's gRPC interface.
 //!
-//! One file per service. Generated types stay in here: `convert` turns them into the values of the ports,
-//! `failure` turns a failed call into a class, `answer` knows how long an answer may take, `connection` is the one
-//! place that knows sockets and the headers that every call carries. What the ports say in typed values, `labels` and
-//! `names` write as containerd's own clients do.
+//! One file per service. Generated types stay in this crate: `convert` turns them into values of the ports, `failure`
+//! classifies failed calls, `answer` has the time limits, and only `connection` knows sockets and the headers of
+//! calls. What the ports say in typed values, `labels` and `names` write as containerd's own clients do.
 
 mod answer;
 mod applier;
@@ -32,10 +31,9 @@ use dray_ports::Store;
 
 pub use self::ocicrypt::decoder_of;
 
-/// A containerd, seen from one of its namespaces. Clones share one connection, which is made again when it
-/// broke.
+/// A containerd, with one of its namespaces. Clones share one connection, which is reopened after a break.
 ///
-/// The namespace need not exist: containerd makes it with the first thing that is stored in it.
+/// The namespace need not exist: containerd creates it with its first content.
 #[derive(Clone, Debug)]
 pub struct Containerd {
     channel: Channel,
@@ -56,7 +54,7 @@ impl From<Containerd> for Store {
     }
 }
 
-/// Client of one service, with the program's bounds on messages.
+/// A client of one service, with the program's limits for messages.
 macro_rules! client {
     ($store:expr, $client:ty) => {
         <$client>::new($store.channel.clone())

@@ -24,7 +24,7 @@ impl Snapshots for Containerd {
         chain_id: &ChainId,
     ) -> Result<Option<SnapshotInfo>, StoreError> {
         match self.snapshot_info(snapshotter, chain_id).await {
-            // Names and keys share one room, so an active snapshot may have a layer's name. It is no layer.
+            // Names and keys share one namespace, so an active snapshot may have a layer's name. It is not a layer.
             Ok(info) => Ok((info.kind() == Kind::Committed).then(|| SnapshotInfo {
                 parent: (!info.parent.is_empty()).then_some(info.parent),
                 labels: convert::from_map(info.labels),

@@ -168,7 +168,7 @@ impl Client {
     ///
     /// Fails as [`Client::store`] and [`Client::matcher`] do, and with [`PullError::Cancelled`].
     pub async fn world(&self) -> Result<World, ClientError> {
-        // On the heap: what connecting and compiling need at once is much for a stack.
+        // On the heap, because connecting and compiling need much stack.
         let both = Box::pin(async { tokio::try_join!(self.store(), self.matcher()) });
         let both = self.cancel.run_until_cancelled(both).await;
         let (store, matcher) = both.ok_or(ClientError::Pull(PullError::Cancelled))??;
@@ -200,7 +200,7 @@ impl Client {
     /// The same as for [`explain_image`](crate::explain_image), and as [`Client::world`] does.
     pub async fn explain(&self, name: &str) -> Result<Explanation, ClientError> {
         let (world, request) = (self.world().await?, self.request(name));
-        // It is large, and would be part of every future that waits for it.
+        // The future is large, and would be part of every future that awaits it.
         let explained = Box::pin(explain_image(&world, &request, &self.cancel));
         Ok(explained.await?)
     }

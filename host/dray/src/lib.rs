@@ -1,7 +1,7 @@
 //! dray pulls container images into containerd.
 //!
-//! What differs from one snapshotter, one platform rule or one site's policy to the next is a sandboxed
-//! WebAssembly component; this crate is the host that runs it. The guest plans, the host acts.
+//! Sandboxed WebAssembly components hold everything that is specific to a snapshotter or a platform rule. This crate
+//! is the host that runs them. The guest plans, the host acts.
 //!
 //! # Pull an image
 //!
@@ -40,8 +40,8 @@
 //! a [`registry::RegistryClient`], and the plugins come from a [`plugin::PluginHost`]. Anything else may stand behind
 //! the ports. [`Client::world`] gives the client's own, and [`Client::request`] the request that its settings make.
 //!
-//! Futures can be dropped at any time. One that only reads leaves nothing then; what one that writes leaves stands
-//! under *Cancellation*. To end a pull and have it cleaned up, cancel its token instead.
+//! Futures can be dropped at any time. A future that only reads then leaves nothing; *Cancellation* describes what a
+//! future that writes leaves. To end a pull with clean-up, cancel its token.
 //!
 //! # Reading order
 //!

@@ -4,11 +4,11 @@ use std::fmt;
 /// Class of a store's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// The caller's mistake.
+    /// The caller made a mistake.
     InvalidArgument,
-    /// It is not there.
+    /// The resource does not exist.
     NotFound,
-    /// It is there already.
+    /// The resource exists already.
     AlreadyExists,
     /// The state of the store does not allow it.
     FailedPrecondition,
@@ -17,17 +17,17 @@ pub enum Class {
     /// Something behind the store cannot be reached, such as a snapshotter that is another process. The store itself
     /// answers.
     Unavailable,
-    /// The store takes calls, and has not answered this one in the time for it.
+    /// The store accepts calls, but did not answer this one in time.
     Silent,
-    /// This store cannot do it.
+    /// The store does not support the operation.
     Unimplemented,
-    /// The caller may not do it.
+    /// Access is denied.
     Denied,
     /// A size or an offset is outside of what exists.
     OutOfRange,
-    /// The store has lost a part of it.
+    /// The store has lost a part of the resource.
     Damaged,
-    /// The store ended the call, for example because something behind it took too long.
+    /// The store ended the call, for example because a service behind it took too long.
     Ended,
     /// Anything else.
     Unknown,
@@ -35,7 +35,7 @@ pub enum Class {
 
 /// Failure of a store.
 ///
-/// The text says what was being done; what the store answered is the source.
+/// The text names the operation. The source has the store's answer.
 #[derive(Debug)]
 pub struct StoreError {
     class: Class,
@@ -44,13 +44,12 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// An error of a class, with what was being done: a phrase that fits after "cannot", such as
-    /// ``read blob `sha256:…` ``.
+    /// An error of a class, with the operation: a phrase that fits after "cannot", such as ``read blob `sha256:…` ``.
     pub fn new(class: Class, operation: impl Into<String>) -> Self {
         Self { class, operation: operation.into(), source: None }
     }
 
-    /// The same with the cause.
+    /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -62,7 +61,7 @@ impl StoreError {
         self.class
     }
 
-    /// Whether the call failed as a call, and says nothing of what was asked for.
+    /// Whether the call itself failed, so that the error says nothing about the resource.
     pub fn is_of_the_call(&self) -> bool {
         matches!(self.class, Class::Unreachable | Class::Silent | Class::Ended | Class::Denied)
     }

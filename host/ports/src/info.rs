@@ -37,12 +37,12 @@ pub trait StoreInfo: Send + Sync {
     /// Which program keeps the store.
     async fn version(&self) -> Result<StoreVersion, StoreError>;
 
-    /// All snapshotters that the store knows, with those that did not start.
+    /// All snapshotters of the store, including those that did not start.
     ///
     /// # Errors
     ///
-    /// Fails with [`Class::Unimplemented`](super::Class::Unimplemented) if the store cannot tell. Any name is then
-    /// taken to be one, and the first question to the snapshotter shows whether it is.
+    /// Fails with [`Class::Unimplemented`](super::Class::Unimplemented) if the store cannot tell. Then any name is
+    /// accepted, and the first call to the snapshotter shows whether it exists.
     async fn snapshotters(&self) -> Result<Vec<SnapshotterInfo>, StoreError>;
 
     /// The snapshotter that the store is configured to use, if there is one.

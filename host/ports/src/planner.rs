@@ -24,7 +24,7 @@ pub struct ImageToPlan {
     pub reference: String,
     /// The reference in normal form.
     pub canonical: String,
-    /// Registered name of the snapshotter.
+    /// The registered name of the snapshotter.
     pub snapshotter: SnapshotterName,
     /// The index that the manifest was chosen from.
     pub index: Option<Descriptor>,
@@ -56,7 +56,7 @@ pub enum Suitability {
 }
 
 impl Suitability {
-    /// The word for it, in reports and in the plugin interface.
+    /// The name of the case in reports and in the plugin interface.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
@@ -89,7 +89,7 @@ pub enum Expectation {
     Mounts,
 }
 
-/// What to do when the layer was expected to be provided and is not.
+/// What to do if the layer was expected to be provided and is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnMounts {
     /// Fetch it, go on as planned.
@@ -100,7 +100,7 @@ pub enum OnMounts {
     Fail,
 }
 
-/// What to do when the snapshotter fails where it is asked for the layer.
+/// What to do if the snapshotter fails when it is asked for the layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnError {
     /// End the pull.
@@ -115,7 +115,7 @@ pub enum OnError {
 /// What to do with one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerPlan {
-    /// Which layer, as the plugin wrote it. Checked against the input by the validation of the plan.
+    /// The layer, as the plugin wrote it. The validation of the plan compares it with the image.
     pub layer: String,
     /// How to ask.
     pub question: Question,
@@ -159,13 +159,13 @@ pub struct Advice {
 pub struct Plan {
     /// The verdict.
     pub suitability: Suitability,
-    /// Why, for machines.
+    /// The reason as a code.
     pub code: String,
-    /// Why, for people.
+    /// The reason as text.
     pub reason: String,
     /// One entry for each layer.
     pub layers: Vec<LayerPlan>,
-    /// What the operator should know.
+    /// Messages for the operator.
     pub hints: Vec<String>,
     /// What the snapshotter's daemon needs to reach the registry. Shown only where an expectation broke.
     pub advice: Vec<Advice>,
@@ -194,19 +194,19 @@ pub trait Planner: Send + Sync {
     /// Plans for one image.
     async fn plan(&self, image: &ImageToPlan) -> Result<Plan, PluginFailure>;
 
-    /// What the plugin cost so far.
+    /// The cost of the plugin so far.
     fn timings(&self) -> PluginCallTimings;
 }
 
-/// Finds the planner for a snapshotter, once it is known under which name the snapshotter is registered.
+/// Finds the planner for a snapshotter by its registered name.
 #[async_trait]
 pub trait Planners: Send + Sync {
-    /// The planner that serves the snapshotter of this name. It may be loaded first, which takes milliseconds, or
-    /// seconds if it has to be compiled.
+    /// The planner for the snapshotter of this name. Loading it may take milliseconds, or seconds if it must be
+    /// compiled.
     ///
     /// # Errors
     ///
-    /// Fails if the plugin that is meant cannot be used.
+    /// Fails if the plugin cannot be used.
     async fn planner_for(&self, snapshotter: &SnapshotterName) -> Result<Arc<dyn Planner>, PluginFailure>;
 
     /// Whether that planner is meant for this snapshotter. The others are served by a plain one, which any snapshotter

@@ -89,7 +89,7 @@ impl PluginFailure {
         self
     }
 
-    /// The same with the cause.
+    /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -118,6 +118,6 @@ pub trait PlatformMatcher: Send + Sync {
     /// Indices into `offered`, best first, each at most once and in range: the adapter has checked it.
     async fn rank(&self, wanted: &[Platform], offered: &[Platform]) -> Result<Vec<usize>, PluginFailure>;
 
-    /// What the plugin cost so far.
+    /// The cost of the plugin so far.
     fn timings(&self) -> PluginCallTimings;
 }

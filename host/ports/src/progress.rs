@@ -2,21 +2,21 @@ use std::time::Duration;
 
 use dray_core::oci::{Digest, DocumentKind, Platform};
 
-/// What is happening to a document.
+/// The state of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DocumentState {
-    /// It is on the way, or in the store.
+    /// It is being fetched or read.
     Reading,
     /// Another client downloads the same document.
     WaitingForOther,
 }
 
-/// What is happening to a layer.
+/// The state of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LayerState {
     /// Nothing yet.
     Waiting,
-    /// Its blob is on the way: bytes so far.
+    /// Its blob is being downloaded.
     Downloading {
         /// Bytes in the store.
         offset: u64,
@@ -27,20 +27,20 @@ pub enum LayerState {
     Downloaded,
     /// It is being applied.
     Extracting,
-    /// The snapshotter has been asked and has not answered yet.
+    /// The snapshotter was asked and has not answered.
     Asking,
     /// Done: fetched and applied.
     Done,
-    /// It was there before.
+    /// It existed before.
     Exists,
     /// The snapshotter provides it.
     Provided,
 }
 
-/// What is happening in a pull.
+/// An event of a pull.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The reference stands for this digest.
+    /// The reference was resolved to this digest.
     Resolved {
         /// Digest of the index or manifest.
         digest: Digest,
@@ -54,11 +54,11 @@ pub enum Event {
         /// What it is now.
         state: DocumentState,
     },
-    /// The platforms and with them the layers are known.
+    /// The platforms and the layers are known.
     Planned {
         /// The chosen platforms.
         platforms: Vec<Platform>,
-        /// Digest and size of each layer, bottom-up, image by image. A layer of several images is there once.
+        /// Digest and size of each layer, bottom-up, image by image. A layer that several images share occurs once.
         layers: Vec<(Digest, u64)>,
     },
     /// The state of a layer changed.
@@ -78,16 +78,16 @@ pub enum Event {
         /// How long it has taken so far.
         elapsed: Duration,
     },
-    /// Something that the user should see and that does not end the pull.
+    /// A warning for the user. It does not end the pull.
     Warning {
         /// One sentence.
         message: String,
     },
 }
 
-/// Watches a pull. Called from inside the pull: must return at once and must not fail.
+/// Receives the events of a pull. Called from inside the pull, so it must return at once and must not fail.
 pub trait Progress: Send + Sync {
-    /// Something happened.
+    /// Handles an event.
     fn event(&self, event: Event);
 }
 

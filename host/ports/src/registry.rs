@@ -17,11 +17,11 @@ use dray_core::oci::{Descriptor, Reference};
 pub enum FetchFault {
     /// The registry has no such repository, tag or blob.
     NotFound,
-    /// The registry refuses access: no or wrong credentials, or no rights.
+    /// The registry denies access: missing or wrong credentials, or missing rights.
     Denied,
-    /// The registry cannot be reached, or broke off, or asks to come back later.
+    /// The registry cannot be reached, broke off, or is busy.
     Unavailable,
-    /// The registry answered something that is against its protocol.
+    /// The registry's answer violates the protocol.
     Protocol,
     /// The configuration (credentials file, certificates) cannot be used.
     Configuration,
@@ -32,22 +32,22 @@ pub enum FetchFault {
 pub struct FetchFailure {
     /// What kind.
     pub fault: FetchFault,
-    /// What was being done, and facts. Never a secret.
+    /// The operation and its facts. Never a secret.
     pub message: String,
-    /// Why, where someone can do something about it.
+    /// The reason, if the user can act on it.
     pub reason: Option<FetchReason>,
-    /// Servers that could not be asked and may have what was not found.
+    /// Servers that could not be asked, and may have the content.
     pub unreached: Vec<String>,
-    /// When the registry said to come back.
+    /// The time after which the registry asks to retry.
     pub retry_after: Option<Duration>,
     /// The cause.
     pub source: Option<Box<dyn Error + Send + Sync>>,
-    /// The failures of the other servers that were asked, in the order asked. They have no others of their own.
+    /// The failures of the other servers that were asked, in order. Their own `others` are empty.
     pub others: Vec<FetchFailure>,
 }
 
 impl FetchFailure {
-    /// A failure of a kind, with what was being done and facts, never a secret.
+    /// A failure of a kind, with the operation and its facts, never a secret.
     pub fn new(fault: FetchFault, message: impl Into<String>) -> Self {
         Self {
             fault,
@@ -60,21 +60,21 @@ impl FetchFailure {
         }
     }
 
-    /// The same with the reason.
+    /// Adds the reason.
     #[must_use]
     pub fn with_reason(mut self, reason: FetchReason) -> Self {
         self.reason = Some(reason);
         self
     }
 
-    /// The same with when the registry said to come back.
+    /// Adds the time after which the registry asks to retry.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
     }
 
-    /// The same with the cause.
+    /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -94,12 +94,12 @@ impl Error for FetchFailure {
     }
 }
 
-/// What a reference stands for.
+/// The target of a reference.
 #[derive(Clone, Debug)]
 pub struct Resolved {
     /// Media type, digest and size of the index or manifest.
     pub descriptor: Descriptor,
-    /// The bytes, where resolving needed them anyway. They hash to the descriptor's digest.
+    /// The bytes, if resolving had to read them. They match the descriptor's digest.
     pub document: Option<Bytes>,
 }
 
@@ -109,20 +109,20 @@ pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, FetchFailure>> + S
 /// Resolves references and fetches blobs.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// Finds out what a reference stands for.
+    /// Resolves a reference.
     async fn resolve(&self, reference: &Reference) -> Result<Resolved, FetchFailure>;
 
-    /// The same, with the document itself: for when the registry does not have what it said, because a tag has moved
-    /// meanwhile or because it said something wrong.
+    /// The same, with the document itself. For a registry that does not have the content it stated, because a tag has
+    /// moved or the statement was wrong.
     async fn resolve_with_document(&self, reference: &Reference) -> Result<Resolved, FetchFailure> {
         self.resolve(reference).await
     }
 
     /// Opens a blob or manifest of the reference's repository at `offset`.
     ///
-    /// The stream ends at the end of what the registry sends, which may be too early or too late: nothing
-    /// here is verified. Only [`dray_core::verify`] may sit on the other end. The stream may end with a failure
-    /// after any number of bytes; the caller opens the blob again where it stopped.
+    /// The stream ends where the registry stops, which may be too early or too late: nothing is verified. Only
+    /// [`dray_core::verify`] may read it. The stream may end with a failure after any number of bytes; the caller
+    /// then opens the blob again at that offset.
     async fn fetch_unverified(
         &self,
         reference: &Reference,
@@ -130,8 +130,8 @@ pub trait Registry: Send + Sync {
         offset: u64,
     ) -> Result<BlobStream, FetchFailure>;
 
-    /// Takes note that what was sent of a blob was not the blob. Says whether it can be had from somebody who has
-    /// not sent it yet; the next [`Registry::fetch_unverified`] asks only those.
+    /// Notes that wrong bytes were sent for a blob. Returns whether there is another server that may have it. The
+    /// next [`Registry::fetch_unverified`] asks only such servers.
     async fn distrust(&self, reference: &Reference, descriptor: &Descriptor) -> bool {
         let _ = (reference, descriptor);
         false

@@ -10,7 +10,7 @@ use dray_core::oci::{ChainId, Descriptor, DiffId};
 pub struct SnapshotterName(String);
 
 impl SnapshotterName {
-    /// Takes a name as given. Whether it exists is for the store to say.
+    /// Takes a name as given, without checking that the snapshotter exists.
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
     }
@@ -49,14 +49,14 @@ impl fmt::Display for SnapshotKey {
     }
 }
 
-/// One mount, exactly as the snapshotter gave it.
+/// A mount, exactly as the snapshotter returned it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
     /// Type of the file system, such as `overlay` or `bind`.
     pub kind: String,
     /// What is mounted.
     pub source: String,
-    /// Where below the root, mostly empty.
+    /// The target below the root, usually empty.
     pub target: String,
     /// Options.
     pub options: Vec<String>,
@@ -71,7 +71,7 @@ pub struct SnapshotInfo {
     pub labels: Labels,
 }
 
-/// What something takes in a snapshotter.
+/// Disk usage in a snapshotter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes on the disk.
@@ -103,14 +103,14 @@ pub enum Prepared {
 /// Snapshots of one or more snapshotters.
 #[async_trait]
 pub trait Snapshots: Send + Sync {
-    /// What the store knows of a committed layer; `None` if it is not there. Does not protect it.
+    /// The facts about a committed layer. `None` if it does not exist. Does not protect it from collection.
     async fn stat(
         &self,
         snapshotter: &SnapshotterName,
         chain_id: &ChainId,
     ) -> Result<Option<SnapshotInfo>, StoreError>;
 
-    /// What a committed layer takes, without those below it; `None` if it is not there.
+    /// The disk usage of a committed layer, without those below it. `None` if it does not exist.
     async fn usage(
         &self,
         snapshotter: &SnapshotterName,
@@ -138,8 +138,8 @@ pub trait Snapshots: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Fails with [`Class::NotFound`](super::Class::NotFound) if the parent is not there; a pull then starts again
-    /// from the bottom. Fails with [`Class::InvalidArgument`](super::Class::InvalidArgument) if there is no such
+    /// Fails with [`Class::NotFound`](super::Class::NotFound) if the parent does not exist; a pull then restarts at
+    /// the bottom. Fails with [`Class::InvalidArgument`](super::Class::InvalidArgument) if there is no such
     /// snapshotter.
     ///
     /// # Cancellation
@@ -184,11 +184,11 @@ pub trait Snapshots: Send + Sync {
         chain_id: &ChainId,
     ) -> Result<usize, StoreError>;
 
-    /// Removes an active snapshot. One that is gone is no error. Takes no lease: it ends what the lease protected.
+    /// Removes an active snapshot. A missing one is not an error. Takes no lease, because it adds nothing.
     async fn remove(&self, snapshotter: &SnapshotterName, key: &SnapshotKey) -> Result<(), StoreError>;
 }
 
-/// What applying a layer gave.
+/// The result of applying a layer.
 #[derive(Clone, Debug)]
 pub struct Applied {
     /// Digest of the uncompressed bytes that were applied.
@@ -197,10 +197,10 @@ pub struct Applied {
     pub size: u64,
 }
 
-/// Brings a layer's files onto the mounts of an active snapshot.
+/// Applies layers to the mounts of active snapshots.
 #[async_trait]
 pub trait Applier: Send + Sync {
-    /// Applies a layer whose blob is in the store. Comparing the diff id is for the caller.
+    /// Applies a layer whose blob is in the store. The caller compares the diff id.
     ///
     /// May wait for another client that applies the same layer, and then use what that one has made.
     ///

@@ -1,4 +1,4 @@
-//! The way of a pull: resolve, lease, fetch, choose, plan, execute, record, report.
+//! The steps of a pull: resolve, lease, fetch, choose, plan, execute, record, report.
 //!
 //! Knows the outside world only through [`dray_ports`].
 
@@ -44,8 +44,8 @@ use dray_ports::{Event, FetchFault, Registry, Resolved, StoreError};
 
 /// Pulls an image for one or several platforms, and unpacks it if that is wanted.
 ///
-/// The image record comes last, so that the name never stands for something incomplete. What is in the store
-/// already (blobs, snapshots) is not fetched again.
+/// The image record is written last, so that the name never refers to an incomplete image. Blobs and snapshots in the
+/// store are not fetched again.
 ///
 /// # Errors
 ///
@@ -69,7 +69,7 @@ pub async fn pull_image(
     pull_since(Instant::now(), world, request, cancel).await
 }
 
-/// The same for a request that came at `began`.
+/// The same for a request that started at `began`.
 async fn pull_since(
     began: Instant,
     world: &World,
@@ -103,8 +103,8 @@ async fn pull_since(
     Ok(report)
 }
 
-/// Whether a pull failed because the target is not as the registry said: a tag may have moved between two requests, and
-/// there are registries that state the length of something else.
+/// Whether a pull failed because the target differs from the registry's statement: a tag may have moved between two
+/// requests, and some registries state a wrong length.
 fn is_misled(error: &PullError, target: &Digest, reference: &Reference) -> bool {
     match error {
         PullError::Fetch { digest, source, .. } => {
@@ -118,7 +118,7 @@ fn is_misled(error: &PullError, target: &Digest, reference: &Reference) -> bool 
     }
 }
 
-/// Does something that has no effect, which needs no clean-up.
+/// Runs a step without effects, which needs no clean-up.
 async fn or_cancelled<T>(
     cancel: &CancellationToken,
     lookups: impl Future<Output = Result<T, PullError>>,
@@ -126,17 +126,17 @@ async fn or_cancelled<T>(
     cancel.run_until_cancelled(lookups).await.unwrap_or(Err(PullError::Cancelled))
 }
 
-/// Asks the registry what a name stands for now: the digest of an index or manifest, with its media type and
-/// size. Downloads nothing and needs no store.
+/// Resolves a name at its registry: to the digest of an index or manifest, with media type and size. Downloads
+/// nothing and needs no store.
 ///
 /// # Errors
 ///
-/// Fails if the name is no reference, and if the registry does not know it, refuses access, cannot be reached or
-/// breaks its protocol.
+/// Fails if the name is not a reference, or if the registry does not have it, denies access, cannot be reached or
+/// violates the protocol.
 ///
 /// # Cancellation
 ///
-/// Nothing is left when the future is dropped.
+/// Dropping the future leaves nothing.
 pub async fn resolve_digest(registry: &dyn Registry, name: &str) -> Result<Descriptor, PullError> {
     let reference = Reference::parse(name).map_err(|source| PullError::Reference { source })?;
     Ok(resolve_with(registry, &reference).await?.descriptor)
@@ -181,7 +181,7 @@ fn milliseconds(duration: Duration) -> f64 {
     rounded(duration.as_secs_f64() * 1e3)
 }
 
-/// Milliseconds to microseconds, which is what the measurement is good for.
+/// Milliseconds, rounded to microseconds, the precision of the measurement.
 fn rounded(milliseconds: f64) -> f64 {
     (milliseconds * 1e3).round() / 1e3
 }

@@ -17,7 +17,7 @@ pub struct Info<'a> {
     pub summary: &'a str,
     /// JSON Schema of its configuration, empty if it takes none.
     pub config_schema: &'a str,
-    /// Names of its optional abilities.
+    /// Names of its optional features.
     pub features: &'a [String],
     /// Extensions.
     pub extensions: &'a Pairs,

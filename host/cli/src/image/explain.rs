@@ -32,7 +32,7 @@ pub(crate) struct ExplainArguments {
     #[command(flatten)]
     plugins: PluginOptions,
 
-    /// Print in this form
+    /// Print in this format
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 

@@ -19,7 +19,7 @@ pub(crate) struct ParseArguments {
     #[arg(value_name = "SPEC", required = true)]
     specs: Vec<String>,
 
-    /// Print in this formatat; JSON is one object per line
+    /// Print in this format; JSON is one object per line
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 }

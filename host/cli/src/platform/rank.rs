@@ -29,7 +29,7 @@ pub(crate) struct RankArguments {
     #[arg(long, value_name = "NAME", default_value = "only-strict")]
     matcher: MatcherName,
 
-    /// Print in this formatat; JSON is a list of indices of offered platforms, in one line
+    /// Print in this format; JSON is a list of indices of offered platforms, in one line
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 }

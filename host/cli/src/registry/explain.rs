@@ -25,7 +25,7 @@ pub(crate) struct ExplainArguments {
     #[arg(value_name = "HOST")]
     host: Option<String>,
 
-    /// Print in this formatat; JSON is a list of objects
+    /// Print in this format; JSON is a list of objects
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 

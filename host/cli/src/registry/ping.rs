@@ -24,7 +24,7 @@ pub(crate) struct PingArguments {
     #[arg(value_name = "HOST")]
     host: String,
 
-    /// Print in this formatat; JSON is a list of objects
+    /// Print in this format; JSON is a list of objects
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
 

@@ -61,7 +61,7 @@ impl Client {
     /// Fails with [`ClientError::Image`] if there is no such image, if it has nothing for the wanted platform, or if one
     /// of its documents is missing, damaged or cannot be understood; and as [`Client::world`] does.
     pub async fn inspect(&self, name: &str) -> Result<InspectedImage, ClientError> {
-        // It is large, and would be part of every future that waits for it.
+        // The future is large, and would be part of every future that awaits it.
         let inspected = Box::pin(self.read(name));
         let inspected = self.cancel.run_until_cancelled(inspected).await;
         inspected.unwrap_or(Err(PullError::Cancelled.into()))

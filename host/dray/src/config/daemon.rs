@@ -23,7 +23,7 @@ pub struct DaemonFlags {
     pub snapshotter: Option<String>,
 }
 
-/// Which containerd, and what of it.
+/// The settings for containerd.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DaemonSettings {
     /// Path of the socket.

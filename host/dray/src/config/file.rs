@@ -1,4 +1,4 @@
-//! `dray.toml`: what an operator writes once in place of flags.
+//! `dray.toml`: settings that an operator writes once in place of options.
 //!
 //! Every member is optional, and an unknown one is an error with its line and column. The table of plugins has one
 //! entry for each plugin by its name; see [`ConfiguredPlugin`].
@@ -12,7 +12,7 @@ use dray_ports::SnapshotterName;
 use serde::Deserialize;
 use toml::Spanned;
 
-/// A configuration file that was read and understood.
+/// A parsed configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigFile {
     /// The file.
@@ -34,11 +34,11 @@ pub struct ConfigFile {
 /// An entry of the table of plugins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfiguredPlugin {
-    /// What runs, and how it is configured.
+    /// The component and its configuration.
     pub spec: PluginSpec,
-    /// What it does.
+    /// Its kind.
     pub kind: PluginKind,
-    /// `for`: names under which the snapshotters are registered that it plans for.
+    /// `for`: registered names of the snapshotters that it plans for.
     pub serves: Vec<SnapshotterName>,
 }
 
@@ -93,11 +93,11 @@ struct Entry {
 }
 
 impl ConfigFile {
-    /// Reads a file; `None` if there is none and it need not exist.
+    /// Reads a file. `None` if it does not exist and need not exist.
     ///
     /// # Errors
     ///
-    /// Says which line and column breaks which rule.
+    /// Says which rule is broken, with line and column.
     pub fn read(path: &Path, must_exist: bool) -> Result<Option<Self>, ConfigFileError> {
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(path, &text).map(Some),
@@ -106,11 +106,11 @@ impl ConfigFile {
         }
     }
 
-    /// Understands the text of a file. `path` is for errors, and relative paths start from its folder.
+    /// Parses the text of a file. `path` is for errors, and relative paths are relative to its directory.
     ///
     /// # Errors
     ///
-    /// Says which line and column breaks which rule.
+    /// Says which rule is broken, with line and column.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigFileError> {
         let reader = Reader { path, text };
         let document: Document = toml::from_str(text).map_err(|error| {
@@ -239,7 +239,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Two plugins cannot serve one snapshotter, and two platform plugins cannot both choose.
+    /// Two plugins cannot serve the same snapshotter, and there can be only one platform plugin.
     fn check_unique(&self, plugins: &[ConfiguredPlugin]) -> Result<(), ConfigFileError> {
         let mut served = BTreeSet::new();
         let mut platform: Option<&str> = None;
@@ -261,7 +261,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Where the table of a plugin begins, for what concerns it as a whole.
+    /// The position of a plugin's table, for errors about the whole table.
     fn position_of(&self, name: &str) -> usize {
         self.text.find(&format!("plugins.{name}")).or_else(|| self.text.find(name)).unwrap_or(0)
     }

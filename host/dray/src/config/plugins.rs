@@ -39,7 +39,7 @@ pub struct PluginChoice {
     pub config: Option<String>,
 }
 
-/// Which plugin serves as which kind, and for which snapshotter.
+/// The plugin of each kind, and for each snapshotter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginRules {
     platform: PluginSpec,
@@ -137,7 +137,7 @@ impl PluginRules {
         self.given.is_none() && self.planner_for(snapshotter).origin != embedded(super::snapshotters::PLAIN)
     }
 
-    /// An embedded plugin. A table may configure it without saying which snapshotters it is for.
+    /// An embedded plugin. A table may configure it without naming snapshotters.
     fn embedded(&self, name: &'static str) -> PluginSpec {
         let origin = embedded(name);
         let configured = self.configured.iter().find(|plugin| plugin.spec.origin == origin);
@@ -174,7 +174,7 @@ fn embedded(name: &'static str) -> PluginOrigin {
     PluginOrigin::Embedded(name)
 }
 
-/// The embedded matcher accepts everything only if it is told to. Another one knows what it wants, or is configured.
+/// The embedded matcher must be configured to accept everything. Other plugins have their own configuration.
 fn matcher_config(platforms: &Platforms) -> String {
     let config = if matches!(platforms, Platforms::All { .. }) { r#"{"matcher":"all"}"# } else { "{}" };
     config.to_owned()

@@ -71,7 +71,7 @@ impl RegistryAccess {
         })
     }
 
-    /// How the servers of a registry are found.
+    /// Settings for finding the servers of a registry.
     pub fn hosts(&self) -> HostsSettings {
         HostsSettings {
             directories: self.hosts_dirs.value.clone(),

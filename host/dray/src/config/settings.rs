@@ -43,7 +43,7 @@ pub struct Settings {
     pub platforms: Platforms,
     /// Whether images are unpacked.
     pub unpack: bool,
-    /// Which plugins serve.
+    /// The plugins.
     pub plugins: PluginRules,
     /// Layers that are downloaded at the same time.
     pub parallel_downloads: NonZeroUsize,
@@ -85,9 +85,9 @@ impl Settings {
     }
 }
 
-/// Folder for compiled plugins; `None` if there is no place for one.
+/// Directory for compiled plugins. `None` if there is none.
 ///
-/// The XDG specification says that a relative path is to be ignored.
+/// The XDG specification demands that relative paths are ignored.
 pub fn compiled_store(environment: &Environment) -> Option<PathBuf> {
     let absolute = |path: &&Path| path.is_absolute();
     let cache_home = environment.cache_home.as_deref().map(Path::new).filter(absolute).map(Path::to_owned);

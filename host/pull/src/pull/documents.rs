@@ -1,4 +1,4 @@
-//! Index, manifest and image config: fetched, verified, understood, and then stored byte for byte.
+//! Index, manifest and image config: fetched, verified, parsed, and then stored byte for byte.
 
 use std::sync::Arc;
 
@@ -20,22 +20,22 @@ use dray_ports::{
 
 /// The documents of one image, all of them in the store.
 pub(super) struct Documents {
-    /// The index that the manifest was chosen from; the innermost, where indexes are nested.
+    /// The index that the manifest was chosen from; the innermost of nested indexes.
     pub(super) index: Option<Arc<Descriptor>>,
     pub(super) manifest_descriptor: Arc<Descriptor>,
     pub(super) manifest: Manifest,
     pub(super) config: ImageConfig,
     /// The platform: that of the index entry, else that of the config.
     pub(super) platform: Platform,
-    /// Whether it is a wanted one. An image without index is pulled whatever its platform.
+    /// Whether the platform is wanted. An image without index is pulled for any platform.
     pub(super) fits: bool,
 }
 
-/// What a reference stands for, as far as it is wanted.
+/// The wanted images of a reference.
 pub(super) struct Images {
     /// The best match.
     pub(super) best: Documents,
-    /// The other matches, where several are wanted.
+    /// The other matches, if several are wanted.
     pub(super) others: Vec<Documents>,
     /// Sizes of the documents that came from the registry, also where another client stored them first.
     pub(super) downloaded: Vec<u64>,
@@ -97,9 +97,8 @@ impl Documents {
 
 /// Goes from the target of the reference to the image configs.
 ///
-/// Documents are stored when the first image config below them has been understood, so that something
-/// that is no image leaves no trace. What another namespace has is stored at once, and collected after the lease
-/// if nothing comes to list it.
+/// Documents are stored after the first image config below them was parsed, so that an artifact leaves no trace.
+/// Documents of another namespace are stored at once, and collected after the lease if nothing refers to them.
 pub(super) async fn fetch(
     name: &str,
     blobs: &BlobFetcher,
@@ -154,30 +153,30 @@ async fn images(
     }
 }
 
-/// The documents of a pull: those that resolving brought, those in the store, and those of the registry. What is not
-/// in the store waits in its ingest, whose lock is held, until the documents are [stored](FetchedDocuments::store).
+/// The documents of a pull: from resolving, from the store, and from the registry. Documents outside of the store
+/// wait in their locked ingests until they are [stored](FetchedDocuments::store).
 struct FetchedDocuments<'a> {
     blobs: &'a BlobFetcher,
     progress: &'a dyn Progress,
-    /// What resolving brought.
+    /// The document from resolving.
     held: HeldDocuments,
-    /// Where the document is that was brought last.
+    /// The place of the last returned document.
     place: Place,
-    /// Documents that were understood and are not in the store yet, each after the one that lists it.
+    /// Parsed documents that are not in the store yet, each after its parent.
     pending: Vec<Pending>,
     /// Whether one image is wanted.
     is_one: bool,
-    /// Whether the target is in the store, and may keep what it lists.
+    /// Whether the target is in the store, and protects its children.
     has_stored: bool,
     downloaded: Vec<u64>,
 }
 
-/// Where a document is.
+/// The place of a document.
 enum Place {
     Store,
-    /// Among those that wait.
+    /// Among the pending documents.
     Pending,
-    /// It is still to be written into this ingest.
+    /// It must be written into this ingest.
     Ingest(Box<dyn Ingest>, Box<Descriptor>),
 }
 
@@ -209,7 +208,7 @@ impl DocumentSource for FetchedDocuments<'_> {
                 self.place = Place::Ingest(ingest, Box::new(descriptor.clone()));
                 break;
             }
-            // Also where resolving brought the bytes: others will read those of the store.
+            // Even if resolving returned the bytes, because other clients will read the stored ones.
             match self.blobs.stored(blob).await? {
                 Ok(bytes) => return Ok(Brought::Bytes(bytes)),
                 Err(damage) => self.blobs.may_repair(blob, damage).await?,
@@ -239,7 +238,7 @@ impl DocumentSource for FetchedDocuments<'_> {
             Place::Pending => return Ok(()),
             Place::Store => return self.blobs.note_existing(blob, facts).await,
             Place::Ingest(ingest, _) => {
-                // What another client has left in the ingest may be wrong, and all bytes are at hand.
+                // The bytes of another client in the ingest may be wrong, and all bytes are in memory.
                 ingest.restart();
                 let write =
                     async { ingest.write(bytes.clone()).await.map_err(|source| blob.storing(source)) };
@@ -310,7 +309,7 @@ impl<'a> FetchedDocuments<'a> {
         Ok(())
     }
 
-    /// Gives up what is not stored, with the locks.
+    /// Drops the documents that are not stored, and releases their locks.
     async fn abandon(&mut self) {
         if let Place::Ingest(ingest, descriptor) = std::mem::replace(&mut self.place, Place::Store) {
             self.blobs.abandon(ingest, &descriptor).await;
@@ -321,10 +320,10 @@ impl<'a> FetchedDocuments<'a> {
     }
 }
 
-/// Opens the ingest of a document; `None` if the document is in the store, and used.
+/// Opens the ingest of a document. `None` if the stored document is used.
 ///
-/// An ingest that has all bytes, as it is where another namespace has the blob, is committed at once, so that
-/// nothing goes over the network. Only as a blob can it be read.
+/// A complete ingest, as for a blob of another namespace, is committed at once, so that nothing is downloaded. Only a
+/// blob can be read.
 async fn open(
     blobs: &BlobFetcher,
     progress: &dyn Progress,

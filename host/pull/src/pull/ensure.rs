@@ -1,4 +1,4 @@
-//! Images that are in the store already: found, checked to be complete, and unpacked if they are not.
+//! Finds stored images, checks that they are complete, and unpacks them if needed.
 
 use std::error::Error;
 use std::time::Instant;
@@ -17,36 +17,36 @@ use crate::image::{
 use dray_core::oci::{Digest, Platform, Reference};
 use dray_ports::{Event, ImageRecord, Resolved, SnapshotterName};
 
-/// When the registry is asked.
+/// When to ask the registry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PullMode {
-    /// Always: the name stands for what the registry says now.
+    /// Always: the name then refers to the registry's current answer.
     #[default]
     Always,
     /// If the image is not in the store, complete and for the wanted platforms.
     Missing,
-    /// Never, and nothing goes over the network.
+    /// Never, without using the network.
     Never,
 }
 
-/// What the store lacks of an image.
+/// Why the stored image is not sufficient.
 #[derive(Debug, thiserror::Error)]
 pub enum Lack {
-    /// There is no record.
+    /// There is no image record.
     #[error("there is no record of it")]
     Record,
-    /// The record does not say where the image comes from.
+    /// The record does not name the registry of the image.
     #[error("its name does not say which registry it is from")]
     Source,
-    /// The record stands for something else.
+    /// The record is for another platform.
     #[error("what is there is for {}, not for {wanted}", listed(.offered))]
     Platform {
         /// The wanted platforms.
         wanted: String,
-        /// What the image is for, where it says so.
+        /// The platforms of the image, if stated.
         offered: Vec<Platform>,
     },
-    /// What the record stands for cannot be used.
+    /// The target of the record cannot be used.
     #[error("what is there cannot be used")]
     Unusable {
         /// Why.
@@ -58,7 +58,7 @@ pub enum Lack {
     Damaged {
         /// How many.
         blobs: usize,
-        /// What the first one is, and its digest.
+        /// Role and digest of the first one.
         first: String,
     },
     /// Blobs are missing.
@@ -66,7 +66,7 @@ pub enum Lack {
     Blobs {
         /// How many.
         blobs: usize,
-        /// What the first one is, and its digest.
+        /// Role and digest of the first one.
         first: String,
     },
 }
@@ -80,13 +80,13 @@ fn count(blobs: usize) -> String {
     if blobs == 1 { "1 blob is".to_owned() } else { format!("{blobs} blobs are") }
 }
 
-/// Makes sure that an image is in the store, for the wanted platforms, complete, and unpacked if that is
-/// wanted. The mode says whether the registry is asked.
+/// Makes sure that an image is in the store: complete for the wanted platforms, and unpacked if requested. The mode
+/// says whether the registry is asked.
 ///
 /// # Errors
 ///
-/// Fails as [`pull_image`](super::pull_image) does; in mode `never` also if the store lacks something, with
-/// [`PullError::NotAvailable`].
+/// Fails as [`pull_image`](super::pull_image) does. In mode `never`, also fails with [`PullError::NotAvailable`] if
+/// the image is not complete.
 ///
 /// # Cancellation
 ///
@@ -113,11 +113,11 @@ pub async fn ensure_image(
     }
 }
 
-/// Finds an image in the store, by name, by digest or by the beginning of a digest, and unpacks it if it is
-/// not and that is wanted. Nothing goes over the network.
+/// Finds an image in the store by name, digest or the beginning of a digest, and unpacks it if requested. Does not
+/// use the network.
 ///
-/// An exact name comes before the beginning of a digest. The platform must be a wanted one, also where the
-/// image has no index. The image must be complete: every blob is there, or is a layer that is unpacked.
+/// An exact name wins over the beginning of a digest. The platform must be a wanted one, even if the image has no
+/// index. The image must be complete: every blob is present, or an unpacked layer.
 ///
 /// # Errors
 ///
@@ -153,8 +153,8 @@ pub async fn existing_image(
     Ok(report)
 }
 
-/// Fetches what the store lacks of an image that has a record: all blobs for the wanted platforms, also of
-/// layers that are unpacked. The name stands for the same as before.
+/// Fetches the missing blobs of an image with a record, for the wanted platforms, even of unpacked layers. The target
+/// of the name does not change.
 ///
 /// # Errors
 ///
@@ -170,8 +170,8 @@ pub async fn fetch_image(
 ) -> Result<PullReport, PullError> {
     let began = Instant::now();
     let mut records = or_cancelled(cancel, records(world, &request.name, 1)).await?.into_iter();
-    // The kubelet's daemon has a second record of each image, whose name is a digest alone; other programs name
-    // records as they like.
+    // The kubelet's containerd has a second record of each image, named by a digest alone, and other programs use
+    // names of any form.
     let says_where = |record: ImageRecord| match Digest::parse(&record.name) {
         Ok(_) => None,
         Err(_) => Some((Reference::parse(&record.name).ok()?, record)),
@@ -186,10 +186,10 @@ pub async fn fetch_image(
     job.carry_out(target, began, cancel).await
 }
 
-/// Digits of a digest that are too many to be a name by chance, and as many as a short id has.
+/// Number of digits of a short id. A name of that many hexadecimal digits is unlikely.
 pub(super) const SHORT_ID: usize = 12;
 
-/// The records that a name means, best first. The beginning of a digest must have so many digits.
+/// The records that a name refers to, best first. The beginning of a digest must have at least this many digits.
 pub(super) async fn records(
     world: &World,
     name: &str,
@@ -197,13 +197,13 @@ pub(super) async fn records(
 ) -> Result<Vec<ImageRecord>, PullError> {
     let found = image::find(world.store.images.as_ref(), name).await;
     let found = found.map_err(|source| PullError::Image { source })?;
-    // `cafe` is a name that a registry may know, and the beginning of the digest of some other image.
+    // `cafe` may be a name in a registry, and the beginning of another image's digest.
     let is_meant =
         |found: &FoundImage| found.by != MatchedBy::Id || name.contains(':') || name.len() >= least_digits;
     Ok(found.into_iter().filter(is_meant).map(|found| found.record).collect())
 }
 
-/// The first of the records of this name that lacks nothing.
+/// The first complete record of this name.
 async fn usable_record(
     world: &World,
     request: &PullRequest,
@@ -213,7 +213,7 @@ async fn usable_record(
     for record in records(world, &request.name, SHORT_ID).await? {
         match lack_of(world, request, snapshotter, &record).await? {
             None => return Ok(record),
-            // What the best match lacks is what the user wants to know.
+            // The user wants to know what the best match lacks.
             Some(more) if matches!(lack, Lack::Record) => lack = more,
             Some(_) => {}
         }
@@ -254,14 +254,14 @@ async fn lack_of(
     let (store, matcher) = (&world.store, world.matcher.as_ref());
     let other_platform = |offered| Lack::Platform { wanted: request.platforms.to_string(), offered };
     let (target, platforms) = (&record.target, &request.platforms);
-    // What is used of an image that is there is looked at when it is used.
+    // Blobs of a stored image are checked when they are used.
     let found = image::completeness(store, matcher, snapshotter, target, platforms, Scrutiny::Records);
-    // It is large, and would be part of every future that waits for it.
+    // The future is large, and would be part of every future that awaits it.
     let found = Box::pin(found).await;
     let Completeness { missing_indexes, damaged_indexes, manifests, unusable } = match found {
         Ok(found) => found,
         Err(ImageError::NoPlatform { offered, .. }) => return Ok(Some(other_platform(offered))),
-        // Neither says anything about the image, and a registry could not help.
+        // Such an error says nothing about the image, and a registry would not help.
         Err(source) if source.is_of_the_call() => return Err(PullError::Image { source }),
         Err(source) => return Ok(Some(Lack::Unusable { source })),
     };

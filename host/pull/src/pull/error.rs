@@ -5,18 +5,18 @@ use dray_core::verify::Mismatch;
 use dray_ports::{FetchFailure, PluginFailure, StoreError};
 use dray_rules::RuleError;
 
-/// Why a pull failed. Nothing of it stays in the store but what helps a retry: no image record, no lease, no
-/// active snapshot, no locked ingest.
+/// Why a pull failed. It leaves no image record, no lease, no active snapshot and no locked ingest in the store, only
+/// content that helps a retry.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
-    /// The name is no reference.
+    /// The name is not a reference.
     #[error("cannot read the image reference")]
     Reference {
         /// Why.
         #[source]
         source: ReferenceError,
     },
-    /// The registry could not say what the reference stands for.
+    /// The registry could not resolve the reference.
     #[error("cannot resolve `{reference}`")]
     Resolve {
         /// The reference in normal form.
@@ -36,16 +36,16 @@ pub enum PullError {
         #[source]
         source: FetchFailure,
     },
-    /// The store does not have the image as it is wanted, and the registry must not be asked.
+    /// The store does not have the image as requested, and the registry must not be asked.
     #[error("image `{name}` is not available in the store")]
     NotAvailable {
-        /// What was asked for.
+        /// The name as typed.
         name: String,
         /// What the store lacks.
         #[source]
         source: Lack,
     },
-    /// The store cannot tell what it has of the image.
+    /// The completeness of the image could not be determined.
     #[error("cannot look up the image")]
     Image {
         /// Why.
@@ -73,7 +73,7 @@ pub enum PullError {
         #[source]
         source: Damage,
     },
-    /// The registry served other bytes than promised.
+    /// The registry served wrong bytes.
     #[error("the registry serves a wrong {what}")]
     Mismatch {
         /// Which kind of blob.
@@ -93,7 +93,7 @@ pub enum PullError {
         #[source]
         source: DocumentFault,
     },
-    /// A blob that is in the store has another size than the image says.
+    /// A stored blob has another size than the image states.
     #[error("the image says that {what} {digest} has {stated} bytes, but it has {size}")]
     WrongSize {
         /// Which kind of blob.
@@ -105,7 +105,7 @@ pub enum PullError {
         /// Its size.
         size: u64,
     },
-    /// A descriptor says that its blob is empty, which no blob of an image is.
+    /// A descriptor states that its blob is empty.
     #[error("the descriptor of {what} {digest} states a size of zero")]
     EmptyBlob {
         /// Which kind of blob.
@@ -121,7 +121,7 @@ pub enum PullError {
         /// The blob.
         digest: Digest,
     },
-    /// The reference stands for something that is no image.
+    /// The reference refers to an artifact.
     #[error("`{name}` is not a container image: it is of type `{media_type}`")]
     NotAnImage {
         /// Name of the image record.
@@ -150,7 +150,7 @@ pub enum PullError {
         /// Diff ids in the config.
         diff_ids: usize,
     },
-    /// A layer has other content than the config says.
+    /// A layer's content differs from the config.
     #[error("layer {layer} unpacks to {found}, the image config says {expected}")]
     WrongDiffId {
         /// Digest of the blob.
@@ -160,14 +160,14 @@ pub enum PullError {
         /// What came out.
         found: DiffId,
     },
-    /// The store could not make sense of an encrypted layer.
+    /// The store could not decrypt a layer.
     #[error("the store could not decrypt layer {layer} of type `{media_type}`")]
     Decrypt {
         /// Digest of the blob.
         layer: Digest,
         /// Its media type.
         media_type: MediaType,
-        /// For which schemes the layer has a wrapped key, such as `jwe`.
+        /// Schemes for which the layer has a wrapped key, such as `jwe`.
         schemes: Vec<String>,
         /// Why.
         #[source]
@@ -176,7 +176,7 @@ pub enum PullError {
     /// The store has no such snapshotter.
     #[error("the store has no snapshotter `{name}`")]
     UnknownSnapshotter {
-        /// What was asked for.
+        /// The name as typed.
         name: String,
         /// What there is.
         known: Vec<String>,
@@ -198,13 +198,13 @@ pub enum PullError {
         #[source]
         source: PluginFailure,
     },
-    /// The plugin that plans for the snapshotter cannot be used.
+    /// The snapshotter plugin cannot be used.
     #[error(transparent)]
     Planner {
         /// Why.
         source: PluginFailure,
     },
-    /// A plan breaks a rule. Nothing of it was carried out.
+    /// A plan breaks a rule. No part of it was carried out.
     #[error("the plan of snapshotter plugin `{plugin}` ({origin}) is invalid, nothing of it was carried out")]
     Plan {
         /// Name and version.
@@ -220,9 +220,9 @@ pub enum PullError {
     Foreign {
         /// Which snapshotter.
         snapshotter: String,
-        /// For machines.
+        /// A code for programs.
         code: String,
-        /// For people.
+        /// A text for users.
         reason: String,
         /// All snapshotters that were tried.
         tried: Vec<String>,
@@ -286,7 +286,7 @@ pub enum PullError {
         /// Digest of the blob.
         layer: Digest,
     },
-    /// The snapshotter says that a layer exists and that it does not.
+    /// The snapshotter reports that a layer exists, but does not have it.
     #[error("snapshotter `{snapshotter}` says that layer {layer} exists, but does not have it")]
     Phantom {
         /// Which snapshotter.
@@ -303,7 +303,7 @@ pub enum PullError {
         #[source]
         source: StoreError,
     },
-    /// The caller ended the pull.
+    /// The caller cancelled the pull.
     #[error("the pull was cancelled")]
     Cancelled,
 }

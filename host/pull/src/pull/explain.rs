@@ -25,7 +25,7 @@ pub struct Explanation {
     pub schema: &'static str,
     /// The name: of the image record, or the reference in normal form.
     pub name: String,
-    /// Digest of what the name stands for.
+    /// Digest of the target of the name.
     pub target: Digest,
     /// Media type of the target.
     pub target_media_type: MediaType,

@@ -1,5 +1,4 @@
-//! What all ways to bring an image here have in common: a lease around everything that has an effect, and an end
-//! in time.
+//! The common frame of all pulls: a lease around all effects, and an end in time.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -14,26 +13,26 @@ use dray_core::limits;
 use dray_core::oci::Reference;
 use dray_ports::{Event, LeaseId, Resolved};
 
-/// A pull that knows what to do, and has had no effect yet.
+/// A pull that is ready to start.
 #[derive(Clone)]
 pub(super) struct Job<'a> {
     pub(super) world: &'a World,
     pub(super) request: &'a PullRequest,
     /// Name of the image record.
     pub(super) name: &'a str,
-    /// Where blobs come from; `None` if nothing may be fetched.
+    /// The source of blobs; `None` if nothing may be fetched.
     pub(super) reference: Option<&'a Reference>,
     /// Where to unpack; `None` if the image is only fetched.
     pub(super) candidates: Option<Candidates>,
-    /// What it will have been. The image record is written by a pull only.
+    /// The outcome on success. Only a pull writes the image record.
     pub(super) outcome: Outcome,
 }
 
 impl Job<'_> {
-    /// Brings everything below the target into the store, under a lease that is released whatever happens.
+    /// Fetches everything below the target into the store, under a lease that is released in any case.
     ///
-    /// `began` is when the request came. When `cancel` is cancelled, or something fails, this ends within
-    /// [`limits::CLEANUP_TIMEOUT`], also if the store does not answer.
+    /// `began` is the time of the request. After a cancellation or a failure, this ends within
+    /// [`limits::CLEANUP_TIMEOUT`], even if the store does not answer.
     pub(super) async fn carry_out(
         self,
         target: Resolved,
@@ -82,7 +81,7 @@ async fn release(world: &World, lease: &LeaseId, stop: &Stop) {
         if stop.is_cancelled() { stop.last_step(released).await } else { stop.or_give_up(released).await };
     let why = match released {
         Some(Ok(())) => return,
-        // The error itself only says again what was tried.
+        // The error itself only repeats the operation.
         Some(Err(error)) => match error.source() {
             Some(cause) => cause.to_string(),
             None => error.to_string(),
@@ -93,7 +92,7 @@ async fn release(world: &World, lease: &LeaseId, stop: &Stop) {
     world.progress.event(Event::Warning { message });
 }
 
-/// What becomes of a lease that is left.
+/// What happens to a remaining lease.
 fn expiry_note() -> String {
     const HOUR: Duration = Duration::from_hours(1);
     let hours = limits::LEASE_EXPIRY.as_secs() / HOUR.as_secs();

@@ -1,5 +1,5 @@
-//! Carries out a plan: bottom-up, asks the snapshotter for each layer, and only where it answers with mounts
-//! fetches, applies, compares the diff id and commits. Downloads run ahead of the unpacking.
+//! Carries out a plan, bottom-up: asks the snapshotter for each layer, and if it answers with mounts, fetches,
+//! applies, compares the diff id and commits. Downloads run ahead of the unpacking.
 
 mod transition;
 
@@ -23,7 +23,7 @@ use dray_ports::{
     LeaseId, Mount, Plan, Prepared, Progress, Question, SnapshotInfo, SnapshotKey, Store, StoreError, Target,
 };
 
-/// Before the name of a scheme, the annotation of an encrypted layer that holds its key, wrapped by that scheme.
+/// Prefix of the annotations of an encrypted layer with its wrapped keys. The name of the scheme follows.
 const WRAPPED_KEY: &str = "org.opencontainers.image.enc.keys.";
 
 /// Unpacks the layers of one image under one lease.
@@ -39,7 +39,7 @@ pub(super) struct Unpacker<'a> {
     pub(super) lazy_label: Option<&'a str>,
     /// How long the snapshotter may take to answer for one layer, if it is another process.
     pub(super) answer_within: Duration,
-    /// The snapshot that waits for the files of a layer, if there is one.
+    /// The active snapshot, if there is one.
     pub(super) active: Option<SnapshotKey>,
     /// How long the answers for the current layer took.
     pub(super) asking: Duration,
@@ -56,10 +56,10 @@ struct Active {
 }
 
 impl Unpacker<'_> {
-    /// Carries out the plan, which has been validated.
+    /// Carries out a validated plan.
     ///
-    /// After a failure no active snapshot of this pull is left; what was committed stays, since the next pull
-    /// can use it.
+    /// After a failure no active snapshot of this pull is left. Committed snapshots stay, because the next pull can
+    /// use them.
     pub(super) async fn unpack(
         &mut self,
         plan: &Plan,
@@ -99,8 +99,8 @@ impl Unpacker<'_> {
         Ok(reports)
     }
 
-    /// Whether a layer failed because the one below is gone: a collection that was under way when we asked
-    /// for it may have taken a layer that had lost its last other owner.
+    /// Whether a layer failed because the one below is gone: a collection that was running when we asked for it may
+    /// have removed a layer without other owners.
     async fn has_lost_parent(&self, index: usize, error: &PullError) -> bool {
         match (error, index.checked_sub(1)) {
             (PullError::Store { source, .. }, Some(below)) if source.class() == Class::NotFound => {
@@ -110,8 +110,8 @@ impl Unpacker<'_> {
         }
     }
 
-    /// Brings one layer into the snapshotter. What to do after each answer, and what becomes of the plans, is for
-    /// [`next`] to say.
+    /// Brings one layer into the snapshotter. [`next`] decides what to do after each answer, and how the plans
+    /// change.
     async fn layer(
         &mut self,
         index: usize,
@@ -125,7 +125,7 @@ impl Unpacker<'_> {
             Expectation::Mounts if plan.question != Question::Fetch => false,
             _ => self.stat(layer).await?,
         };
-        // A layer that is there is always asked for: only the question puts it under the lease.
+        // An existing layer is always asked for, because only that puts it under the lease.
         let mut asked = match plan.question {
             Question::Fetch if !existed => None,
             _ => Some(target(layer, &plan.question)),
@@ -141,10 +141,10 @@ impl Unpacker<'_> {
                 }
                 Step::FetchInstead(error) => {
                     self.warn("failed on", index, above, Some(&error));
-                    // What had been expected of the layer stays, for the report.
+                    // The expectation stays, for the report.
                     plans[index].question = Question::Fetch;
                     replan(&mut plans[index + 1..], above);
-                    // A snapshotter that fails may have made the snapshot before.
+                    // A snapshotter that fails may have created the snapshot before.
                     self.remove_active().await;
                     asked = None;
                 }
@@ -233,7 +233,7 @@ impl Unpacker<'_> {
         let restart = Restart::begin();
         loop {
             let key = self.store.snapshots.new_key(&layer.chain_id);
-            // Before there is an answer, which may be lost while the snapshot is made.
+            // Set before the answer, which may be lost although the snapshot is created.
             self.active = Some(key.clone());
             let snapshots = &self.store.snapshots;
             let call = snapshots.prepare(self.lease, &self.image.snapshotter, &key, parent, target);
@@ -319,7 +319,7 @@ impl Unpacker<'_> {
             }
         };
         self.applying += since.elapsed();
-        // Before the snapshot is there: a pull that dies in between would leave a layer that no later pull looks at.
+        // Before the commit: a pull that dies in between would leave a layer whose blob no later pull labels.
         downloads.note_diff_id(&layer.descriptor, &layer.diff_id).await?;
         self.commit(layer, key, &target(layer, &plans[index].question)).await?;
         let outcome = match fetched {
@@ -329,14 +329,14 @@ impl Unpacker<'_> {
         Ok(report(layer, outcome, Some(applied.size)))
     }
 
-    /// Whether a failed question is a failure of the snapshotter. That the layer below is gone is none, and neither
-    /// is a missing answer.
+    /// Whether the snapshotter itself failed. A missing parent is not such a failure, and neither is a missing
+    /// answer.
     async fn is_of_the_snapshotter(&self, index: usize, error: &PullError) -> bool {
         matches!(error, PullError::Store { source, .. } if !source.is_of_the_call())
             && !self.has_lost_parent(index, error).await
     }
 
-    /// Says that a layer is fetched that the plan did not want to be fetched, and with which cause.
+    /// Warns that a layer is fetched although the plan expected it to be provided, with the cause.
     fn warn(&self, what: &str, index: usize, above: Above, error: Option<&PullError>) {
         let (snapshotter, digest) = (&self.image.snapshotter, &self.image.layers[index].descriptor.digest);
         let mut message = format!("snapshotter `{snapshotter}` {what} layer {digest}, fetching it");
@@ -362,13 +362,13 @@ impl Unpacker<'_> {
         let committed = snapshots.commit(self.lease, snapshotter, key, target).await;
         match committed.map_err(|source| self.store_error("committing", layer, source))? {
             Committed::New => self.active = None,
-            // Another client was faster; its snapshot is as good, and ours is not needed.
+            // Another client was faster; its snapshot is equivalent, and ours is not needed.
             Committed::Exists => self.remove_active().await,
         }
         Ok(())
     }
 
-    /// Removes the active snapshot. A failure to do so only costs disk space until the lease ends.
+    /// Removes the active snapshot. A failure only costs disk space until the lease ends.
     async fn remove_active(&mut self) {
         let Some(key) = self.active.take() else { return };
         let removal = self.store.snapshots.remove(&self.image.snapshotter, &key);
@@ -384,7 +384,7 @@ impl Unpacker<'_> {
         self.progress.event(Event::Layer { index, state });
     }
 
-    /// What went wrong with an encrypted layer is nearly always a decoder or a key, and not the layer.
+    /// For an encrypted layer, the cause is nearly always a decoder or a key, not the layer.
     fn apply_error(&self, layer: &LayerToPlan, source: StoreError) -> PullError {
         let Descriptor { media_type, digest, annotations, .. } = &layer.descriptor;
         if !media_type.is_encrypted() {

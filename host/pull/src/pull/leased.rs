@@ -1,4 +1,4 @@
-//! What a pull does under its lease, from the documents to the image record and the report.
+//! The steps of a pull under its lease, from the documents to the image record and the report.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ struct Unpacked {
     considered: Vec<ConsideredReport>,
 }
 
-/// What became of the layers of all images.
+/// The results for the layers of all images.
 struct LayerResults {
     best: ImageReport,
     others: Vec<ImageReport>,
@@ -49,7 +49,7 @@ struct LayerResults {
 }
 
 impl LeasedPull<'_> {
-    /// Brings everything below the target into the store, and binds the name to it. A failure may be an echo of
+    /// Fetches everything below the target into the store, and binds the name to it. A failure may follow from
     /// another one, see [`Stop::reason`].
     pub(super) async fn run(self, resolved: Resolved) -> Result<PullReport, PullError> {
         let registry = &self.job.world.registry;
@@ -109,8 +109,8 @@ impl LeasedPull<'_> {
         Ok(self.report(&target, results, totals, timings))
     }
 
-    /// Says what the user may not expect: a platform that was asked for and is not there, and an image without
-    /// index, which is pulled whatever its platform, as every client does.
+    /// Warns of surprises: a wanted platform that is missing, and an image without index for another platform, which
+    /// is pulled as in every client.
     async fn warn_of_platforms(&self, found: &Images) -> Result<(), PullError> {
         let unmatched = match &self.job.request.platforms {
             Platforms::All { .. } => return Ok(()),
@@ -180,7 +180,7 @@ impl LeasedPull<'_> {
         };
         let layers = unpacker.unpack(&plan, downloads).await?;
         let (waiting, applying) = (unpacker.waiting, unpacker.applying);
-        // What a manifest lists beside its layers is fetched and not unpacked.
+        // Other blobs among the layers are fetched but not unpacked.
         for (index, descriptor) in documents.manifest.layers.iter().enumerate() {
             if !descriptor.is_layer() {
                 downloads.start(image.layers.len() + index, descriptor);
@@ -245,7 +245,7 @@ impl LeasedPull<'_> {
         if advice.is_empty() { about(&|access| access == RegistryAccess::Unreachable) } else { advice }
     }
 
-    /// Fetches everything that the manifests list, and unpacks nothing.
+    /// Fetches all blobs of the manifests, and unpacks nothing.
     async fn fetch(&self, found: &Images, downloads: &mut Downloads) -> Result<LayerResults, PullError> {
         let mut seen = HashSet::new();
         let all = found.images().flat_map(|image| &image.manifest.layers);
@@ -321,8 +321,7 @@ fn image_report(documents: &Documents, layers: Vec<LayerReport>) -> ImageReport 
     }
 }
 
-/// What became of the layers of an image that was not unpacked. Diff ids are told where it is clear whose they
-/// are.
+/// The results for the layers of an image that was not unpacked. Diff ids are reported if they can be assigned.
 fn fetched_layers(image: &Documents, downloads: &Downloads) -> Vec<LayerReport> {
     let mut named = image.layers().unwrap_or_default().into_iter();
     let report = |layer: &Descriptor| {
@@ -347,7 +346,7 @@ fn fetched_layers(image: &Documents, downloads: &Downloads) -> Vec<LayerReport> 
     image.manifest.layers.iter().map(report).collect()
 }
 
-/// Sums up, and tells each layer what was downloaded for it; for a layer that occurs twice, the first.
+/// Computes the totals, and assigns downloaded bytes to layers, once for a layer that occurs twice.
 fn totals(found: &Images, results: &mut LayerResults, downloads: &Downloads) -> Totals {
     let mut totals = Totals {
         downloaded_blobs: found.downloaded.len(),
@@ -358,7 +357,7 @@ fn totals(found: &Images, results: &mut LayerResults, downloads: &Downloads) -> 
         Some(Fetched::Downloaded(bytes)) => Some(bytes),
         _ => None,
     };
-    // More than the layers of the report: what a manifest lists beside them is fetched as well.
+    // This includes other blobs among the layers, which are fetched too.
     let mut counted = HashSet::new();
     for blob in found.images().flat_map(|image| &image.manifest.layers) {
         if let Some(bytes) = downloaded(&blob.digest)

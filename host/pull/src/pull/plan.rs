@@ -50,7 +50,7 @@ fn layer_plan(plan: &LayerPlan) -> dray_rules::LayerPlan<'_> {
 }
 
 fn image_of<'a>(image: &'a ImageToPlan, plugin_config: &'a str) -> Image<'a> {
-    // Every member is named, so that one that is added is not forgotten here.
+    // Every member is named, so that a new one cannot be forgotten here.
     let ImageToPlan {
         reference,
         canonical,

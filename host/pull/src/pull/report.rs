@@ -6,7 +6,7 @@ use super::{milliseconds, rounded};
 use dray_core::oci::{ChainId, DiffId, Digest, MediaType, Platform};
 use dray_ports::{Plan, PluginCallTimings, PluginIdentity};
 
-/// What a pull did. The JSON form is the schema `dray.pull/v1`, documented in `docs/report.md`: members are
+/// The report of a pull. The JSON form is the schema `dray.pull/v1`, documented in `docs/report.md`: members are
 /// added in later versions, never renamed or removed. Sizes are bytes, times are milliseconds.
 #[derive(Clone, Debug, Serialize)]
 pub struct PullReport {
@@ -14,30 +14,30 @@ pub struct PullReport {
     pub schema: &'static str,
     /// Name of the image record; after a pull, the reference in normal form.
     pub name: String,
-    /// What had to be done.
+    /// What the pull had to do.
     pub outcome: Outcome,
-    /// Digest of what the name stands for: the index, or the manifest where there is no index.
+    /// Digest of the target of the name: the index, or the manifest without an index.
     pub target: Digest,
     /// Media type of the target.
     pub target_media_type: MediaType,
-    /// The image; the best match, where several were pulled.
+    /// The image; the best match of several.
     #[serde(flatten)]
     pub image: ImageReport,
-    /// The others, where several platforms were pulled.
+    /// The other images, if several platforms were pulled.
     pub more: Vec<ImageReport>,
     /// The snapshotter that the image was unpacked into; none if it was only fetched.
     pub snapshotter: Option<String>,
-    /// What the snapshotter plugin said of the image; none if it was not asked.
+    /// The verdict of the snapshotter plugin; none if it was not asked.
     pub suitability: Option<SuitabilityReport>,
     /// What was said for each snapshotter that the image might have been unpacked into; empty where there was no choice.
     pub considered: Vec<ConsideredReport>,
-    /// The plugins that took part.
+    /// The plugins that were used.
     pub plugins: Vec<PluginReport>,
     /// Sums.
     pub totals: Totals,
-    /// What the operator should know, from the snapshotter plugin.
+    /// Messages for the operator, from the snapshotter plugin.
     pub hints: Vec<String>,
-    /// Where the time went.
+    /// Timings.
     pub timings: Timings,
 }
 
@@ -47,7 +47,7 @@ impl PullReport {
         std::iter::once(&self.image).chain(&self.more)
     }
 
-    /// Counts what the caller did for the pull before it began: connecting to the store and loading the plugins.
+    /// Adds the caller's preparation of the pull: connecting to the store and loading the plugins.
     pub fn add_preparation(&mut self, took: Duration) {
         let took = milliseconds(took);
         self.timings.prepare = rounded(self.timings.prepare + took);
@@ -55,17 +55,17 @@ impl PullReport {
     }
 }
 
-/// What had to be done.
+/// What the pull had to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The registry was asked, and the name stands for its answer now.
+    /// The registry was asked, and the name now refers to its answer.
     Pulled,
     /// The image was in the store, and was unpacked into the snapshotter.
     Unpacked,
-    /// The image was in the store, as it was wanted.
+    /// The image was in the store as requested.
     Present,
-    /// What the store lacked of the image was fetched; the name stands for the same as before.
+    /// Missing blobs of the image were fetched; the target of the name did not change.
     Fetched,
 }
 
@@ -87,9 +87,9 @@ pub struct ImageReport {
 pub struct SuitabilityReport {
     /// `native`, `partial` or `plain`; a `foreign` image ends the pull.
     pub verdict: &'static str,
-    /// For machines.
+    /// A code for programs.
     pub code: String,
-    /// For people.
+    /// A text for users.
     pub reason: String,
 }
 
@@ -106,13 +106,13 @@ pub struct ConsideredReport {
     pub verdict: Option<&'static str>,
     /// For machines: why; none if the snapshotter does not answer.
     pub code: Option<String>,
-    /// For people: why.
+    /// Text for users: why.
     pub reason: String,
     /// Bytes of the layers that the snapshotter is expected to provide.
     pub expected_bytes: u64,
 }
 
-/// A plugin that took part.
+/// A plugin that was used.
 #[derive(Clone, Debug, Serialize)]
 pub struct PluginReport {
     /// `platform` or `snapshotter`.
@@ -125,11 +125,11 @@ pub struct PluginReport {
     pub digest: Digest,
     /// Where the component comes from: `embedded:NAME` or `file:PATH`.
     pub origin: String,
-    /// What it cost.
+    /// Its cost.
     pub timings: PluginTimings,
 }
 
-/// What a plugin cost, in milliseconds.
+/// The cost of a plugin, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct PluginTimings {
     /// Compiling; 0 if compiled code was at hand.
@@ -176,7 +176,7 @@ pub(super) fn suitability_report(plan: &Plan) -> SuitabilityReport {
     }
 }
 
-/// How a layer came to be in the snapshotter, or its blob in the content store.
+/// How a layer, or its blob, was obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LayerOutcome {
@@ -184,17 +184,17 @@ pub enum LayerOutcome {
     Fetched,
     /// Its blob was in the content store and was applied.
     Applied,
-    /// The snapshot was there before.
+    /// The snapshot existed before.
     Existed,
     /// The snapshotter provided it.
     Provided,
-    /// Its blob was downloaded; nothing was to be unpacked.
+    /// Its blob was downloaded, without unpacking.
     Downloaded,
-    /// Its blob was in the content store; nothing was to be unpacked.
+    /// Its blob was in the content store, without unpacking.
     Stored,
 }
 
-/// What happened to a layer.
+/// The result for a layer.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerReport {
     /// Digest of the blob.
@@ -203,13 +203,13 @@ pub struct LayerReport {
     pub media_type: MediaType,
     /// Size of the blob.
     pub size: u64,
-    /// Digest of the uncompressed layer; none for what is no layer, such as an attestation.
+    /// Digest of the uncompressed layer; none for other blobs, such as an attestation.
     pub diff_id: Option<DiffId>,
     /// The stack that ends with this layer.
     pub chain_id: Option<ChainId>,
-    /// How it came here.
+    /// How it was obtained.
     pub outcome: LayerOutcome,
-    /// Whether the plan had expected the snapshotter to provide it, and it did not.
+    /// Whether the plan expected the snapshotter to provide it, and it did not.
     pub broken_expectation: bool,
     /// Whether the snapshotter serves the layer lazily, as its mark on the snapshot says; none if the snapshotter does not
     /// have the layer of its own, or leaves no mark.
@@ -218,7 +218,7 @@ pub struct LayerReport {
     pub asking: f64,
     /// Bytes that were downloaded for it in this pull.
     pub downloaded: u64,
-    /// Bytes of the uncompressed layer, where it was applied in this pull.
+    /// Bytes of the uncompressed layer, if it was applied in this pull.
     pub uncompressed: Option<u64>,
 }
 
@@ -239,21 +239,21 @@ pub struct Totals {
     pub spared_bytes: u64,
 }
 
-/// Where the time went, in milliseconds. `prepare`, `resolve`, `documents`, `layers` and `record` follow one another;
-/// what `total` has beyond them are the lookups in the store and the lease. `plugins` lies across them, and
-/// the parts of `layers` overlap.
+/// Timings in milliseconds. `prepare`, `resolve`, `documents`, `layers` and `record` follow one another; the rest of
+/// `total` are look-ups in the store and the lease. `plugins` is spread over them, and the parts of `layers` overlap.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Timings {
-    /// What the caller did before the pull and [counts](PullReport::add_preparation) as part of it: the program
-    /// connects to the store, and compiles or loads the plugins.
+    /// The caller's preparation, added with [`add_preparation`](PullReport::add_preparation): connecting to the
+    /// store, and compiling or loading the plugins.
     pub prepare: f64,
-    /// Waiting for the registry to say what the reference stands for.
+    /// Waiting for the registry to resolve the reference.
     pub resolve: f64,
     /// Index, manifest and config.
     pub documents: f64,
-    /// The plugins, in all they cost: compiling and loading them, which is mostly preparation, instances and calls.
+    /// The total cost of the plugins: compiling and loading, which usually belong to the preparation, instances and
+    /// calls.
     pub plugins: f64,
-    /// From the first question to the snapshotter to the last commit.
+    /// From the first call to the snapshotter to the last commit.
     pub layers: f64,
     /// Of that: waiting for blobs.
     pub waiting_for_blobs: f64,
@@ -261,6 +261,6 @@ pub struct Timings {
     pub applying: f64,
     /// The image record.
     pub record: f64,
-    /// The whole, from the request to the release of the lease, with the preparation.
+    /// The total from the request to the release of the lease, with the preparation.
     pub total: f64,
 }

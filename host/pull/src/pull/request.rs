@@ -5,17 +5,16 @@ use std::sync::Arc;
 use crate::image::Platforms;
 use dray_ports::{Planners, PlatformMatcher, Progress, Registry, SnapshotterName, Store};
 
-/// Which image is wanted, with everything resolved that flags, files and environment leave open.
+/// The request for an image, with all defaults resolved.
 #[derive(Clone, Debug)]
 pub struct PullRequest {
-    /// The image as the user typed it: a reference; for what is in the store already, also a digest or the
-    /// beginning of one.
+    /// The image as typed by the user: a reference; for a stored image, also a digest or its beginning.
     pub name: String,
     /// The wanted platforms, normalised.
     pub platforms: Platforms,
-    /// Where to unpack the image; `None` means that it is only fetched. Unpacking needs [`Platforms::One`].
+    /// How to unpack the image; `None` means that it is only fetched. Unpacking needs [`Platforms::One`].
     pub unpack: Option<Unpack>,
-    /// Blobs of layers that are downloaded at the same time.
+    /// Maximum number of parallel downloads of layers.
     pub parallel_downloads: NonZeroUsize,
 }
 
@@ -67,15 +66,15 @@ impl fmt::Debug for Unpack {
     }
 }
 
-/// Everything a pull acts on or asks.
+/// The ports of a pull.
 #[derive(Clone)]
 pub struct World {
-    /// Where the image goes.
+    /// The store for the image.
     pub store: Store,
-    /// Where it comes from.
+    /// The registry of the image.
     pub registry: Arc<dyn Registry>,
-    /// Who chooses the platform. For [`Platforms::All`] it must be one that accepts every platform.
+    /// Chooses the platform. For [`Platforms::All`] it must accept every platform.
     pub matcher: Arc<dyn PlatformMatcher>,
-    /// Who watches.
+    /// Receives the events.
     pub progress: Arc<dyn Progress>,
 }

@@ -10,7 +10,7 @@ use super::{PullError, SnapshotterChoice, Unpack, store_error};
 use dray_core::limits;
 use dray_ports::{Class, Planner, SnapshotterInfo, SnapshotterName, Store, StoreError, StoreInfo};
 
-/// The snapshotter where neither the user nor the namespace names one.
+/// The snapshotter if neither the user nor the namespace names one.
 const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
 
 /// How long to wait before a snapshotter is asked again that could not be reached.
@@ -160,7 +160,7 @@ impl Restart {
 
 const LOOKING_UP: &str = "looking up its snapshotters";
 
-/// Finds out which snapshotter to use: the wanted one, else the default of the namespace, else `overlayfs`.
+/// Determines the snapshotter: the wanted one, else the default of the namespace, else `overlayfs`.
 ///
 /// # Errors
 ///
@@ -187,7 +187,7 @@ async fn usable_snapshotter_info(
     };
     let known = match store.snapshotters().await {
         Ok(known) => known,
-        // A store that cannot tell will say so at the first question to the snapshotter.
+        // A store that cannot tell will fail at the first call to the snapshotter.
         Err(error) if error.class() == Class::Unimplemented => return Ok(SnapshotterInfo::named(name)),
         Err(error) => return Err(store_error(LOOKING_UP, error)),
     };
