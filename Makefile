@@ -4,14 +4,17 @@ CARGO ?= cargo
 # An image to pull instead of the one that the demo makes.
 IMAGE ?=
 
-.PHONY: help demo test build plugins wit guests daemons fuzz check fmt bench doc clean
+.PHONY: help demo demo-lazy test build plugins wit guests daemons fuzz check fmt bench doc clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
 		printf '  make %-9s %s\n' "$$name" "$$what"; done
 
 demo: ## pull a Debian image into a private containerd and run it (IMAGE=docker.io/library/debian:12 for that one)
 	@tests/demo/demo.sh $(IMAGE)
+
+demo-lazy: ## pull the image in eStargz form into a private stargz snapshotter, and run it lazily (needs Go and FUSE)
+	@tests/demo/demo.sh --lazy
 
 test: ## install what tests need, build, and run all of them
 	@tests/setup/test.sh

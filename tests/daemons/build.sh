@@ -4,6 +4,8 @@
 # Each folder beside this file is a Go module that pins one line of containerd, or the daemons of lazy snapshotters. Its
 # programs go to a folder of the same name below DRAY_DAEMONS_DIR, which is `daemons` in cargo's target directory unless it
 # is set. The programs of nydus are a crate, and go to the folder `nydus`.
+#
+# usage: build.sh [FOLDER...]     only these folders, such as `snapshotters`
 set -eu
 cd "$(dirname "$0")"
 
@@ -20,8 +22,11 @@ tags='no_aufs no_btrfs no_cri no_devmapper no_zfs'
 # Its lock file comes with it.
 nydus='nydus-rs --version 2.2.0 --locked --no-default-features --features fuse-backend-rs/fusedev,backend-registry'
 
-# Runs a function once for each version of what it builds from.
+only=" $* "
+
+# Runs a function once for each version of what it builds from, if the folder is wanted.
 build() { # FOLDER BUILT-FROM FUNCTION
+    case $only in '  ' | *" $1 "*) ;; *) return 0 ;; esac
     mkdir -p "$target/$1"
     (
         # Another build of the same may be under way.
