@@ -21,6 +21,7 @@ mod snapshotters;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,7 @@
 //! The steps of a pull under its lease, from the documents to the image record and the report.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
-
-use tokio::time::timeout;
 
 use super::blob::Blob;
 use super::choice::{Planned, consider};
@@ -20,10 +18,8 @@ use super::{
     Totals, milliseconds, rounded, store_error,
 };
 use crate::image::{Platforms, unmatched};
-use dray_core::oci::{ChainId, Descriptor, Digest, Reference};
-use dray_ports::{
-    BlobFacts, Class, Event, LeaseId, Plan, RegistryAccess, Resolved, SnapshotterName, StoreError,
-};
+use dray_core::oci::{Descriptor, Digest, Reference};
+use dray_ports::{BlobFacts, Event, LeaseId, Plan, Resolved, SnapshotterName};
 
 /// A pull that has its lease.
 pub(super) struct LeasedPull<'a> {
@@ -148,12 +144,9 @@ impl LeasedPull<'_> {
         let considered = consider(candidates, image_for).await?;
         let report = if candidates.is_free { considered.report() } else { Vec::new() };
         let Planned { candidate, image, mut plan } = considered.into_best()?;
-        let (keeps_blobs, verifies) = self
-            .job
-            .request
-            .unpack
-            .as_ref()
-            .map_or((false, false), |unpack| (unpack.keep_blobs, unpack.verify));
+        let wishes = self.job.request.unpack.as_ref();
+        let keeps_blobs = wishes.is_some_and(|unpack| unpack.keep_blobs);
+        let verifies = plan.verify || wishes.is_some_and(|unpack| unpack.verify);
         for layer in &mut plan.layers {
             layer.keep_blob |= keeps_blobs;
         }
@@ -191,7 +184,7 @@ impl LeasedPull<'_> {
             let snapshot = Some((snapshotter.clone(), top.chain_id.clone()));
             let config = Blob { what: "image config", descriptor: &documents.manifest.config };
             blobs.note(config, &BlobFacts { snapshot, ..BlobFacts::default() }).await?;
-            if verifies || plan.verify {
+            if verifies {
                 self.verify(snapshotter, &top.chain_id, &plan).await?;
             }
         }
@@ -202,47 +195,6 @@ impl LeasedPull<'_> {
         let best = image_report(documents, layers);
         let unpacked = Some(Unpacked { snapshotter: snapshotter.clone(), plan, considered: report });
         Ok(LayerResults { best, others: Vec::new(), unpacked, waiting, applying })
-    }
-
-    /// Reads the root of the image as a container would.
-    async fn verify(
-        &self,
-        snapshotter: &SnapshotterName,
-        chain_id: &ChainId,
-        plan: &Plan,
-    ) -> Result<(), PullError> {
-        let snapshots = &self.job.world.store.snapshots;
-        let read = timeout(plan.answer_within, snapshots.read_root(self.lease, snapshotter, chain_id));
-        let read = self.stop.or_cancelled(async { Ok(read.await) }).await?;
-        let source = match read {
-            Ok(Ok(entries)) => {
-                tracing::info!(entries, "the root of the image can be read");
-                return Ok(());
-            }
-            Ok(Err(source)) => source,
-            Err(_) => {
-                let doing = format!("read its root within {} s", plan.answer_within.as_secs());
-                StoreError::new(Class::Silent, doing)
-            }
-        };
-        let (snapshotter, advice) = (snapshotter.to_string(), self.advice(plan).await);
-        Err(PullError::NotReadable { snapshotter, advice, source })
-    }
-
-    /// What the plan advises where the daemon of the snapshotter could not do what this pull could: which of its settings
-    /// is likely to be missing.
-    async fn advice(&self, plan: &Plan) -> Vec<String> {
-        let took = match self.job.reference {
-            Some(reference) => self.job.world.registry.access(reference).await,
-            None => BTreeSet::new(),
-        };
-        let about = |applies: &dyn Fn(RegistryAccess) -> bool| -> Vec<String> {
-            let applying = plan.advice.iter().filter(|advice| applies(advice.about));
-            applying.map(|advice| advice.text.clone()).collect()
-        };
-        let advice = about(&|access| took.contains(&access));
-        // Nothing special was needed to reach the registry.
-        if advice.is_empty() { about(&|access| access == RegistryAccess::Unreachable) } else { advice }
     }
 
     /// Fetches all blobs of the manifests, and unpacks nothing.
