@@ -8,6 +8,7 @@ pub mod estargz;
 mod layer;
 pub mod nydus;
 pub mod overlaybd;
+pub mod samples;
 pub mod soci;
 mod stored;
 mod toc;

@@ -5,8 +5,6 @@
 
 #[path = "lazy_daemons/answers.rs"]
 mod answers;
-#[path = "lazy_daemons/images.rs"]
-mod images;
 #[path = "lazy_daemons/labels.rs"]
 mod labels;
 #[path = "lazy_daemons/run.rs"]

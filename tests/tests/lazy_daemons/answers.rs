@@ -2,13 +2,13 @@
 
 use dray_tests::daemon::Generation;
 use dray_tests::image::estargz::TOC_DIGEST;
+use dray_tests::image::samples::{self, content, entries, estargz, of, plain, zstd_chunked};
 use dray_tests::image::{Flavour, Image, nydus, overlaybd, sha256};
 use dray_tests::snapshotter::Kind;
 use dray_tests::state::State;
 use dray_tests::{on_each_generation, puller, require};
 
 use crate::Scene;
-use crate::images::{self, content, entries, estargz, of, plain, zstd_chunked};
 
 on_each_generation!(each_daemon_provides_its_own_image);
 
@@ -26,7 +26,7 @@ fn each_daemon_provides_its_own_image(generation: Generation) {
     scene.assert_file(Kind::Stargz, "chunked", &image, "data/chunked1", &content("chunked", 1));
 
     if kinds.contains(&Kind::Soci) {
-        let (image, bundle) = images::soci_v2("soci2", 2, 2);
+        let (image, bundle) = samples::soci_v2("soci2", 2, 2);
         assert_eq!(puller::word(&scene.pull(Kind::Soci, "soci2", &image, &bundle)), "PP");
         scene.assert_file(Kind::Soci, "soci2", &image, "data/soci21", &content("soci2", 1));
         let snapshots = &State::of(&scene.node.containerd, "soci2").snapshots["soci"];
@@ -83,11 +83,11 @@ fn stargz_sends_three_requests_per_listed_plain_layer() {
 #[test]
 fn soci_unpacks_layers_without_a_ztoc_itself() {
     let scene = require!(Scene::start(Generation::V17, &[Kind::Soci]));
-    let (image, bundle) = images::soci_v2("partly", 3, 2);
+    let (image, bundle) = samples::soci_v2("partly", 3, 2);
     assert_eq!(puller::word(&scene.pull(Kind::Soci, "partly", &image, &bundle)), "PPP");
     scene.assert_file(Kind::Soci, "partly", &image, "data/partly2", &content("partly", 2));
 
-    let (image, index, tag) = images::soci_v1("beside", 2);
+    let (image, index, tag) = samples::soci_v1("beside", 2);
     scene.registry.add(&index, "beside", &tag);
     assert_eq!(scene.answers(Kind::Soci, "beside", &image), "PP");
     scene.assert_file(Kind::Soci, "beside", &image, "data/beside0", &content("beside", 0));

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use dray_tests::daemon::Generation;
+use dray_tests::image::samples::{estargz, of};
 use dray_tests::image::{Compression, Entry, Layer, baited, estargz};
 use dray_tests::node::Node;
 use dray_tests::puller::{self, Labels};
@@ -14,7 +15,6 @@ use dray_tests::tools::Missing;
 use dray_tests::{on_each_generation, require};
 
 use crate::Scene;
-use crate::images::{estargz, of};
 
 /// A node whose snapshotter `recorded` is stargz behind a recording service.
 fn recorded(generation: Generation, registry: &ScriptedRegistry) -> Result<(Node, SnapshotService), Missing> {

@@ -1,22 +1,14 @@
 //! Containers that run from lazily pulled images.
 
-use std::fs;
-
 use dray_tests::daemon::Generation;
+use dray_tests::image::samples::{entries, of, program};
 use dray_tests::image::soci::{self, Indexed};
-use dray_tests::image::{Content, Entry, Image, estargz, nydus};
+use dray_tests::image::{Content, Image, estargz, nydus};
 use dray_tests::require;
 use dray_tests::snapshotter::Kind;
 use dray_tests::state::State;
 
 use crate::Scene;
-use crate::images::{entries, of};
-
-/// A statically linked program.
-fn program() -> Vec<Entry> {
-    let content = fs::read("/sbin/ldconfig").expect("libc-bin is an essential package");
-    vec![Entry::directory("sbin"), Entry::file("sbin/ldconfig", content).mode(0o755)]
-}
 
 #[test]
 fn a_container_runs_from_each_lazy_form() {

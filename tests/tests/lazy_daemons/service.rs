@@ -2,14 +2,13 @@
 
 use containerd_client::tonic::Code;
 use dray_tests::daemon::{Containerd, Generation, Settings};
+use dray_tests::image::samples::{content, of, plain};
 use dray_tests::image::{Image, sha256};
 use dray_tests::puller::{self, Answer};
 use dray_tests::snapshot_service::{Ask, Reply, SnapshotService};
 use dray_tests::tools::Missing;
 use dray_tests::tree::Tree;
 use dray_tests::{on_each_generation, require};
-
-use crate::images::{content, of, plain};
 
 const SNAPSHOTTER: &str = "scripted";
 

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use dray_tests::daemon::Generation;
 use dray_tests::image::overlaybd;
+use dray_tests::image::samples::{content, estargz, of};
 use dray_tests::puller::{self, Answer};
 use dray_tests::require;
 use dray_tests::snapshotter::Kind;
 
 use crate::Scene;
-use crate::images::{content, estargz, of};
 
 #[test]
 fn a_killed_daemon_is_unavailable_and_keeps_its_snapshots() {
