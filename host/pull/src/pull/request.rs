@@ -29,7 +29,7 @@ pub enum SnapshotterChoice {
     /// The one that suits the image best, among those that answer and have a planner of their own: the first that the
     /// image is native to, else the one that provides the most bytes, else the default.
     Auto {
-        /// The snapshotters that come first. The others follow in the order in which the store lists them.
+        /// The snapshotters that come first. The others follow by name, the default last.
         order: Vec<SnapshotterName>,
     },
 }

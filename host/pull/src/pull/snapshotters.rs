@@ -68,11 +68,12 @@ pub(super) async fn answering(store: &Store, unpack: &Unpack) -> Result<Answerin
         info.error.is_none() && (info.name == fallback || unpack.planners.has_own(&info.name))
     };
     let mut candidates: Vec<SnapshotterInfo> = known.into_iter().filter(may_serve).collect();
+    // By name in the end: containerd lists snapshotters in an order that changes with each start.
     let rank = |info: &SnapshotterInfo| {
         let listed = order.iter().position(|name| *name == info.name);
-        (listed.unwrap_or(order.len()), info.name == fallback)
+        (listed.unwrap_or(order.len()), info.name == fallback, info.name.to_string())
     };
-    candidates.sort_by_key(rank);
+    candidates.sort_by_cached_key(rank);
     let answers = join_all(candidates.iter().map(|info| probe(store, info))).await;
     let (mut usable, mut failed, mut first_error) = (Vec::new(), Vec::new(), None);
     for (info, answer) in candidates.into_iter().zip(answers) {
