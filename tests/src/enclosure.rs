@@ -46,10 +46,9 @@ impl Enclosure {
 
     /// Wraps a command to run in the enclosure. The result forks: see [`Process::start_forking`].
     pub fn command(&self, command: &Command) -> Command {
-        let mut inside = Command::new("nsenter");
-        inside.args(["--target", &self.id.to_string(), "--mount", "--pid", "--"]);
-        // nsenter waits for the program; if nsenter is killed, the program must end too.
-        inside.args(["setpriv", "--pdeathsig", "KILL", "--"]);
+        let mut words = self.starter().into_iter();
+        let mut inside = Command::new(words.next().expect("it is a program"));
+        inside.args(words);
         inside.arg(command.get_program()).args(command.get_args());
         for (key, value) in command.get_envs() {
             if let Some(value) = value {
@@ -60,6 +59,15 @@ impl Enclosure {
             inside.current_dir(directory);
         }
         inside
+    }
+
+    /// The words before a command line that have it run in the enclosure.
+    pub fn starter(&self) -> Vec<String> {
+        let id = self.id.to_string();
+        // nsenter waits for the program; if nsenter is killed, the program must end too.
+        let words =
+            ["nsenter", "--target", &id, "--mount", "--pid", "--", "setpriv", "--pdeathsig", "KILL", "--"];
+        words.map(str::to_owned).into()
     }
 
     /// A path through which programs outside see `path` of the enclosure, with its mounts.
