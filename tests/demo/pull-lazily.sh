@@ -56,4 +56,6 @@ show ctr --address "$socket" run --rm --snapshotter stargz "$image" demo cat /et
 echo
 echo "The registry has sent $(served) of blobs until now: what the container has read, and the documents."
 
+say 'Looking at what is there'
+show "$dray" --address "$socket" --snapshotter auto image check "$image"
 say 'Removing everything'

@@ -125,7 +125,7 @@ async fn an_image_is_inspected_by_name_and_by_id() {
         assert_eq!(found.record.name, scene.name);
         assert_eq!(found.documents.config.bytes(), &scene.image.config.bytes);
         assert!(found.completeness.is_complete() && found.completeness.is_unpacked());
-        assert_eq!(found.snapshotter.name().expect("it is loaded").as_str(), "overlayfs");
+        assert_eq!(found.snapshotters.names, [dray::ports::SnapshotterName::new("overlayfs")]);
     }
     let native = built(scene.builder().snapshotter("native"));
     scene.daemon.ctr_ok(NAMESPACE, &["content", "rm", &scene.image.layers[0].digest]);

@@ -23,8 +23,7 @@ async fn main() -> anyhow::Result<()> {
     let snapshotter = SnapshotterName::new(snapshotter);
     let wanted = Platforms::One(Platform::new("linux", "amd64", ""));
     let (target, matcher) = (&record.target, matcher.as_ref());
-    let state =
-        completeness(&store, matcher, Some(&snapshotter), target, &wanted, Scrutiny::LastByte).await?;
+    let state = completeness(&store, matcher, &[snapshotter], target, &wanted, Scrutiny::LastByte).await?;
     println!("complete: {}, unpacked: {}", state.is_complete(), state.is_unpacked());
     for blob in state.missing_blobs() {
         println!("missing: {} {}", blob.role.as_str(), blob.descriptor.digest);

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::builder::ClientBuilder;
 pub use self::error::ClientError;
-pub use self::inspect::{InspectedImage, UsableSnapshotter};
+pub use self::inspect::{InspectedImage, UsableSnapshotters};
 use self::planners::ChosenPlanners;
 use crate::config::Settings;
 

@@ -62,7 +62,7 @@ pub use dray_pull::{image, pull};
 pub use dray_registry as registry;
 pub use dray_rules as rules;
 
-pub use self::client::{Client, ClientBuilder, ClientError, InspectedImage, UsableSnapshotter};
+pub use self::client::{Client, ClientBuilder, ClientError, InspectedImage, UsableSnapshotters};
 pub use self::image::{
     ImageError, Platforms, Scrutiny, completeness, find as find_image, read_image_config, read_index,
     read_manifest, unpacked_image_size,

@@ -37,8 +37,8 @@ pub use self::report::{
     PullReport, SuitabilityReport, Timings, Totals,
 };
 pub use self::request::{PullRequest, SnapshotterChoice, Unpack, World};
-pub use self::snapshotters::usable_snapshotter;
 use self::snapshotters::{Answering, Candidates};
+pub use self::snapshotters::{answering_snapshotters, usable_snapshotter};
 use dray_core::oci::{Descriptor, Digest, Reference};
 use dray_core::verify::Mismatch;
 use dray_ports::{Event, FetchFault, Registry, Resolved, StoreError};

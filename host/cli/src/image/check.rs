@@ -16,7 +16,8 @@ use dray::text::escape;
 
 /// List missing and damaged blobs and snapshots of an image
 ///
-/// An image is complete if all of its blobs are in the content store; an unpacked layer needs no blob. The check
+/// An image is complete to run if all of its blobs are in the content store; an unpacked layer needs no blob, but push and
+/// save do. With --snapshotter auto, each snapshotter that could hold the image is looked into. The check
 /// reads index, manifest and config as a whole, and the last byte of each other blob, or all bytes with --deep. The
 /// exit status is 4 if a blob is missing, and 7 if one is damaged
 #[derive(Debug, clap::Args)]
@@ -48,6 +49,8 @@ struct Checked<'a> {
     /// The part of each blob that was read: `last-byte` or `every-byte`.
     read: &'static str,
     complete: bool,
+    /// Whether all blobs are there, so that the image can be pushed and saved.
+    all_blobs: bool,
     unpacked: bool,
     missing_indexes: Vec<WrittenDescriptor>,
     damaged_indexes: Vec<WrittenBlob>,
@@ -59,7 +62,10 @@ struct CheckedPlatform<'a> {
     platform: Option<&'a Platform>,
     manifest: WrittenDescriptor,
     complete: bool,
+    all_blobs: bool,
     unpacked: bool,
+    /// The snapshotter that counts for `unpacked`.
+    snapshotter: Option<&'a str>,
     missing_blobs: Vec<WrittenBlob>,
     damaged_blobs: Vec<WrittenBlob>,
     missing_snapshots: &'a [ChainId],
@@ -70,13 +76,15 @@ pub(super) async fn run(arguments: CheckArguments, context: &Context) -> Result<
     let images = StoredImages::open(arguments.platforms.into(), context).await?;
     let record = images.record(&arguments.name).await?;
     let scrutiny = if arguments.deep { Scrutiny::EveryByte } else { Scrutiny::LastByte };
-    let snapshotter = images.snapshotter_if_loaded(context).await?;
-    let found = images.completeness(&record, snapshotter.as_ref(), scrutiny).await?;
+    let snapshotters = images.snapshotters_if_loaded(context).await?;
+    let found = images.completeness(&record, &snapshotters, scrutiny).await?;
     let unfit = found.manifests.iter().find(|manifest| !manifest.fits);
     if let Some(platform) = unfit.and_then(|manifest| manifest.platform.as_ref()) {
         images.note_other_platform(platform, context);
     }
-    let snapshotter = snapshotter.as_ref().map(SnapshotterName::as_str);
+    // That of the first platform; of each other one, its own says.
+    let chosen = found.manifests.iter().find_map(|manifest| manifest.snapshotter.as_ref());
+    let snapshotter = chosen.or(snapshotters.first()).map(SnapshotterName::as_str);
     let check = Check { record: &record, snapshotter, scrutiny, found: &found };
     match arguments.format {
         Format::Json => output::write_json(&check.to_json())?,
@@ -102,6 +110,8 @@ impl<'a> Check<'a> {
             platform: manifest.platform.as_ref(),
             manifest: (&manifest.manifest).into(),
             complete: manifest.is_complete(),
+            all_blobs: manifest.has_all_blobs(),
+            snapshotter: manifest.snapshotter.as_ref().map(SnapshotterName::as_str),
             unpacked: manifest.unpacked,
             missing_blobs: manifest.missing_blobs.iter().map(WrittenBlob::from).collect(),
             damaged_blobs: manifest.damaged_blobs.iter().map(WrittenBlob::from).collect(),
@@ -113,6 +123,7 @@ impl<'a> Check<'a> {
             snapshotter: self.snapshotter,
             read: if self.scrutiny == Scrutiny::EveryByte { "every-byte" } else { "last-byte" },
             complete: self.found.is_complete(),
+            all_blobs: self.found.has_all_blobs(),
             unpacked: self.found.is_unpacked(),
             missing_indexes: self.found.missing_indexes.iter().map(WrittenDescriptor::from).collect(),
             damaged_indexes: self.found.damaged_indexes.iter().map(WrittenBlob::from).collect(),
@@ -134,19 +145,27 @@ impl<'a> Check<'a> {
         for manifest in &self.found.manifests {
             let platform =
                 manifest.platform.as_ref().map_or_else(|| "unknown".to_owned(), Platform::format_all);
-            line("platform", &escape::line(&platform), &format!("  {}", written::state(manifest)));
+            let state = match written::lacking_to_push(manifest) {
+                Some(lacking) => format!("{lacking}: `dray image fetch`"),
+                None => written::state(manifest),
+            };
+            line("platform", &escape::line(&platform), &format!("  {state}"));
             for blob in &manifest.missing_blobs {
                 let size = amounts::bytes(blob.descriptor.size);
-                let more = if blob.unpacked { "not needed, it is unpacked" } else { "missing" };
+                let more = if blob.unpacked { "not needed to run, it is unpacked" } else { "missing" };
                 line(blob.role.as_str(), blob.descriptor.digest.as_str(), &format!("  {more}, {size}"));
             }
             for blob in &manifest.damaged_blobs {
                 let size = amounts::bytes(blob.descriptor.size);
                 line(blob.role.as_str(), blob.descriptor.digest.as_str(), &format!("  damaged, {size}"));
             }
-            if let Some(snapshotter) = self.snapshotter {
+            if let Some(snapshotter) = &manifest.snapshotter {
                 for chain_id in &manifest.missing_snapshots {
-                    line("snapshot", chain_id.as_str(), &format!("  not in {}", escape::line(snapshotter)));
+                    line(
+                        "snapshot",
+                        chain_id.as_str(),
+                        &format!("  not in {}", escape::line(snapshotter.as_str())),
+                    );
                 }
             }
         }

@@ -73,6 +73,8 @@ struct Inspected {
     /// Absent if containerd has not loaded the default one.
     snapshotter: Option<String>,
     complete: bool,
+    /// Whether all blobs are there, so that the image can be pushed and saved.
+    all_blobs: bool,
     unpacked: bool,
     /// The image config as stored.
     image: Box<RawValue>,
@@ -129,11 +131,13 @@ async fn raw(store: &Store, kind: DocumentKind, descriptor: &Descriptor) -> Resu
 
 async fn inspect(images: &StoredImages, name: &str, context: &Context) -> Result<Inspected, Failure> {
     let image = images.client.inspect(name).await?;
-    let InspectedImage { record, documents, snapshotter, completeness: found } = image;
+    let InspectedImage { record, documents, snapshotters, completeness: found } = image;
     if !documents.fits {
         images.note_other_platform(&documents.platform, context);
     }
-    let snapshotter = stored::noted(snapshotter, context);
+    let snapshotters = stored::noted(snapshotters, context);
+    let chosen = found.manifests.first().and_then(|state| state.snapshotter.as_ref());
+    let snapshotter = chosen.or(snapshotters.first()).map(ToString::to_string);
     Ok(Inspected {
         layers: found
             .manifests
@@ -151,8 +155,9 @@ async fn inspect(images: &StoredImages, name: &str, context: &Context) -> Result
         created: written::time(record.created_at),
         updated: written::time(record.updated_at),
         labels: record.labels,
-        snapshotter: snapshotter.map(|name| name.to_string()),
+        snapshotter,
         complete: found.is_complete(),
+        all_blobs: found.has_all_blobs(),
         unpacked: found.is_unpacked(),
     })
 }

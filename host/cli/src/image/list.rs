@@ -11,7 +11,7 @@ use crate::{amounts, output};
 use dray::config::PlatformFlags;
 use dray::image::{Completeness, ImageError, ManifestState, Scrutiny, unpacked_image_size};
 use dray::oci::{Digest, Platform};
-use dray::ports::{ImageRecord, SnapshotterName, Store};
+use dray::ports::{ImageRecord, Store};
 use dray::text::escape;
 
 /// List images, with what they lack
@@ -49,7 +49,11 @@ struct Row {
     /// Bytes in the snapshotter; 0 if the image is not unpacked.
     unpacked_size: u64,
     complete: bool,
+    /// Whether all blobs are there, so that the image can be pushed and saved.
+    all_blobs: bool,
     unpacked: bool,
+    /// The snapshotter that counts for `unpacked`.
+    snapshotter: Option<String>,
     missing: Vec<WrittenBlob>,
     damaged: Vec<WrittenBlob>,
     /// Why the other fields are missing.
@@ -68,13 +72,12 @@ pub(super) async fn run(arguments: &ListArguments, context: &Context) -> Result<
     let platforms = PlatformFlags { all: true, ..PlatformFlags::default() };
     let images = StoredImages::open(platforms, context).await?;
     let records = records(&images.store).await?;
-    let snapshotter = images.snapshotter_if_loaded(context).await?;
-    let snapshotter = snapshotter.as_ref();
+    let snapshotters = images.snapshotters_if_loaded(context).await?;
     let mut rows = Vec::new();
     for record in &records {
         // Reading all blobs of all images would take too long for a list.
-        match images.completeness(record, snapshotter, Scrutiny::Records).await {
-            Ok(found) => rows.extend(of_image(&images, snapshotter, record, &found).await?),
+        match images.completeness(record, &snapshotters, Scrutiny::Records).await {
+            Ok(found) => rows.extend(of_image(&images, record, &found).await?),
             Err(error) if error.is_of_the_call() => return Err(error.into()),
             Err(error) => {
                 let error = message_of(&error);
@@ -95,13 +98,12 @@ async fn records(store: &Store) -> Result<Vec<ImageRecord>, ImageError> {
 
 async fn of_image(
     images: &StoredImages,
-    snapshotter: Option<&SnapshotterName>,
     record: &ImageRecord,
     found: &Completeness,
 ) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for manifest in found.manifests.iter().filter(|manifest| manifest.size.is_some()) {
-        rows.push(of_manifest(images, snapshotter, record, manifest).await?);
+        rows.push(of_manifest(images, record, manifest).await?);
     }
     if rows.is_empty() {
         let missing: Vec<_> = found.missing_blobs().collect();
@@ -117,12 +119,11 @@ async fn of_image(
 
 async fn of_manifest(
     images: &StoredImages,
-    snapshotter: Option<&SnapshotterName>,
     record: &ImageRecord,
     manifest: &ManifestState,
 ) -> Result<Row, Failure> {
     let snapshots = images.store.snapshots.as_ref();
-    let unpacked = match snapshotter {
+    let unpacked = match &manifest.snapshotter {
         Some(snapshotter) => unpacked_image_size(snapshots, snapshotter, &manifest.diff_ids).await?,
         None => None,
     };
@@ -132,6 +133,8 @@ async fn of_manifest(
         size: manifest.size,
         unpacked_size: unpacked.filter(|_| manifest.unpacked).unwrap_or_default().bytes,
         complete: manifest.is_complete(),
+        all_blobs: manifest.has_all_blobs(),
+        snapshotter: manifest.snapshotter.as_ref().map(ToString::to_string),
         unpacked: manifest.unpacked,
         missing: manifest.missing_blobs.iter().map(WrittenBlob::from).collect(),
         damaged: manifest.damaged_blobs.iter().map(WrittenBlob::from).collect(),
@@ -151,7 +154,9 @@ fn empty(record: &ImageRecord) -> Row {
         size: None,
         unpacked_size: 0,
         complete: false,
+        all_blobs: false,
         unpacked: false,
+        snapshotter: None,
         missing: Vec::new(),
         damaged: Vec::new(),
         error: None,

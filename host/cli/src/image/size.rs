@@ -8,6 +8,8 @@ use crate::output;
 use dray::config::PlatformFlags;
 use dray::image::unpacked_image_size;
 use dray::oci::Platform;
+use dray::ports::Usage;
+use dray::text::escape;
 
 /// Print the size of an unpacked image
 ///
@@ -46,20 +48,28 @@ pub(super) async fn run(arguments: SizeArguments, context: &Context) -> Result<(
     let platforms =
         PlatformFlags { platforms: arguments.platform.into_iter().collect(), ..PlatformFlags::default() };
     let images = StoredImages::open(platforms, context).await?;
-    let snapshotter = images.client.usable_snapshotter().await?.required()?;
+    let snapshotters = images.client.usable_snapshotters().await?.required()?;
     let record = images.record(&arguments.name).await?;
     let documents = images.documents(&record).await?;
     if !documents.fits {
         images.note_other_platform(&documents.platform, context);
     }
     let snapshots = images.store.snapshots.as_ref();
-    let usage = unpacked_image_size(snapshots, &snapshotter, &documents.config.diff_ids).await?;
-    if usage.is_none() {
-        let note = format!("note: the image is not unpacked in snapshotter `{snapshotter}`");
-        context.screen.print(&note);
+    let mut found = None;
+    for snapshotter in &snapshotters {
+        let usage = unpacked_image_size(snapshots, snapshotter, &documents.config.diff_ids).await?;
+        if let Some(usage) = usage {
+            found = Some((snapshotter, usage));
+            break;
+        }
     }
-    let unpacked = usage.is_some();
-    let usage = usage.unwrap_or_default();
+    if found.is_none() {
+        let names: Vec<_> = snapshotters.iter().map(|snapshotter| format!("`{snapshotter}`")).collect();
+        let note = format!("note: the image is not unpacked in snapshotter {}", names.join(", "));
+        context.screen.print(&escape::line(&note));
+    }
+    let unpacked = found.is_some();
+    let (snapshotter, usage) = found.unwrap_or_else(|| (&snapshotters[0], Usage::default()));
     match arguments.format {
         Format::Text => output::write(format!("{}\n", usage.bytes).as_bytes()),
         Format::Json => output::write_json(&Size {

@@ -12,7 +12,7 @@ use dray::oci::Platform;
 use dray::ports::{ImageRecord, PlatformMatcher, SnapshotterName, Store};
 use dray::registry::{CredentialSettings, ProxySettings};
 use dray::text::escape;
-use dray::{Client, UsableSnapshotter, World};
+use dray::{Client, UsableSnapshotters, World};
 
 /// The images of one namespace, and the means to read them.
 pub(super) struct StoredImages {
@@ -54,13 +54,13 @@ impl StoredImages {
         Ok(Self { client, store, matcher })
     }
 
-    /// The snapshotter, for commands that can do without one: `None`, with a note, if the user named none and
-    /// containerd has not loaded the default.
-    pub(super) async fn snapshotter_if_loaded(
+    /// The snapshotters, for commands that can do without one: none, with a note, if the user named none and containerd
+    /// has not loaded the default.
+    pub(super) async fn snapshotters_if_loaded(
         &self,
         context: &Context,
-    ) -> Result<Option<SnapshotterName>, Failure> {
-        Ok(noted(self.client.usable_snapshotter().await?, context))
+    ) -> Result<Vec<SnapshotterName>, Failure> {
+        Ok(noted(self.client.usable_snapshotters().await?, context))
     }
 
     /// The record that fits a name best.
@@ -83,12 +83,12 @@ impl StoredImages {
     pub(super) async fn completeness(
         &self,
         record: &ImageRecord,
-        snapshotter: Option<&SnapshotterName>,
+        snapshotters: &[SnapshotterName],
         scrutiny: Scrutiny,
     ) -> Result<Completeness, ImageError> {
         let (store, matcher) = (&self.store, self.matcher.as_ref());
         let platforms = &self.client.settings().platforms;
-        image::completeness(store, matcher, snapshotter, &record.target, platforms, scrutiny).await
+        image::completeness(store, matcher, snapshotters, &record.target, platforms, scrutiny).await
     }
 
     /// Prints a note that an image without index is for another platform than the wanted one.
@@ -104,14 +104,11 @@ impl StoredImages {
     }
 }
 
-/// The name of the snapshotter; without one, a note says what follows from that.
-pub(super) fn noted(snapshotter: UsableSnapshotter, context: &Context) -> Option<SnapshotterName> {
-    match snapshotter {
-        UsableSnapshotter::Loaded(name) => Some(name),
-        UsableSnapshotter::NotLoaded(error) => {
-            let note = format!("note: {error}; dray cannot tell what is unpacked");
-            context.screen.print(&escape::line(&note));
-            None
-        }
+/// The names of the snapshotters. A note says for each other one what follows from that.
+pub(super) fn noted(snapshotters: UsableSnapshotters, context: &Context) -> Vec<SnapshotterName> {
+    for failure in &snapshotters.failures {
+        let note = format!("note: {failure}; dray cannot tell what is unpacked");
+        context.screen.print(&escape::line(&note));
     }
+    snapshotters.names
 }

@@ -65,13 +65,28 @@ pub(super) fn time(time: SystemTime) -> String {
     jiff::Timestamp::from_second(timestamp.as_second()).unwrap_or(timestamp).to_string()
 }
 
-/// The state of an image as text: `complete`, `damaged: manifest`, `missing: config, 2 layers`.
+/// The state of an image as text: `complete`, `damaged: manifest`, `missing: config, 2 layers`, or
+/// [`lacking_to_push`].
 pub(super) fn state(manifest: &ManifestState) -> String {
     match (manifest.is_complete(), manifest.unpacked) {
-        (true, true) => "complete".to_owned(),
+        (true, true) => lacking_to_push(manifest).unwrap_or_else(|| "complete".to_owned()),
         (true, false) => "complete, not unpacked".to_owned(),
         (false, _) => lacking(&manifest.missing_blobs, &manifest.damaged_blobs),
     }
+}
+
+/// `complete to run; 3 blobs of 12.0 MiB are missing to push or save`, if that is so. No blob is counted twice.
+pub(super) fn lacking_to_push(manifest: &ManifestState) -> Option<String> {
+    let mut seen = HashSet::new();
+    let missing = manifest.missing_blobs.iter().map(|blob| &blob.descriptor);
+    let missing: Vec<_> = missing.filter(|blob| seen.insert(&blob.digest)).collect();
+    if !manifest.is_complete() || !manifest.unpacked || missing.is_empty() {
+        return None;
+    }
+    let bytes = missing.iter().fold(0, |sum: u64, blob| sum.saturating_add(blob.size));
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    let (blobs, bytes) = (amounts::count(missing.len(), "blob"), amounts::bytes(bytes));
+    Some(format!("complete to run; {blobs} of {bytes} {verb} missing to push or save"))
 }
 
 /// `damaged: manifest; missing: config, 2 layers`. Unpacked layers are not counted, and no blob is counted twice.

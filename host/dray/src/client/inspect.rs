@@ -4,7 +4,7 @@ use dray_ports::{ImageRecord, SnapshotterName, Store};
 use dray_pull::image::{
     self, Completeness, FoundImage, ImageDocuments, ImageError, Platforms, Scrutiny, StoredDocuments,
 };
-use dray_pull::pull::{PullError, SnapshotterChoice, World, usable_snapshotter};
+use dray_pull::pull::{PullError, SnapshotterChoice, World, answering_snapshotters, usable_snapshotter};
 
 /// An image in the store: what it is, and what of it is there.
 #[derive(Debug)]
@@ -14,40 +14,34 @@ pub struct InspectedImage {
     /// Index, manifest and config for the wanted platform; of several, for the first. Each with the bytes as received,
     /// and on demand as the type of `oci-spec`.
     pub documents: ImageDocuments,
-    /// The snapshotter that was looked into.
-    pub snapshotter: UsableSnapshotter,
+    /// The snapshotters that were looked into.
+    pub snapshotters: UsableSnapshotters,
     /// What the store has of the image for the wanted platforms, and what it lacks. A blob counts as there if the store
     /// has a record of it.
     pub completeness: Completeness,
 }
 
-/// The snapshotter that images are looked for in.
+/// The snapshotters that images are looked for in.
 #[derive(Debug)]
-pub enum UsableSnapshotter {
-    /// The one that the settings name, else the default of the namespace.
-    Loaded(SnapshotterName),
-    /// The settings name none, and the store has not loaded the default. What is unpacked is not known.
-    NotLoaded(Box<PullError>),
+pub struct UsableSnapshotters {
+    /// The one that the settings name, else the default of the namespace; where the image decides, all that answer, the
+    /// default first. Empty if the settings name none and the store has not loaded the default: what is unpacked is not
+    /// known then.
+    pub names: Vec<SnapshotterName>,
+    /// Why others, which images may have been unpacked into, are not among them.
+    pub failures: Vec<PullError>,
 }
 
-impl UsableSnapshotter {
-    /// Its name, if there is one.
-    pub fn name(&self) -> Option<&SnapshotterName> {
-        match self {
-            Self::Loaded(name) => Some(name),
-            Self::NotLoaded(_) => None,
-        }
-    }
-
-    /// Its name, for what cannot be done without one.
+impl UsableSnapshotters {
+    /// Their names, for what cannot be done without one.
     ///
     /// # Errors
     ///
-    /// Fails with the reason if the default is not loaded.
-    pub fn required(self) -> Result<SnapshotterName, PullError> {
-        match self {
-            Self::Loaded(name) => Ok(name),
-            Self::NotLoaded(reason) => Err(*reason),
+    /// Fails with the first reason if there is none.
+    pub fn required(self) -> Result<Vec<SnapshotterName>, PullError> {
+        match self.failures.into_iter().next() {
+            Some(failure) if self.names.is_empty() => Err(failure),
+            _ => Ok(self.names),
         }
     }
 }
@@ -73,12 +67,18 @@ impl Client {
         let source = StoredDocuments(store.content.as_ref());
         let documents =
             image::read_image_config(source, matcher.as_ref(), &record.target, self.wanted()).await?;
-        let snapshotter = self.usable_snapshotter().await?;
-        let (name, platforms) = (snapshotter.name(), &self.settings().platforms);
-        let completeness =
-            image::completeness(&store, matcher.as_ref(), name, &record.target, platforms, Scrutiny::Records);
+        let snapshotters = self.usable_snapshotters().await?;
+        let (names, platforms) = (&snapshotters.names, &self.settings().platforms);
+        let completeness = image::completeness(
+            &store,
+            matcher.as_ref(),
+            names,
+            &record.target,
+            platforms,
+            Scrutiny::Records,
+        );
         let completeness = completeness.await?;
-        Ok(InspectedImage { record, documents, snapshotter, completeness })
+        Ok(InspectedImage { record, documents, snapshotters, completeness })
     }
 
     /// The record that a name means best, see [`find_image`](crate::find_image).
@@ -91,24 +91,31 @@ impl Client {
         Ok(find(&self.store().await?, name).await?)
     }
 
-    /// The snapshotter that images are unpacked into.
+    /// The snapshotters that images may be unpacked into.
     ///
     /// # Errors
     ///
     /// Fails if the store has not loaded the snapshotter that the settings name, and as [`Client::store`] does.
-    pub async fn usable_snapshotter(&self) -> Result<UsableSnapshotter, ClientError> {
-        let wanted = match &self.settings().daemon.snapshotter.value {
+    pub async fn usable_snapshotters(&self) -> Result<UsableSnapshotters, ClientError> {
+        let store = self.store().await?;
+        let named = match &self.settings().daemon.snapshotter.value {
             SnapshotterChoice::Named(name) => Some(name),
-            // Where the image decides, this is what it falls back to.
             SnapshotterChoice::Default | SnapshotterChoice::Auto { .. } => None,
         };
-        match usable_snapshotter(self.store().await?.info.as_ref(), wanted).await {
-            Ok(name) => Ok(UsableSnapshotter::Loaded(name)),
-            Err(error @ (PullError::UnknownSnapshotter { .. } | PullError::DeadSnapshotter { .. }))
-                if wanted.is_none() =>
-            {
-                Ok(UsableSnapshotter::NotLoaded(Box::new(error)))
+        let usable = match &self.settings().daemon.snapshotter.value {
+            SnapshotterChoice::Auto { .. } => {
+                answering_snapshotters(&store, self.parts.planners.as_ref()).await
             }
+            _ => usable_snapshotter(store.info.as_ref(), named).await.map(|name| (vec![name], Vec::new())),
+        };
+        match usable {
+            Ok((names, failures)) => Ok(UsableSnapshotters { names, failures }),
+            Err(
+                error @ (PullError::UnknownSnapshotter { .. }
+                | PullError::DeadSnapshotter { .. }
+                | PullError::UnreachableSnapshotter { .. }
+                | PullError::SilentSnapshotter { .. }),
+            ) if named.is_none() => Ok(UsableSnapshotters { names: Vec::new(), failures: vec![error] }),
             Err(error) => Err(error.into()),
         }
     }

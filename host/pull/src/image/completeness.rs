@@ -46,6 +46,8 @@ pub struct ManifestState {
     pub missing_blobs: Vec<MissingBlob>,
     /// Blobs that are damaged in the content store.
     pub damaged_blobs: Vec<DamagedBlob>,
+    /// The snapshotter that counts: of several, the first that has all layers, else the one that has most of them.
+    pub snapshotter: Option<SnapshotterName>,
     /// Layers that are not in the snapshotter, bottom-up. Also empty if the config, which determines their names,
     /// cannot be read.
     pub missing_snapshots: Vec<ChainId>,
@@ -106,9 +108,15 @@ impl BlobRole {
 }
 
 impl Completeness {
-    /// Whether every blob is present and undamaged, or an unpacked layer.
+    /// Whether every blob is present and undamaged, or an unpacked layer: the image is complete to run.
     pub fn is_complete(&self) -> bool {
         self.knows_all_indexes() && self.manifests.iter().all(ManifestState::is_complete)
+    }
+
+    /// Whether every blob is present and undamaged: the image is complete to push and to save. A lazy image is not,
+    /// as long as its blobs are not fetched.
+    pub fn has_all_blobs(&self) -> bool {
+        self.knows_all_indexes() && self.manifests.iter().all(ManifestState::has_all_blobs)
     }
 
     /// Whether everything is unpacked.
@@ -138,10 +146,15 @@ impl ManifestState {
         self.missing_blobs.iter().all(|blob| blob.unpacked)
             && self.damaged_blobs.iter().all(|blob| blob.unpacked)
     }
+
+    /// Whether every blob is present and undamaged.
+    pub fn has_all_blobs(&self) -> bool {
+        self.missing_blobs.is_empty() && self.damaged_blobs.is_empty()
+    }
 }
 
-/// Determines the completeness of the image of `target`, in the content store and in a snapshotter. Without a
-/// snapshotter, nothing counts as unpacked.
+/// Determines the completeness of the image of `target`, in the content store and in one of the snapshotters: the first
+/// that has all its layers, else the one that has most of them. Without a snapshotter, nothing counts as unpacked.
 ///
 /// Missing and damaged blobs are part of the result, not an error.
 ///
@@ -152,13 +165,13 @@ impl ManifestState {
 pub async fn completeness(
     store: &Store,
     matcher: &dyn PlatformMatcher,
-    snapshotter: Option<&SnapshotterName>,
+    snapshotters: &[SnapshotterName],
     target: &Descriptor,
     platforms: &Platforms,
     scrutiny: Scrutiny,
 ) -> Result<Completeness, ImageError> {
     let (content, snapshots) = (store.content.as_ref(), store.snapshots.as_ref());
-    let survey = Survey { content, snapshots, snapshotter, scrutiny, needs_layers: platforms.is_one() };
+    let survey = Survey { content, snapshots, snapshotters, scrutiny, needs_layers: platforms.is_one() };
     let mut candidates = Candidates::new(StoredDocuments(content), matcher, platforms, target);
     let mut found = Completeness::default();
     let mut is_nothing = true;
@@ -182,7 +195,7 @@ pub async fn completeness(
 struct Survey<'a> {
     content: &'a dyn ContentStore,
     snapshots: &'a dyn Snapshots,
-    snapshotter: Option<&'a SnapshotterName>,
+    snapshotters: &'a [SnapshotterName],
     scrutiny: Scrutiny,
     /// Whether the image may be unpacked later, so that each layer must have a diff id.
     needs_layers: bool,
@@ -202,12 +215,12 @@ impl Survey<'_> {
             Err(count) if self.needs_layers => return Err(count.into()),
             Err(_) => None,
         };
-        let unpacked = self.unpacked(chain.as_deref().unwrap_or_default()).await?;
+        let (snapshotter, unpacked) = self.best(chain.as_deref().unwrap_or_default()).await?;
         let mut state = ManifestState::of(image.manifest.descriptor(), Some(image.platform));
         state.fits = image.fits;
         state.size = Some(size(image.manifest.descriptor(), &image.manifest));
-        state.unpacked =
-            self.snapshotter.is_some() && chain.as_ref().is_some_and(|chain| chain.len() == unpacked);
+        state.snapshotter = snapshotter.cloned();
+        state.unpacked = snapshotter.is_some() && chain.as_ref().is_some_and(|chain| chain.len() == unpacked);
         state.missing_snapshots = chain.map(|mut chain| chain.split_off(unpacked)).unwrap_or_default();
         self.look_at_layers(&mut state, &image.manifest, unpacked).await?;
         state.diff_ids = image.config.into_content().diff_ids;
@@ -263,10 +276,24 @@ impl Survey<'_> {
         fault.await.map_err(ImageError::store(format!("looking for blob {}", blob.digest)))
     }
 
+    /// The snapshotter that has most layers, the first of several, and how many these are.
+    async fn best(&self, chain: &[ChainId]) -> Result<(Option<&SnapshotterName>, usize), ImageError> {
+        let mut best = (self.snapshotters.first(), 0);
+        for snapshotter in self.snapshotters {
+            let unpacked = self.unpacked(snapshotter, chain).await?;
+            if unpacked > best.1 {
+                best = (Some(snapshotter), unpacked);
+            }
+            if unpacked == chain.len() {
+                break;
+            }
+        }
+        Ok(best)
+    }
+
     /// The number of layers from the bottom that are in the snapshotter. A snapshot protects those below it, so the
     /// highest one stands for all.
-    async fn unpacked(&self, chain: &[ChainId]) -> Result<usize, ImageError> {
-        let Some(snapshotter) = self.snapshotter else { return Ok(0) };
+    async fn unpacked(&self, snapshotter: &SnapshotterName, chain: &[ChainId]) -> Result<usize, ImageError> {
         for (below, chain_id) in chain.iter().enumerate().rev() {
             let known = self.snapshots.stat(snapshotter, chain_id).await;
             let doing = || format!("looking for layer {chain_id} in snapshotter `{snapshotter}`");
@@ -295,6 +322,7 @@ impl ManifestState {
             diff_ids: Vec::new(),
             missing_blobs: Vec::new(),
             damaged_blobs: Vec::new(),
+            snapshotter: None,
             missing_snapshots: Vec::new(),
             unpacked: false,
         }

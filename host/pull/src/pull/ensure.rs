@@ -255,7 +255,8 @@ async fn lack_of(
     let other_platform = |offered| Lack::Platform { wanted: request.platforms.to_string(), offered };
     let (target, platforms) = (&record.target, &request.platforms);
     // Blobs of a stored image are checked when they are used.
-    let found = image::completeness(store, matcher, snapshotter, target, platforms, Scrutiny::Records);
+    let snapshotters = snapshotter.map_or(&[][..], std::slice::from_ref);
+    let found = image::completeness(store, matcher, snapshotters, target, platforms, Scrutiny::Records);
     // The future is large, and would be part of every future that awaits it.
     let found = Box::pin(found).await;
     let Completeness { missing_indexes, damaged_indexes, manifests, unusable } = match found {

@@ -143,6 +143,7 @@ impl LeasedPull<'_> {
         let image_for = |snapshotter: &SnapshotterName| documents.to_plan(typed, name, snapshotter);
         let considered = consider(candidates, image_for).await?;
         let report = if candidates.is_free { considered.report() } else { Vec::new() };
+        self.tell(&report);
         let Planned { candidate, image, mut plan } = considered.into_best()?;
         let wishes = self.job.request.unpack.as_ref();
         let keeps_blobs = wishes.is_some_and(|unpack| unpack.keep_blobs);
@@ -195,6 +196,17 @@ impl LeasedPull<'_> {
         let best = image_report(documents, layers);
         let unpacked = Some(Unpacked { snapshotter: snapshotter.clone(), plan, considered: report });
         Ok(LayerResults { best, others: Vec::new(), unpacked, waiting, applying })
+    }
+
+    /// Says what was considered, and which snapshotters could not be: the image may be made for one of them.
+    fn tell(&self, considered: &[ConsideredReport]) {
+        for ConsideredReport { snapshotter, chosen, verdict, reason, .. } in considered {
+            tracing::info!(snapshotter, chosen, verdict, reason, "a snapshotter is considered");
+            if verdict.is_none() {
+                let message = format!("{reason}, so it is passed over");
+                self.job.world.progress.event(Event::Warning { message });
+            }
+        }
     }
 
     /// Fetches all blobs of the manifests, and unpacks nothing.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{PullError, SnapshotterChoice, Unpack, store_error};
 use dray_core::limits;
-use dray_ports::{Class, Planner, SnapshotterInfo, SnapshotterName, Store, StoreError, StoreInfo};
+use dray_ports::{Class, Planner, Planners, SnapshotterInfo, SnapshotterName, Store, StoreError, StoreInfo};
 
 /// The snapshotter if neither the user nor the namespace names one.
 const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
@@ -41,7 +41,7 @@ pub(super) struct Candidates {
 /// Snapshotters that answer, before their planners are loaded.
 pub(super) struct Answering {
     usable: Vec<SnapshotterInfo>,
-    failed: Vec<(SnapshotterName, String)>,
+    failed: Vec<(SnapshotterName, PullError)>,
     fallback: SnapshotterName,
     is_free: bool,
 }
@@ -60,12 +60,21 @@ pub(super) async fn answering(store: &Store, unpack: &Unpack) -> Result<Answerin
         let fallback = usable.name.clone();
         return Ok(Answering { usable: vec![usable], failed: Vec::new(), fallback, is_free: false });
     };
+    free(store, order, unpack.planners.as_ref()).await
+}
+
+/// The same where the image decides.
+async fn free(
+    store: &Store,
+    order: &[SnapshotterName],
+    planners: &dyn Planners,
+) -> Result<Answering, PullError> {
     // Where the choice is free, even the default may be missing.
     let fallback = default_snapshotter(store.info.as_ref()).await?;
     let known = store.info.snapshotters().await;
     let known = known.map_err(|source| store_error(LOOKING_UP, source))?;
     let may_serve = |info: &SnapshotterInfo| {
-        info.error.is_none() && (info.name == fallback || unpack.planners.has_own(&info.name))
+        info.error.is_none() && (info.name == fallback || planners.has_own(&info.name))
     };
     let mut candidates: Vec<SnapshotterInfo> = known.into_iter().filter(may_serve).collect();
     // By name in the end: containerd lists snapshotters in an order that changes with each start.
@@ -75,21 +84,18 @@ pub(super) async fn answering(store: &Store, unpack: &Unpack) -> Result<Answerin
     };
     candidates.sort_by_cached_key(rank);
     let answers = join_all(candidates.iter().map(|info| probe(store, info))).await;
-    let (mut usable, mut failed, mut first_error) = (Vec::new(), Vec::new(), None);
+    let (mut usable, mut failed) = (Vec::new(), Vec::new());
     for (info, answer) in candidates.into_iter().zip(answers) {
         match answer {
             Ok(()) => usable.push(info),
-            Err(error) => {
-                failed.push((info.name, error.to_string()));
-                first_error.get_or_insert(error);
-            }
+            Err(error) => failed.push((info.name, error)),
         }
     }
-    match (usable.is_empty(), first_error) {
-        (false, _) => Ok(Answering { usable, failed, fallback, is_free: true }),
-        (true, Some(error)) => Err(error),
-        (true, None) => Err(PullError::UnknownSnapshotter { name: fallback.to_string(), known: Vec::new() }),
+    if usable.is_empty() {
+        let unknown = || PullError::UnknownSnapshotter { name: fallback.to_string(), known: Vec::new() };
+        return Err(failed.into_iter().next().map_or_else(unknown, |(_, error)| error));
     }
+    Ok(Answering { usable, failed, fallback, is_free: true })
 }
 
 impl Answering {
@@ -103,6 +109,7 @@ impl Answering {
         };
         let loaded = join_all(usable.into_iter().map(load)).await;
         let usable = loaded.into_iter().collect::<Result<_, PullError>>()?;
+        let failed = failed.into_iter().map(|(name, error)| (name, error.to_string())).collect();
         Ok(Candidates { usable, failed, fallback, is_free })
     }
 }
@@ -160,6 +167,22 @@ impl Restart {
 }
 
 const LOOKING_UP: &str = "looking up its snapshotters";
+
+/// The snapshotters that an image may have been unpacked into where the image decides, and why others cannot be asked.
+/// The default of the namespace comes first: most images are there.
+///
+/// # Errors
+///
+/// Fails if none of them answers, and if the store fails.
+pub async fn answering_snapshotters(
+    store: &Store,
+    planners: &dyn Planners,
+) -> Result<(Vec<SnapshotterName>, Vec<PullError>), PullError> {
+    let Answering { usable, failed, fallback, .. } = free(store, &[], planners).await?;
+    let mut names: Vec<_> = usable.into_iter().map(|info| info.name).collect();
+    names.sort_by_key(|name| *name != fallback);
+    Ok((names, failed.into_iter().map(|(_, error)| error).collect()))
+}
 
 /// Determines the snapshotter: the wanted one, else the default of the namespace, else `overlayfs`.
 ///

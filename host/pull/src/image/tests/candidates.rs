@@ -30,7 +30,7 @@ impl Fixture {
         let manifest = read_manifest(self.source(), &matcher(), index, &wanted).await;
         let image = read_image_config(self.source(), &matcher(), index, &wanted).await;
         let found =
-            completeness(&self.store(), &matcher(), None, index, &one(architecture), Scrutiny::Records).await;
+            completeness(&self.store(), &matcher(), &[], index, &one(architecture), Scrutiny::Records).await;
         match (manifest, image, found) {
             (Ok(manifest), Ok(image), Ok(found)) => {
                 let digest = manifest.manifest.descriptor().digest.clone();
@@ -92,7 +92,7 @@ async fn what_is_not_there_is_passed_over_where_something_else_fits() {
     // Of several platforms, all must be there.
     let several = Platforms::listed([linux("amd64"), linux("arm64")]).unwrap();
     let found =
-        completeness(&fixture.store(), &matcher(), None, &index, &several, Scrutiny::Records).await.unwrap();
+        completeness(&fixture.store(), &matcher(), &[], &index, &several, Scrutiny::Records).await.unwrap();
     assert!(!found.is_complete());
     let s390x = read_manifest(fixture.source(), &matcher(), &index, &linux("s390x")).await.unwrap_err();
     assert!(matches!(s390x, ImageError::MissingBlob { .. }), "{s390x:?}");

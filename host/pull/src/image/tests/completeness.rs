@@ -22,7 +22,7 @@ async fn scrutinise(
     platforms: &Platforms,
     scrutiny: Scrutiny,
 ) -> Result<Completeness, ImageError> {
-    completeness(&fixture.store(), matcher, Some(&snapshotter()), target, platforms, scrutiny).await
+    completeness(&fixture.store(), matcher, &[snapshotter()], target, platforms, scrutiny).await
 }
 
 fn these(architectures: &[&str]) -> Platforms {
@@ -44,7 +44,7 @@ async fn an_image_with_everything() {
     let index = fixture.index(&[(&image.manifest, Some("amd64"))]);
 
     let found = survey(&fixture, &index, these(&["amd64"])).await;
-    assert!(found.is_complete() && !found.is_unpacked());
+    assert!(found.is_complete() && found.has_all_blobs() && !found.is_unpacked());
     let state = &found.manifests[0];
     assert_eq!(state.missing_snapshots, image.chain);
     let blobs = [&image.manifest, &image.config].into_iter().chain(&image.layers);
@@ -68,7 +68,7 @@ async fn a_layer_that_is_unpacked_needs_no_blob() {
     fixture.remove(&image.layers[0]);
     let found = survey(&fixture, &image.manifest, these(&["amd64"])).await;
     assert_eq!(missing(&found), [(BlobRole::Layer, image.layers[0].digest.clone(), true)]);
-    assert!(found.is_complete());
+    assert!(found.is_complete() && !found.has_all_blobs());
 
     fixture.remove(&image.layers[2]);
     let found = survey(&fixture, &image.manifest, these(&["amd64"])).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::*;
-use crate::pull::{PullMode, SnapshotterChoice, ensure_image, explain_image};
+use crate::pull::{PullMode, SnapshotterChoice, answering_snapshotters, ensure_image, explain_image};
 use dray_memory::FakePlugins;
 use dray_ports::{Planner, Planners, PluginFailure, SnapshotterName};
 
@@ -102,6 +102,11 @@ async fn a_snapshotter_that_cannot_be_reached_is_passed_over_where_the_image_dec
     let failed = report.considered.last().unwrap();
     assert_eq!((failed.snapshotter.as_str(), failed.verdict), ("nydus", None));
     assert_eq!(failed.reason, "snapshotter `nydus` is registered, but cannot be reached at /run/nydus.sock");
+
+    let planners = Verdicts(verdicts.to_vec());
+    let (names, failures) = answering_snapshotters(&fixture.world().store, &planners).await.unwrap();
+    assert_eq!(names, ["overlayfs", "stargz"].map(SnapshotterName::new), "the default comes first");
+    assert!(matches!(&failures[..], [PullError::UnreachableSnapshotter { name, .. }] if name == "nydus"));
 }
 
 #[tokio::test]
