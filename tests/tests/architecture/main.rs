@@ -1,5 +1,5 @@
 //! Rules for the code that the compiler does not check: dependencies, error messages, the length of files, and the
-//! existence of the tests that the documentation names.
+//! existence of the tests that the documentation names. Also that a table of the documentation is the outcome of a test.
 //!
 //! Each checker is tried on samples that break its rule, and then reads this repository.
 
@@ -105,4 +105,18 @@ fn every_trap_has_a_test_or_a_reason() {
     let page = fs::read_to_string(root().join("docs/parity.md")).expect("the page is there");
     let faults = parity::check(&page, |path| fs::read_to_string(root().join(path)).ok());
     assert!(faults.is_empty(), "docs/parity.md:\n{}", faults.join("\n"));
+}
+
+/// The table of pairs is the outcome of a test, which needs the daemons of lazy snapshotters. The page has it unchanged.
+#[test]
+fn the_table_of_images_and_snapshotters_is_that_of_the_tests() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect("the file is there");
+    let snapshot = read("tests/tests/snapshots/lazy_pull__pairs__table.snap");
+    // After the header, which ends with the second of these lines.
+    let table = snapshot.splitn(3, "---\n").nth(2).expect("the snapshot has a header");
+    let page = read("docs/snapshotters.md");
+    let shown =
+        page.split_once("<!-- pairs -->\n").and_then(|(_, rest)| rest.split_once("<!-- /pairs -->\n"));
+    let (shown, _) = shown.expect("the page has the markers");
+    assert_eq!(shown.trim(), table.trim(), "docs/snapshotters.md");
 }
