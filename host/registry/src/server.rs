@@ -13,7 +13,7 @@ use super::endpoint::{Endpoint, authority, repository_in};
 use super::exchange::Exchange;
 use super::failure;
 use super::hidden::Hidden;
-use super::hosts::{Capability, HostEndpoint};
+use super::hosts::{Capability, HostEndpoint, Scheme};
 use super::redirected::Redirected;
 use super::remembered::Remembered;
 use super::settings::Timing;
@@ -261,9 +261,10 @@ impl Server {
         }
         let HostEndpoint { ca, client, skip_verify, .. } = &self.settings;
         let has_own_certificates = !ca.is_empty() || !client.is_empty() || *skip_verify;
+        let is_encrypted = self.endpoint.scheme() == Scheme::Https;
         let took = [
             (RegistryAccess::PlainHttp, self.endpoint.is_exposed()),
-            (RegistryAccess::PrivateCa, has_own_certificates),
+            (RegistryAccess::PrivateCa, is_encrypted && has_own_certificates),
             (RegistryAccess::Mirror, self.endpoint.is_mirror()),
             (RegistryAccess::Credentials, self.authenticator.has_told_credentials().await),
         ];
