@@ -11,7 +11,6 @@ mod completions;
 mod components;
 mod config;
 mod context;
-mod early_registry;
 mod environment;
 mod failure;
 mod image;

@@ -8,7 +8,6 @@ use std::time::Instant;
 use super::arguments::Format;
 use super::color::{self, Style};
 use super::context::Context;
-use super::early_registry::EarlyRegistry;
 use super::failure::Failure;
 use super::interrupt::Interrupt;
 use super::progress::{Manner, View};
@@ -129,8 +128,7 @@ async fn transfer(
         Task::Ensure(PullMode::Always) => Reference::parse(name).ok(),
         _ => None,
     };
-    let registry = EarlyRegistry::ask(client.registry(), reference.as_ref());
-    let client = client.with_registry(Arc::new(registry)).with_cancellation(interrupt.token().clone());
+    let client = client.with_cancellation(interrupt.token().clone());
     // Connects and loads while nothing is shown yet.
     client.world().await.map_err(failure)?;
 
