@@ -51,9 +51,12 @@ impl From<PullError> for Failure {
                 let hint = "start its daemon, or choose another snapshotter with `--snapshotter`";
                 (Kind::Containerd, vec![hint.into()])
             }
+            PullError::LostSnapshotter { .. } => {
+                let hint = "start its daemon and pull again: the layers that are complete are kept for a while";
+                (Kind::Containerd, vec![hint.into(), LOG_HINT.into()])
+            }
             PullError::NotReadable { advice, .. } => {
-                let log = "the log of the snapshotter's daemon may say why".to_owned();
-                (Kind::Containerd, advice.iter().cloned().chain([log]).collect())
+                (Kind::Containerd, advice.iter().cloned().chain([LOG_HINT.to_owned()]).collect())
             }
             PullError::SilentSnapshotter { .. } | PullError::SlowSnapshotter { .. } => {
                 (Kind::Containerd, vec!["the log of the snapshotter's daemon may say why it hangs".into()])
@@ -74,6 +77,8 @@ impl From<PullError> for Failure {
         Self::of(kind, &error, hints)
     }
 }
+
+const LOG_HINT: &str = "the log of the snapshotter's daemon may say why";
 
 fn hint_of_foreign(tried: &[String]) -> String {
     match tried {

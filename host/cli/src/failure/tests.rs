@@ -141,6 +141,16 @@ fn every_pull_error() -> Vec<(PullError, u8)> {
             9,
         ),
         (
+            PullError::LostSnapshotter {
+                snapshotter: name(),
+                layer: digest("l"),
+                position: 3,
+                layers: 12,
+                source: store(Class::Unavailable),
+            },
+            9,
+        ),
+        (
             PullError::SlowSnapshotter {
                 snapshotter: name(),
                 layer: digest("l"),

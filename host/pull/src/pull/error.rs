@@ -259,6 +259,23 @@ pub enum PullError {
         #[source]
         source: StoreError,
     },
+    /// The snapshotter is another process, which went away during the pull and did not come back.
+    #[error(
+        "snapshotter `{snapshotter}` went away when it was asked for layer {layer}; it is layer {position} of {layers}"
+    )]
+    LostSnapshotter {
+        /// Which snapshotter.
+        snapshotter: String,
+        /// Digest of the blob.
+        layer: Digest,
+        /// Position of the layer, from 1 at the bottom.
+        position: usize,
+        /// How many layers the image has.
+        layers: usize,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
     /// The snapshotter takes too long for a layer.
     #[error(
         "snapshotter `{snapshotter}` has not answered for layer {layer} within {seconds} s; \

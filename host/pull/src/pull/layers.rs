@@ -247,6 +247,15 @@ impl Unpacker<'_> {
                     };
                     self.stop.or_cancelled(pause).await?;
                 }
+                Err(source) if self.is_remote && source.class() == Class::Unavailable => {
+                    return Err(PullError::LostSnapshotter {
+                        snapshotter: self.image.snapshotter.to_string(),
+                        layer: layer.descriptor.digest.clone(),
+                        position: index + 1,
+                        layers: self.image.layers.len(),
+                        source,
+                    });
+                }
                 Err(source) => return Err(self.store_error("asking for", layer, source)),
             }
         }
@@ -330,7 +339,7 @@ impl Unpacker<'_> {
     }
 
     /// Whether the snapshotter itself failed. A missing parent is not such a failure, and neither is a missing
-    /// answer.
+    /// answer: a snapshotter that is away makes no snapshot to fetch into.
     async fn is_of_the_snapshotter(&self, index: usize, error: &PullError) -> bool {
         matches!(error, PullError::Store { source, .. } if !source.is_of_the_call())
             && !self.has_lost_parent(index, error).await
