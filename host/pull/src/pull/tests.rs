@@ -1,5 +1,6 @@
 //! The algorithm against a store and a registry in memory.
 
+mod advice;
 mod candidates;
 mod containerd_rules;
 mod faults;
