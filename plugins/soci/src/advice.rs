@@ -8,7 +8,7 @@ pub(crate) fn add(plan: ImagePlan, registry: &str) -> ImagePlan {
     plan.with_advice(
         RegistryAccess::PlainHttp,
         format!(
-            "soci-snapshotter-grpc uses HTTPS for `{registry}`: set `host = \"{registry}\"` and `insecure = true` \
+            "soci-snapshotter-grpc uses HTTPS for `{registry}`: set `host = \"http://{registry}\"` and `insecure = true` \
              in {mirrors}"
         ),
     )
@@ -21,7 +21,10 @@ pub(crate) fn add(plan: ImagePlan, registry: &str) -> ImagePlan {
     )
     .with_advice(
         RegistryAccess::Mirror,
-        format!("soci-snapshotter-grpc does not read `hosts.toml`: name the mirror of `{registry}` as `host` in {mirrors}"),
+        format!(
+            "soci-snapshotter-grpc does not read `hosts.toml`: name the mirror of `{registry}` as `host`, with \
+             `https://` in front, in {mirrors}"
+        ),
     )
     .with_advice(
         RegistryAccess::Credentials,
