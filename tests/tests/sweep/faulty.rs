@@ -17,8 +17,8 @@ use dray::{PullRequest, Unpack, World};
 use futures_util::{StreamExt as _, stream};
 
 use crate::script::{
-    ABORT_INGEST, ADD_FACTS, CREATE_LEASE, NEXT_BYTES, PUT_IMAGE, Port, RELEASE_LEASE, REMOVE_SNAPSHOT,
-    SUSPEND_INGEST, Script, WRITE,
+    ABORT_INGEST, ADD_FACTS, CREATE_LEASE, NEXT_BYTES, PROBE, PUT_IMAGE, Port, RELEASE_LEASE,
+    REMOVE_SNAPSHOT, SUSPEND_INGEST, Script, WRITE,
 };
 
 /// The world behind the script. Ports that only observe have no faults.
@@ -177,7 +177,7 @@ impl Snapshots for Faulty<dyn Snapshots> {
     }
 
     async fn probe(&self, snapshotter: &SnapshotterName) -> Result<(), StoreError> {
-        self.script.call(Port::Snapshots, "probe", self.inner.probe(snapshotter)).await
+        self.script.call(Port::Snapshots, PROBE, self.inner.probe(snapshotter)).await
     }
 
     async fn prepare(

@@ -39,13 +39,10 @@ pub(crate) fn is_fitting(happened: &[Happened], ended: &Ended) -> bool {
 
 fn is_of(port: Port, error: &PullError) -> bool {
     match port {
-        Port::Content
-        | Port::Ingest
-        | Port::Snapshots
-        | Port::Applier
-        | Port::Images
-        | Port::Leases
-        | Port::Info => matches!(error, PullError::Store { .. }),
+        Port::Snapshots => matches!(error, PullError::Store { .. } | PullError::NotReadable { .. }),
+        Port::Content | Port::Ingest | Port::Applier | Port::Images | Port::Leases | Port::Info => {
+            matches!(error, PullError::Store { .. })
+        }
         Port::Registry => matches!(error, PullError::Resolve { .. } | PullError::Fetch { .. }),
         Port::BlobStream => matches!(error, PullError::Fetch { .. }),
         Port::Matcher => matches!(error, PullError::Plugin { kind: "platform", .. }),

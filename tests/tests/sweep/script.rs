@@ -31,6 +31,7 @@ pub(crate) const CREATE_LEASE: &str = "create lease";
 pub(crate) const RELEASE_LEASE: &str = "release lease";
 pub(crate) const ADD_FACTS: &str = "add facts";
 pub(crate) const PUT_IMAGE: &str = "put image";
+pub(crate) const PROBE: &str = "probe";
 pub(crate) const WRITE: &str = "write";
 pub(crate) const NEXT_BYTES: &str = "next bytes";
 pub(crate) const REMOVE_SNAPSHOT: &str = "remove snapshot";
