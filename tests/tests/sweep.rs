@@ -358,7 +358,9 @@ fn sweep_with(manner: &str, start: impl FnOnce() -> Result<(Containerd, Option<S
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     let missed = outcomes.iter().filter(|(point, _)| point.len() == 1).filter(is_missed).count();
-    assert!(missed * 20 < planned, "{missed} of {planned} points are not on the way of a pull");
+    // The pieces of the middle layer are a larger part of a lazy pull, which has fewer calls.
+    let allowed = if manner.is_empty() { planned / 20 } else { planned / 8 };
+    assert!(missed <= allowed, "{missed} of {planned} points are not on the way of a pull");
     for call in CLEAN_UP {
         let mut second = outcomes.iter().flat_map(|(_, happened)| happened.iter().flatten().skip(1));
         assert!(second.any(|fault| fault.call == call), "`{call}` never went wrong");
