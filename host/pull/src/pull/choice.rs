@@ -104,14 +104,19 @@ impl<'a> Considered<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if the image suits no candidate, with the words of the fallback.
+    /// Fails if the image suits no candidate. The words are those of the candidate that gives a code which no other gives:
+    /// it knows the format best. Otherwise they are those of the fallback.
     pub(super) fn into_best(mut self) -> Result<Planned<'a>, PullError> {
         if let Some(best) = self.best {
             return Ok(self.planned.swap_remove(best));
         }
         let tried = self.planned.iter().map(|planned| planned.candidate.snapshotter.to_string()).collect();
         let is_fallback = |planned: &&Planned<'_>| planned.candidate.snapshotter == self.candidates.fallback;
-        let said = self.planned.iter().find(is_fallback).or_else(|| self.planned.first());
+        let is_alone = |planned: &&Planned<'_>| {
+            self.planned.iter().filter(|other| other.plan.code == planned.plan.code).count() == 1
+        };
+        let said = self.planned.iter().filter(|planned| !is_fallback(planned)).find(is_alone);
+        let said = said.or_else(|| self.planned.iter().find(is_fallback)).or_else(|| self.planned.first());
         let (snapshotter, code, reason) = match said {
             Some(Planned { candidate, plan, .. }) => {
                 (candidate.snapshotter.to_string(), plan.code.clone(), plan.reason.clone())

@@ -17,6 +17,8 @@ impl Planners for Verdicts {
     async fn planner_for(&self, snapshotter: &SnapshotterName) -> Result<Arc<dyn Planner>, PluginFailure> {
         let known = self.0.iter().find(|(name, _)| *name == snapshotter.as_str());
         let suitability = known.map_or(Suitability::Plain, |(_, suitability)| *suitability);
+        // Only the planner of the format knows what is wrong with the image.
+        let code = if snapshotter.as_str() == "nydus" { "no-bootstrap" } else { "nydus-image" };
         Ok(Arc::new(FakePlugins(Box::new(move |image| {
             let planned = match suitability {
                 Suitability::Native => lazy(OnMounts::Fetch)(image),
@@ -27,7 +29,7 @@ impl Planners for Verdicts {
                 Suitability::Plain => plain(image),
                 Suitability::Foreign => plan_of_no_layers(image),
             };
-            Plan { suitability, ..planned }
+            Plan { suitability, code: code.to_owned(), ..planned }
         }))))
     }
 
@@ -134,6 +136,15 @@ async fn an_image_that_suits_none_is_refused_before_its_layers() {
     assert_eq!(tried, &["stargz", "overlayfs"]);
     assert!(fixture.layers.iter().all(|layer| fixture.bytes_served(layer) == 0));
     fixture.assert_clean();
+}
+
+#[tokio::test]
+async fn of_several_refusals_the_one_with_a_reason_of_its_own_is_shown() {
+    let fixture = with_remote(&["nydus", "stargz"]);
+    let verdicts = ["nydus", "stargz", "overlayfs"].map(|name| (name, Suitability::Foreign));
+    let error = pulled(&fixture, &auto(&verdicts)).await.unwrap_err();
+    let PullError::Foreign { snapshotter, code, .. } = &error else { panic!("{error}") };
+    assert_eq!((snapshotter.as_str(), code.as_str()), ("nydus", "no-bootstrap"));
 }
 
 #[tokio::test]
