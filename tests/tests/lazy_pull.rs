@@ -17,8 +17,6 @@ mod labels;
 mod mixed;
 #[path = "lazy_pull/pairs.rs"]
 mod pairs;
-#[path = "lazy_pull/plain.rs"]
-mod plain;
 #[path = "lazy_pull/probe.rs"]
 mod probe;
 #[path = "lazy_pull/run.rs"]

@@ -114,7 +114,8 @@ fn plain_layers_cost_a_stargz_host_no_request_of_the_daemon() {
         timed(|| dray.run(["pull", "--snapshotter", snapshotter, &reference]).success())
     };
     let before = registry.requests().len();
-    let (_, lazily) = pull("stargz", "lazily");
+    let (run, lazily) = pull("stargz", "lazily");
+    assert!(run.stdout.contains("60 layers: 60 fetched"), "{run}");
     let requests = registry.requests().split_off(before);
     let of_daemon: Vec<_> = requests
         .iter()
